@@ -1,0 +1,1 @@
+"""Comparisons over what was stored: edge against cloud, and what follows."""

@@ -1,0 +1,1 @@
+"""Sources of grid carbon intensity, one file each."""

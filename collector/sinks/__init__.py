@@ -1,0 +1,1 @@
+"""Stores that the journal feeds, one file each, each with its own cursor."""

@@ -1,0 +1,1 @@
+"""The application on the device: runs inference, meters it, keeps every window until the collector has stored it."""

@@ -1,0 +1,1 @@
+"""THE contract between agent and collector, version 1: records, codec, topics. Imports nothing of ours, does no I/O."""

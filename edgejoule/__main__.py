@@ -1,0 +1,7 @@
+"""``python -m edgejoule``."""
+
+import sys
+
+from edgejoule.cli import main
+
+sys.exit(main())

@@ -1,0 +1,120 @@
+"""The one command. Sub-commands live in ``edgejoule.commands`` and are imported only when named."""
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import structlog
+
+from edgejoule import __version__
+from edgejoule.output import EXIT_USAGE
+
+COMMANDS: dict[str, str] = {
+    "demo": "run the whole system on this machine: three simulated devices, broker, collector, report",
+    "doctor": "check this machine and configuration; every fault with its remedy",
+    "meter": "list, read, record and emulate power meters on serial lines",
+    "agent": "run the agent on a device",
+    "collector": "run the collector on a server",
+    "broker": "run the embedded in-memory MQTT broker",
+    "fleet": "report, ledger and devices, from what the collector stored",
+    "carbon": "the factors and intensities in use, each with its source",
+    "compare": "edge against cloud for one scenario file",
+    "models": "list, verify and train the models that come with edgejoule",
+    "dashboards": "build and check the Grafana dashboards",
+}
+
+
+class Command(Protocol):
+    """What a module in ``edgejoule.commands`` offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command: exit code 0 done, 1 the answer is no or the run failed, 2 wrong usage or configuration."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _top_parser()
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name not in COMMANDS:
+        parser.parse_args(words)
+        parser.print_help()
+        return EXIT_USAGE
+    command = cast("Command", importlib.import_module(f"edgejoule.commands.{name}"))
+    sub_parser = argparse.ArgumentParser(prog=f"edgejoule {name}", description=COMMANDS[name].capitalize() + ".")
+    command.add_arguments(sub_parser)
+    position = words.index(name)
+    top = parser.parse_args(words[: position + 1])
+    arguments = sub_parser.parse_args(words[position + 1 :])
+    _set_up_logging(verbose=top.verbose)
+    return _run(command, arguments)
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    from edge_agent.wire.errors import ConfigurationError  # noqa: PLC0415  keeps --help quick
+    from firmware_bridge import errors as meter_errors  # noqa: PLC0415
+
+    try:
+        return command.run(arguments)
+    except (ConfigurationError, meter_errors.FirmwareBridgeError) as error:
+        sys.stderr.write(f"edgejoule: {error}\n")
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"edgejoule: the package {error.name!r} is not installed; install edgejoule with the extra that this "
+            "command needs, for example: pip install 'edgejoule[all]'\n"
+        )
+        return EXIT_USAGE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        sys.stderr.write("edgejoule: stopped by Ctrl-C\n")
+        return 128 + signal.SIGINT
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="edgejoule",
+        usage="edgejoule [--verbose] COMMAND ...",
+        description="Joules per inference at the edge, measured at the plug, carried to a fleet's carbon account.",
+        epilog="commands:\n" + "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edgejoule {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    """Send state changes to stderr: readable on a terminal, JSON lines elsewhere."""
+    level = logging.DEBUG if verbose else logging.INFO
+    on_terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""How commands speak: JSON alone on stdout, or rich text; messages and progress on stderr."""
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+EXIT_DONE = 0
+EXIT_NO = 1
+EXIT_USAGE = 2
+
+
+def write_json(value: Any) -> None:
+    """Write ``value`` (structs, dataclasses, containers) as indented JSON to stdout, and nothing else."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def stdout_console() -> Console:
+    """Return a console for results."""
+    return Console(highlight=False)
+
+
+def stderr_console() -> Console:
+    """Return a console for progress and messages."""
+    return Console(stderr=True, highlight=False)

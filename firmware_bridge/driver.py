@@ -1,0 +1,113 @@
+"""What a meter driver is: a data sheet, a pure decoder and a pure encoder.
+
+A driver is one file in ``drivers/`` that ends in ``DRIVER = MeterDriver(...)``. The registry finds it; the common
+test suite, ``edgejoule meter list`` and the emulator use it without another edit.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from firmware_bridge.samples import F64, Event
+
+OptionValue: TypeAlias = str | int | float | bool
+Options: TypeAlias = Mapping[str, OptionValue]
+
+ClockKind = Literal["device", "sample_counter", "host_arrival"]
+Sampling = Literal["mean", "point"]
+Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail"]
+
+
+class MeterDecoder(Protocol):
+    """The host's side of one meter's protocol. No I/O and no clock: bytes and times come in as arguments.
+
+    ``t_host_s`` is any monotonic host time in seconds.
+    """
+
+    def bytes_to_send(self, t_host_s: float) -> bytes:
+        """Return what the host must write now: handshake, poll, start; empty when nothing is due."""
+        ...
+
+    def feed(self, data: bytes, t_host_s: float) -> list[Event]:
+        """Take bytes in any chunking and return what they meant. Never raises on bad bytes; bounded memory."""
+        ...
+
+    def stop_bytes(self) -> bytes:
+        """Return what the host writes before it closes the port."""
+        ...
+
+
+class MeterEncoder(Protocol):
+    """The meter's side of the protocol: for emulation and for round-trip tests. Pure, seeded."""
+
+    def receive(self, data: bytes, t_device_s: float) -> bytes:
+        """Take the host's bytes and return the meter's answer."""
+        ...
+
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
+        """Measure the samples (shape ``(n,)``) and return stream bytes; polled meters keep them and return empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRange:
+    """One measuring range. ``gain`` and ``offset`` are the data sheet's limits (+-), read as rectangular."""
+
+    max_current_a: float
+    gain_limit_ratio: float
+    offset_limit_a: float
+    resolution_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class DataSheet:
+    """A meter's properties as data, each with its source.
+
+    ``sample_interval_s``: nominal time between samples. ``max_interval_s``: a longer one is a gap.
+    ``sampling``: does a sample stand for the mean since the last one, or for an instant?
+    ``voltage_gain_limit_ratio``, ``voltage_offset_limit_v``: limits (+-) on the voltage that goes into power,
+    read as rectangular distributions (JCGM 100:2008, 4.3.7).
+    ``accuracy_basis``: where the limits come from, and whether they are a specification or an assumption.
+    """
+
+    manufacturer: str
+    model: str
+    min_voltage_v: float
+    max_voltage_v: float
+    ranges: tuple[MeterRange, ...]
+    voltage_gain_limit_ratio: float
+    voltage_offset_limit_v: float
+    voltage_resolution_v: float
+    sample_interval_s: float
+    max_interval_s: float
+    sampling: Sampling
+    clock: ClockKind
+    boundaries: tuple[Boundary, ...]
+    sync_facility: str
+    usb_ids: tuple[tuple[int, int], ...]
+    accuracy_basis: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """How to open the port. ``baud_hz`` is ignored by USB CDC meters, but pyserial wants one."""
+
+    baud_hz: int = 115200
+    bytesize: int = 8
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+    exclusive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDriver:
+    """One supported meter. ``options`` documents what ``make_decoder``/``make_encoder`` accept, with defaults."""
+
+    name: str
+    title: str
+    data_sheet: DataSheet
+    make_decoder: Callable[[Options], MeterDecoder]
+    make_encoder: Callable[[Options, int], MeterEncoder]
+    serial: SerialSettings = field(default_factory=SerialSettings)
+    options: Mapping[str, str] = field(default_factory=dict)

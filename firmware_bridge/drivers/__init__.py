@@ -1,0 +1,1 @@
+"""One file per meter: decoder, encoder and data sheet; pure."""

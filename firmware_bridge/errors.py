@@ -1,0 +1,13 @@
+"""Errors of the library. The class answers one question: what now?"""
+
+
+class FirmwareBridgeError(Exception):
+    """Root of this library's errors."""
+
+
+class ConfigurationError(FirmwareBridgeError):
+    """Somebody must change a setting: trying again with the same one cannot help."""
+
+
+class MeterUnavailableError(FirmwareBridgeError):
+    """The port is absent, busy or went away: trying again later can help."""

@@ -1,0 +1,103 @@
+"""The values that pass between decoder, integrator and caller."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64: TypeAlias = NDArray[np.float64]
+U8: TypeAlias = NDArray[np.uint8]
+I8: TypeAlias = NDArray[np.int8]
+
+FrameErrorKind = Literal["desync", "checksum", "lost", "overrange", "implausible", "stale", "protocol"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBlock:
+    """Consecutive samples of one meter, on that meter's own clock.
+
+    All arrays have shape ``(n,)``, n >= 1.
+
+    ``t_device_s``: end of the time that each sample stands for, in seconds since the stream began, strictly
+    increasing within and across the blocks of one decoder. For a meter without a clock, the host's arrival time.
+    ``voltage_v``, ``current_a``, ``power_w``: the reading. Power is the meter's own where it sends one, else V x I.
+    ``range_index``: the measuring range of each sample (an index into ``DataSheet.ranges``), None for one range.
+    ``logic``: the digital marker inputs as bits, None where the meter has none.
+    """
+
+    t_device_s: F64
+    voltage_v: F64
+    current_a: F64
+    power_w: F64
+    range_index: I8 | None = None
+    logic: U8 | None = None
+
+    def __len__(self) -> int:
+        return len(self.t_device_s)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameError:
+    """Bytes that were not a sample, or samples that never came. An event, not an exception.
+
+    ``count`` is bytes for ``desync``, frames or samples otherwise.
+    """
+
+    kind: FrameErrorKind
+    count: int
+    t_host_s: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterIdentity:
+    """Who the meter says it is, known once its handshake is done."""
+
+    model: str
+    serial_number: str = ""
+    firmware: str = ""
+    calibration: dict[str, float | str] = field(default_factory=dict)
+
+
+Event: TypeAlias = SampleBlock | FrameError | MeterIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyReading:
+    """A cumulative register, as an electricity meter has one: take two and subtract (``energy.energy_between``).
+
+    ``t_device_s``: where on the device clock it was read.
+    ``energy_j``: joules integrated since the stream began, gaps excluded.
+    ``energy_u_systematic_j``: integral of the meter's systematic standard uncertainty (gain, offset), same span.
+    ``power_sq_w2s``: integral of power squared, for the spread of power inside a window.
+    ``covered_s``, ``gap_s``: seconds that samples cover, and seconds that none does.
+    ``sample_count``, ``lost_count``: samples taken, samples known to be lost.
+    """
+
+    t_device_s: float
+    energy_j: float
+    energy_u_systematic_j: float
+    power_sq_w2s: float
+    covered_s: float
+    gap_s: float
+    sample_count: float
+    lost_count: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyDelta:
+    """What happened between two readings of one register. ``mean_power_w`` is None where nothing was covered.
+
+    ``power_sd_w`` is the standard deviation of power within the span, weighted by time.
+    """
+
+    duration_s: float
+    energy_j: float
+    energy_u_systematic_j: float
+    covered_s: float
+    gap_s: float
+    sample_count: float
+    lost_count: float
+    mean_power_w: float | None
+    power_sd_w: float
