@@ -27,10 +27,10 @@ Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base: immutable, keyword-only; unknown fields are ignored so that newer agents can speak."""
+    """Base of the records: unknown fields are ignored, so that newer agents can speak."""
 
 
-class RuntimeIdentity(_Record):
+class RuntimeIdentity(_Record, frozen=True, kw_only=True):
     """What executed the model: part of every energy figure, since runtimes differ up to tenfold."""
 
     runtime: str
@@ -39,7 +39,7 @@ class RuntimeIdentity(_Record):
     threads: Annotated[int, Meta(ge=1)]
 
 
-class InferenceWindow(_Record):
+class InferenceWindow(_Record, frozen=True, kw_only=True):
     """One closed measurement window of one device.
 
     ``energy_j``: gross joules that samples cover; ``gap_s`` seconds of the window have no sample and no joule.
@@ -84,7 +84,7 @@ class InferenceWindow(_Record):
     throttled: bool | None = None
 
 
-class DroppedRange(_Record):
+class DroppedRange(_Record, frozen=True, kw_only=True):
     """Windows ``first_seq..last_seq`` that the device had to drop, declared and counted."""
 
     first_seq: Sequence
@@ -92,7 +92,7 @@ class DroppedRange(_Record):
     reason: Literal["outbox_full", "too_old", "corrupt"]
 
 
-class WindowBatch(_Record):
+class WindowBatch(_Record, frozen=True, kw_only=True):
     """The envelope on ``.../windows``: 0 to 60 windows of one boot, and what the device knows about the rest.
 
     ``boot_id`` names the sequence space: it changes with the kernel boot and with the outbox file.
@@ -110,7 +110,7 @@ class WindowBatch(_Record):
     dropped: tuple[DroppedRange, ...] = ()
 
 
-class Birth(_Record):
+class Birth(_Record, frozen=True, kw_only=True):
     """Retained on ``.../birth``: who this device is, sent at every connect."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -131,7 +131,7 @@ class Birth(_Record):
     simulated: bool
 
 
-class Status(_Record):
+class Status(_Record, frozen=True, kw_only=True):
     """Retained on ``.../status``; the last will says ``online = false``. Liveness is decided by last-seen."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -142,7 +142,7 @@ class Status(_Record):
     reason: str = ""
 
 
-class Health(_Record):
+class Health(_Record, frozen=True, kw_only=True):
     """On ``.../health``: numbers about the agent and its meter, at a slow pace."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -161,14 +161,14 @@ class Health(_Record):
     agent_cpu_ratio: NonNegative | None = None
 
 
-class BootAck(_Record):
+class BootAck(_Record, frozen=True, kw_only=True):
     """Everything of ``boot_id`` up to and including ``seq`` is committed (or declared dropped)."""
 
     boot_id: Identifier
     seq: SequenceOrNone
 
 
-class StoreAck(_Record):
+class StoreAck(_Record, frozen=True, kw_only=True):
     """Retained on ``.../ack`` by the collector, after its journal has committed. Only this trims an outbox."""
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -1,6 +1,6 @@
 """Topic names, version 1: ``edgejoule/v1/{fleet}/{device_id}/{channel}``."""
 
-from typing import Final, Literal, NamedTuple, cast, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from edge_agent.wire.errors import RejectedRecordError
 
@@ -34,4 +34,4 @@ def parse_up_topic(topic: str) -> UpTopic:
     parts = topic.split("/")
     if len(parts) != 5 or "/".join(parts[:2]) != ROOT or parts[4] not in UP_CHANNELS or not all(parts):
         raise RejectedRecordError(f"topic {topic!r} is not {ROOT}/<fleet>/<device>/<channel>")
-    return UpTopic(parts[2], parts[3], cast("UpChannel", parts[4]))
+    return UpTopic(parts[2], parts[3], parts[4])

@@ -1,0 +1,108 @@
+"""The values that pass between the collector's parts. Frozen; no I/O."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from edge_agent.wire.records import Birth, Health, InferenceWindow, Status
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWindow:
+    """One window as the journal keeps it. ``row_id`` grows with every committed row: sinks keep it as their cursor."""
+
+    row_id: int
+    fleet: str
+    device_id: str
+    boot_id: str
+    received_unix_ns: int
+    window: InferenceWindow
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that a store refused for good, and why: it goes to the dead letters."""
+
+    row: StoredWindow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What became of the rows given to a sink: the first ``accepted + len(rejected)`` are done, ``kept`` come again.
+
+    ``retry_reason`` says why rows were kept, empty when none was.
+    """
+
+    accepted: int
+    rejected: tuple[RejectedRow, ...] = ()
+    kept: int = 0
+    retry_reason: str = ""
+
+
+class Sink(Protocol):
+    """A store that the journal feeds. It holds no buffer: what ``write`` accepts is durable when it returns."""
+
+    name: str
+    max_rows: int
+    max_wait_s: float
+
+    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+        """Store the rows, in order; idempotent, since rows come again after a crash."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the collector last heard from one device. ``last_seen_unix_ns`` decides liveness."""
+
+    fleet: str
+    device_id: str
+    last_seen_unix_ns: int
+    birth: Birth | None = None
+    status: Status | None = None
+    health: Health | None = None
+
+
+class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One device's account: ``sent = stored + dropped + pending + missing``; it adds up when ``missing`` is 0.
+
+    ``sent``: sequence numbers assigned by the device, over all boots that it reported. ``stored``: distinct windows
+    in the journal. ``dropped``: declared dropped by the device and not stored. ``pending``: the device still holds
+    them. ``missing``: neither stored, nor dropped, nor held any more. ``duplicates``: windows that came again.
+    """
+
+    fleet: str
+    device_id: str
+    sent: int
+    stored: int
+    dropped: int
+    pending: int
+    missing: int
+    duplicates: int
+    dead_letters: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Return whether nothing is missing."""
+        return self.missing == 0 and self.sent == self.stored + self.dropped + self.pending
+
+
+class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulated meter's measured energy against the energy that its emulator really delivered.
+
+    ``u_j``: stated standard uncertainty of ``measured_j``; ``deviation_u``: (measured - true) / u.
+    """
+
+    device_id: str
+    meter_driver: str
+    windows: int
+    measured_j: float
+    true_j: float
+    u_j: float
+    deviation_u: float
+    within_three_u: bool
