@@ -96,11 +96,13 @@ class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):
     """A simulated meter's measured energy against the energy that its emulator really delivered.
 
     ``u_j``: stated standard uncertainty of ``measured_j``; ``deviation_u``: (measured - true) / u.
+    ``windows_excluded`` had gaps, so that no truth belongs to what was measured.
     """
 
     device_id: str
     meter_driver: str
     windows: int
+    windows_excluded: int
     measured_j: float
     true_j: float
     u_j: float

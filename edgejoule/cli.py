@@ -13,6 +13,7 @@ import structlog
 
 from edgejoule import __version__
 from edgejoule.output import EXIT_USAGE
+from edgejoule.parent import die_with_parent_if_asked
 
 COMMANDS: dict[str, str] = {
     "demo": "run the whole system on this machine: three simulated devices, broker, collector, report",
@@ -41,6 +42,7 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command: exit code 0 done, 1 the answer is no or the run failed, 2 wrong usage or configuration."""
+    die_with_parent_if_asked()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = _top_parser()
     name = next((word for word in words if not word.startswith("-")), None)

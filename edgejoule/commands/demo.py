@@ -1,0 +1,47 @@
+"""``edgejoule demo``: the whole system on this machine, in about a minute."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--seconds", type=_positive, default=60.0, help="how long to measure (default 60)")
+    parser.add_argument("--window-s", type=_positive, default=5.0, help="length of a window (default 5)")
+    parser.add_argument("--broker", metavar="URL", help="use this running broker, for example mqtt://127.0.0.1:1883")
+    parser.add_argument("--influxdb", metavar="URL", help="also write InfluxDB 1.x, for example http://host:8086/edge")
+    parser.add_argument("--out", type=Path, default=Path("demo-run"), help="where the run is kept (default demo-run)")
+    parser.add_argument("--serve", action="store_true", help="stay up after the report until Ctrl-C")
+    parser.add_argument("--chaos", action="store_true", help="kill -9 collector and embedded broker on the way")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulated meters' errors and noise")
+    parser.add_argument("--json", action="store_true", help="the final report as JSON on stdout, nothing else")
+    parser.add_argument(
+        "--gain-error", type=float, metavar="RATIO", help="give every meter this gain error: must fail"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo."""
+    from edgejoule.demo.runner import DemoSettings, run_demo  # noqa: PLC0415  heavy imports only when needed
+
+    return run_demo(
+        DemoSettings(
+            seconds=arguments.seconds,
+            window_s=arguments.window_s,
+            broker_url=arguments.broker,
+            influxdb_url=arguments.influxdb,
+            out_dir=arguments.out,
+            serve=arguments.serve,
+            chaos=arguments.chaos,
+            seed=arguments.seed,
+            as_json=arguments.json,
+            gain_error=arguments.gain_error,
+        )
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value

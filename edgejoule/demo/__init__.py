@@ -1,0 +1,1 @@
+"""The whole system on one machine: simulated meters, real agents, broker, collector, report."""

@@ -1,0 +1,119 @@
+"""The live table: what the collector has stored so far, device by device."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from collector.assess import Assessor, Carbon
+from collector.journal import Journal
+from collector.values import LedgerLine
+from edge_agent.wire.records import InferenceWindow
+from edgejoule.demo.fleet_plan import DEVICES
+from edgejoule.quantities import with_prefix, with_uncertainty
+
+_READ_LIMIT: Final = 1000
+_K: Final = 2.0
+
+
+@dataclass(slots=True)
+class DeviceTally:
+    """Sums over the stored windows of one device, and its latest window."""
+
+    last: InferenceWindow | None = None
+    energy_j: float = 0.0
+    u_systematic_j: float = 0.0
+    u_independent_sq: float = 0.0
+    duration_s: float = 0.0
+    inference_count: int = 0
+    gap_s: float = 0.0
+
+    def add(self, window: InferenceWindow) -> None:
+        """Take one more window."""
+        self.last = window
+        self.energy_j += window.energy_j
+        self.u_systematic_j += window.energy_u_systematic_j
+        self.u_independent_sq += max(0.0, window.energy_u_j**2 - window.energy_u_systematic_j**2)
+        self.duration_s += window.duration_s
+        self.inference_count += window.inference_count
+        self.gap_s += window.gap_s
+
+    @property
+    def u_j(self) -> float:
+        """Return the standard uncertainty of ``energy_j``."""
+        return math.hypot(self.u_systematic_j, math.sqrt(self.u_independent_sq))
+
+
+@dataclass(slots=True)
+class LiveView:
+    """Reads the journal, row after row, and draws the table."""
+
+    journal: Journal
+    assessor: Assessor
+    seconds: float
+    tallies: dict[str, DeviceTally] = field(default_factory=lambda: {d.device_id: DeviceTally() for d in DEVICES})
+    notes: list[str] = field(default_factory=list)
+    _row_id: int = 0
+    _progress: Progress = field(
+        default_factory=lambda: Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    )
+
+    def __post_init__(self) -> None:
+        self._progress.add_task("measuring", total=self.seconds)
+
+    def refresh(self) -> None:
+        """Take what was stored since the last time."""
+        while rows := self.journal.rows_after(self._row_id, _READ_LIMIT):
+            for row in rows:
+                self.tallies.setdefault(row.device_id, DeviceTally()).add(row.window)
+            self._row_id = rows[-1].row_id
+
+    def render(self, elapsed_s: float, stage: str) -> RenderableType:
+        """Return the table with the progress bar and the notes under it."""
+        self._progress.update(self._progress.task_ids[0], completed=elapsed_s, description=stage)
+        ledger = {line.device_id: line for line in self.journal.ledger()}
+        table = Table(title="edgejoule demo: [bold yellow]SIMULATED meters[/], real protocols, real inference")
+        for heading in ("device", "meter", "power", "inferences/s", "J/inference ± U (k=2)"):
+            table.add_column(heading, justify="left" if heading in {"device", "meter"} else "right")
+        for heading in ("gCO2e/1000 oper.", "embodied", "sent/stored/pending", "gap s"):
+            table.add_column(heading, justify="right")
+        for device in DEVICES:
+            tally = self.tallies[device.device_id]
+            carbon = self._carbon(device.device_id, tally)
+            table.add_row(
+                device.device_id, device.meter_driver, *_figures(tally, carbon, ledger.get(device.device_id))
+            )
+        return Group(table, self._progress, *self.notes)
+
+    def _carbon(self, device_id: str, tally: DeviceTally) -> Carbon | None:
+        if tally.last is None:
+            return None
+        return self.assessor.assess(
+            device_id,
+            energy_j=tally.energy_j,
+            energy_u_j=tally.u_j,
+            start_unix_ns=tally.last.t_start_unix_ns,
+            duration_s=tally.duration_s,
+        )
+
+
+def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None) -> list[str]:
+    sent = "–" if line is None else f"{line.sent}/{line.stored}/{line.pending}"
+    last, count = tally.last, tally.inference_count
+    if last is None:
+        return ["–", "–", "waiting for the first window", "–", "–", sent, "–"]
+    covered_s = last.duration_s - last.gap_s
+    operational = carbon.operational if carbon else None
+    embodied = carbon.embodied if carbon else None
+    return [
+        with_prefix(last.energy_j / covered_s if covered_s > 0 else None, "W"),
+        f"{last.inference_count / last.duration_s:,.0f}",
+        with_uncertainty(tally.energy_j / count, _K * tally.u_j / count, "J") if count else "–",
+        with_prefix(operational.value / count * 1000 if operational and count else None, "g"),
+        with_prefix(embodied.value / count * 1000 if embodied and count else None, "g"),
+        sent,
+        f"{tally.gap_s:.2f}",
+    ]

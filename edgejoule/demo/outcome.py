@@ -1,0 +1,155 @@
+"""What the demo found: the report, the ledger, measured against true, and whether all is well."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from collector.assess import Assessor
+from collector.config import assessor_from_config, read_config
+from collector.fleet import FleetReport, fleet_report
+from collector.journal import Journal
+from collector.values import LedgerLine, MeterCheck
+from collector.web.report_html import render_report
+from edgejoule.commands.fleet import ledger_table, report_tables
+from edgejoule.demo.fleet_plan import DEVICES, truth_file
+from edgejoule.demo.truth import TruthCurve, check_meter
+from edgejoule.quantities import with_prefix
+
+TITLE: Final = "edgejoule demo: three simulated devices"
+_ALL_ROWS: Final = 2**31
+
+
+class DemoOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the demo reports. ``faults`` names what went wrong, empty when all is well."""
+
+    ok: bool
+    faults: list[str]
+    simulated: bool
+    broker: str
+    restarts: dict[str, int]
+    fleet: FleetReport
+    ledger: list[LedgerLine]
+    meter_checks: list[MeterCheck]
+
+
+def assessor_for(root: Path) -> Assessor:
+    """Return the assessor that the run's collector configuration describes."""
+    return assessor_from_config(read_config(root / "collector.toml"))
+
+
+def conclude(root: Path, restarts: dict[str, int], broker: str) -> DemoOutcome:
+    """Read what the collector stored and judge it."""
+    journal = Journal(root / "collector" / "journal.sqlite3", read_only=True)
+    try:
+        fleet = fleet_report(journal, root / "collector" / "lake", assessor_for(root))
+        ledger = journal.ledger()
+        checks = _meter_checks(journal, root)
+    finally:
+        journal.close()
+    faults = [*_ledger_faults(ledger), *_meter_faults(checks)]
+    return DemoOutcome(
+        ok=not faults,
+        faults=faults,
+        simulated=True,
+        broker=broker,
+        restarts=restarts,
+        fleet=fleet,
+        ledger=ledger,
+        meter_checks=checks,
+    )
+
+
+def show(outcome: DemoOutcome, root: Path, console: Console) -> None:
+    """Print the outcome for people."""
+    for table in report_tables(outcome.fleet):
+        console.print(table)
+    console.print(ledger_table(outcome.ledger))
+    console.print(_check_table(outcome.meter_checks))
+    for name, times in outcome.restarts.items():
+        console.print(f"{name} was started again {times} time(s) during the run")
+    console.print(f"report: {root / 'report.html'}", soft_wrap=True)
+    if outcome.ok:
+        console.print(
+            "[bold green]OK[/]: no window lost, every meter within three standard uncertainties of the truth"
+        )
+    for fault in outcome.faults:
+        console.print(f"[bold red]FAULT[/]: {fault}")
+
+
+def write_files(outcome: DemoOutcome, root: Path) -> None:
+    """Write ``report.html`` and ``report.json`` into the run's directory."""
+    page = render_report(outcome.fleet, outcome.ledger, outcome.meter_checks, TITLE)
+    (root / "report.html").write_text(page, encoding="utf-8")
+    (root / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
+
+
+def _meter_checks(journal: Journal, root: Path) -> list[MeterCheck]:
+    rows = journal.rows_after(0, _ALL_ROWS)
+    checks = []
+    for device in DEVICES:
+        windows = [row.window for row in rows if row.device_id == device.device_id]
+        checks.append(check_meter(device, windows, TruthCurve.read(truth_file(device, root))))
+    return checks
+
+
+def _ledger_faults(ledger: list[LedgerLine]) -> list[str]:
+    faults = [
+        f"{device.device_id}: no window was stored" for device in DEVICES if not _stored(ledger, device.device_id)
+    ]
+    for line in ledger:
+        if not line.adds_up:
+            faults.append(f"{line.device_id}: the ledger does not add up, {line.missing} windows missing")
+        if line.dropped:
+            faults.append(f"{line.device_id}: {line.dropped} windows dropped")
+        if line.pending:
+            faults.append(f"{line.device_id}: {line.pending} windows never arrived, the device still holds them")
+        if line.dead_letters:
+            faults.append(f"{line.device_id}: {line.dead_letters} messages refused")
+    return faults
+
+
+def _stored(ledger: list[LedgerLine], device_id: str) -> int:
+    return sum(line.stored for line in ledger if line.device_id == device_id)
+
+
+def _meter_faults(checks: list[MeterCheck]) -> list[str]:
+    return [
+        f"{check.device_id}: measured {with_prefix(check.measured_j, 'J', 5)} against true "
+        f"{with_prefix(check.true_j, 'J', 5)}, {check.deviation_u:+.1f} standard uncertainties "
+        f"over {check.windows} windows"
+        for check in checks
+        if not check.within_three_u
+    ]
+
+
+def _check_table(checks: list[MeterCheck]) -> Table:
+    table = Table(title="Measured against true energy of the simulated meters")
+    for heading in (
+        "device",
+        "meter",
+        "windows",
+        "with gaps",
+        "measured",
+        "true",
+        "difference",
+        "u (k=1)",
+        "within 3 u",
+    ):
+        table.add_column(heading, justify="left" if heading in {"device", "meter"} else "right")
+    for check in checks:
+        difference_ratio = (check.measured_j - check.true_j) / check.true_j if check.true_j else 0.0
+        table.add_row(
+            check.device_id,
+            check.meter_driver,
+            str(check.windows),
+            str(check.windows_excluded),
+            with_prefix(check.measured_j, "J", 5),
+            with_prefix(check.true_j, "J", 5),
+            f"{difference_ratio:+.2%}",
+            with_prefix(check.u_j, "J"),
+            "[green]yes[/]" if check.within_three_u else "[bold red]NO[/]",
+        )
+    return table
