@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
-    from edgejoule.demo.runner import DemoSettings, run_demo  # noqa: PLC0415  heavy imports only when needed
+    from edgejoule.demo.runner import DemoSettings, run_demo
 
     return run_demo(
         DemoSettings(
