@@ -1,0 +1,1 @@
+"""Factor tables as TOML, each row with value, low, high, unit, source, licence and vintage; ``tables`` reads them."""

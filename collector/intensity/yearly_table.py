@@ -1,0 +1,52 @@
+"""Yearly average intensity by country, from the shipped table and, where given, a user's table over it."""
+
+from pathlib import Path
+
+from collector.carbon.factors import Factor, find_factor, near_names
+from collector.carbon.operational import CarbonIntensity, IntensityKind
+from collector.carbon.units import GCO2E_PER_KWH
+from collector.data.tables import GRID_INTENSITY, read_factors, shipped_factors
+from edge_agent.wire.errors import ConfigurationError
+
+
+class YearlyTable:
+    """One value per zone for every moment: the coarsest intensity, always an average, never a forecast.
+
+    Zones are ISO 3166 codes of three or two letters (``DEU`` or ``DE``), ``EU`` and ``WORLD``; letter case does not
+    matter.
+    """
+
+    kind: IntensityKind = "average"
+
+    def __init__(self, factors: tuple[Factor, ...]) -> None:
+        wrong = [factor for factor in factors if factor.estimate.unit != GCO2E_PER_KWH]
+        if wrong:
+            raise ConfigurationError(
+                f"intensity {wrong[0].id!r} is in {wrong[0].estimate.unit}; give it in {GCO2E_PER_KWH}"
+            )
+        self.factors = factors
+
+    def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:  # noqa: ARG002  one value for all times
+        """Return the zone's yearly average, or None for a zone that is not in the table."""
+        factor = find_factor(self.factors, zone) if zone else None
+        return None if factor is None else CarbonIntensity(zone=factor.id, kind=self.kind, factor=factor)
+
+    def check_zone(self, zone: str, where: str) -> None:
+        """Raise ConfigurationError, with near names, for a zone that is not in the table."""
+        if find_factor(self.factors, zone) is None:
+            near = near_names(self.factors, zone)
+            hint = f"near names: {', '.join(near)}" if near else "see: edgejoule carbon intensity"
+            raise ConfigurationError(
+                f"{where}: no intensity for zone {zone!r}; {hint}; or add the zone to an intensity table of your own"
+            )
+
+
+def load_yearly_table(own_table: Path | None = None) -> YearlyTable:
+    """Return the shipped table; rows of ``own_table`` come first and replace those of the same id.
+
+    Raises ConfigurationError when ``own_table`` cannot be read.
+    """
+    shipped = shipped_factors(GRID_INTENSITY)
+    own = read_factors(own_table) if own_table is not None else ()
+    own_ids = {factor.id.casefold() for factor in own}
+    return YearlyTable((*own, *(factor for factor in shipped if factor.id.casefold() not in own_ids)))
