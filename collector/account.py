@@ -1,0 +1,114 @@
+"""One boot's account inside the journal: what was stored, what was dropped, how far the record has no hole.
+
+Messages may come late, twice and out of order. ``last_seq`` and ``oldest_seq`` only ever grow, dropped ranges are a
+union, and a window that arrives after it was declared dropped counts as stored. Functions on an open transaction.
+"""
+
+import sqlite3
+from typing import Final
+
+from edge_agent.wire.records import DroppedRange
+
+_RUN_ROWS: Final = 4096
+
+
+def open_boot(db: sqlite3.Connection, fleet: str, device_id: str, boot_id: str) -> None:
+    """Make sure that the boot has its row, and mark it as the one that spoke latest."""
+    db.execute(
+        "INSERT INTO boots (device_id, boot_id, fleet) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (device_id, boot_id, fleet),
+    )
+    db.execute(
+        "UPDATE boots SET touched = 1 + (SELECT max(touched) FROM boots WHERE device_id = ?1) "
+        "WHERE device_id = ?1 AND boot_id = ?2",
+        (device_id, boot_id),
+    )
+
+
+def note_device_view(db: sqlite3.Connection, device_id: str, boot_id: str, oldest_seq: int, last_seq: int) -> None:
+    """Take over what the device says about itself, unless something newer is known."""
+    db.execute(
+        "UPDATE boots SET last_seq = max(last_seq, ?), oldest_seq = max(oldest_seq, ?) "
+        "WHERE device_id = ? AND boot_id = ?",
+        (last_seq, oldest_seq, device_id, boot_id),
+    )
+
+
+def add_dropped(db: sqlite3.Connection, device_id: str, boot_id: str, dropped: DroppedRange) -> None:
+    """Add the part of a declared range that was not declared before; ranges in the table never overlap."""
+    known = db.execute(
+        "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND last_seq >= ? "
+        "AND first_seq <= ? ORDER BY first_seq",
+        (device_id, boot_id, dropped.first_seq, dropped.last_seq),
+    ).fetchall()
+    for first, last in uncovered(dropped.first_seq, dropped.last_seq, known):
+        extended = db.execute(
+            "UPDATE dropped SET last_seq = ? WHERE device_id = ? AND boot_id = ? AND last_seq = ? AND reason = ?",
+            (last, device_id, boot_id, first - 1, dropped.reason),
+        )
+        if extended.rowcount == 0:
+            db.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (device_id, boot_id, first, last, dropped.reason))
+
+
+def uncovered(first: int, last: int, known: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what of ``first..last`` the ordered, disjoint ``known`` ranges leave open."""
+    open_parts = []
+    for known_first, known_last in known:
+        if first < known_first:
+            open_parts.append((first, min(last, known_first - 1)))
+        first = max(first, known_last + 1)
+    if first <= last:
+        open_parts.append((first, last))
+    return open_parts
+
+
+def advance_high_water(db: sqlite3.Connection, device_id: str, boot_id: str) -> int:
+    """Move the high water over all that is stored, dropped or no longer held by the device; return it."""
+    key = (device_id, boot_id)
+    before, oldest_seq = db.execute(
+        "SELECT high_water, oldest_seq FROM boots WHERE device_id = ? AND boot_id = ?", key
+    ).fetchone()
+    high_water = max(before, oldest_seq - 1)
+    while (further := _one_step(db, key, high_water)) > high_water:
+        high_water = further
+    if high_water > before:
+        db.execute("UPDATE boots SET high_water = ? WHERE device_id = ? AND boot_id = ?", (high_water, *key))
+    return int(high_water)
+
+
+def _one_step(db: sqlite3.Connection, key: tuple[str, str], high_water: int) -> int:
+    """Return the end of the run of stored windows, or of the dropped range, that begins just above."""
+    for (seq,) in db.execute(
+        "SELECT seq FROM windows WHERE device_id = ? AND boot_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (*key, high_water, _RUN_ROWS),
+    ):
+        if seq != high_water + 1:
+            break
+        high_water = seq
+    row = db.execute(
+        "SELECT last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND first_seq <= ? AND last_seq > ?",
+        (*key, high_water + 1, high_water),
+    ).fetchone()
+    return high_water if row is None else int(row[0])
+
+
+def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> tuple[int, int, int]:
+    """Return (dropped and not stored, pending, missing) of one boot."""
+    key = (device_id, boot_id)
+    last_seq, oldest_seq, stored = db.execute(
+        "SELECT last_seq, oldest_seq, stored FROM boots WHERE device_id = ? AND boot_id = ?", key
+    ).fetchone()
+    ranges = db.execute("SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ?", key).fetchall()
+    dropped = sum(_not_stored(db, key, first, last) for first, last in ranges)
+    dropped_held = sum(_not_stored(db, key, max(first, oldest_seq), last) for first, last in ranges)
+    pending = _not_stored(db, key, oldest_seq, last_seq) - dropped_held
+    return dropped, pending, last_seq - stored - dropped - pending
+
+
+def _not_stored(db: sqlite3.Connection, key: tuple[str, str], first: int, last: int) -> int:
+    if last < first:
+        return 0
+    (stored,) = db.execute(
+        "SELECT count(*) FROM windows WHERE device_id = ? AND boot_id = ? AND seq BETWEEN ? AND ?", (*key, first, last)
+    ).fetchone()
+    return last - first + 1 - int(stored)

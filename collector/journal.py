@@ -1,0 +1,256 @@
+"""The collector's journal: what is committed here is safe, and only then the device may forget it.
+
+SQLite in WAL mode, fsync at each commit, primary truth for every store: a sink is a cursor on ``row_id``. The key
+(device_id, boot_id, seq) makes a window that comes again a counted duplicate. Thread-safe; other processes may open it
+with ``read_only=True`` at the same time.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from collector import account, journal_file
+from collector.values import DeviceState, LedgerLine, StoredWindow
+from edge_agent.wire.records import MAX_PAYLOAD_BYTES, Birth, Health, InferenceWindow, Status, WindowBatch
+
+MAX_DEAD_LETTERS: Final = 100_000
+ACKED_BOOTS: Final = 16
+_DECODER = msgspec.json.Decoder(InferenceWindow)
+_BIRTH = msgspec.json.Decoder(Birth)
+_STATUS = msgspec.json.Decoder(Status)
+_HEALTH = msgspec.json.Decoder(Health)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOutcome:
+    """How many windows of a batch were new, and how many the journal already had."""
+
+    stored: int
+    duplicates: int
+
+
+class Journal:
+    """See the module's text."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, and create it unless ``read_only``. Raises ConfigurationError."""
+        self._db = journal_file.open_reader(path) if read_only else journal_file.open_writer(path)
+        self._lock = threading.RLock()
+        self._depth = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do all that happens inside as one commit; on any error nothing of it remains. May be nested."""
+        with self._lock:
+            if self._depth == 0:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._leave(commit=False)
+                raise
+            self._leave(commit=True)
+
+    def _leave(self, *, commit: bool) -> None:
+        self._depth -= 1
+        if self._depth == 0 and commit:
+            try:
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise
+        elif self._depth == 0:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def commit_batch(self, fleet: str, batch: WindowBatch, received_unix_ns: int) -> CommitOutcome:
+        """Store the new windows of ``batch`` and what it says about the device. Idempotent."""
+        device_id, boot_id = batch.device_id, batch.boot_id
+        with self.transaction():
+            self._see(fleet, device_id, received_unix_ns)
+            account.open_boot(self._db, fleet, device_id, boot_id)
+            stored = sum(self._insert(fleet, batch, window, received_unix_ns) for window in batch.records)
+            outcome = CommitOutcome(stored, len(batch.records) - stored)
+            self._db.execute(
+                "UPDATE boots SET stored = stored + ?, duplicates = duplicates + ? "
+                "WHERE device_id = ? AND boot_id = ?",
+                (outcome.stored, outcome.duplicates, device_id, boot_id),
+            )
+            for dropped in batch.dropped:
+                account.add_dropped(self._db, device_id, boot_id, dropped)
+            account.note_device_view(self._db, device_id, boot_id, batch.oldest_seq, batch.last_seq)
+            account.advance_high_water(self._db, device_id, boot_id)
+        return outcome
+
+    def _insert(self, fleet: str, batch: WindowBatch, window: InferenceWindow, received_unix_ns: int) -> int:
+        return self._db.execute(
+            "INSERT INTO windows (fleet, device_id, boot_id, seq, received_unix_ns, payload) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (fleet, batch.device_id, batch.boot_id, window.seq, received_unix_ns, msgspec.json.encode(window)),
+        ).rowcount
+
+    def _see(self, fleet: str, device_id: str, received_unix_ns: int) -> None:
+        self._db.execute(
+            "INSERT INTO devices (fleet, device_id, last_seen_unix_ns) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET last_seen_unix_ns = max(last_seen_unix_ns, excluded.last_seen_unix_ns)",
+            (fleet, device_id, received_unix_ns),
+        )
+
+    def high_waters(self, device_id: str) -> dict[str, int]:
+        """Return, for the device's latest boots, the sequence number up to which nothing has to be sent again.
+
+        Every number up to it is stored, declared dropped, or below what the device still holds.
+        """
+        with self._lock:
+            return dict(
+                self._db.execute(
+                    "SELECT boot_id, high_water FROM boots WHERE device_id = ? ORDER BY touched DESC LIMIT ?",
+                    (device_id, ACKED_BOOTS),
+                )
+            )
+
+    def put_birth(self, fleet: str, birth: Birth, received_unix_ns: int) -> None:
+        """Keep the latest birth of a device."""
+        with self.transaction():
+            self._see(fleet, birth.device_id, received_unix_ns)
+            self._put("birth", fleet, birth)
+
+    def put_status(self, fleet: str, status: Status, received_unix_ns: int) -> None:
+        """Keep the latest status. A last will comes from the broker, so only ``online`` says that the device lives."""
+        with self.transaction():
+            self._see(fleet, status.device_id, received_unix_ns if status.online else 0)
+            self._put("status", fleet, status)
+
+    def put_health(self, fleet: str, health: Health, received_unix_ns: int) -> None:
+        """Keep the latest health, and learn from it how far the device has counted."""
+        with self.transaction():
+            self._see(fleet, health.device_id, received_unix_ns)
+            self._put("health", fleet, health)
+            account.open_boot(self._db, fleet, health.device_id, health.boot_id)
+            account.note_device_view(self._db, health.device_id, health.boot_id, 1, health.last_seq)
+
+    def _put(self, column: str, fleet: str, record: Birth | Status | Health) -> None:
+        self._db.execute(
+            f"UPDATE devices SET {column} = ? WHERE fleet = ? AND device_id = ?",  # noqa: S608  our own column names
+            (msgspec.json.encode(record), fleet, record.device_id),
+        )
+
+    def rows_after(self, row_id: int, limit: int) -> list[StoredWindow]:
+        """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT row_id, fleet, device_id, boot_id, received_unix_ns, payload FROM windows WHERE row_id > ? "
+                "ORDER BY row_id LIMIT ?",
+                (row_id, limit),
+            ).fetchall()
+        return [StoredWindow(*row[:5], _DECODER.decode(row[5])) for row in rows]
+
+    def last_row_id(self) -> int:
+        """Return the highest ``row_id``, 0 when there is none."""
+        with self._lock:
+            return int(self._db.execute("SELECT coalesce(max(row_id), 0) FROM windows").fetchone()[0])
+
+    def cursor(self, sink_name: str) -> int:
+        """Return the ``row_id`` up to which the sink has everything, 0 at first."""
+        with self._lock:
+            row = self._db.execute("SELECT row_id FROM cursors WHERE sink = ?", (sink_name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def set_cursor(self, sink_name: str, row_id: int) -> None:
+        """Remember how far the sink has come."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO cursors VALUES (?, ?) ON CONFLICT DO UPDATE SET row_id = excluded.row_id",
+                (sink_name, row_id),
+            )
+
+    def add_dead_letter(self, topic: str, payload: bytes, reason: str, t_unix_ns: int, *, device_id: str = "") -> None:
+        """Keep what could not be accepted, and why. The newest MAX_DEAD_LETTERS stay; long payloads are cut."""
+        with self.transaction():
+            letter = self._db.execute(
+                "INSERT INTO dead_letters (t_unix_ns, topic, device_id, payload, reason) VALUES (?, ?, ?, ?, ?)",
+                (t_unix_ns, topic, device_id, payload[:MAX_PAYLOAD_BYTES], reason),
+            ).lastrowid
+            assert letter is not None
+            self._db.execute("DELETE FROM dead_letters WHERE id <= ?", (letter - MAX_DEAD_LETTERS,))
+
+    def dead_letters(self, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
+        """Return the newest dead letters as (topic, payload, reason, t_unix_ns)."""
+        with self._lock:
+            return self._db.execute(
+                "SELECT topic, payload, reason, t_unix_ns FROM dead_letters ORDER BY id DESC LIMIT ?", (limit,)
+            ).fetchall()
+
+    def devices(self) -> list[DeviceState]:
+        """Return what was last heard from every device."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT fleet, device_id, last_seen_unix_ns, birth, status, health FROM devices "
+                "ORDER BY fleet, device_id"
+            ).fetchall()
+        return [
+            DeviceState(
+                fleet=fleet,
+                device_id=device_id,
+                last_seen_unix_ns=last_seen_unix_ns,
+                birth=_BIRTH.decode(birth) if birth else None,
+                status=_STATUS.decode(status) if status else None,
+                health=_HEALTH.decode(health) if health else None,
+            )
+            for fleet, device_id, last_seen_unix_ns, birth, status, health in rows
+        ]
+
+    def ledger(self) -> list[LedgerLine]:
+        """Return every device's account, read at one instant."""
+        with self._read_snapshot():
+            devices = self._db.execute("SELECT fleet, device_id FROM devices ORDER BY fleet, device_id").fetchall()
+            return [self._ledger_line(fleet, device_id) for fleet, device_id in devices]
+
+    def _ledger_line(self, fleet: str, device_id: str) -> LedgerLine:
+        boots = self._db.execute(
+            "SELECT boot_id, last_seq, stored, duplicates FROM boots WHERE fleet = ? AND device_id = ?",
+            (fleet, device_id),
+        ).fetchall()
+        counts = [account.boot_counts(self._db, device_id, boot[0]) for boot in boots]
+        (dead_letters,) = self._db.execute(
+            "SELECT count(*) FROM dead_letters WHERE device_id = ?", (device_id,)
+        ).fetchone()
+        return LedgerLine(
+            fleet=fleet,
+            device_id=device_id,
+            sent=sum(boot[1] for boot in boots),
+            stored=sum(boot[2] for boot in boots),
+            dropped=sum(count[0] for count in counts),
+            pending=sum(count[1] for count in counts),
+            missing=sum(count[2] for count in counts),
+            duplicates=sum(boot[3] for boot in boots),
+            dead_letters=dead_letters,
+        )
+
+    @contextmanager
+    def _read_snapshot(self) -> Iterator[None]:
+        """Let several reads see the same state, also while another process writes."""
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._roll_back()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()

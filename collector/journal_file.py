@@ -1,0 +1,94 @@
+"""The journal's SQLite file: schema, opening for the collector, opening for readers."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from edge_agent.wire.errors import ConfigurationError
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE windows (
+  row_id INTEGER PRIMARY KEY AUTOINCREMENT, fleet TEXT NOT NULL, device_id TEXT NOT NULL, boot_id TEXT NOT NULL,
+  seq INTEGER NOT NULL, received_unix_ns INTEGER NOT NULL, payload BLOB NOT NULL,
+  UNIQUE (device_id, boot_id, seq));
+CREATE TABLE boots (
+  device_id TEXT NOT NULL, boot_id TEXT NOT NULL, fleet TEXT NOT NULL,
+  last_seq INTEGER NOT NULL DEFAULT 0, oldest_seq INTEGER NOT NULL DEFAULT 1, high_water INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0, touched INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (device_id, boot_id)) WITHOUT ROWID;
+CREATE TABLE dropped (
+  device_id TEXT NOT NULL, boot_id TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+  reason TEXT NOT NULL, PRIMARY KEY (device_id, boot_id, first_seq)) WITHOUT ROWID;
+CREATE TABLE devices (
+  fleet TEXT NOT NULL, device_id TEXT NOT NULL, last_seen_unix_ns INTEGER NOT NULL,
+  birth BLOB, status BLOB, health BLOB, PRIMARY KEY (fleet, device_id)) WITHOUT ROWID;
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, row_id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, t_unix_ns INTEGER NOT NULL, topic TEXT NOT NULL, device_id TEXT NOT NULL,
+  payload BLOB NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX dead_letters_by_device ON dead_letters (device_id);
+"""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Return the collector's connection: WAL, and each commit on the disk before it returns.
+
+    Raises ConfigurationError when the file cannot be written or is not a journal that this version knows.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        if _user_version(db) == 0:
+            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        _check_version(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise ConfigurationError(f"{path}: cannot use this file as a journal: {error}") from error
+    except ConfigurationError:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that can only read, also while a collector writes. Raises ConfigurationError."""
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: no journal here; name the state_dir of a collector that has run")
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            check_same_thread=False,
+            isolation_level=None,
+            timeout=30.0,
+        )
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
+    try:
+        _check_version(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
+    except ConfigurationError:
+        db.close()
+        raise
+    return db
+
+
+def _user_version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    version = _user_version(db)
+    if version != SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{path}: journal of schema {version}, this version knows {SCHEMA_VERSION}; use the edgejoule that wrote it"
+        )
