@@ -1,0 +1,240 @@
+"""What every test lives under: nothing may be left behind, and nothing may be skipped in silence.
+
+A test that leaves a thread, a child process, a socket, a terminal or a temporary file open, or an unfinished asyncio
+task, fails. A test whose program or package is missing is skipped with the reason; with ``CI=true`` only real hardware
+and GPUs may be missing, any other skip fails. The last lines of a run say how many were skipped and how to run them.
+"""
+
+import asyncio
+import gc
+import importlib.util
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+
+import hypothesis
+import psutil
+import pytest
+
+GRACE_S = 3.0
+POLL_S = 0.02
+MAY_BE_MISSING_IN_CI = ("hardware", "gpu")
+HOW_TO_RUN_MORE = (
+    "to run them: `make test` as root (or with sudo that asks for no password) on Debian or Ubuntu installs what they "
+    "need; hardware: `--meter-port DRIVER=PORT`; a GPU: on a machine that has one"
+)
+
+hypothesis.settings.register_profile("edgejoule", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("edgejoule-ci", deadline=None, print_blob=True, derandomize=True)
+
+
+def in_ci() -> bool:
+    """Tell whether this run has to be complete."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--meter-port", metavar="DRIVER=PORT", help="run the hardware tests on this real meter")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    del config
+    hypothesis.settings.load_profile("edgejoule-ci" if in_ci() else "edgejoule")
+
+
+# --- what may be missing -------------------------------------------------------------------------------------------
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a server program; Debian keeps some in sbin, which users' PATH does not name."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+def _lacks_program(name: str) -> str | None:
+    return None if find_program(name) else f"the program {name} is not installed"
+
+
+def _lacks_train(_config: pytest.Config) -> str | None:
+    missing = [name for name in ("sklearn", "litert_quantizer") if importlib.util.find_spec(name) is None]
+    return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
+
+
+def _lacks_meter(config: pytest.Config) -> str | None:
+    return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
+
+
+def _lacks_gpu(_config: pytest.Config) -> str | None:
+    return None if Path("/dev/nvidia0").exists() else "this machine has no GPU"
+
+
+NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
+    "mosquitto": lambda _config: _lacks_program("mosquitto"),
+    "influxdb": lambda _config: _lacks_program("influxd"),
+    "train": _lacks_train,
+    "hardware": _lacks_meter,
+    "gpu": _lacks_gpu,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what cannot run here; keep the timing-sensitive end-to-end tests of one run on one worker."""
+    lacking = {marker: check(config) for marker, check in NEEDS.items()}
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+        for marker, reason in lacking.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    excused = any(item.get_closest_marker(marker) for marker in MAY_BE_MISSING_IN_CI)
+    if report.skipped and not hasattr(report, "wasxfail") and in_ci() and not excused:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though CI=true demands every test: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and in_ci():
+        report.outcome = "failed"
+        report.longrepr = f"a whole file skipped, though CI=true demands every test: {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    terminalreporter.write_line("")
+    for reason, count in Counter(map(_reason, skipped)).most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")
+    terminalreporter.write_line(f"{len(skipped)} skipped in all; {HOW_TO_RUN_MORE}.")
+
+
+# --- nothing is left behind ----------------------------------------------------------------------------------------
+
+
+class _Census:
+    """What this process holds that a test could leave behind."""
+
+    def __init__(self) -> None:
+        self.threads = {thread for thread in threading.enumerate() if thread.is_alive()}
+        self.processes = {child for child in psutil.Process().children(recursive=True) if not _is_pythons_own(child)}
+        self.files = {number: target for number, target in _open_files() if _is_telling(number, target)}
+        self.tasks = {task for task in _asyncio_tasks() if not task.done()}
+
+    def leaks_since(self, before: "_Census") -> list[str]:
+        """Describe what is here and was not there ``before``."""
+        return [
+            *(f"thread {thread.name!r}" for thread in self.threads - before.threads),
+            *(f"child process {_describe(process)}" for process in self.processes - before.processes),
+            *(f"open {target}" for number, target in self.files.items() if before.files.get(number) != target),
+            *(f"unfinished asyncio task {task.get_name()}" for task in self.tasks - before.tasks),
+        ]
+
+
+def _open_files() -> Iterable[tuple[int, str]]:
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            yield int(entry.name), str(entry.readlink())
+        except OSError:  # the descriptor that lists this folder is gone by now
+            continue
+
+
+def _is_telling(number: int, target: str) -> bool:
+    """Count sockets, terminals and files in temporary folders; libraries keep pipes and caches of their own open."""
+    if target.startswith(("socket:", "/dev/pts/", "/dev/ptmx")):
+        return True
+    if not target.startswith(f"{tempfile.gettempdir()}/") or target.endswith(" (deleted)"):
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(number).st_mode)
+    except OSError:
+        return False
+
+
+def _asyncio_tasks() -> Iterable["asyncio.Task[object]"]:
+    """Return every task of every loop; asyncio itself only tells those of the running loop."""
+    if "asyncio.tasks" not in sys.modules:
+        return []
+    for name in ("_scheduled_tasks", "_all_tasks"):  # Python 3.12 renamed it
+        known = getattr(asyncio.tasks, name, None)
+        if known is not None:
+            return list(known)
+    return []
+
+
+def _is_pythons_own(process: psutil.Process) -> bool:
+    """Tell the helper that multiprocessing starts once and keeps for the life of the interpreter."""
+    try:
+        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} ({' '.join(process.cmdline()) or process.name()})"
+    except psutil.Error:
+        return str(process.pid)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Generator[None, None, None]:
+    """Fail the test that leaves something; give what is just ending a moment, and end what stays."""
+    before = _Census()
+    yield
+    deadline_s = time.monotonic() + GRACE_S
+    after = _Census()
+    while (leaks := after.leaks_since(before)) and time.monotonic() < deadline_s:
+        gc.collect()
+        time.sleep(POLL_S)
+        after = _Census()
+    for process in after.processes - before.processes:
+        _end(process)
+    if leaks:
+        pytest.fail(f"{request.node.nodeid} left behind: " + "; ".join(sorted(leaks)), pytrace=False)
+
+
+def _end(process: psutil.Process) -> None:
+    try:
+        process.kill()
+        process.wait(timeout=GRACE_S)
+    except psutil.Error:
+        return
+
+
+@pytest.fixture(scope="session")
+def mosquitto_program() -> str:
+    """Return the path of mosquitto, for tests marked ``mosquitto``."""
+    return _found("mosquitto")
+
+
+@pytest.fixture(scope="session")
+def influxd_program() -> str:
+    """Return the path of InfluxDB 1.x, for tests marked ``influxdb``."""
+    return _found("influxd")
+
+
+def _found(name: str) -> str:
+    path = find_program(name)
+    assert path is not None, f"mark the test `{name}`, so that it is skipped where the program is missing"
+    return path
