@@ -1,0 +1,71 @@
+"""From a data sheet's limits, or a user's calibration certificate, to the uncertainty of each sample. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.samples import F64, SampleBlock
+
+RECTANGULAR: Final = 1.0 / 3.0**0.5
+"""Half-width of a rectangular distribution to its standard uncertainty (JCGM 100:2008, 4.3.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A user's certificate for the current channel of one meter; it replaces the data sheet's current limits.
+
+    True current = ``gain_ratio`` x indicated + ``offset_a``. ``gain_u_ratio`` and ``offset_u_a`` are standard
+    uncertainties (k = 1). ``certificate`` and ``date`` say where the figures come from.
+    """
+
+    gain_ratio: float = 1.0
+    offset_a: float = 0.0
+    gain_u_ratio: float = 0.0
+    offset_u_a: float = 0.0
+    certificate: str = ""
+    date: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for figures that no certificate can hold."""
+        if not self.gain_ratio > 0.0:
+            raise ValueError(f"gain_ratio must be above zero, not {self.gain_ratio}")
+        if not (self.gain_u_ratio >= 0.0 and self.offset_u_a >= 0.0):
+            raise ValueError("gain_u_ratio and offset_u_a are standard uncertainties: they cannot be negative")
+
+
+def apply_calibration(block: SampleBlock, calibration: Calibration | None) -> SampleBlock:
+    """Return the block with current and power corrected; without a calibration the block itself."""
+    if calibration is None:
+        return block
+    return replace(
+        block,
+        current_a=calibration.gain_ratio * block.current_a + calibration.offset_a,
+        power_w=calibration.gain_ratio * block.power_w + calibration.offset_a * block.voltage_v,
+    )
+
+
+def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None = None) -> F64:
+    """Return each sample's systematic standard uncertainty of power in watts, shape ``(n,)``.
+
+    P = V x I with gain and offset limits of both channels, by range, as independent rectangular distributions.
+    It is the part that samples share, so it adds linearly over time; noise and quantisation are not in it.
+    """
+    volts, amps = np.abs(block.voltage_v), np.abs(block.current_a)
+    voltage_u_v = RECTANGULAR * np.hypot(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
+    if calibration is not None:
+        current_u_a = np.hypot(calibration.gain_u_ratio * amps, calibration.offset_u_a)
+    else:
+        gain_ratio, offset_a = _range_limits(sheet, block)
+        current_u_a = RECTANGULAR * np.hypot(gain_ratio * amps, offset_a)
+    power_u: F64 = np.hypot(amps * voltage_u_v, volts * current_u_a)
+    return power_u
+
+
+def _range_limits(sheet: DataSheet, block: SampleBlock) -> tuple[F64, F64]:
+    gains_ratio = np.array([one.gain_limit_ratio for one in sheet.ranges])
+    offsets_a = np.array([one.offset_limit_a for one in sheet.ranges])
+    if block.range_index is None:
+        return gains_ratio[-1:], offsets_a[-1:]
+    return gains_ratio[block.range_index], offsets_a[block.range_index]

@@ -1,0 +1,248 @@
+"""Samples become joules: a cumulative register that integrates exactly and never across a gap. Pure."""
+
+from collections import deque
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock
+
+HISTORY_S: Final = 60.0
+KNOT_S: Final = 1e-3
+"""The history holds one point (knot) per millisecond at most; between knots the register is linear."""
+
+ROUNDING_S: Final = 1e-9
+"""Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
+
+# Columns of a knot, in the order of EnergyReading's fields.
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST = range(8)
+_RUN_COLUMNS: Final = [_ENERGY, _U, _POWER_SQ, _COVERED, _COUNT]
+
+
+class EnergyRegister:
+    """Integrates sample blocks on the device clock. Not thread-safe.
+
+    Sampling ``mean``: a sample covers the time since the last one if that is at most ``max_interval_s``; else it
+    covers one nominal interval and the rest is gap. Sampling ``point``: trapezoid between two samples at most
+    ``max_interval_s`` apart, else gap. In both ``covered_s + gap_s`` is the time since the stream began.
+    """
+
+    def __init__(self, sheet: DataSheet, *, history_s: float = HISTORY_S) -> None:
+        self._sheet = sheet
+        self._history_s = history_s
+        self._totals = _CompensatedSum(8)
+        self._t_start_s: float | None = None
+        self._t_end_s = 0.0
+        self._last_power_w: float | None = None
+        self._last_u_w = 0.0
+        self._bin = -1
+        self._knots: deque[NDArray[np.float64]] = deque()
+
+    def add(self, block: SampleBlock, power_u_w: F64) -> None:
+        """Integrate a block; ``power_u_w`` (shape ``(n,)``) is each sample's systematic standard uncertainty.
+
+        Samples that are not later than what is integrated already (they came after their time was declared a gap)
+        or whose power is not finite are counted as lost.
+        """
+        if self._t_start_s is None:
+            self._start(float(block.t_device_s[0]))
+        t_s, power_w, u_w = self._usable(block, power_u_w)
+        if not len(t_s):
+            return
+        previous_s = np.concatenate(([self._t_end_s], t_s[:-1]))
+        covered_s, gap_s, columns = self._increments(t_s - previous_s, power_w, u_w)
+        begin = 0
+        for row in np.flatnonzero(gap_s).tolist():
+            self._add_run(t_s[begin:row], columns[:, begin:row])
+            self._add_gap(float(gap_s[row]), float(t_s[row] - covered_s[row]))
+            begin = row
+        self._add_run(t_s[begin:], columns[:, begin:])
+        self._last_power_w = float(power_w[-1])
+        self._last_u_w = float(u_w[-1])
+        self._forget()
+
+    def add_lost(self, count: float) -> None:
+        """Count samples that the decoder knows to be lost."""
+        self._totals.add_at(_LOST, count)
+
+    def add_gap_until(self, t_device_s: float) -> None:
+        """Declare that nothing was measured from the last sample to ``t_device_s``; later samples go on from there."""
+        if self._t_start_s is None:
+            return
+        if self._knots[-1][-1, _T] < self._t_end_s:
+            self._append_knots(self._knot()[np.newaxis, :])
+        if t_device_s > self._t_end_s:
+            self._add_gap(t_device_s - self._t_end_s, t_device_s)
+            self._last_power_w = None
+
+    def latest(self) -> EnergyReading:
+        """Return the register after the last sample (all zero before the first)."""
+        return _reading(self._knot())
+
+    def reading_at(self, t_device_s: float) -> EnergyReading | None:
+        """Return the register at ``t_device_s``, None if samples have not reached it.
+
+        Before the stream began the reading is zero energy and a negative gap, so that a span which begins there
+        gets its missing head as gap. Older than the history: the oldest reading held, with its own time.
+        """
+        if self._t_start_s is None or not self._knots or t_device_s > self._knots[-1][-1, _T]:
+            return None
+        if t_device_s < self._t_start_s:
+            return EnergyReading(t_device_s, 0.0, 0.0, 0.0, 0.0, t_device_s - self._t_start_s, 0.0, 0.0)
+        for knots in reversed(self._knots):
+            if knots[0, _T] <= t_device_s:
+                return _interpolate(knots, t_device_s)
+        return _reading(self._knots[0][0])
+
+    @property
+    def end_s(self) -> float | None:
+        """Return the device time that is accounted for (covered or gap), None before the first sample."""
+        return None if self._t_start_s is None else self._t_end_s
+
+    def _start(self, first_s: float) -> None:
+        head_s = self._sheet.sample_interval_s if self._sheet.sampling == "mean" else 0.0
+        self._t_start_s = self._t_end_s = first_s - head_s
+        self._bin = int(self._t_end_s // KNOT_S)
+        self._append_knots(self._knot()[np.newaxis, :])
+
+    def _usable(self, block: SampleBlock, power_u_w: F64) -> tuple[F64, F64, F64]:
+        t_s, power_w = block.t_device_s, block.power_w
+        bound = self._t_end_s
+        first_point = self._sheet.sampling == "point" and self._totals.values[_COUNT] == 0.0
+        late = t_s < bound if first_point else t_s <= bound
+        good = np.isfinite(power_w) & ~late
+        if good.all():
+            return t_s, power_w, power_u_w
+        self.add_lost(float(len(good) - np.count_nonzero(good)))
+        return t_s[good], power_w[good], power_u_w[good]
+
+    def _increments(self, dt_s: F64, power_w: F64, u_w: F64) -> tuple[F64, F64, NDArray[np.float64]]:
+        """Return seconds covered and seconds of gap per sample, and what each adds to the run's columns."""
+        in_time = dt_s <= self._sheet.max_interval_s
+        ones = np.ones_like(dt_s)
+        if self._sheet.sampling == "mean":
+            if self._last_power_w is None:
+                in_time[0] = False
+            in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
+            covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
+            energy_j = power_w * covered_s
+            columns = np.stack((energy_j, u_w * covered_s, power_w * energy_j, covered_s, ones))
+        else:
+            if self._last_power_w is None:
+                in_time[0] = False
+            first_w = np.concatenate(([self._last_power_w or 0.0], power_w[:-1]))
+            first_u_w = np.concatenate(([self._last_u_w], u_w[:-1]))
+            covered_s = np.where(in_time, dt_s, 0.0)
+            power_sq_w2 = (first_w * first_w + first_w * power_w + power_w * power_w) / 3.0
+            columns = np.stack((first_w + power_w, first_u_w + u_w, power_sq_w2, covered_s, ones))
+            columns[:2] *= covered_s * 0.5
+            columns[2] *= covered_s
+        return covered_s, dt_s - covered_s, columns
+
+    def _add_run(self, t_s: F64, columns: NDArray[np.float64]) -> None:
+        """Add samples without a gap between them; a knot at each sample that is the first of its millisecond."""
+        if not len(t_s):
+            return
+        bins = np.floor_divide(t_s, KNOT_S).astype(np.int64)
+        ends = np.flatnonzero(np.diff(bins, prepend=self._bin)) + 1
+        starts = (
+            np.concatenate(([0], ends)) if not len(ends) or ends[-1] < len(t_s) else np.concatenate(([0], ends[:-1]))
+        )
+        sums = np.add.reduceat(columns, starts, axis=1)
+        if len(ends):
+            knots = np.tile(self._knot(), (len(ends), 1))
+            knots[:, _T] = t_s[ends - 1]
+            knots[:, _RUN_COLUMNS] += np.cumsum(sums[:, : len(ends)], axis=1).T
+            self._append_knots(knots)
+        run_sums = np.zeros(8)
+        run_sums[_RUN_COLUMNS] = sums.sum(axis=1)
+        self._totals.add(run_sums)
+        self._t_end_s = float(t_s[-1])
+        self._bin = int(bins[-1])
+
+    def _add_gap(self, gap_s: float, t_end_s: float) -> None:
+        before = self._knot()
+        self._totals.add_at(_GAP, gap_s)
+        self._t_end_s = t_end_s
+        self._bin = int(t_end_s // KNOT_S)
+        self._append_knots(np.stack((before, self._knot())))
+
+    def _knot(self) -> NDArray[np.float64]:
+        knot = self._totals.values
+        knot[_T] = self._t_end_s
+        return knot
+
+    def _append_knots(self, knots: NDArray[np.float64]) -> None:
+        """Append, beginning with the last knot held, so that each piece can be interpolated alone."""
+        self._knots.append(np.concatenate((self._knots[-1][-1:], knots)) if self._knots else knots)
+
+    def _forget(self) -> None:
+        oldest_s = self._t_end_s - self._history_s
+        while len(self._knots) > 1 and self._knots[1][0, _T] < oldest_s:
+            self._knots.popleft()
+
+
+class _CompensatedSum:
+    """Neumaier's compensated sum of vectors: the error does not grow with the number of terms.
+
+    A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen, ZAMM 54 (1974).
+    """
+
+    def __init__(self, width: int) -> None:
+        self._sum = np.zeros(width)
+        self._lost = np.zeros(width)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        return self._sum + self._lost
+
+    def add(self, terms: NDArray[np.float64]) -> None:
+        total = self._sum + terms
+        larger_is_sum = np.abs(self._sum) >= np.abs(terms)
+        self._lost += np.where(larger_is_sum, (self._sum - total) + terms, (terms - total) + self._sum)
+        self._sum = total
+
+    def add_at(self, column: int, term: float) -> None:
+        terms = np.zeros_like(self._sum)
+        terms[column] = term
+        self.add(terms)
+
+
+def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
+    """Return what happened from reading ``a`` to the later reading ``b`` of the same register."""
+    covered_s = b.covered_s - a.covered_s
+    energy_j = b.energy_j - a.energy_j
+    mean_power_w = energy_j / covered_s if covered_s > 0.0 else None
+    variance_w2 = 0.0
+    if mean_power_w is not None:
+        variance_w2 = (b.power_sq_w2s - a.power_sq_w2s) / covered_s - mean_power_w * mean_power_w
+    return EnergyDelta(
+        duration_s=b.t_device_s - a.t_device_s,
+        energy_j=energy_j,
+        energy_u_systematic_j=b.energy_u_systematic_j - a.energy_u_systematic_j,
+        covered_s=covered_s,
+        gap_s=b.gap_s - a.gap_s,
+        sample_count=b.sample_count - a.sample_count,
+        lost_count=b.lost_count - a.lost_count,
+        mean_power_w=mean_power_w,
+        power_sd_w=max(variance_w2, 0.0) ** 0.5,
+    )
+
+
+def _reading(knot: NDArray[np.float64]) -> EnergyReading:
+    return EnergyReading(*knot.tolist())
+
+
+def _interpolate(knots: NDArray[np.float64], t_device_s: float) -> EnergyReading:
+    times_s = knots[:, _T]
+    after = min(int(np.searchsorted(times_s, t_device_s, side="right")), len(times_s) - 1)
+    if after == 0:
+        return _reading(knots[0])
+    low, high = knots[after - 1], knots[after]
+    span_s = high[_T] - low[_T]
+    share = (t_device_s - low[_T]) / span_s if span_s > 0.0 else 1.0
+    knot = low + share * (high - low)
+    knot[_T] = t_device_s
+    return _reading(knot)

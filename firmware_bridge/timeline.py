@@ -1,0 +1,107 @@
+"""One continuous timeline from one or many connections to a meter: register, clock fit, outages. Pure: time comes in.
+
+The timeline starts as the device's clock of the first connection. A device restarts its clock when it is connected
+again; its samples are then moved to where the host's clock says that they belong, and the outage is gap.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from firmware_bridge.calibration import Calibration, apply_calibration, power_u_w
+from firmware_bridge.clock import ClockFit
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.energy import EnergyRegister
+from firmware_bridge.samples import EnergyReading, SampleBlock
+
+SILENT_S: Final = 2.0
+MIN_LAG_S: Final = 0.010
+"""A device clock this far behind for three seconds means loss that the meter's counter could not show."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """How meter time was aligned to host time, and how far it may be off (seconds)."""
+
+    method: Literal["host_clock", "arrival_fit"]
+    residual_s: float
+
+
+class Timeline:
+    """Feeds blocks into an EnergyRegister on a timeline that reconnections do not break. Not thread-safe."""
+
+    def __init__(self, sheet: DataSheet, calibration: Calibration | None = None) -> None:
+        self._sheet = sheet
+        self._calibration = calibration
+        self._register = EnergyRegister(sheet)
+        self._fit = ClockFit()
+        self._own_clock = sheet.clock != "host_arrival"
+        self._shift_s = 0.0
+        self._new_connection = False
+        self._last_arrival_s: float | None = None
+
+    def reconnected(self) -> None:
+        """Say that the next block comes from a new connection, whose clock began anew."""
+        self._new_connection = self._own_clock and self._last_arrival_s is not None
+
+    def add(self, block: SampleBlock, t_host_s: float) -> SampleBlock:
+        """Take a block that arrived at ``t_host_s``; return it calibrated, its times on this timeline."""
+        block = apply_calibration(block, self._calibration)
+        if self._own_clock:
+            self._align(float(block.t_device_s[0]), float(block.t_device_s[-1]), t_host_s)
+            if self._shift_s:
+                block = replace(block, t_device_s=block.t_device_s + self._shift_s)
+            self._fit.observe(float(block.t_device_s[-1]), t_host_s)
+        self._register.add(block, power_u_w(self._sheet, block, self._calibration))
+        self._last_arrival_s = t_host_s
+        return block
+
+    def add_lost(self, count: int) -> None:
+        """Count samples that the decoder reports as lost."""
+        self._register.add_lost(count)
+
+    def latest(self) -> EnergyReading:
+        """Return the register after the last sample."""
+        return self._register.latest()
+
+    def reading_at(self, t_host_s: float, now_s: float) -> EnergyReading | None:
+        """Return the register at a host time, None if it cannot be told yet at ``now_s``.
+
+        When the meter has been silent for two seconds (and longer than its maximum interval), the time up to
+        ``t_host_s`` is declared a gap; samples that turn up for it later are counted as lost.
+        """
+        if self._last_arrival_s is None or t_host_s > now_s:
+            return None
+        t_s = self._fit.to_device(t_host_s) if self._own_clock else t_host_s
+        reading = self._register.reading_at(t_s)
+        if reading is None and now_s - self._last_arrival_s > max(SILENT_S, self._sheet.max_interval_s):
+            self._register.add_gap_until(t_s)
+            reading = self._register.reading_at(t_s)
+        return reading
+
+    def silent_s(self, now_s: float) -> float | None:
+        """Return how long ago the last sample arrived, None before the first."""
+        return None if self._last_arrival_s is None else now_s - self._last_arrival_s
+
+    def sync(self) -> SyncState:
+        """Return how meter time is aligned.
+
+        Without a clock of the meter's own, a value may be as old as one sample interval when it arrives: its
+        middle is at most half of that away.
+        """
+        if self._own_clock:
+            return SyncState("arrival_fit", self._fit.residual_s)
+        return SyncState("host_clock", 0.5 * self._sheet.sample_interval_s)
+
+    def _align(self, first_s: float, last_s: float, t_host_s: float) -> None:
+        """Set the shift that brings this connection's clock onto the timeline."""
+        if self._new_connection:
+            self._new_connection = False
+            expected_s = self._fit.to_device(t_host_s) - last_s
+            earliest_s = (self._register.end_s or 0.0) + self._sheet.max_interval_s - first_s
+            self._shift_s = max(expected_s, earliest_s)
+            self._fit = ClockFit()
+            return
+        lag_s = self._fit.lag_s
+        if lag_s > max(MIN_LAG_S, 4.0 * self._fit.residual_s):
+            self._shift_s += lag_s
+            self._fit = ClockFit()
