@@ -153,7 +153,10 @@ class Journal:
                 "ORDER BY row_id LIMIT ?",
                 (row_id, limit),
             ).fetchall()
-        return [StoredWindow(*row[:5], _DECODER.decode(row[5])) for row in rows]
+        return [
+            StoredWindow(row_id, fleet, device_id, boot_id, received_unix_ns, _DECODER.decode(payload))
+            for row_id, fleet, device_id, boot_id, received_unix_ns, payload in rows
+        ]
 
     def last_row_id(self) -> int:
         """Return the highest ``row_id``, 0 when there is none."""

@@ -90,5 +90,6 @@ def _check_version(db: sqlite3.Connection, path: Path) -> None:
     version = _user_version(db)
     if version != SCHEMA_VERSION:
         raise ConfigurationError(
-            f"{path}: journal of schema {version}, this version knows {SCHEMA_VERSION}; use the edgejoule that wrote it"
+            f"{path}: journal of schema {version}, this version knows {SCHEMA_VERSION}; "
+            "use the edgejoule that wrote it"
         )

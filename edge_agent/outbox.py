@@ -24,10 +24,11 @@ import msgspec
 import structlog
 
 from edge_agent import outbox_file
-from edge_agent.wire.records import DroppedRange, InferenceWindow, StoreAck
+from edge_agent.wire.records import MAX_PAYLOAD_BYTES, DroppedRange, InferenceWindow, StoreAck
 
 DEFAULT_MAX_BYTES: Final = 256 * 1024 * 1024
 DEFAULT_MAX_AGE_S: Final = 30 * 86_400.0
+MAX_WINDOW_BYTES: Final = MAX_PAYLOAD_BYTES // 2
 DropReason = Literal["outbox_full", "too_old", "corrupt"]
 
 _LOG = structlog.get_logger()
@@ -83,13 +84,17 @@ class Outbox:
             ).fetchone()
 
     def append(self, make: Callable[[int], InferenceWindow]) -> InferenceWindow:
-        """Store ``make(seq)`` under the next sequence number and return it; on any error no number is used up."""
+        """Store ``make(seq)`` under the next sequence number and return it; on any error no number is used up.
+
+        Raises ValueError for a window that the wire would refuse (a NaN, a negative uncertainty, far too long): it
+        would come back for ever.
+        """
         with self._transaction():
             seq = self._last_seq(self.boot_id) + 1
             window = make(seq)
             if window.seq != seq:
                 raise ValueError(f"the window has seq {window.seq}, it was given {seq}")
-            payload = msgspec.json.encode(window)
+            payload = _checked_payload(window)
             self._db.execute(
                 "INSERT INTO windows (boot_id, seq, t_unix_ns, payload) VALUES (?, ?, ?, ?)",
                 (self.boot_id, seq, _trusted_time(window), payload),
@@ -243,6 +248,19 @@ class Outbox:
                 self._drop(boot_id, seq, seq, "too_old")
             else:
                 return
+
+
+def _checked_payload(window: InferenceWindow) -> bytes:
+    payload = msgspec.json.encode(window)
+    try:
+        _DECODER.decode(payload)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"window {window.seq} cannot be sent: {error}") from error
+    if len(payload) > MAX_WINDOW_BYTES:
+        raise ValueError(
+            f"window {window.seq} of {len(payload)} bytes cannot be sent: the limit is {MAX_WINDOW_BYTES}"
+        )
+    return payload
 
 
 def _trusted_time(window: InferenceWindow) -> int | None:

@@ -1,0 +1,118 @@
+"""One connection to the broker, from CONNECT to its end. A new connection is a new object: no queue outlives it."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTMessageInfo, MQTTProtocolVersion
+
+from edge_agent.wire.mqtt import (
+    BrokerSettings,
+    explain_connect_error,
+    explain_refusal,
+    log_in,
+    parse_broker_url,
+)
+
+CONNECT_TIMEOUT_S: Final = 5.0
+CONNACK_TIMEOUT_S: Final = 10.0
+GOODBYE_TIMEOUT_S: Final = 1.0
+
+
+class BrokerUnavailableError(Exception):
+    """No connection now; trying again later can help. The text says what to look at."""
+
+
+class Connection:
+    """A clean session that listens on one topic. ``on_payload`` and ``on_end`` are called from the network thread."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        client_id: str,
+        listen_topic: str,
+        on_payload: Callable[[bytes], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._address = parse_broker_url(settings.url)
+        self._listen_topic = listen_topic
+        self._on_payload = on_payload
+        self._on_end = on_end
+        self._answered = threading.Event()
+        self._ended = threading.Event()
+        self._refusal = ""
+        self.end_reason = ""
+        self._client = self._new_client(client_id)
+
+    def _new_client(self, client_id: str) -> Client:
+        version = MQTTProtocolVersion.MQTTv5 if self._settings.protocol == "5" else MQTTProtocolVersion.MQTTv311
+        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False)
+        log_in(client, self._settings)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        return client
+
+    def open(self, will_topic: str, will_payload: bytes) -> None:
+        """Connect, subscribe and return. Raises BrokerUnavailableError with the remedy in its text."""
+        self._client.will_set(will_topic, will_payload, qos=1, retain=True)
+        try:
+            self._client.connect(self._address.host, self._address.port, self._settings.keepalive_s)
+        except OSError as error:
+            raise BrokerUnavailableError(explain_connect_error(error, self._address)) from error
+        self._client.loop_start()
+        if not self._answered.wait(CONNACK_TIMEOUT_S):
+            self.close()
+            raise BrokerUnavailableError(f"{self._address} accepts connections but does not answer: is it MQTT?")
+        if self._refusal:
+            self.close()
+            raise BrokerUnavailableError(self._refusal)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
+        """Send at QoS 1; what the end of the connection cuts off is the sender's to repeat."""
+        return self._client.publish(topic, payload, qos=1, retain=retain)
+
+    def close(self) -> None:
+        """Say goodbye, wait a moment for the broker, and leave no thread and no socket."""
+        self._client.disconnect()
+        if not self._ended.wait(GOODBYE_TIMEOUT_S):
+            sock = self._client.socket()
+            if sock is not None:
+                _shut(sock)
+        self._client.loop_stop()
+
+    def _connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._refusal = explain_refusal(reason)
+        else:
+            client.subscribe(self._listen_topic, qos=1)
+        self._answered.set()
+
+    def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.end_reason = _explain_end(str(reason))
+        if not self._answered.is_set():
+            self._refusal = (
+                f"{self._address} closed the connection before it answered: check username, password_file and protocol"
+            )
+        self._ended.set()
+        self._answered.set()
+        self._on_end()
+
+    def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        self._on_payload(message.payload)
+
+
+def _explain_end(words: str) -> str:
+    if "taken over" in words.lower():
+        return "another client connected under the same id: give every device its own id"
+    return words
+
+
+def _shut(sock: Any) -> None:
+    """Wake a network thread that waits for a broker which has stopped answering."""
+    try:
+        sock.shutdown(2)
+    except OSError:
+        return

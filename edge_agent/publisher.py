@@ -1,0 +1,271 @@
+"""Sends what the outbox holds, until the collector's store-ack says that it is stored.
+
+One thread connects, sends, applies acknowledgements and sends again what stays unacknowledged. A PUBACK of the broker
+proves nothing and trims nothing. The broker may be away for as long as it likes: windows wait in the outbox.
+"""
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from edge_agent.connection import BrokerUnavailableError, Connection
+from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight
+from edge_agent.outbox import Backlog, Outbox
+from edge_agent.wire import codec
+from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.mqtt import BrokerSettings, check_settings
+from edge_agent.wire.records import (
+    MAX_PAYLOAD_BYTES,
+    MAX_WINDOWS_PER_MESSAGE,
+    Birth,
+    Health,
+    InferenceWindow,
+    Status,
+    StoreAck,
+    WindowBatch,
+)
+from edge_agent.wire.topics import DownChannel, UpChannel, topic_for
+
+MAX_MESSAGES_IN_FLIGHT: Final = 8
+STEADY_AFTER_S: Final = 10.0
+GOODBYE_TIMEOUT_S: Final = 1.0
+_LOG = structlog.get_logger()
+
+
+class Publisher:
+    """See the module's text. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        fleet: str,
+        device_id: str,
+        outbox: Outbox,
+        birth: Callable[[], Birth],
+        *,
+        resend_s: float = FIRST_RESEND_S,
+    ) -> None:
+        """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work."""
+        self._address = check_settings(broker)
+        self._broker = broker
+        self._fleet = fleet
+        self._device_id = device_id
+        self._outbox = outbox
+        self._birth = birth
+        self._resend_s = resend_s
+        self._changed = threading.Condition()
+        self._news = False
+        self._stopping = False
+        self._lost = False
+        self._acks: deque[bytes] = deque(maxlen=1000)
+        self._connection: Connection | None = None
+        self._flights: dict[str, InFlight] = {}
+        self._told = ""
+        self._thread = threading.Thread(target=self._run, name="publisher")
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the broker has accepted us and the connection stands."""
+        return self._connection is not None and not self._lost
+
+    def start(self) -> None:
+        """Begin to connect and to send, in the background."""
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that a window was appended."""
+        self._wake()
+
+    def publish_health(self, health: Health) -> None:
+        """Send health once if there is a connection: the next one is newer anyway."""
+        connection = self._connection
+        if connection is not None:
+            connection.publish(self._topic("health"), codec.encode(health))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the collector has stored everything; return whether that came true in time."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while self._outbox.backlogs():
+                remaining_s = deadline_s - time.monotonic()
+                if remaining_s <= 0 or self._stopping:
+                    return False
+                self._changed.wait(min(remaining_s, 0.5))
+        return True
+
+    def stop(self) -> None:
+        """Say goodbye and end the thread. What is not acknowledged stays in the outbox."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pauses = BackOff()
+        while not self._stopping:
+            began_s = time.monotonic()
+            try:
+                self._one_connection()
+            except BrokerUnavailableError as error:
+                self._tell("broker_unreachable", remedy=str(error))
+            except sqlite3.Error as error:
+                self._tell("outbox_unavailable", remedy=f"{error}: check free space and owner of the state directory")
+            if time.monotonic() - began_s > STEADY_AFTER_S:
+                pauses.reset()
+            self._pause(pauses.next_s())
+
+    def _one_connection(self) -> None:
+        self._lost = False
+        connection = Connection(
+            self._broker,
+            f"edgejoule-{self._fleet}-{self._device_id}",
+            self._topic("ack"),
+            self._take_ack,
+            self._take_end,
+        )
+        connection.open(self._topic("status"), self._status(online=False, reason="connection lost"))
+        self._connection = connection
+        try:
+            self._greet(connection)
+            self._deliver(connection)
+        finally:
+            self._connection = None
+            if self._stopping and not self._lost:
+                self._say_goodbye(connection)
+            connection.close()
+        if self._lost:
+            self._tell("broker_connection_lost", remedy=connection.end_reason)
+
+    def _greet(self, connection: Connection) -> None:
+        self._tell("broker_connected", remedy="")
+        connection.publish(self._topic("birth"), codec.encode(self._birth()), retain=True)
+        connection.publish(self._topic("status"), self._status(online=True, reason=""), retain=True)
+        for flight in self._flights.values():
+            flight.go_back()
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        sent = connection.publish(self._topic("status"), self._status(online=False, reason="stopped"), retain=True)
+        try:
+            sent.wait_for_publish(GOODBYE_TIMEOUT_S)
+        except (RuntimeError, ValueError):
+            return
+
+    def _deliver(self, connection: Connection) -> None:
+        while True:
+            with self._changed:
+                if self._stopping or self._lost:
+                    return
+                self._news = False
+            self._apply_acks()
+            wait_s = self._send_what_fits(connection)
+            with self._changed:
+                self._changed.wait_for(lambda: self._news or self._stopping or self._lost, wait_s)
+
+    def _apply_acks(self) -> None:
+        while self._acks:
+            payload = self._acks[0]
+            try:
+                ack = codec.decode(payload, StoreAck)
+            except RejectedRecordError as error:
+                _LOG.warning("store_ack_rejected", reason=str(error))
+            else:
+                if ack.device_id == self._device_id:
+                    self._outbox.apply_ack(ack)
+            self._acks.popleft()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _send_what_fits(self, connection: Connection) -> float | None:
+        """Send until nothing is left or enough is on its way; return how long to wait for acknowledgements."""
+        backlogs = self._outbox.backlogs()
+        known = self._flights
+        self._flights = {
+            b.boot_id: known.get(b.boot_id) or InFlight(MAX_MESSAGES_IN_FLIGHT, self._resend_s) for b in backlogs
+        }
+        waits_s = []
+        for backlog in backlogs:
+            flight = self._flights[backlog.boot_id]
+            flight.note_acked(backlog.acked_seq)
+            if flight.go_back_if_late(time.monotonic()):
+                _LOG.debug("sending_again", boot_id=backlog.boot_id, after_seq=backlog.acked_seq)
+            while flight.has_room and (covered_seq := self._send_next(connection, backlog, flight)):
+                flight.note_sent(covered_seq, time.monotonic())
+            waits_s.append(flight.wait_s(time.monotonic()))
+            if not flight.has_room:
+                break
+        return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
+
+    def _send_next(self, connection: Connection, backlog: Backlog, flight: InFlight) -> int:
+        """Send the next message of a boot; return the highest sequence number that it settles, 0 if there is none."""
+        after_seq = flight.resume_after_seq
+        windows = self._outbox.pending(backlog.boot_id, after_seq, MAX_WINDOWS_PER_MESSAGE)
+        if not windows and backlog.last_seq <= after_seq:
+            return 0
+        payload = self._encode(backlog, windows)
+        while len(payload) > MAX_PAYLOAD_BYTES and len(windows) > 1:
+            windows = windows[: len(windows) // 2]
+            payload = self._encode(backlog, windows)
+        connection.publish(self._topic("windows"), payload)
+        return windows[-1].seq if windows else backlog.last_seq
+
+    def _encode(self, backlog: Backlog, windows: list[InferenceWindow]) -> bytes:
+        last_seq = max(backlog.last_seq, windows[-1].seq if windows else 0)
+        return codec.encode(
+            WindowBatch(
+                device_id=self._device_id,
+                boot_id=backlog.boot_id,
+                oldest_seq=backlog.oldest_seq,
+                last_seq=last_seq,
+                sent_unix_ns=time.time_ns(),
+                records=tuple(windows),
+                dropped=backlog.dropped,
+            )
+        )
+
+    def _status(self, *, online: bool, reason: str) -> bytes:
+        return codec.encode(
+            Status(
+                device_id=self._device_id,
+                boot_id=self._outbox.boot_id,
+                online=online,
+                t_unix_ns=time.time_ns(),
+                reason=reason,
+            )
+        )
+
+    def _topic(self, channel: UpChannel | DownChannel) -> str:
+        return topic_for(self._fleet, self._device_id, channel)
+
+    def _take_ack(self, payload: bytes) -> None:
+        self._acks.append(payload)
+        self._wake()
+
+    def _take_end(self) -> None:
+        with self._changed:
+            self._lost = True
+            self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)
+
+    def _tell(self, event: str, remedy: str) -> None:
+        """Log a change of state once, not at every attempt."""
+        if self._told == event + remedy:
+            return
+        self._told = event + remedy
+        if event == "broker_connected":
+            _LOG.info(event, broker=str(self._address), device=self._device_id)
+        else:
+            _LOG.warning(event, broker=str(self._address), device=self._device_id, remedy=remedy)
