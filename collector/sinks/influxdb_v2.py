@@ -1,0 +1,77 @@
+"""InfluxDB 2.x (and 1.8, 3 Core): POST /api/v2/write through influxdb-client, in its synchronous mode.
+
+Never its batching mode: that one drops batches after its retries and on an exit without ``close``, with no exception
+(measured; see influxdata/influxdb-client-python issues 198 and 644). The journal is the only buffer here.
+"""
+
+import json
+from typing import Any
+
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+from collector.sinks.influx_writing import STORED, Answer, judge, write_rows
+from collector.sinks.line_protocol import LineEncoder
+from collector.values import StoredWindow, WriteOutcome
+
+
+class InfluxV2Sink:
+    """Feeds a bucket through ``/api/v2/write``. ``write`` returns only after the server's 204.
+
+    For InfluxDB 1.8 the token is ``user:password`` and the bucket ``database/retention-policy``.
+    """
+
+    name = "influxdb"
+
+    def __init__(  # noqa: PLR0913  the server's own settings, all by name
+        self,
+        url: str,
+        org: str,
+        bucket: str,
+        encoder: LineEncoder,
+        *,
+        token: str = "",
+        max_rows: int = 5000,
+        max_wait_s: float = 2.0,
+        timeout_s: float = 15.0,
+    ) -> None:
+        """Connect at the first write."""
+        self.max_rows = max_rows
+        self.max_wait_s = max_wait_s
+        self._where = f"InfluxDB {url} bucket {bucket!r}"
+        self._bucket = bucket
+        self._encoder = encoder
+        # No retries below us: the sink's pump waits and comes again, and knows why.
+        self._client: Any = InfluxDBClient(
+            url=url, token=token, org=org, timeout=round(timeout_s * 1000), retries=False
+        )
+        self._write_api: Any = self._client.write_api(write_options=SYNCHRONOUS)
+
+    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+        """Store the rows; those that the server cannot take are rejected, all from the first trouble on are kept."""
+        return write_rows(rows, self._encoder, self._post)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._write_api.close()
+        self._client.close()
+
+    def _post(self, body: bytes) -> Answer:
+        try:
+            self._write_api.write(bucket=self._bucket, record=body)  # nanoseconds by default
+        except ApiException as error:
+            return judge(self._where, error.status or 0, _message(error))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return Answer("later", f"{self._where}: not reachable: {error}; the rows are kept and tried again")
+        return STORED
+
+
+def _message(error: ApiException) -> str:
+    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or error.reason)
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    return str(answer.get("message") or answer.get("error") or body) if isinstance(answer, dict) else body

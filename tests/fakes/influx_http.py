@@ -1,0 +1,93 @@
+"""A small real HTTP server on loopback that speaks the documented write API, with answers that a test chooses."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import msgspec
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """One HTTP answer; ``drop`` closes the connection without any."""
+
+    status: int = 204
+    body: Any = None
+    drop: bool = False
+
+
+class WriteServer:
+    """Stores lines keyed as the real one does (series and time), and answers from ``replies`` first.
+
+    A body that holds ``bad_word`` is refused as a whole, like the documented all-or-nothing 400.
+    """
+
+    def __init__(self) -> None:
+        self.replies: deque[Reply] = deque()
+        self.bad_word: bytes | None = None
+        self.bad_status = 400
+        self.stored: dict[tuple[bytes, bytes], bytes] = {}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.connections = 0
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        self.requests.append((path, headers))
+        if self.replies:
+            reply = self.replies.popleft()
+            if reply.status != 204 or reply.drop:
+                return reply
+        if self.bad_word is not None and self.bad_word in body:
+            message = "unable to parse 'inference_window': invalid number"
+            return Reply(self.bad_status, {"code": "invalid", "message": message, "error": message})
+        for line in body.splitlines():
+            head, _, rest = line.partition(b" ")
+            self.stored[head, rest.rpartition(b" ")[2]] = line
+        return Reply()
+
+
+@contextmanager
+def running_write_server() -> Iterator[WriteServer]:
+    """Serve on a free loopback port; all threads are joined at the end."""
+    state = WriteServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            state.connections += 1
+            super().setup()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            reply = state.answer(self.path, dict(self.headers), body)
+            if reply.drop:
+                self.close_connection = True
+                return
+            content = b"" if reply.body is None else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False
+    state.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

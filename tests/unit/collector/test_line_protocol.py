@@ -1,0 +1,123 @@
+"""Line protocol: what is known becomes a field, what is not has none, and odd names cannot break a line."""
+
+import math
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.assess import Assessor
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import parse_inventory
+from collector.sinks.line_protocol import TAGS, LineEncoder, escape_tag, string_field
+from tests.fakes.windows import PI4, T0_UNIX_NS, make_stored
+
+INVENTORY = """
+[[device]]
+id = "pi4-01"
+hardware = "raspberry-pi-4b-4gb"
+device_class = "raspberry-pi-4"
+site = "hall, north = 2"
+zone = "DE"
+lifetime_years = 5.0
+"""
+
+
+def parse(line: str) -> tuple[str, dict[str, str], dict[str, str], int]:
+    """Take a line apart by the rules of the protocol's description, independently of the encoder."""
+    head, fields, stamp = re.split(r"(?<!\\) (?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", line)
+    measurement, *tags = re.split(r"(?<!\\),", head)
+    pairs = (re.split(r"(?<!\\)=", tag, maxsplit=1) for tag in tags)
+    tag_values = {name: re.sub(r"\\([,= ])", r"\1", value) for name, value in pairs}
+    field_values = dict(re.findall(r"(\w+)=(\"(?:[^\"\\]|\\.)*\"|[^,]+)", fields))
+    return measurement, tag_values, field_values, int(stamp)
+
+
+def test_a_plain_row_without_an_inventory() -> None:
+    measurement, tags, fields, stamp = parse(LineEncoder().encode(make_stored(3)))
+    assert measurement == "inference_window"
+    assert stamp == T0_UNIX_NS + 20_000_000_000
+    assert tags == {
+        "boundary": "usb_dc",
+        "device": "pi4-01",
+        "fleet": "lab",
+        "meter_driver": "tc66c",
+        "model": "digits_mlp_int8",
+        "simulated": "true",
+    }
+    assert fields["seq"] == "3i"
+    assert fields["inference_count"] == "4100i"
+    assert fields["energy_j"] == repr(PI4.power_w * 10.0)
+    assert fields["boot"] == '"boot-0001"'
+    assert fields["throttled"] == "false"
+    assert not {name for name in fields if "gco2e" in name}
+
+
+def test_with_an_inventory_come_place_and_grams_with_their_range() -> None:
+    assessor = Assessor(parse_inventory(INVENTORY), load_yearly_table())
+    _, tags, fields, _ = parse(LineEncoder(assessor).encode(make_stored(1)))
+    assert (tags["site"], tags["zone"], tags["device_class"]) == ("hall, north = 2", "DE", "raspberry-pi-4")
+    for name in ("operational_gco2e", "embodied_gco2e"):
+        low, value, high = (float(fields[name + end]) for end in ("_low", "", "_high"))
+        assert 0.0 < low <= value <= high
+
+
+def test_a_device_that_the_inventory_does_not_list_has_no_grams_and_no_empty_tags() -> None:
+    assessor = Assessor(parse_inventory(INVENTORY), load_yearly_table())
+    row = make_stored(1)
+    stranger = type(row)(1, row.fleet, "unlisted", row.boot_id, row.received_unix_ns, row.window)
+    _, tags, fields, _ = parse(LineEncoder(assessor).encode(stranger))
+    assert not {"site", "zone", "device_class"} & set(tags)
+    assert not {name for name in fields if "gco2e" in name}
+
+
+def test_what_a_window_lacks_has_no_field() -> None:
+    row = make_stored(
+        1, idle_power_w=None, idle_power_u_w=None, latency_p95_s=None, soc_temp_c=None, throttled=None, gap_s=10.0
+    )
+    _, _, fields, _ = parse(LineEncoder().encode(row))
+    assert not {"idle_power_w", "idle_power_u_w", "latency_p95_s", "soc_temp_c", "throttled", "power_w"} & set(fields)
+
+
+def test_power_is_of_the_covered_time_only() -> None:
+    _, _, fields, _ = parse(LineEncoder().encode(make_stored(1, energy_j=30.0, gap_s=4.0)))
+    assert float(fields["power_w"]) == 5.0
+
+
+def test_numbers_that_are_none_are_never_written() -> None:
+    row = make_stored(1, energy_j=math.nan, energy_u_j=math.inf, soc_temp_c=math.nan)
+    _, _, fields, _ = parse(LineEncoder().encode(row))
+    assert not {"energy_j", "energy_u_j", "soc_temp_c", "power_w"} & set(fields)
+    assert fields["duration_s"] == "10.0"
+
+
+def test_tags_stand_in_lexical_order() -> None:
+    assert list(TAGS) == sorted(TAGS)
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_no_name_can_end_a_tag_or_a_line(name: str) -> None:
+    encoded = escape_tag(name)
+    assert encoded
+    assert not any(ord(character) < 0x20 for character in encoded)
+    assert not encoded.endswith("\\")
+    assert not re.search(r"(?<!\\)[,= ]", encoded)
+
+
+@given(st.text(st.characters(exclude_categories=["Cc"]), min_size=1, max_size=30).filter(lambda t: t[-1] != "\\"))
+def test_a_printable_name_survives(name: str) -> None:
+    assert re.sub(r"\\([,= ])", r"\1", escape_tag(name)) == name
+
+
+@given(st.text(max_size=30))
+def test_a_string_field_survives(value: str) -> None:
+    inner = string_field(value)[1:-1]
+    assert re.fullmatch(r'(?:[^"\\]|\\["\\])*', inner, flags=re.DOTALL)
+    assert re.sub(r'\\(["\\])', r"\1", inner) == value
+
+
+@given(fleet=st.text(min_size=1, max_size=20), boot_id=st.text(max_size=20))
+def test_a_line_is_one_line_whatever_the_fleet_is_called(fleet: str, boot_id: str) -> None:
+    line = LineEncoder().encode(make_stored(1, fleet=fleet, boot_id=boot_id))
+    assert line.startswith("inference_window,boundary=usb_dc,device=pi4-01,fleet=")
+    assert line.endswith(f" {T0_UNIX_NS}")
