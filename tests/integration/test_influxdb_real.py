@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.sinks.influxdb_v1 import InfluxV1Sink
 from collector.sinks.line_protocol import LineEncoder, escape_tag
 from tests.fakes.influxd import InfluxServer, free_port, running_influxd
-from tests.fakes.windows import make_fleet_rows, make_stored
+from tests.fakes.windows import T0_UNIX_NS, make_fleet_rows, make_stored
 
 pytestmark = pytest.mark.influxdb
 DATABASE = "edgejoule"
@@ -70,7 +70,7 @@ def test_a_row_that_the_server_cannot_store_is_rejected_and_the_rest_is_stored(
 
 def test_only_rows_with_the_conflicting_field_are_rejected(server: InfluxServer, sink: InfluxV1Sink) -> None:
     """Somebody wrote ``throttled`` as a number before."""
-    server.write(DATABASE, "inference_window,device=other throttled=0.5 1")
+    server.write(DATABASE, f"inference_window,device=other throttled=0.5 {T0_UNIX_NS}")  # types hold per shard
     rows = [make_stored(row_id, throttled=None if row_id % 3 else False) for row_id in range(1, 10)]
     outcome = sink.write(rows)
     assert [rejected.row.row_id for rejected in outcome.rejected] == [3, 6, 9]
