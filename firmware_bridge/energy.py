@@ -77,6 +77,11 @@ class EnergyRegister:
             self._add_gap(t_device_s - self._t_end_s, t_device_s)
             self._last_power_w = None
 
+    def first(self) -> EnergyReading | None:
+        """Return the register at the stream's begin, None before the first sample."""
+        start_s = self._t_start_s
+        return None if start_s is None else EnergyReading(start_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
     def latest(self) -> EnergyReading:
         """Return the register after the last sample (all zero before the first)."""
         return _reading(self._knot())

@@ -120,6 +120,11 @@ class Meter:
     ) -> None:
         self.close()
 
+    def first(self) -> EnergyReading | None:
+        """Return the register at the stream's begin, None before the first sample."""
+        with self._lock:
+            return self._timeline.first()
+
     def snapshot(self) -> EnergyReading:
         """Return the cumulative register after the last sample."""
         with self._lock:

@@ -59,6 +59,10 @@ class Timeline:
         """Count samples that the decoder reports as lost."""
         self._register.add_lost(count)
 
+    def first(self) -> EnergyReading | None:
+        """Return the register at the stream's begin, None before the first sample."""
+        return self._register.first()
+
     def latest(self) -> EnergyReading:
         """Return the register after the last sample."""
         return self._register.latest()
