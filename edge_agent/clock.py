@@ -1,0 +1,41 @@
+"""Host time: CLOCK_BOOTTIME for everything inside, UTC only as a stamp that says what it was worth."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from edge_agent.health import clock_synchronised
+from edge_agent.wire.records import ClockState
+
+REBASE_STEP_NS: Final = 100_000_000
+
+boot_time_s: Callable[[], float] = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+"""Seconds since the kernel booted, suspend included: the same clock as ``firmware_bridge.stream.host_time_s``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """How UTC stood against boot time at one moment, and whether the kernel vouched for it."""
+
+    unix_minus_boot_ns: int
+    synchronised: bool
+
+
+def read_clock() -> ClockReading:
+    """Read the system clock. A kernel that does not say whether it is synchronised counts as not."""
+    offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return ClockReading(offset_ns, clock_synchronised() is True)
+
+
+def stamp(t_start_s: float, at_start: ClockReading, at_end: ClockReading) -> tuple[int, ClockState]:
+    """Return the UTC stamp of boot time ``t_start_s`` by the latest reading, and the state of that stamp.
+
+    "rebased": the clock stepped to synchronised time while the window was open, so its start is known only now.
+    """
+    unix_ns = max(0, round(t_start_s * 1e9) + at_end.unix_minus_boot_ns)
+    if not at_end.synchronised:
+        return unix_ns, "unsynchronised"
+    stepped = abs(at_end.unix_minus_boot_ns - at_start.unix_minus_boot_ns) > REBASE_STEP_NS
+    return unix_ns, "rebased" if stepped else "synchronised"

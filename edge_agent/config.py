@@ -1,0 +1,145 @@
+"""The agent's configuration: one TOML file, read into frozen structs. Paths are relative to that file."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.mqtt import BrokerSettings, check_settings
+from edge_agent.wire.records import Boundary, Identifier, Sha256
+from edge_agent.wire.toml_config import read_toml
+
+DEFAULT_DUTY_RATIO: Final = 0.5
+DEFAULT_STATE_DIR: Final = "/var/lib/edgejoule-agent"
+
+Ratio = Annotated[float, Meta(gt=0.0, le=1.0)]
+Rate = Annotated[float, Meta(gt=0.0, le=1e6)]
+OptionValue = str | int | float | bool
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the tables: an unknown key is an error."""
+
+
+class DeviceSection(_Section, frozen=True, kw_only=True):
+    """``[device]``: who this device is. ``pid_file`` is written while the agent runs, "" for none."""
+
+    id: Identifier
+    fleet: Identifier = "default"
+    device_class: Identifier = "unspecified"
+    state_dir: str = DEFAULT_STATE_DIR
+    pid_file: str = ""
+
+
+class CalibrationSection(_Section, frozen=True, kw_only=True):
+    """``[meter.calibration]``: a certificate of this very meter; replaces the data sheet's current limits.
+
+    True current = ``gain_ratio`` x indicated + ``offset_a``; ``gain_u_ratio`` and ``offset_u_a`` are their standard
+    uncertainties (k = 1).
+    """
+
+    gain_ratio: Annotated[float, Meta(gt=0.0)]
+    offset_a: float
+    gain_u_ratio: Annotated[float, Meta(ge=0.0)]
+    offset_u_a: Annotated[float, Meta(ge=0.0)]
+    certificate: str
+    date: str
+
+
+class MeterSection(_Section, frozen=True, kw_only=True):
+    """``[meter]``: which meter on which port, and on which side of the power supply it sits."""
+
+    driver: str
+    port: str
+    boundary: Boundary
+    meter_id: str = ""
+    simulated: bool = False
+    options: dict[str, OptionValue] = {}
+    calibration: CalibrationSection | None = None
+
+
+class ModelSection(_Section, frozen=True, kw_only=True):
+    """``[model]``: a model of the catalog by ``id``, or an own file by ``path`` and ``sha256`` under that ``id``.
+
+    ``check_set``: npz with inputs for an own file; without it, random inputs of a fixed seed.
+    """
+
+    id: Identifier
+    path: str = ""
+    sha256: Sha256 | None = None
+    check_set: str = ""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    engine: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.path and self.sha256 is None:
+            raise ValueError("path is set but sha256 is not: state the hash of your own model file")
+        if self.check_set and not self.path:
+            raise ValueError("check_set is for an own model file: set path too, or leave check_set out")
+
+
+class WorkloadSection(_Section, frozen=True, kw_only=True):
+    """``[workload]``: "saturate", or "paced" by either ``duty_ratio`` (the default, 0.5) or ``inferences_per_s``."""
+
+    kind: Literal["paced", "saturate"] = "paced"
+    duty_ratio: Ratio | None = None
+    inferences_per_s: Rate | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "saturate" and (self.duty_ratio or self.inferences_per_s):
+            raise ValueError('kind = "saturate" takes neither duty_ratio nor inferences_per_s: remove them')
+        if self.duty_ratio and self.inferences_per_s:
+            raise ValueError("duty_ratio and inferences_per_s exclude each other: keep one")
+        if self.kind == "paced" and not self.duty_ratio and not self.inferences_per_s:
+            msgspec.structs.force_setattr(self, "duty_ratio", DEFAULT_DUTY_RATIO)
+
+
+class WindowSection(_Section, frozen=True, kw_only=True):
+    """``[window]``: length of a measurement window; ``baseline_s`` of idling before the workload, 0 for none."""
+
+    window_s: Annotated[float, Meta(ge=0.5, le=3600.0)] = 10.0
+    baseline_s: Annotated[float, Meta(ge=0.0, le=3600.0)] = 0.0
+
+
+class HealthSection(_Section, frozen=True, kw_only=True):
+    """``[health]``: how often numbers about the agent itself are published."""
+
+    interval_s: Annotated[float, Meta(ge=0.5, le=86400.0)] = 60.0
+
+
+class AgentConfig(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    device: DeviceSection
+    meter: MeterSection
+    model: ModelSection
+    broker: BrokerSettings
+    workload: WorkloadSection = WorkloadSection()
+    window: WindowSection = WindowSection()
+    health: HealthSection = HealthSection()
+
+
+def load_config(path: Path) -> AgentConfig:
+    """Read, check and return the configuration, its paths made absolute. Raises ConfigurationError: one line."""
+    config = _resolve(read_toml(path, AgentConfig), path.resolve().parent)
+    try:
+        _ = check_settings(config.broker)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return config
+
+
+def _resolve(config: AgentConfig, base: Path) -> AgentConfig:
+    return msgspec.structs.replace(
+        config,
+        device=_absolute(config.device, base, "state_dir", "pid_file"),
+        model=_absolute(config.model, base, "path", "check_set"),
+        broker=_absolute(config.broker, base, "password_file", "ca_file", "cert_file", "key_file"),
+    )
+
+
+def _absolute(section: Any, base: Path, *names: str) -> Any:
+    given = {name: getattr(section, name) for name in names}
+    return msgspec.structs.replace(section, **{name: str(base / value) for name, value in given.items() if value})

@@ -1,0 +1,107 @@
+"""The models that come with edgejoule: where they are, and that their files are what the catalog says."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.records import Identifier, Sha256
+from edge_agent.wire.toml_config import read_toml
+
+CATALOG_NAME: Final = "catalog.toml"
+
+
+class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One ``[[model]]`` of the catalog, as far as running it needs; other keys are for people and training."""
+
+    id: Identifier
+    file: str
+    sha256: Sha256
+    task: str
+    check_set: str
+    classes: int | list[str] = 0
+
+
+class _Catalog(msgspec.Struct, frozen=True):
+    model: list[CatalogEntry]
+
+
+class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to run. ``check_set`` is None for a model from outside the catalog that came without one."""
+
+    model_id: str
+    path: Path
+    sha256: str
+    task: str
+    check_set: Path | None
+
+
+class CheckSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs in the model's own scale and type, shape ``(n, ...)``, and labels ``(n,)`` (None if there are none)."""
+
+    x: NDArray[Any]
+    y: NDArray[Any] | None
+
+
+def models_dir() -> Path:
+    """Return where the models are: inside the installed package, else at the top of the source tree."""
+    packaged = Path(__file__).parent / "_models"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "models"
+
+
+def list_models(directory: Path | None = None) -> list[CatalogModel]:
+    """Return every model of the catalog in ``directory`` (default: ``models_dir()``). Raises ConfigurationError."""
+    root = models_dir() if directory is None else directory
+    return [
+        CatalogModel(
+            model_id=entry.id,
+            path=root / entry.file,
+            sha256=entry.sha256,
+            task=entry.task,
+            check_set=root / entry.check_set,
+        )
+        for entry in read_toml(root / CATALOG_NAME, _Catalog).model
+    ]
+
+
+def find_model(model_id: str, directory: Path | None = None) -> CatalogModel:
+    """Return the model named ``model_id``. Raises ConfigurationError that lists the known ones."""
+    models = list_models(directory)
+    for model in models:
+        if model.model_id == model_id:
+            return model
+    known = ", ".join(sorted(model.model_id for model in models))
+    raise ConfigurationError(
+        f"model {model_id!r} is not in the catalog; known: {known}; or give [model] path and sha256 of your own file"
+    )
+
+
+def verify(model: CatalogModel) -> None:
+    """Raise ConfigurationError unless the model's file exists and has the sha256 that the catalog states."""
+    actual = file_sha256(model.path)
+    if actual != model.sha256:
+        raise ConfigurationError(
+            f"{model.path}: sha256 is {actual}, but {model.sha256} is expected for model {model.model_id!r}; restore "
+            "the file (reinstall edgejoule), or state the new hash if the change is meant"
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal. Raises ConfigurationError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot read the model: {error.strerror}; name an existing file") from error
+
+
+def load_check_set(path: Path) -> CheckSet:
+    """Read ``x`` and ``y`` from an npz file. Raises ConfigurationError."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return CheckSet(x=arrays["x"], y=arrays.get("y"))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {error}") from error

@@ -1,0 +1,170 @@
+"""From closed windows to the outbox: waits until the meter has reached a window's end, then joins and stores."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from edge_agent.uncertainty import energy_budget
+from edge_agent.window import Conditions, Identity, Metering, WindowCounts, build_window
+from edge_agent.wire.records import InferenceWindow, SyncMethod
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.energy import energy_between
+from firmware_bridge.samples import EnergyReading
+
+_LOG = structlog.get_logger()
+
+
+class Sync(Protocol):
+    """How the meter's clock is aligned to the host's."""
+
+    @property
+    def method(self) -> SyncMethod:
+        """Return the method's name on the wire."""
+        ...
+
+    @property
+    def residual_s(self) -> float:
+        """Return the limit (+-) on the remaining offset."""
+        ...
+
+
+class EnergySource(Protocol):
+    """What the recorder needs of a meter."""
+
+    def reading_at(self, t_host_s: float) -> EnergyReading | None:
+        """Return the register at a host time, None while samples have not reached it."""
+        ...
+
+    def snapshot(self) -> EnergyReading:
+        """Return the register's latest state."""
+        ...
+
+    def sync(self) -> Sync:
+        """Return how well the clocks are aligned."""
+        ...
+
+
+class WindowStore(Protocol):
+    """What the recorder needs of an outbox."""
+
+    def append(self, make: Callable[[int], InferenceWindow]) -> InferenceWindow:
+        """Store ``make(seq)`` under the next sequence number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    counts: WindowCounts
+    conditions: Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    counts: WindowCounts
+    conditions: Conditions
+    metering: Metering
+
+
+class WindowRecorder:
+    """Gives every joule to exactly one window: each window's end reading is the next one's start reading."""
+
+    def __init__(
+        self, meter: EnergySource, sheet: DataSheet, store: WindowStore, identity: Identity, t_first_s: float
+    ) -> None:
+        """Start at host time ``t_first_s``, where the first window begins."""
+        self._meter, self._sheet, self._store, self._identity = meter, sheet, store, identity
+        self._t_first_s = t_first_s
+        self._start: EnergyReading | None = None
+        self._closed: deque[_Closed] = deque()
+        self._joined: deque[_Joined] = deque()
+        self._store_failed = False
+
+    @property
+    def waiting(self) -> int:
+        """Return how many closed windows are not in the outbox yet."""
+        return len(self._closed) + len(self._joined)
+
+    def close(self, counts: WindowCounts, conditions: Conditions) -> None:
+        """Take a window that ended. Windows come in order and without holes between them."""
+        self._closed.append(_Closed(counts, conditions))
+
+    def settle(self) -> int:
+        """Store every window whose energy is known by now; return how many were stored."""
+        while self._closed and self._join(self._meter.reading_at):
+            pass
+        return self._store_joined()
+
+    def settle_now(self) -> int:
+        """Like ``settle``, but seconds that the meter has not reached become gap: for the end of a run."""
+        while self._closed:
+            self._join(self._reading_or_gap)
+        return self._store_joined()
+
+    def _join(self, read: Callable[[float], EnergyReading | None]) -> bool:
+        """Join the oldest closed window with its energy; False if the meter has not got there."""
+        if self._start is None:
+            self._start = read(self._t_first_s)
+        entry = self._closed[0]
+        end = read(entry.counts.t_end_s)
+        if self._start is None or end is None:
+            return False
+        self._closed.popleft()
+        delta = energy_between(self._start, end)
+        sync = self._meter.sync()
+        budget = energy_budget(
+            delta,
+            self._sheet,
+            sync_residual_s=sync.residual_s,
+            busy_ratio=entry.counts.busy_s / entry.counts.duration_s,
+        )
+        metering = Metering(delta, budget, sync.method, sync.residual_s)
+        self._joined.append(_Joined(entry.counts, entry.conditions, metering))
+        self._start = end
+        return True
+
+    def _reading_or_gap(self, t_host_s: float) -> EnergyReading:
+        reading = self._meter.reading_at(t_host_s)
+        if reading is not None:
+            return reading
+        latest = self._meter.snapshot()
+        if self._start is None or not self._closed:
+            return latest
+        counts = self._closed[0].counts
+        target_s = self._start.t_device_s + (t_host_s - counts.t_start_s)
+        missing_s = max(0.0, target_s - latest.t_device_s)
+        return replace(latest, t_device_s=latest.t_device_s + missing_s, gap_s=latest.gap_s + missing_s)
+
+    def _store_joined(self) -> int:
+        """Store what is joined, in order. A full disk keeps it in memory (about 1 kB each) until the next try."""
+        stored = 0
+        while self._joined:
+            entry = self._joined[0]
+            make = partial(
+                build_window,
+                counts=entry.counts,
+                metering=entry.metering,
+                identity=self._identity,
+                conditions=entry.conditions,
+            )
+            try:
+                self._store.append(make)
+            except sqlite3.OperationalError as error:
+                self._note_store(failure=str(error))
+                return stored
+            self._joined.popleft()
+            stored += 1
+        if stored:
+            self._note_store(failure="")
+        return stored
+
+    def _note_store(self, failure: str) -> None:
+        if failure and not self._store_failed:
+            _LOG.error("outbox_not_writable", reason=failure, remedy="free space in [device] state_dir")
+        elif self._store_failed and not failure:
+            _LOG.info("outbox_writable_again")
+        self._store_failed = bool(failure)

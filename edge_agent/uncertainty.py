@@ -1,0 +1,117 @@
+"""The standard uncertainty of one window's energy, part by part. Pure.
+
+Terms are combined as uncorrelated (JCGM 100:2008, 5.1.2, equation 10): u = sqrt(sum of squares). A limit +-a without
+further knowledge is rectangular with u = a / sqrt(3) (4.3.7); a display step q gives q / sqrt(12) (F.2.2.1).
+
+The parts:
+
+``systematic_j``: gain and offset of the meter, integrated by the meter's register. Common to all windows of one
+    meter: it adds linearly over windows, and does not shrink with their number.
+``sampling_j``: a meter that samples instants sees n values of a power that varies with standard deviation s; the
+    mean of n is uncertain by s / sqrt(n) (4.2.3), so u = s * t / sqrt(n). That holds for samples that fall at random
+    on the load. Where power keeps its value over several samples the trapezoid follows it and the term is too
+    large; where the load repeats at a multiple of the sample interval (aliasing) the error may exceed it.
+``resolution_j``: the display step of V and I as a power step q, per sample. Steps average out over n samples only
+    if the signal moves by more than a step between them (dither); else they are one common error.
+``edge_j``: each window edge may be off by the sync residual r (a limit), and inside the sample that an edge cuts the
+    register interpolates linearly, which is off by at most a quarter of interval x step. Both times the power step
+    at the edge, twice for two edges. Neighbouring windows share an edge, with opposite sign: over a run of windows
+    the true edge error is that of the outer edges alone, so the sum of these terms is on the safe side.
+
+Energy in a gap is in no part: it is unknown, and declared as ``gap_s``. A window without samples has 0 J and u = 0
+for the zero seconds that it covers.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_bridge.driver import DataSheet, MeterRange
+from firmware_bridge.samples import EnergyDelta
+
+_SQRT_2: Final = math.sqrt(2.0)
+_SQRT_3: Final = math.sqrt(3.0)
+_SQRT_12: Final = math.sqrt(12.0)
+_MIN_DUTY_RATIO: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyBudget:
+    """The named parts of one window's standard uncertainty (k = 1), in joules."""
+
+    systematic_j: float
+    sampling_j: float
+    resolution_j: float
+    edge_j: float
+
+    @property
+    def combined_j(self) -> float:
+        """Return the combined standard uncertainty."""
+        return math.hypot(self.systematic_j, self.sampling_j, self.resolution_j, self.edge_j)
+
+    @property
+    def independent_j(self) -> float:
+        """Return the part that is independent from window to window: all but the systematic one."""
+        return math.hypot(self.sampling_j, self.resolution_j, self.edge_j)
+
+
+def energy_budget(delta: EnergyDelta, sheet: DataSheet, *, sync_residual_s: float, busy_ratio: float) -> EnergyBudget:
+    """Return the budget of ``delta``, measured by a meter with data sheet ``sheet``.
+
+    ``sync_residual_s``: limit (+-) on the offset between meter clock and host clock. ``busy_ratio``: share of the
+    window spent inside inference (0 to 1), which tells how high the power step at an edge is.
+    """
+    if delta.mean_power_w is None or delta.covered_s <= 0.0:
+        return EnergyBudget(0.0, 0.0, 0.0, 0.0)
+    count = max(1.0, delta.sample_count)
+    step_w = power_step_w(delta.power_sd_w, busy_ratio)
+    quantum_u_w = power_resolution_w(sheet, delta.mean_power_w) / _SQRT_12
+    dithered = delta.power_sd_w > quantum_u_w
+    return EnergyBudget(
+        systematic_j=delta.energy_u_systematic_j,
+        sampling_j=sampling_u_j(delta, count) if sheet.sampling == "point" else 0.0,
+        resolution_j=quantum_u_w * delta.covered_s / (math.sqrt(count) if dithered else 1.0),
+        edge_j=edge_u_j(step_w, sync_residual_s, delta.covered_s / count),
+    )
+
+
+def sampling_u_j(delta: EnergyDelta, count: float) -> float:
+    """Return s * t / sqrt(n). One sample alone shows no spread: then the mean power itself is the limit (+-)."""
+    if count < 2.0:
+        return abs(delta.energy_j) / _SQRT_3
+    return delta.power_sd_w * delta.covered_s / math.sqrt(count)
+
+
+def power_step_w(power_sd_w: float, busy_ratio: float) -> float:
+    """Return the difference of the two levels whose mix in shares d and 1 - d has standard deviation s.
+
+    s = step * sqrt(d (1 - d)). Never below 2 s, and d is kept away from 0 and 1, where the step is not seen.
+    """
+    share = min(max(busy_ratio, _MIN_DUTY_RATIO), 1.0 - _MIN_DUTY_RATIO)
+    return power_sd_w / math.sqrt(share * (1.0 - share))
+
+
+def edge_u_j(step_w: float, sync_residual_s: float, sample_interval_s: float) -> float:
+    """Return the uncertainty from both window edges: late or early by the residual, and inside one sample."""
+    timing_j = step_w * sync_residual_s / _SQRT_3
+    interpolation_j = step_w * sample_interval_s / 4.0 / _SQRT_3
+    return _SQRT_2 * math.hypot(timing_j, interpolation_j)
+
+
+def power_resolution_w(sheet: DataSheet, mean_power_w: float) -> float:
+    """Return the step of one power sample from the steps of V and I, for the worst voltage that the meter takes."""
+    scale = _range_for(sheet, mean_power_w)
+    current_a = scale.max_current_a
+    if sheet.min_voltage_v > 0.0:
+        current_a = min(current_a, abs(mean_power_w) / sheet.min_voltage_v)
+    return math.hypot(sheet.max_voltage_v * scale.resolution_a, current_a * sheet.voltage_resolution_v)
+
+
+def _range_for(sheet: DataSheet, mean_power_w: float) -> MeterRange:
+    """Return the narrowest range that carries the mean current at the lowest voltage, else the widest."""
+    ranges = sorted(sheet.ranges, key=lambda entry: entry.max_current_a)
+    if sheet.min_voltage_v > 0.0:
+        current_a = abs(mean_power_w) / sheet.min_voltage_v
+        ranges = [entry for entry in ranges if entry.max_current_a >= current_a] or ranges[-1:]
+        return ranges[0]
+    return ranges[-1]
