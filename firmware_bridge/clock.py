@@ -18,7 +18,8 @@ SLOPE_AFTER_S: Final = 20.0
 MAX_SKEW_RATIO: Final = 1e-3
 MIN_DELAY_S: Final = 1e-3
 """The smallest delay cannot be seen from one side; one full-speed USB frame stands in for it."""
-LAG_BUCKETS: Final = 3
+LAG_BUCKETS: Final = 6
+"""Longer than a driver needs to find the loss itself against the host's clock: then there is none left here."""
 
 _Point: TypeAlias = tuple[float, float]
 
@@ -68,7 +69,7 @@ class ClockFit:
     def lag_s(self) -> float:
         """Return by how much the device clock has fallen behind for good: samples that nobody saw go missing.
 
-        The smallest delay of the last whole seconds above the line; 0 while there is too little to say.
+        The smallest delay of the last whole seconds, above the line; 0 while there is too little to say.
         """
         if len(self._minima) < 2 * LAG_BUCKETS + 1:
             return 0.0

@@ -15,7 +15,8 @@ from firmware_bridge.samples import EnergyReading, SampleBlock
 
 SILENT_S: Final = 2.0
 MIN_LAG_S: Final = 0.010
-"""A device clock this far behind for three seconds means loss that the meter's counter could not show."""
+"""A device clock this far behind for six seconds means loss that neither counter nor driver could show."""
+LAG_CHECK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Timeline:
         self._shift_s = 0.0
         self._new_connection = False
         self._last_arrival_s: float | None = None
+        self._next_lag_check_s = 0.0
 
     def reconnected(self) -> None:
         """Say that the next block comes from a new connection, whose clock began anew."""
@@ -105,6 +107,9 @@ class Timeline:
             self._shift_s = max(expected_s, earliest_s)
             self._fit = ClockFit()
             return
+        if t_host_s < self._next_lag_check_s:
+            return
+        self._next_lag_check_s = t_host_s + LAG_CHECK_S
         lag_s = self._fit.lag_s
         if lag_s > max(MIN_LAG_S, 4.0 * self._fit.residual_s):
             self._shift_s += lag_s
