@@ -158,6 +158,14 @@ class Journal:
             for row_id, fleet, device_id, boot_id, received_unix_ns, payload in rows
         ]
 
+    def count_after(self, row_id: int, limit: int) -> int:
+        """Return how many windows have a higher ``row_id``, counted up to ``limit``."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM windows WHERE row_id > ? LIMIT ?)", (row_id, limit)
+            ).fetchone()
+        return int(row[0])
+
     def last_row_id(self) -> int:
         """Return the highest ``row_id``, 0 when there is none."""
         with self._lock:

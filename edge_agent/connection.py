@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTMessageInfo, MQTTProtocolVersion
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.wire.mqtt import (
     BrokerSettings,
@@ -101,7 +102,7 @@ class Connection:
         self._on_end()
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        self._on_payload(message.payload)
+        self._on_payload(bytes(message.payload))
 
 
 def _explain_end(words: str) -> str:

@@ -257,9 +257,7 @@ def _checked_payload(window: InferenceWindow) -> bytes:
     except msgspec.DecodeError as error:
         raise ValueError(f"window {window.seq} cannot be sent: {error}") from error
     if len(payload) > MAX_WINDOW_BYTES:
-        raise ValueError(
-            f"window {window.seq} of {len(payload)} bytes cannot be sent: the limit is {MAX_WINDOW_BYTES}"
-        )
+        raise ValueError(f"window {window.seq} has {len(payload)} bytes, the limit is {MAX_WINDOW_BYTES}")
     return payload
 
 

@@ -1,0 +1,94 @@
+"""The collector as a process: one per state directory; stops cleanly on SIGTERM and SIGINT."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from collector.build import build_assessor, build_sinks
+from collector.config import CollectorConfig
+from collector.journal import Journal
+from collector.pump import Pump
+from collector.subscriber import Subscriber
+from edge_agent.wire.errors import ConfigurationError
+
+POLL_S: Final = 1.0
+_LOG = structlog.get_logger()
+
+
+def run_collector(config: CollectorConfig) -> int:
+    """Run until SIGTERM or SIGINT; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
+    stop = threading.Event()
+    state_dir = Path(config.state_dir)
+    with single_instance(state_dir), _signals_set(stop), contextlib.closing(Journal(config.journal_path)) as journal:
+        pumps = [Pump(journal, sink) for sink in build_sinks(config, build_assessor(config))]
+
+        def wake_pumps() -> None:
+            for pump in pumps:
+                pump.notify()
+
+        subscriber = Subscriber(config.broker, config.client_id, config.fleet, journal, wake_pumps)
+        _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
+        died = _supervise(stop, subscriber, pumps)
+        _LOG.info("collector_stopped", clean=not died)
+    return 1 if died else 0
+
+
+def _supervise(stop: threading.Event, subscriber: Subscriber, pumps: list[Pump]) -> bool:
+    """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr."""
+    for pump in pumps:
+        pump.start()
+    subscriber.start()
+    died = False
+    try:
+        while not stop.wait(POLL_S) and not died:
+            died = not subscriber.alive or not all(pump.alive for pump in pumps)
+    finally:
+        subscriber.stop()
+        for pump in pumps:
+            pump.close()
+    return died
+
+
+@contextlib.contextmanager
+def single_instance(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory's lock, which the kernel lets go when the process ends. Raises ConfigurationError."""
+    lock_file = state_dir / "collector.lock"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigurationError(f"{state_dir}: cannot write the state directory: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            pid = os.pread(handle, 32, 0).decode(errors="replace").strip()
+            raise ConfigurationError(
+                f"{state_dir}: a collector (process {pid}) already uses it; stop that one or name another state_dir"
+            ) from error
+        os.truncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT set ``stop`` while inside; only the main thread can, elsewhere the caller must."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,71 @@
+"""From the configuration to its parts: the assessor and the sinks. Stores are imported only when they are used."""
+
+from pathlib import Path
+
+from collector.assess import Assessor
+from collector.config import CollectorConfig, InfluxConfig
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import Inventory, read_inventory
+from collector.values import Sink
+from edge_agent.wire.errors import ConfigurationError
+
+
+def build_assessor(config: CollectorConfig) -> Assessor:
+    """Return the assessor for the inventory and the intensity table of ``config``. Raises ConfigurationError."""
+    inventory = read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
+    table = Path(config.intensity.table) if config.intensity.table else None
+    return Assessor(inventory, load_yearly_table(table))
+
+
+def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink]:
+    """Return the stores that ``config`` names. Raises ConfigurationError."""
+    sinks: list[Sink] = []
+    lake_dir = config.lake_dir
+    if lake_dir is not None:
+        from collector.sinks.lake import LakeSink  # noqa: PLC0415  pyarrow only where there is a lake
+
+        sinks.append(LakeSink(lake_dir, config.lake.max_rows, config.lake.max_wait_s))
+    if config.influxdb is not None:
+        sinks.append(_influx_sink(config.influxdb, assessor))
+    return sinks
+
+
+def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
+    from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
+
+    encoder = LineEncoder(assessor)
+    token = _secret(influxdb.token_file, "influxdb.token_file")
+    if influxdb.api == "v1":
+        from collector.sinks.influxdb_v1 import InfluxV1Sink  # noqa: PLC0415
+
+        return InfluxV1Sink(
+            influxdb.url,
+            influxdb.database,
+            encoder,
+            username=influxdb.username,
+            password=_secret(influxdb.password_file, "influxdb.password_file"),
+            token=token,
+            max_rows=influxdb.max_rows,
+            max_wait_s=influxdb.max_wait_s,
+        )
+    from collector.sinks.influxdb_v2 import InfluxV2Sink  # noqa: PLC0415
+
+    return InfluxV2Sink(
+        influxdb.url,
+        influxdb.org,
+        influxdb.bucket,
+        encoder,
+        token=token,
+        max_rows=influxdb.max_rows,
+        max_wait_s=influxdb.max_wait_s,
+    )
+
+
+def _secret(name: str, setting: str) -> str:
+    if not name:
+        return ""
+    try:
+        return Path(name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{setting} {name}: cannot read it: {reason}") from error

@@ -1,0 +1,91 @@
+"""From bytes to the journal: validate, store, or keep as a dead letter with the reason."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from collector.journal import Journal
+from edge_agent.wire.codec import decode
+from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.records import Birth, Health, Identifier, Status, WindowBatch
+from edge_agent.wire.topics import UpTopic, parse_up_topic
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as it came. ``retained``: the broker had kept it, so that it says nothing about now."""
+
+    topic: str
+    payload: bytes
+    t_unix_ns: int
+    retained: bool = False
+
+
+def ingest(journal: Journal, message: Received) -> UpTopic | None:
+    """Put one message into the journal; return its topic, or None when it became a dead letter.
+
+    Call it inside ``journal.transaction()``: only the commit makes it safe to acknowledge.
+    """
+    topic: UpTopic | None = None
+    try:
+        topic = parse_up_topic(message.topic)
+        _store(journal, topic, message)
+    except RejectedRecordError as error:
+        device_id = topic.device_id if topic else ""
+        journal.add_dead_letter(message.topic, message.payload, str(error), message.t_unix_ns, device_id=device_id)
+        return None
+    return topic
+
+
+def _store(journal: Journal, topic: UpTopic, message: Received) -> None:
+    """Validate the whole message first: a transaction may hold others, so nothing of a bad one may be written."""
+    _check_name("fleet", topic.fleet)
+    if topic.channel == "windows":
+        batch = decode(message.payload, WindowBatch)
+        _check_device(topic, batch.device_id)
+        _check_batch(batch)
+        journal.commit_batch(topic.fleet, batch, message.t_unix_ns)
+    elif topic.channel == "birth":
+        birth = decode(message.payload, Birth)
+        _check_device(topic, birth.device_id)
+        journal.put_birth(topic.fleet, birth, _seen_unix_ns(message, birth.t_unix_ns))
+    elif topic.channel == "status":
+        status = decode(message.payload, Status)
+        _check_device(topic, status.device_id)
+        journal.put_status(topic.fleet, status, _seen_unix_ns(message, status.t_unix_ns))
+    elif topic.channel == "health":
+        health = decode(message.payload, Health)
+        _check_device(topic, health.device_id)
+        journal.put_health(topic.fleet, health, _seen_unix_ns(message, health.t_unix_ns))
+    else:
+        raise RejectedRecordError(f"this collector takes nothing on the channel {topic.channel!r}")
+
+
+def _seen_unix_ns(message: Received, said_unix_ns: int) -> int:
+    """Return when the device was alive: now, or for what the broker had kept when it says that it was sent."""
+    return min(said_unix_ns, message.t_unix_ns) if message.retained else message.t_unix_ns
+
+
+def _check_name(what: str, name: str) -> None:
+    try:
+        msgspec.convert(name, Identifier)
+    except msgspec.ValidationError as error:
+        raise RejectedRecordError(f"{what} {name!r} in the topic is not an identifier: {error}") from error
+
+
+def _check_device(topic: UpTopic, device_id: str) -> None:
+    if device_id != topic.device_id:
+        raise RejectedRecordError(f"the payload is of device {device_id!r}, the topic of {topic.device_id!r}")
+
+
+def _check_batch(batch: WindowBatch) -> None:
+    if batch.oldest_seq > batch.last_seq + 1:
+        raise RejectedRecordError(f"oldest_seq {batch.oldest_seq} is above last_seq {batch.last_seq}")
+    for window in batch.records:
+        if window.seq > batch.last_seq:
+            raise RejectedRecordError(f"window {window.seq} is above last_seq {batch.last_seq}")
+    for dropped in batch.dropped:
+        if not dropped.first_seq <= dropped.last_seq <= batch.last_seq:
+            raise RejectedRecordError(
+                f"dropped range {dropped.first_seq}..{dropped.last_seq} does not fit last_seq {batch.last_seq}"
+            )

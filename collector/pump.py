@@ -1,0 +1,132 @@
+"""Feeds one store from the journal: a thread and a cursor per sink, so that one store that is down stops no other.
+
+The journal is the only buffer. A sink's cursor moves after the sink says that rows are durable; rows that it refuses
+for good become dead letters in the same transaction as the cursor's move; rows that it keeps come again.
+"""
+
+import threading
+import time
+from typing import Final
+
+import structlog
+from msgspec.json import encode
+
+from collector.journal import Journal
+from collector.values import RejectedRow, Sink, WriteOutcome
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 30.0
+_LOG = structlog.get_logger()
+
+
+class Pump:
+    """See the module's text. It owns its sink and closes it."""
+
+    def __init__(self, journal: Journal, sink: Sink) -> None:
+        self._journal = journal
+        self._sink = sink
+        self._changed = threading.Condition()
+        self._closing = False
+        self._news = False
+        self._rows_since_s: float | None = None
+        self._pause_s = 0.0
+        self._told = ""
+        self._thread = threading.Thread(target=self._run, name=f"pump-{sink.name}")
+
+    def start(self) -> None:
+        """Begin to feed."""
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that rows were committed."""
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Write what is there once more, without waiting for more rows or for a store that is down; then end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                with self._changed:
+                    self._news = False
+                wait_s = self._step(time.monotonic())
+                with self._changed:
+                    if self._pause_s:
+                        self._changed.wait_for(lambda: self._closing, self._pause_s)
+                    elif wait_s != 0.0:
+                        self._changed.wait_for(lambda: self._closing or self._news, wait_s)
+            while self._write_next() and not self._pause_s:
+                pass
+        finally:
+            self._sink.close()
+
+    def _step(self, now_s: float) -> float | None:
+        """Write if enough rows wait or the first has waited long enough; return how long to wait, None for ever."""
+        cursor = self._journal.cursor(self._sink.name)
+        waiting = self._journal.count_after(cursor, self._sink.max_rows)
+        if not waiting:
+            self._rows_since_s = None
+            return None
+        if self._rows_since_s is None:
+            self._rows_since_s = now_s
+        wait_s = self._rows_since_s + self._sink.max_wait_s - now_s
+        if waiting < self._sink.max_rows and wait_s > 0:
+            return wait_s
+        self._rows_since_s = None
+        self._write_next()
+        return 0.0
+
+    def _write_next(self) -> int:
+        """Give the sink its next rows; return how many of them are done."""
+        rows = self._journal.rows_after(self._journal.cursor(self._sink.name), self._sink.max_rows)
+        if not rows:
+            return 0
+        outcome = self._sink.write(rows)
+        done = outcome.accepted + len(outcome.rejected)
+        if done:
+            with self._journal.transaction():
+                for rejected in outcome.rejected:
+                    self._keep_dead_letter(rejected)
+                self._journal.set_cursor(self._sink.name, rows[done - 1].row_id)
+        self._note(outcome, done)
+        return done
+
+    def _keep_dead_letter(self, rejected: RejectedRow) -> None:
+        row = rejected.row
+        self._journal.add_dead_letter(
+            f"sink/{self._sink.name}/{row.fleet}/{row.device_id}/{row.boot_id}/{row.window.seq}",
+            encode(row.window),
+            rejected.reason,
+            time.time_ns(),
+            device_id=row.device_id,
+        )
+
+    def _note(self, outcome: WriteOutcome, done: int) -> None:
+        """Set the next pause, and log a change of the sink's state once."""
+        if not outcome.kept and done:
+            self._pause_s = 0.0
+            self._tell("sink_writes_again", "")
+            return
+        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
+        self._tell("sink_keeps_rows", outcome.retry_reason or "the sink neither took nor kept any row")
+
+    def _tell(self, event: str, reason: str) -> None:
+        if reason == self._told:
+            return
+        self._told = reason
+        if reason:
+            _LOG.warning(event, sink=self._sink.name, reason=reason)
+        else:
+            _LOG.info(event, sink=self._sink.name)
