@@ -1,0 +1,60 @@
+# make help lists what can be done. Everything happens in .venv, which the first target that needs it creates.
+# Stamp files inside .venv say what is installed there: a second run installs nothing unless pyproject.toml changed.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+# Words for the command behind a target, for example: make demo ARGS="--seconds 20", make test ARGS="-k outbox".
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench venv services clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.installed-all ## the whole system on this machine: three simulated devices to a carbon account
+	@$(BIN)/edgejoule demo $(ARGS)
+
+test: $(VENV)/.installed-dev services ## every test; on Debian or Ubuntu with root also installs what some of them need
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.installed-dev ## formatting, lint, types and import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## let ruff format and fix what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev ## every benchmark against its floor or peer; ARGS="--json FILE" keeps the figures
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+venv: $(VENV)/.installed-dev ## the virtual environment for development, in .venv
+
+services: # the servers that some tests run: mosquitto and InfluxDB
+	@scripts/install_test_services.sh
+
+clean: ## remove what builds, tests and checks left
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/results demo-run
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv too
+	@rm -rf $(VENV)
+
+$(BIN)/python:
+	@scripts/create_venv.sh $(VENV)
+
+$(VENV)/.installed-all: pyproject.toml | $(BIN)/python
+	@echo "installing edgejoule[all] into $(VENV), once (about a minute)" >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' >&2
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "installing edgejoule[all,train] and the development tools into $(VENV), once (a minute or two)" >&2
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[all,train]' --group dev >&2
+	@touch $@ $(VENV)/.installed-all
