@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from collector.journal import Journal
 from collector.values import StoredWindow
 from edge_agent.wire.records import Boundary, DroppedRange, InferenceWindow, RuntimeIdentity, WindowBatch
 
@@ -153,3 +154,18 @@ def make_batch(
         records=records,
         dropped=dropped,
     )
+
+
+def commit_rows(journal: Journal, rows: list[StoredWindow]) -> None:
+    """Commit ``rows`` to ``journal`` in their order, as one message each; the journal gives row ids from 1 on."""
+    with journal.transaction():
+        for row in rows:
+            batch = WindowBatch(
+                device_id=row.device_id,
+                boot_id=row.boot_id,
+                oldest_seq=row.window.seq,
+                last_seq=row.window.seq,
+                sent_unix_ns=row.received_unix_ns,
+                records=(row.window,),
+            )
+            journal.commit_batch(row.fleet, batch, row.received_unix_ns)

@@ -1,0 +1,180 @@
+"""The fleet report: what every device and the fleet as a whole used, did and emitted."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from collector.assess import Assessor, DevicePlace
+from collector.carbon.estimate import Estimate, total
+from collector.fleet_rows import distinct, group_hourly, read_windows
+from collector.fleet_series import device_series
+from collector.fleet_sums import Sums, add_up
+from collector.fleet_values import Account, DeviceAccount, FleetReport
+from collector.journal import Journal
+
+__all__ = ["Account", "DeviceAccount", "FleetReport", "fleet_report"]
+
+Group = Mapping[str, Any]
+Key = tuple[str, str]
+_PER_1000: Final = "gCO2e/1000 inferences"
+
+
+class _Grams:
+    """The grams of one device, and what the total needs to know about their factors."""
+
+    def __init__(self, assessor: Assessor | None, device_id: str, groups: Iterable[Group]) -> None:
+        self.place = assessor.describe(device_id) if assessor else DevicePlace()
+        self.beyond_lifetime_s: float | None = None
+        hours: dict[int, list[Group]] = defaultdict(list)
+        for group in groups:
+            hours[group["hour"]].append(group)
+        operational: list[Estimate | None] = []
+        embodied: list[Estimate | None] = []
+        for hour in sorted(hours) if assessor else ():
+            assert assessor is not None
+            sums = add_up(hours[hour])
+            carbon = assessor.assess(
+                device_id,
+                energy_j=sums.energy.energy_j,
+                energy_u_j=sums.energy.u_j,
+                start_unix_ns=min(group["first_unix_ns"] for group in hours[hour]),
+                duration_s=sums.duration_s,
+            )
+            operational.append(carbon.operational)
+            embodied.append(carbon.embodied)
+            if carbon.beyond_lifetime_s is not None:
+                self.beyond_lifetime_s = (self.beyond_lifetime_s or 0.0) + carbon.beyond_lifetime_s
+        # One device's hours share its meter and its factors: their errors are taken as the same error.
+        self.operational = _sum(operational, correlation=1.0)
+        self.embodied = _sum(embodied, correlation=1.0)
+
+
+def fleet_report(journal: Journal, lake_dir: Path | None, assessor: Assessor | None) -> FleetReport:
+    """Return the report over every window that ``journal`` and the lake at ``lake_dir`` (None: journal only) hold.
+
+    Windows are added up by hour, so an intensity that changes hourly is used as such. Without an assessor, or where
+    it does not know a factor, grams are None.
+    """
+    table = read_windows(journal, lake_dir)
+    by_device: dict[Key, list[Group]] = defaultdict(list)
+    for group in group_hourly(table).to_pylist():
+        by_device[group["fleet"], group["device_id"]].append(group)
+    keys = sorted(by_device)
+    facts = {name: distinct(table, name) for name in ("model_id", "boundary")}
+    classes = {(s.fleet, s.device_id): s.birth.device_class for s in journal.devices() if s.birth}
+    grams = {key: _Grams(assessor, key[1], by_device[key]) for key in keys}
+    devices = tuple(_device(key, by_device[key], grams[key], facts, classes.get(key, "")) for key in keys)
+    totals = add_up(group for key in keys for group in by_device[key])
+    return FleetReport(
+        devices=devices,
+        total=Account(**_account(totals, *_total_grams(grams.values()))),
+        simulated=totals.simulated_windows > 0,
+        unknown_operational=tuple(d.device_id for d in devices if d.operational_gco2e is None),
+        unknown_embodied=tuple(d.device_id for d in devices if d.embodied_gco2e is None),
+        notes=_notes(devices),
+        factors=tuple(assessor.factors()) if assessor else (),
+        series=tuple(device_series(table)),
+    )
+
+
+def _device(
+    key: Key, groups: list[Group], grams: _Grams, facts: Mapping[str, Mapping[Key, tuple[str, ...]]], born_as: str
+) -> DeviceAccount:
+    return DeviceAccount(
+        **_account(add_up(groups), grams.operational, grams.embodied),
+        fleet=key[0],
+        device_id=key[1],
+        site=grams.place.site,
+        zone=grams.place.zone,
+        hardware=grams.place.hardware,
+        device_class=grams.place.device_class or born_as,
+        models=facts["model_id"][key],
+        meters=tuple(sorted({f"{group['meter_driver']} {group['meter_id']}".strip() for group in groups})),
+        boundaries=facts["boundary"][key],
+        first_unix_ns=min(group["first_unix_ns"] for group in groups),
+        last_unix_ns=max(group["last_unix_ns"] for group in groups),
+        beyond_lifetime_s=grams.beyond_lifetime_s,
+    )
+
+
+def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None) -> dict[str, Any]:
+    """Return the fields of an Account."""
+    j_per_inference, j_per_inference_u = sums.per_inference()
+    net, net_u = sums.net_per_inference()
+    both = _sum([operational, embodied], correlation=0.0)
+    per_1000 = 1000.0 / sums.inference_count if sums.inference_count > 0 else None
+    covered = sums.coverage_ratio
+    operational_per_1000 = _scaled(operational, per_1000 / covered if per_1000 and covered > 0.0 else None)
+    embodied_per_1000 = _scaled(embodied, per_1000)
+    return {
+        "windows": sums.windows,
+        "simulated_windows": sums.simulated_windows,
+        "duration_s": sums.duration_s,
+        "energy_j": sums.energy.energy_j,
+        "energy_u_j": sums.energy.u_j,
+        "energy_u_systematic_j": sums.energy.u_systematic_j,
+        "gap_s": sums.gap_s,
+        "coverage_ratio": covered,
+        "power_w": sums.power_w,
+        "inference_count": sums.inference_count,
+        "inferences_per_s": sums.inference_count / sums.duration_s if sums.duration_s > 0.0 else None,
+        "j_per_inference": j_per_inference,
+        "j_per_inference_u": j_per_inference_u,
+        "net_windows": sums.net_windows,
+        "net_j_per_inference": net,
+        "net_j_per_inference_u": net_u,
+        "operational_gco2e": operational,
+        "embodied_gco2e": embodied,
+        "total_gco2e": both,
+        "operational_gco2e_per_1000": operational_per_1000,
+        "embodied_gco2e_per_1000": embodied_per_1000,
+        "total_gco2e_per_1000": _sum([operational_per_1000, embodied_per_1000], correlation=0.0),
+        "embodied_share_ratio": embodied.value / both.value if both and embodied and both.value > 0.0 else None,
+    }
+
+
+def _total_grams(devices: Iterable[_Grams]) -> tuple[Estimate | None, Estimate | None]:
+    """Return the fleet's operational and embodied grams, None as soon as one device's are unknown.
+
+    Devices of one zone share its intensity, and boards of one kind their screening factor: within such a set the
+    errors are one error, between sets they are independent.
+    """
+    zones: dict[str, list[Estimate | None]] = defaultdict(list)
+    kinds: dict[str, list[Estimate | None]] = defaultdict(list)
+    for grams in devices:
+        zones[grams.place.zone.upper()].append(grams.operational)
+        kinds[grams.place.hardware].append(grams.embodied)
+    operational = _sum([_sum(zone, correlation=1.0) for zone in zones.values()], correlation=0.0)
+    embodied = _sum([_sum(kind, correlation=1.0) for kind in kinds.values()], correlation=0.0)
+    return operational, embodied
+
+
+def _sum(estimates: list[Estimate | None], *, correlation: float) -> Estimate | None:
+    """Return the sum, or None when one is unknown or there is none."""
+    known = [estimate for estimate in estimates if estimate is not None]
+    if not known or len(known) < len(estimates):
+        return None
+    return total(known, correlation=correlation)
+
+
+def _scaled(estimate: Estimate | None, factor: float | None) -> Estimate | None:
+    if estimate is None or factor is None:
+        return None
+    return estimate.scaled(factor, unit=_PER_1000)
+
+
+def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
+    notes = []
+    if simulated := [device.device_id for device in devices if device.simulated]:
+        notes.append(f"simulated meters: the joules of {', '.join(simulated)} were not measured on hardware")
+    boundaries = sorted({boundary for device in devices for boundary in device.boundaries})
+    if len(boundaries) > 1:
+        notes.append(
+            f"meters sit at different boundaries ({', '.join(boundaries)}): what lies before one is not in its joules"
+        )
+    if gaps := [device.device_id for device in devices if device.gap_s > 0.0]:
+        notes.append(f"gaps: energy and operational grams of {', '.join(gaps)} cover only the time with samples")
+    if worn := [device.device_id for device in devices if (device.beyond_lifetime_s or 0.0) > 0.0]:
+        notes.append(f"beyond the planned life, and charged nothing embodied there: {', '.join(worn)}")
+    return tuple(notes)

@@ -1,0 +1,126 @@
+"""Sums over windows, and the uncertainty that they carry. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Meter = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Uncertain:
+    """An energy with its parts of uncertainty kept apart until the end.
+
+    Systematic parts (gain, offset) are common to all windows of one meter and add linearly there; between meters, and
+    for independent parts everywhere, variances add (JCGM 100:2008, 5.1.2 and 5.2.2).
+    """
+
+    energy_j: float = 0.0
+    systematic_j: dict[Meter, float] = field(default_factory=dict)
+    independent_j2: float = 0.0
+
+    def add(self, meter: Meter, energy_j: float, systematic_j: float, independent_j2: float) -> None:
+        """Add the windows of one meter."""
+        self.energy_j += energy_j
+        self.systematic_j[meter] = self.systematic_j.get(meter, 0.0) + systematic_j
+        self.independent_j2 += independent_j2
+
+    @property
+    def u_systematic_j(self) -> float:
+        """Return the standard uncertainty that more windows do not average out."""
+        return math.hypot(*self.systematic_j.values())
+
+    @property
+    def u_j(self) -> float:
+        """Return the combined standard uncertainty."""
+        return math.sqrt(self.u_systematic_j**2 + self.independent_j2)
+
+
+@dataclass(slots=True)
+class Sums:
+    """The sums of ``fleet_rows.group_hourly`` over any set of its groups."""
+
+    windows: int = 0
+    simulated_windows: int = 0
+    duration_s: float = 0.0
+    covered_s: float = 0.0
+    gap_s: float = 0.0
+    inference_count: int = 0
+    energy: Uncertain = field(default_factory=Uncertain)
+    net_windows: int = 0
+    net_duration_s: float = 0.0
+    net_covered_s: float = 0.0
+    net_inference_count: int = 0
+    net_idle_u_windows: int = 0
+    net_idle_u_j: dict[str, float] = field(default_factory=dict)
+    net_energy: Uncertain = field(default_factory=Uncertain)
+
+    def add(self, group: Mapping[str, Any]) -> None:
+        """Add one group."""
+        for name in _PLAIN:
+            setattr(self, name, getattr(self, name) + group[name])
+        meter = (group["meter_driver"], group["meter_id"])
+        self.energy.add(meter, group["energy_j"], group["systematic_j"], group["independent_j2"])
+        net_j = group["net_energy_j"] - group["net_idle_j"]
+        self.net_energy.add(meter, net_j, group["net_systematic_j"], group["net_independent_j2"])
+        device = f"{group['fleet']}/{group['device_id']}"
+        self.net_idle_u_j[device] = self.net_idle_u_j.get(device, 0.0) + group["net_idle_u_j"]
+
+    @property
+    def coverage_ratio(self) -> float:
+        """Return the part of the time that samples cover."""
+        return self.covered_s / self.duration_s if self.duration_s > 0.0 else 0.0
+
+    @property
+    def power_w(self) -> float | None:
+        """Return the mean power over covered time."""
+        return self.energy.energy_j / self.covered_s if self.covered_s > 0.0 else None
+
+    def per_inference(self) -> tuple[float | None, float | None]:
+        """Return joules per inference and the standard uncertainty: mean power over mean rate."""
+        scale = _scale(self.duration_s, self.covered_s, self.inference_count)
+        if scale is None:
+            return None, None
+        return self.energy.energy_j * scale, self.energy.u_j * scale
+
+    def net_per_inference(self) -> tuple[float | None, float | None]:
+        """Return the same above idle power; u is None unless every window states that of its idle power.
+
+        One device's baseline is one measurement: its error adds linearly. That it came from the same meter as the
+        gross energy, whose gain error would then partly cancel, is not counted on.
+        """
+        scale = _scale(self.net_duration_s, self.net_covered_s, self.net_inference_count)
+        if scale is None:
+            return None, None
+        if self.net_idle_u_windows < self.net_windows:
+            return self.net_energy.energy_j * scale, None
+        return self.net_energy.energy_j * scale, math.hypot(self.net_energy.u_j, *self.net_idle_u_j.values()) * scale
+
+
+def add_up(groups: Iterable[Mapping[str, Any]]) -> Sums:
+    """Return the sums over ``groups``."""
+    sums = Sums()
+    for group in groups:
+        sums.add(group)
+    return sums
+
+
+_PLAIN = (
+    "windows",
+    "simulated_windows",
+    "duration_s",
+    "covered_s",
+    "gap_s",
+    "inference_count",
+    "net_windows",
+    "net_duration_s",
+    "net_covered_s",
+    "net_inference_count",
+    "net_idle_u_windows",
+)
+
+
+def _scale(duration_s: float, covered_s: float, count: int) -> float | None:
+    """Return the factor from covered joules to joules per inference, None without samples or inferences."""
+    return duration_s / covered_s / count if covered_s > 0.0 and count > 0 else None

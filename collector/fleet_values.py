@@ -1,0 +1,101 @@
+"""What a fleet report says. None is unknown, never zero; u is a standard uncertainty (k = 1)."""
+
+import msgspec
+
+from collector.carbon.estimate import Estimate
+from collector.carbon.factors import Factor
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Energy, work and carbon of a set of windows.
+
+    ``energy_j``: joules that samples cover; ``gap_s`` seconds have no sample and no joule; ``coverage_ratio`` is the
+    covered part of ``duration_s``. ``energy_u_systematic_j``: the part of ``energy_u_j`` that more windows of the
+    same meters do not average out.
+    ``power_w``: mean over covered time. ``j_per_inference``: mean power over mean rate, so a gap neither adds joules
+    nor hides inferences. ``net_...``: above the declared idle power, from the ``net_windows`` windows that have one.
+    Grams: ``operational`` of the metered joules, ``embodied`` charged for ``duration_s``; ``..._per_1000`` for a
+    thousand inferences, the operational one at mean power. ``embodied_share_ratio``: embodied of total grams.
+    ``simulated_windows``: windows with any figure from an emulated meter.
+    """
+
+    windows: int
+    simulated_windows: int
+    duration_s: float
+    energy_j: float
+    energy_u_j: float
+    energy_u_systematic_j: float
+    gap_s: float
+    coverage_ratio: float
+    power_w: float | None
+    inference_count: int
+    inferences_per_s: float | None
+    j_per_inference: float | None
+    j_per_inference_u: float | None
+    net_windows: int
+    net_j_per_inference: float | None
+    net_j_per_inference_u: float | None
+    operational_gco2e: Estimate | None
+    embodied_gco2e: Estimate | None
+    total_gco2e: Estimate | None
+    operational_gco2e_per_1000: Estimate | None
+    embodied_gco2e_per_1000: Estimate | None
+    total_gco2e_per_1000: Estimate | None
+    embodied_share_ratio: float | None
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether any figure came from an emulated meter."""
+        return self.simulated_windows > 0
+
+
+class DeviceAccount(Account, frozen=True, kw_only=True):
+    """One device's account, and where its figures come from. "" or empty: not known.
+
+    ``beyond_lifetime_s``: seconds after the planned end of life, which are charged nothing embodied any more.
+    """
+
+    fleet: str
+    device_id: str
+    site: str
+    zone: str
+    hardware: str
+    device_class: str
+    models: tuple[str, ...]
+    meters: tuple[str, ...]
+    boundaries: tuple[str, ...]
+    first_unix_ns: int
+    last_unix_ns: int
+    beyond_lifetime_s: float | None
+
+
+class DeviceSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """One device over time, in bins of ``bin_s``; a bin without windows is absent, one without samples is None.
+
+    ``t_unix_ns``: middle of each bin. ``energy_per_window_j``: mean of the bin's windows.
+    """
+
+    fleet: str
+    device_id: str
+    bin_s: float
+    t_unix_ns: tuple[int, ...]
+    power_w: tuple[float | None, ...]
+    energy_per_window_j: tuple[float, ...]
+    energy_per_window_u_j: tuple[float, ...]
+
+
+class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices in order of fleet and id, the total, and every factor that was used.
+
+    A total's grams are None as soon as one device's are unknown; ``unknown_operational`` and ``unknown_embodied``
+    name those devices. ``notes`` are sentences that must stand beside the figures.
+    """
+
+    devices: tuple[DeviceAccount, ...]
+    total: Account
+    simulated: bool
+    unknown_operational: tuple[str, ...]
+    unknown_embodied: tuple[str, ...]
+    notes: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    series: tuple[DeviceSeries, ...]

@@ -1,0 +1,237 @@
+"""The fleet report against a slow, plain reckoning, and its rules about what is unknown."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.assess import Assessor
+from collector.fleet import fleet_report
+from collector.fleet_rows import group_hourly
+from collector.fleet_series import device_series
+from collector.fleet_sums import add_up
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import parse_inventory
+from collector.journal import Journal
+from collector.sinks.lake import LakeSink, rows_to_table
+from collector.values import StoredWindow
+from tests.fakes.windows import JETSON, PI4, PI_ZERO, PROFILES, commit_rows, make_fleet_rows, make_stored
+
+INVENTORY = """
+[defaults]
+lifetime_years = 5.0
+zone = "DE"
+[[device]]
+id = "pi4-01"
+hardware = "raspberry-pi-4b-4gb"
+[[device]]
+id = "zero-01"
+hardware = "raspberry-pi-zero-2-w"
+[[device]]
+id = "jetson-01"
+hardware = "raspberry-pi-4b-4gb"
+"""
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal.sqlite3")
+    yield made
+    made.close()
+
+
+def an_assessor(inventory: str = INVENTORY) -> Assessor:
+    return Assessor(parse_inventory(inventory), load_yearly_table())
+
+
+def energy_of(rows: list[StoredWindow]) -> float:
+    return math.fsum(row.window.energy_j for row in rows)
+
+
+def test_sums_by_device_and_in_total(journal: Journal) -> None:
+    rows = make_fleet_rows(30)
+    commit_rows(journal, rows)
+    report = fleet_report(journal, None, an_assessor())
+    assert [device.device_id for device in report.devices] == ["jetson-01", "pi4-01", "zero-01"]
+    for device in report.devices:
+        mine = [row for row in rows if row.device_id == device.device_id]
+        joules = energy_of(mine)
+        count = sum(row.window.inference_count for row in mine)
+        assert device.windows == 30
+        assert device.energy_j == pytest.approx(joules, rel=1e-12)
+        assert device.power_w == pytest.approx(joules / 300.0)
+        assert device.inferences_per_s == pytest.approx(count / 300.0)
+        assert device.j_per_inference == pytest.approx(joules / count)
+        assert device.coverage_ratio == 1.0
+    assert report.total.windows == 90
+    assert report.total.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
+    assert report.simulated
+    assert "simulated" in report.notes[0]
+
+
+def test_systematic_parts_add_linearly_within_a_meter_and_in_quadrature_between() -> None:
+    rows = make_fleet_rows(40)
+    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    linear = [math.fsum(r.window.energy_u_systematic_j for r in rows if r.device_id == p.device_id) for p in PROFILES]
+    independent = math.fsum(r.window.energy_u_j**2 - r.window.energy_u_systematic_j**2 for r in rows)
+    assert sums.energy.u_systematic_j == pytest.approx(math.hypot(*linear))
+    assert sums.energy.u_j == pytest.approx(math.sqrt(math.hypot(*linear) ** 2 + independent))
+    assert sums.energy.u_j > math.sqrt(math.fsum(row.window.energy_u_j**2 for row in rows))
+
+
+def test_one_meter_on_two_devices_is_one_meter_in_the_total() -> None:
+    rows = [make_stored(1), make_stored(2, profile=PI_ZERO, meter_driver=PI4.meter_driver, meter_id=PI4.meter_id)]
+    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    assert sums.energy.u_systematic_j == pytest.approx(math.fsum(r.window.energy_u_systematic_j for r in rows))
+
+
+def test_a_gap_is_neither_zero_joules_nor_lost_inferences(journal: Journal) -> None:
+    """Half of the second window has no samples: 5 s at 4 W were metered, 100 inferences ran in all 10 s."""
+    commit_rows(
+        journal,
+        [
+            make_stored(1, energy_j=40.0, inference_count=100),
+            make_stored(2, energy_j=20.0, gap_s=5.0, inference_count=100),
+        ],
+    )
+    (device,) = fleet_report(journal, None, an_assessor()).devices
+    assert device.energy_j == 60.0
+    assert device.gap_s == 5.0
+    assert device.coverage_ratio == 0.75
+    assert device.power_w == pytest.approx(4.0)
+    assert device.j_per_inference == pytest.approx(0.4)
+    assert device.operational_gco2e is not None
+    assert device.operational_gco2e_per_1000 is not None
+    assert device.operational_gco2e_per_1000.value == pytest.approx(device.operational_gco2e.value / 200 * 1000 / 0.75)
+
+
+def test_without_samples_or_inferences_the_ratios_are_unknown(journal: Journal) -> None:
+    commit_rows(
+        journal,
+        [
+            make_stored(1, energy_j=0.0, energy_u_j=0.0, energy_u_systematic_j=0.0, gap_s=10.0),
+            make_stored(2, profile=PI_ZERO, inference_count=0),
+        ],
+    )
+    dark, lazy = fleet_report(journal, None, an_assessor()).devices
+    assert (dark.power_w, dark.j_per_inference, dark.operational_gco2e_per_1000) == (None, None, None)
+    assert (lazy.j_per_inference, lazy.total_gco2e_per_1000) == (None, None)
+    assert lazy.power_w == pytest.approx(PI_ZERO.power_w)
+
+
+def test_net_energy_only_from_windows_with_a_baseline(journal: Journal) -> None:
+    commit_rows(
+        journal,
+        [
+            make_stored(1, energy_j=40.0, inference_count=100, idle_power_w=3.0, idle_power_u_w=0.1),
+            make_stored(2, energy_j=90.0, inference_count=100, idle_power_w=None, idle_power_u_w=None),
+            make_stored(3, profile=JETSON),
+        ],
+    )
+    jetson, pi4 = fleet_report(journal, None, None).devices
+    assert (pi4.windows, pi4.net_windows) == (2, 1)
+    assert pi4.net_j_per_inference == pytest.approx(0.1)
+    assert pi4.net_j_per_inference_u is not None
+    assert pi4.net_j_per_inference_u > 0.01
+    assert (jetson.net_windows, jetson.net_j_per_inference) == (0, None)
+
+
+def test_grams_add_up_and_shares_are_of_the_total(journal: Journal) -> None:
+    commit_rows(journal, make_fleet_rows(20))
+    report = fleet_report(journal, None, an_assessor())
+    total = report.total
+    assert total.operational_gco2e is not None
+    assert total.embodied_gco2e is not None
+    assert total.total_gco2e is not None
+    parts = [device.total_gco2e.value for device in report.devices if device.total_gco2e]
+    assert total.total_gco2e.value == pytest.approx(math.fsum(parts))
+    assert total.embodied_share_ratio == pytest.approx(total.embodied_gco2e.value / total.total_gco2e.value)
+    widths = [d.operational_gco2e.high - d.operational_gco2e.value for d in report.devices if d.operational_gco2e]
+    assert total.operational_gco2e.high - total.operational_gco2e.value == pytest.approx(math.fsum(widths))
+    assert {factor.id for factor in report.factors} >= {"raspberry-pi-4b-4gb", "raspberry-pi-zero-2-w"}
+    assert all(factor.source and factor.licence and factor.vintage for factor in report.factors)
+
+
+def test_one_unknown_device_makes_the_total_unknown_and_is_named(journal: Journal) -> None:
+    commit_rows(journal, make_fleet_rows(3))
+    inventory = '[[device]]\nid = "pi4-01"\nzone = "DE"\nhardware = "raspberry-pi-4b-4gb"\nlifetime_years = 5.0\n'
+    report = fleet_report(journal, None, an_assessor(inventory))
+    assert report.unknown_operational == ("jetson-01", "zero-01")
+    assert report.unknown_embodied == ("jetson-01", "zero-01")
+    assert report.total.total_gco2e is None
+    assert report.total.operational_gco2e_per_1000 is None
+    known = next(device for device in report.devices if device.device_id == "pi4-01")
+    assert known.total_gco2e is not None
+
+
+def test_a_row_is_counted_once_wherever_lake_and_cursor_stand(journal: Journal, tmp_path: Path) -> None:
+    rows = make_fleet_rows(10)
+    commit_rows(journal, rows)
+    lake = tmp_path / "lake"
+    stored = journal.rows_after(0, 100)
+    LakeSink(lake).write(stored[:12])
+    for cursor in (0, 5, 12):
+        journal.set_cursor("lake", cursor)
+        report = fleet_report(journal, lake, None)
+        assert report.total.windows == 30
+        assert report.total.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
+
+
+def test_a_lake_that_was_moved_away_is_made_good_from_the_journal(journal: Journal, tmp_path: Path) -> None:
+    commit_rows(journal, make_fleet_rows(4))
+    journal.set_cursor("lake", 12)
+    assert fleet_report(journal, tmp_path / "gone", None).total.windows == 12
+
+
+def test_an_empty_journal_reports_nothing_and_no_zeroes(journal: Journal) -> None:
+    report = fleet_report(journal, None, an_assessor())
+    assert report.devices == ()
+    assert report.series == ()
+    assert report.total.windows == 0
+    assert (report.total.power_w, report.total.total_gco2e) == (None, None)
+    assert not report.simulated
+
+
+def test_boundaries_are_named_when_they_differ(journal: Journal) -> None:
+    commit_rows(journal, [make_stored(1, simulated=False), make_stored(2, profile=JETSON, simulated=False)])
+    report = fleet_report(journal, None, an_assessor())
+    assert any("dc_input, usb_dc" in note for note in report.notes)
+    assert not report.simulated
+
+
+@given(
+    hours=st.lists(st.integers(0, 3), min_size=1, max_size=12),
+    energies=st.lists(st.floats(0.0, 1e4), min_size=12, max_size=12),
+    gaps=st.lists(st.floats(0.0, 10.0), min_size=12, max_size=12),
+)
+def test_the_grouping_loses_and_invents_nothing(hours: list[int], energies: list[float], gaps: list[float]) -> None:
+    rows = [
+        make_stored(
+            i + 1,
+            profile=PROFILES[i % 3],
+            t_start_unix_ns=1_760_000_000_000_000_000 + hour * 3_600_000_000_000 + i,
+            energy_j=energies[i],
+            energy_u_j=energies[i] * 0.01,
+            energy_u_systematic_j=energies[i] * 0.008,
+            gap_s=gaps[i],
+        )
+        for i, hour in enumerate(hours)
+    ]
+    table = rows_to_table(rows)
+    sums = add_up(group_hourly(table).to_pylist())
+    assert sums.windows == len(rows)
+    assert sums.energy.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
+    assert sums.gap_s == pytest.approx(math.fsum(gaps[: len(rows)]))
+    assert sums.covered_s + sums.gap_s == pytest.approx(10.0 * len(rows))
+    assert sums.energy.u_j >= sums.energy.u_systematic_j
+
+
+def test_a_long_history_is_thinned_for_plots() -> None:
+    rows = [make_stored(i) for i in range(1, 2001)]
+    (series,) = device_series(rows_to_table(rows))
+    assert len(series.t_unix_ns) <= 240
+    assert series.power_w[0] == pytest.approx(PI4.power_w)
+    assert series.energy_per_window_j[-1] == pytest.approx(PI4.power_w * 10.0)
