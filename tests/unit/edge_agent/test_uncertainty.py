@@ -1,0 +1,114 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.uncertainty import EnergyBudget, edge_u_j, energy_budget, power_resolution_w, power_step_w
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.registry import get_driver
+from firmware_bridge.samples import EnergyDelta
+
+POINT: DataSheet = get_driver("tc66c").data_sheet
+MEAN = replace(POINT, sampling="mean")
+LEVELS_W = (2.0, 5.0)
+DUTY = 0.3
+STEP_W = LEVELS_W[1] - LEVELS_W[0]
+SD_W = STEP_W * math.sqrt(DUTY * (1.0 - DUTY))
+
+
+def delta(**changed: float) -> EnergyDelta:
+    made = EnergyDelta(
+        duration_s=10.0,
+        energy_j=29.0,
+        energy_u_systematic_j=0.05,
+        covered_s=10.0,
+        gap_s=0.0,
+        sample_count=100.0,
+        lost_count=0.0,
+        mean_power_w=2.9,
+        power_sd_w=SD_W,
+    )
+    return replace(made, **changed)
+
+
+def test_the_parts_of_a_point_sampling_meter_are_the_formulas() -> None:
+    budget = energy_budget(delta(), POINT, sync_residual_s=0.02, busy_ratio=DUTY)
+    assert budget.systematic_j == 0.05
+    assert budget.sampling_j == pytest.approx(SD_W * 10.0 / 10.0)
+    assert budget.edge_j == pytest.approx(math.sqrt(2 / 3) * STEP_W * math.hypot(0.02, 0.1 / 4))
+    assert budget.combined_j == pytest.approx(math.hypot(0.05, budget.independent_j))
+
+
+def test_a_meter_that_averages_has_no_sampling_term() -> None:
+    assert energy_budget(delta(), MEAN, sync_residual_s=0.02, busy_ratio=DUTY).sampling_j == 0.0
+
+
+def test_the_sampling_term_is_the_spread_of_really_sampled_energies() -> None:
+    rng = np.random.default_rng(1)
+    samples_w = np.where(rng.random((4000, 100)) < DUTY, LEVELS_W[1], LEVELS_W[0])
+    spread_j = float((samples_w.mean(axis=1) * 10.0).std())
+    found = energy_budget(delta(), POINT, sync_residual_s=0.0, busy_ratio=DUTY).sampling_j
+    assert found == pytest.approx(spread_j, rel=0.05)
+
+
+def test_the_edge_term_covers_really_shifted_edges_of_a_two_level_load() -> None:
+    """A shift within +-r at each edge, the load high inside and low outside: the worst honest case."""
+    rng = np.random.default_rng(2)
+    shifts_s = rng.uniform(-0.05, 0.05, (20_000, 2))
+    spread_j = float((STEP_W * (shifts_s[:, 0] + shifts_s[:, 1])).std())
+    assert edge_u_j(STEP_W, 0.05, 0.0) == pytest.approx(spread_j, rel=0.03)
+
+
+def test_the_power_step_is_found_back_from_the_spread() -> None:
+    assert power_step_w(SD_W, DUTY) == pytest.approx(STEP_W)
+    assert power_step_w(SD_W, 0.0) < 5.0 * SD_W
+
+
+def test_a_steady_signal_below_one_display_step_does_not_average_the_step_away() -> None:
+    steady = energy_budget(delta(power_sd_w=0.0), POINT, sync_residual_s=0.02, busy_ratio=1.0)
+    moving = energy_budget(delta(power_sd_w=0.1), POINT, sync_residual_s=0.02, busy_ratio=1.0)
+    assert steady.resolution_j == pytest.approx(power_resolution_w(POINT, 2.9) / math.sqrt(12) * 10.0)
+    assert moving.resolution_j == pytest.approx(steady.resolution_j / 10.0)
+    assert steady.edge_j == 0.0
+
+
+def test_the_display_step_is_that_of_the_range_in_use() -> None:
+    fine = replace(POINT.ranges[0], max_current_a=0.5, resolution_a=1e-6)
+    sheet = replace(POINT, ranges=(POINT.ranges[0], fine))
+    assert power_resolution_w(sheet, 0.4) < power_resolution_w(sheet, 4.0)
+    assert power_resolution_w(replace(sheet, min_voltage_v=0.0), 0.4) >= power_resolution_w(sheet, 4.0)
+
+
+def test_a_window_without_a_sample_is_certain_of_nothing_covered() -> None:
+    empty = delta(energy_j=0.0, energy_u_systematic_j=0.0, covered_s=0.0, gap_s=10.0, sample_count=0.0)
+    budget = energy_budget(replace(empty, mean_power_w=None), POINT, sync_residual_s=0.02, busy_ratio=0.5)
+    assert budget == EnergyBudget(0.0, 0.0, 0.0, 0.0)
+    assert budget.combined_j == 0.0
+
+
+def test_one_lone_sample_admits_that_it_knows_little() -> None:
+    lone = delta(sample_count=1.0, power_sd_w=0.0, covered_s=1.0, energy_j=3.0, mean_power_w=3.0)
+    assert energy_budget(lone, POINT, sync_residual_s=0.0, busy_ratio=0.5).sampling_j == pytest.approx(3.0 / 3**0.5)
+
+
+@given(
+    st.floats(0.0, 10.0),
+    st.floats(0.001, 3600.0),
+    st.floats(0.0, 1e6),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 1.0),
+    st.floats(-1.0, 100.0),
+)
+def test_no_part_is_negative_nor_larger_than_the_whole(
+    sd_w: float, covered_s: float, count: float, busy_ratio: float, residual_s: float, mean_w: float
+) -> None:
+    changed = delta(
+        power_sd_w=sd_w, covered_s=covered_s, sample_count=count, mean_power_w=mean_w, energy_j=mean_w * covered_s
+    )
+    budget = energy_budget(changed, POINT, sync_residual_s=residual_s, busy_ratio=busy_ratio)
+    parts = (budget.systematic_j, budget.sampling_j, budget.resolution_j, budget.edge_j)
+    assert all(0.0 <= part <= budget.combined_j * (1 + 1e-12) for part in parts)
+    assert math.isfinite(budget.combined_j)
