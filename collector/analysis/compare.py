@@ -1,7 +1,7 @@
 """Edge against cloud for one functional unit, with ranges, both network models and the break-even."""
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -22,10 +22,10 @@ from collector.carbon.factors import Factor
 from collector.carbon.operational import IntensityKind, gram_unit
 from collector.carbon.units import JOULE
 
-PER: int = 1_000
+PER: Final = 1_000
 """Figures are per 1000 inferences, so that they have a readable size."""
 
-NOT_COUNTED = (
+NOT_COUNTED: Final = (
     "the device that captures the input, which both sides need",
     "training and development of the model",
     "end of life of the hardware",
@@ -110,6 +110,7 @@ def compare(resolved: Resolved, *, seed: int = DEFAULT_SEED, draws: int = DEFAUL
             [(d.network_model, d.edge_minus_cloud, d.probability_edge_lower) for d in differences],
             per=PER,
             inferences_per_day=scenario.edge.inferences_per_day,
+            simulated=resolved.edge.simulated,
         ),
         simulated=resolved.edge.simulated,
         intensity_kind=kind,

@@ -108,7 +108,9 @@ def _edge(side: EdgeSide, table: YearlyTable, measured: MeasuredEdge | None) -> 
     figures = measured if measured is not None else _stated(side)
     origin = f"measured by {figures.device_id}" if measured is not None else "stated in the scenario"
     energy = from_standard_uncertainty(figures.j_per_inference, figures.j_per_inference_u, JOULE, origin)
-    idle: Quantity | None = side.idle_power_w if side.idle_power_w is not None else figures.idle_power_w
+    idle: Quantity | None = side.idle_power_w
+    if figures.idle_power_w is not None:
+        idle = _measured_idle(figures.idle_power_w, origin)
     if side.attribution == "dedicated" and idle is None:
         raise ConfigurationError(
             'edge.idle_power_w is unknown, but attribution = "dedicated" charges idle time; '
@@ -128,6 +130,11 @@ def _edge(side: EdgeSide, table: YearlyTable, measured: MeasuredEdge | None) -> 
         parts=_edge_parts(side),
         simulated=figures.simulated,
     )
+
+
+def _measured_idle(power_w: float, origin: str) -> Range:
+    """Return a measured baseline; it goes before a stated one, as measured joules do."""
+    return Range(value=power_w, low=power_w, high=power_w, source=f"{origin}, without range")
 
 
 def _stated(side: EdgeSide) -> MeasuredEdge:

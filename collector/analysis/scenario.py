@@ -45,7 +45,7 @@ Grid = str | GridIntensity
 class EdgeSide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The device.
 
-    ``device_id``: take the figures that a device measured (compare --state-dir) in place of the three below.
+    ``device_id``: the device whose measured figures (compare --state-dir) go before the stated ones.
     ``j_per_inference``: gross joules per inference while the workload runs, ``j_per_inference_u`` its standard
     uncertainty. ``time_per_inference_s``: device time per inference at that pace. ``idle_power_w``: power while
     it waits.
