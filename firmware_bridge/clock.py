@@ -36,7 +36,7 @@ class ClockFit:
         """Take note that the sample of ``t_device_s`` arrived at ``t_host_s``."""
         point = (t_device_s, t_host_s - t_device_s)
         bucket = t_host_s // BUCKET_S
-        if bucket != self._bucket:
+        if bucket > self._bucket:
             self._bucket = bucket
             self._minima.append(point)
             while self._minima[0][0] < t_device_s - WINDOW_S:
@@ -60,21 +60,29 @@ class ClockFit:
     @property
     def residual_s(self) -> float:
         """Return how far the offset may be wrong: the envelope's scatter plus the delay that cannot be seen."""
-        if not self._minima:
-            return math.inf
-        excess_s = sorted(self._excess_s(point) for point in self._minima)
-        return MIN_DELAY_S + excess_s[int(0.9 * (len(excess_s) - 1))]
+        return MIN_DELAY_S + self._scatter_s(self._whole_buckets()) if self._minima else math.inf
 
     @property
     def lag_s(self) -> float:
         """Return by how much the device clock has fallen behind for good: samples that nobody saw go missing.
 
-        The smallest delay of the last whole seconds, above the line; 0 while there is too little to say.
+        The smallest delay of the last whole seconds, above the line; 0 while there is too little to say, or where
+        the seconds before scatter as much.
         """
-        if len(self._minima) < 2 * LAG_BUCKETS + 1:
+        buckets = self._whole_buckets()
+        if len(buckets) < 2 * LAG_BUCKETS:
             return 0.0
-        whole = list(self._minima)[-LAG_BUCKETS - 1 : -1]
-        return min(self._excess_s(point) for point in whole)
+        lag_s = min(map(self._excess_s, buckets[-LAG_BUCKETS:]))
+        return lag_s if lag_s > 4.0 * self._scatter_s(buckets[:-LAG_BUCKETS]) else 0.0
+
+    def _whole_buckets(self) -> list[_Point]:
+        """Return the minima of the buckets that are over; of the only one if there is but one."""
+        return list(self._minima)[:-1] or list(self._minima)
+
+    def _scatter_s(self, points: list[_Point]) -> float:
+        """Return the ninth decile of the points' distance above the line."""
+        excess_s = sorted(map(self._excess_s, points))
+        return excess_s[int(0.9 * (len(excess_s) - 1))]
 
     def _excess_s(self, point: _Point) -> float:
         reference_s, offset_s, skew_ratio = self._fit()

@@ -18,7 +18,6 @@ ROUNDING_S: Final = 1e-9
 
 # Columns of a knot, in the order of EnergyReading's fields.
 _T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST = range(8)
-_RUN_COLUMNS: Final = [_ENERGY, _U, _POWER_SQ, _COVERED, _COUNT]
 
 
 class EnergyRegister:
@@ -52,13 +51,8 @@ class EnergyRegister:
         if not len(t_s):
             return
         previous_s = np.concatenate(([self._t_end_s], t_s[:-1]))
-        covered_s, gap_s, columns = self._increments(t_s - previous_s, power_w, u_w)
-        begin = 0
-        for row in np.flatnonzero(gap_s).tolist():
-            self._add_run(t_s[begin:row], columns[:, begin:row])
-            self._add_gap(float(gap_s[row]), float(t_s[row] - covered_s[row]))
-            begin = row
-        self._add_run(t_s[begin:], columns[:, begin:])
+        rows, is_gap = _with_gap_rows(t_s, *self._increments(t_s - previous_s, power_w, u_w))
+        self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
         self._last_u_w = float(u_w[-1])
         self._forget()
@@ -71,11 +65,14 @@ class EnergyRegister:
         """Declare that nothing was measured from the last sample to ``t_device_s``; later samples go on from there."""
         if self._t_start_s is None:
             return
-        if self._knots[-1][-1, _T] < self._t_end_s:
-            self._append_knots(self._knot()[np.newaxis, :])
+        self._knot_here()
         if t_device_s > self._t_end_s:
-            self._add_gap(t_device_s - self._t_end_s, t_device_s)
+            gap = np.zeros((8, 1))
+            gap[[_T, _GAP], 0] = t_device_s, t_device_s - self._t_end_s
+            self._add_rows(gap, np.array([True]))
+            self._knot_here()
             self._last_power_w = None
+            self._forget()
 
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
@@ -123,17 +120,17 @@ class EnergyRegister:
         self.add_lost(float(len(good) - np.count_nonzero(good)))
         return t_s[good], power_w[good], power_u_w[good]
 
-    def _increments(self, dt_s: F64, power_w: F64, u_w: F64) -> tuple[F64, F64, NDArray[np.float64]]:
-        """Return seconds covered and seconds of gap per sample, and what each adds to the run's columns."""
+    def _increments(self, dt_s: F64, power_w: F64, u_w: F64) -> tuple[F64, NDArray[np.float64]]:
+        """Return the seconds of gap before each sample, and the row of what each adds (its time still 0)."""
         in_time = dt_s <= self._sheet.max_interval_s
-        ones = np.ones_like(dt_s)
+        ones, none = np.ones_like(dt_s), np.zeros_like(dt_s)
         if self._sheet.sampling == "mean":
             if self._last_power_w is None:
                 in_time[0] = False
             in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
             covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
             energy_j = power_w * covered_s
-            columns = np.stack((energy_j, u_w * covered_s, power_w * energy_j, covered_s, ones))
+            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, none)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -141,38 +138,36 @@ class EnergyRegister:
             first_u_w = np.concatenate(([self._last_u_w], u_w[:-1]))
             covered_s = np.where(in_time, dt_s, 0.0)
             power_sq_w2 = (first_w * first_w + first_w * power_w + power_w * power_w) / 3.0
-            columns = np.stack((first_w + power_w, first_u_w + u_w, power_sq_w2, covered_s, ones))
-            columns[:2] *= covered_s * 0.5
-            columns[2] *= covered_s
-        return covered_s, dt_s - covered_s, columns
+            energy_j = (first_w + power_w) * (0.5 * covered_s)
+            u_j = (first_u_w + u_w) * (0.5 * covered_s)
+            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, none)
+        return dt_s - covered_s, np.stack(columns)
 
-    def _add_run(self, t_s: F64, columns: NDArray[np.float64]) -> None:
-        """Add samples without a gap between them; a knot at each sample that is the first of its millisecond."""
-        if not len(t_s):
-            return
-        bins = np.floor_divide(t_s, KNOT_S).astype(np.int64)
-        ends = np.flatnonzero(np.diff(bins, prepend=self._bin)) + 1
-        starts = (
-            np.concatenate(([0], ends)) if not len(ends) or ends[-1] < len(t_s) else np.concatenate(([0], ends[:-1]))
-        )
-        sums = np.add.reduceat(columns, starts, axis=1)
+    def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
+        """Add rows of shape ``(8, n)``; a knot at the first of each millisecond and around each longer gap."""
+        bins = np.floor_divide(rows[_T], KNOT_S).astype(np.int64)
+        is_knot = np.diff(bins, prepend=self._bin) != 0
+        long_gaps = np.flatnonzero(is_gap & (rows[_GAP] > KNOT_S))
+        if len(long_gaps):
+            is_knot[long_gaps] = True
+            is_knot[np.maximum(long_gaps - 1, 0)] = True
+            if long_gaps[0] == 0:
+                self._knot_here()
+        ends = np.flatnonzero(is_knot) + 1
+        starts = np.concatenate(([0], ends)) if not len(ends) or ends[-1] < len(bins) else np.append(0, ends[:-1])
+        sums = np.add.reduceat(rows, starts, axis=1)
         if len(ends):
-            knots = np.tile(self._knot(), (len(ends), 1))
-            knots[:, _T] = t_s[ends - 1]
-            knots[:, _RUN_COLUMNS] += np.cumsum(sums[:, : len(ends)], axis=1).T
+            knots = self._totals.values + np.cumsum(sums[:, : len(ends)], axis=1).T
+            knots[:, _T] = rows[_T, ends - 1]
             self._append_knots(knots)
-        run_sums = np.zeros(8)
-        run_sums[_RUN_COLUMNS] = sums.sum(axis=1)
-        self._totals.add(run_sums)
-        self._t_end_s = float(t_s[-1])
+        sums[_T] = 0.0
+        self._totals.add(sums.sum(axis=1))
+        self._t_end_s = float(rows[_T, -1])
         self._bin = int(bins[-1])
 
-    def _add_gap(self, gap_s: float, t_end_s: float) -> None:
-        before = self._knot()
-        self._totals.add_at(_GAP, gap_s)
-        self._t_end_s = t_end_s
-        self._bin = int(t_end_s // KNOT_S)
-        self._append_knots(np.stack((before, self._knot())))
+    def _knot_here(self) -> None:
+        if self._knots[-1][-1, _T] < self._t_end_s:
+            self._append_knots(self._knot()[np.newaxis, :])
 
     def _knot(self) -> NDArray[np.float64]:
         knot = self._totals.values
@@ -213,6 +208,20 @@ class _CompensatedSum:
         terms = np.zeros_like(self._sum)
         terms[column] = term
         self.add(terms)
+
+
+def _with_gap_rows(t_s: F64, gap_s: F64, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Put a row for each gap before the sample that ends it, and the end time into every row."""
+    rows[_T] = t_s
+    before = np.flatnonzero(gap_s)
+    is_gap = np.zeros(len(t_s) + len(before), dtype=np.bool_)
+    if len(before):
+        gaps = np.zeros((8, len(before)))
+        gaps[_T] = t_s[before] - rows[_COVERED, before]
+        gaps[_GAP] = gap_s[before]
+        rows = np.insert(rows, before, gaps, axis=1)
+        is_gap[before + np.arange(len(before))] = True
+    return rows, is_gap
 
 
 def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:

@@ -111,6 +111,6 @@ class Timeline:
             return
         self._next_lag_check_s = t_host_s + LAG_CHECK_S
         lag_s = self._fit.lag_s
-        if lag_s > max(MIN_LAG_S, 4.0 * self._fit.residual_s):
+        if lag_s > MIN_LAG_S:
             self._shift_s += lag_s
             self._fit = ClockFit()

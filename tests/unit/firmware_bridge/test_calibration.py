@@ -1,0 +1,71 @@
+"""Uncertainty of power from a data sheet's limits, checked against a simulation, and user certificates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.calibration import Calibration, apply_calibration, power_u_w
+from firmware_bridge.driver import MeterRange
+from firmware_bridge.samples import SampleBlock
+from tests.fakes.counter_meter import sheet_like
+
+RANGES = (MeterRange(0.1, 0.01, 1e-4, 1e-6), MeterRange(5.0, 0.03, 2e-3, 1e-5))
+SHEET = sheet_like(ranges=RANGES, voltage_gain_limit_ratio=0.005, voltage_offset_limit_v=0.02)
+
+
+def block_of(volts: float, amperes: float, range_index: int | None = None) -> SampleBlock:
+    return SampleBlock(
+        t_device_s=np.array([1.0]),
+        voltage_v=np.array([volts]),
+        current_a=np.array([amperes]),
+        power_w=np.array([volts * amperes]),
+        range_index=None if range_index is None else np.array([range_index], dtype=np.int8),
+    )
+
+
+@pytest.mark.parametrize(("volts", "amperes", "index"), [(5.0, 0.05, 0), (5.0, 0.8, 1), (12.0, 4.0, 1), (5.0, 0.0, 0)])
+def test_agrees_with_units_drawn_from_the_limits(volts: float, amperes: float, index: int) -> None:
+    rng = np.random.default_rng(1)
+    n = 200_000
+    one = RANGES[index]
+    shown_v = volts * (1 + rng.uniform(-0.005, 0.005, n)) + rng.uniform(-0.02, 0.02, n)
+    gain = rng.uniform(-one.gain_limit_ratio, one.gain_limit_ratio, n)
+    shown_a = amperes * (1 + gain) + rng.uniform(-one.offset_limit_a, one.offset_limit_a, n)
+    u_w = power_u_w(SHEET, block_of(volts, amperes, index))[0]
+    assert u_w == pytest.approx(float(np.std(shown_v * shown_a)), rel=0.01)
+
+
+def test_one_value_by_hand() -> None:
+    sheet = sheet_like(
+        ranges=(MeterRange(5.0, 0.03, 0.0, 0.0),), voltage_gain_limit_ratio=0.0, voltage_offset_limit_v=0.0
+    )
+    assert power_u_w(sheet, block_of(5.0, 2.0))[0] == pytest.approx(10.0 * 0.03 / 3**0.5)
+
+
+def test_a_certificate_replaces_the_limits_of_current() -> None:
+    sheet = replace(SHEET, voltage_gain_limit_ratio=0.0, voltage_offset_limit_v=0.0)
+    certificate = Calibration(gain_u_ratio=0.001, offset_u_a=0.0002)
+    u_w = power_u_w(sheet, block_of(5.0, 2.0, 1), certificate)[0]
+    assert u_w == pytest.approx(5.0 * np.hypot(0.002, 0.0002))
+    assert u_w < power_u_w(sheet, block_of(5.0, 2.0, 1))[0]
+
+
+@given(st.floats(0.5, 20.0), st.floats(-5.0, 5.0), st.floats(0.5, 2.0), st.floats(-0.1, 0.1))
+def test_correction_is_consistent(volts: float, amperes: float, gain_ratio: float, offset_a: float) -> None:
+    block = apply_calibration(block_of(volts, amperes), Calibration(gain_ratio=gain_ratio, offset_a=offset_a))
+    assert block.current_a[0] == pytest.approx(gain_ratio * amperes + offset_a)
+    assert block.power_w[0] == pytest.approx(float(block.voltage_v[0] * block.current_a[0]), abs=1e-9)
+
+
+def test_no_certificate_changes_nothing() -> None:
+    block = block_of(5.0, 1.0)
+    assert apply_calibration(block, None) is block
+
+
+@pytest.mark.parametrize("figures", [{"gain_ratio": 0.0}, {"gain_u_ratio": -0.1}, {"offset_u_a": float("nan")}])
+def test_impossible_certificates_are_refused(figures: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"zero|negative"):
+        Calibration(**figures)  # type: ignore[arg-type]  # figures are floats

@@ -1,0 +1,234 @@
+"""The energy register: exact, additive, indifferent to chunking, and honest about gaps."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.driver import DataSheet
+from firmware_bridge.energy import EnergyRegister, energy_between
+from firmware_bridge.samples import F64, EnergyReading, SampleBlock
+from tests.fakes.counter_meter import sheet_like
+
+INTERVAL_S = 0.01
+MAX_INTERVAL_S = 0.025
+MEAN = sheet_like(sample_interval_s=INTERVAL_S, max_interval_s=MAX_INTERVAL_S, sampling="mean")
+POINT = sheet_like(sample_interval_s=INTERVAL_S, max_interval_s=MAX_INTERVAL_S, sampling="point")
+
+# Intervals around the limits: nominal, just inside and just outside the maximum, tiny, and long.
+intervals = st.one_of(
+    st.sampled_from([INTERVAL_S, MAX_INTERVAL_S, 0.0249, 0.0251, 0.0002, 0.3, 5.0]),
+    st.floats(1e-4, 1.0),
+)
+streams = st.lists(st.tuples(intervals, st.floats(-50.0, 50.0)), min_size=1, max_size=60)
+sheets = st.sampled_from([MEAN, POINT])
+
+
+def block_of(t_s: F64, power_w: F64) -> SampleBlock:
+    return SampleBlock(t_s, np.ones_like(t_s), power_w, power_w)
+
+
+def to_arrays(stream: list[tuple[float, float]]) -> tuple[F64, F64]:
+    steps_s, power_w = np.array(stream).T
+    return np.cumsum(steps_s), power_w
+
+
+def register_of(sheet: DataSheet, t_s: F64, power_w: F64, cuts: list[int] | None = None) -> EnergyRegister:
+    register = EnergyRegister(sheet, history_s=1e9)
+    bounds = [0, *sorted(cuts or []), len(t_s)]
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        if end > begin:
+            register.add(block_of(t_s[begin:end], power_w[begin:end]), 0.1 * np.abs(power_w[begin:end]))
+    return register
+
+
+def plain(sheet: DataSheet, t_s: F64, power_w: F64) -> tuple[Fraction, Fraction, Fraction]:
+    """Integrate one sample after the other in exact arithmetic: (energy, covered, gap)."""
+    energy = covered = gap = Fraction(0)
+    nominal = Fraction(sheet.sample_interval_s)
+    for i, (t, p) in enumerate(zip(t_s.tolist(), power_w.tolist(), strict=True)):
+        if sheet.sampling == "mean":
+            dt = nominal if i == 0 else Fraction(t) - Fraction(t_s[i - 1])
+            here = dt if t - (t_s[i - 1] if i else t - 1e-9) <= sheet.max_interval_s else nominal
+            energy += Fraction(p) * here
+        else:
+            dt = Fraction(0) if i == 0 else Fraction(t) - Fraction(t_s[i - 1])
+            here = dt if i and t - t_s[i - 1] <= sheet.max_interval_s else Fraction(0)
+            energy += (Fraction(p) + Fraction(power_w[i - 1])) / 2 * here
+        covered += here
+        gap += dt - here
+    return energy, covered, gap
+
+
+@given(sheets, streams)
+def test_matches_exact_arithmetic(sheet: DataSheet, stream: list[tuple[float, float]]) -> None:
+    t_s, power_w = to_arrays(stream)
+    reading = register_of(sheet, t_s, power_w).latest()
+    energy, covered, gap = plain(sheet, t_s, power_w)
+    assert reading.energy_j == pytest.approx(float(energy), rel=1e-9, abs=1e-9)
+    assert reading.covered_s == pytest.approx(float(covered), abs=1e-9)
+    assert reading.gap_s == pytest.approx(float(gap), abs=1e-9)
+    assert reading.sample_count == len(t_s)
+
+
+@given(sheets, streams, st.lists(st.integers(0, 60), max_size=8), st.floats(0.0, 1.0))
+def test_chunking_never_matters(
+    sheet: DataSheet, stream: list[tuple[float, float]], cuts: list[int], at: float
+) -> None:
+    t_s, power_w = to_arrays(stream)
+    whole = register_of(sheet, t_s, power_w)
+    pieces = register_of(sheet, t_s, power_w, [min(cut, len(t_s)) for cut in cuts])
+    assert_same(whole.latest(), pieces.latest())
+    t_ask_s = float(t_s[0] + at * (t_s[-1] - t_s[0]))
+    a, b = whole.reading_at(t_ask_s), pieces.reading_at(t_ask_s)
+    assert (a is None) == (b is None)
+    if a is not None and b is not None:
+        assert_same(a, b)
+
+
+def assert_same(a: EnergyReading, b: EnergyReading) -> None:
+    for name in EnergyReading.__slots__:
+        assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-9, abs=1e-9), name
+
+
+@given(sheets, streams, st.lists(st.floats(-0.2, 1.2), min_size=3, max_size=3))
+def test_spans_add_up_and_no_time_is_lost(
+    sheet: DataSheet, stream: list[tuple[float, float]], shares: list[float]
+) -> None:
+    t_s, power_w = to_arrays(stream)
+    register = register_of(sheet, t_s, power_w)
+    register.add_gap_until(float(t_s[-1]) + 10.0)
+    times_s = sorted(float(t_s[0] + share * (t_s[-1] - t_s[0])) for share in shares)
+    a, b, c = (register.reading_at(t) for t in times_s)
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    ab, bc, ac = energy_between(a, b), energy_between(b, c), energy_between(a, c)
+    assert ab.energy_j + bc.energy_j == pytest.approx(ac.energy_j, abs=1e-9)
+    assert ab.gap_s + bc.gap_s == pytest.approx(ac.gap_s, abs=1e-9)
+    for delta, begin_s, end_s in ((ab, times_s[0], times_s[1]), (ac, times_s[0], times_s[2])):
+        assert delta.duration_s == pytest.approx(end_s - begin_s, abs=1e-9)
+        assert delta.covered_s + delta.gap_s == pytest.approx(delta.duration_s, abs=1e-9)
+        assert delta.covered_s >= -1e-9
+        assert delta.gap_s >= -1e-9
+
+
+@given(sheets, st.floats(0.01, 100.0), st.integers(2, 500))
+def test_constants_integrate_exactly(sheet: DataSheet, power_w: float, count: int) -> None:
+    t_s = np.arange(1, count + 1) * INTERVAL_S
+    register = register_of(sheet, t_s, np.full(count, power_w))
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.gap_s == 0.0
+    assert delta.energy_j == pytest.approx(power_w * delta.duration_s, rel=1e-12)
+    assert delta.energy_u_systematic_j == pytest.approx(0.1 * power_w * delta.duration_s, rel=1e-12)
+    assert delta.mean_power_w == pytest.approx(power_w, rel=1e-12)
+    assert delta.power_sd_w == pytest.approx(0.0, abs=1e-5 * power_w)
+
+
+@pytest.mark.parametrize("sheet", [MEAN, POINT])
+def test_a_gap_is_no_joules_and_its_whole_length(sheet: DataSheet) -> None:
+    before_s = np.arange(1, 101) * INTERVAL_S
+    after_s = before_s + 7.0
+    t_s = np.concatenate((before_s, after_s))
+    register = register_of(sheet, t_s, np.full(200, 4.0))
+    begin, end = register.reading_at(1.5), register.reading_at(6.5)
+    assert begin is not None
+    assert end is not None
+    inside = energy_between(begin, end)
+    assert inside.energy_j == 0.0
+    assert inside.gap_s == pytest.approx(5.0)
+    assert inside.mean_power_w is None
+    expected_gap_s = 6.0 if sheet.sampling == "mean" else 6.0 + INTERVAL_S
+    assert register.latest().gap_s == pytest.approx(expected_gap_s)
+
+
+@pytest.mark.parametrize("sheet", [MEAN, POINT])
+def test_declared_silence_stays_a_gap_when_late_samples_come(sheet: DataSheet) -> None:
+    register = register_of(sheet, np.arange(1, 101) * INTERVAL_S, np.full(100, 4.0))
+    assert register.reading_at(3.0) is None
+    register.add_gap_until(3.0)
+    declared = register.reading_at(3.0)
+    assert declared is not None
+    late_s = np.array([2.5, 2.9, 3.005, 3.015])
+    register.add(block_of(late_s, np.full(4, 4.0)), np.full(4, 0.1))
+    assert register.reading_at(3.0) == declared
+    latest = register.latest()
+    assert latest.lost_count == 2
+    assert latest.covered_s + latest.gap_s == pytest.approx(3.015 - (0.0 if sheet.sampling == "mean" else INTERVAL_S))
+    assert latest.energy_j <= declared.energy_j + 4.0 * 0.015 + 1e-12
+
+
+def test_before_the_stream_is_a_gap_too() -> None:
+    register = register_of(MEAN, np.arange(1, 101) * INTERVAL_S, np.full(100, 4.0))
+    begin, end = register.reading_at(-2.0), register.reading_at(0.5)
+    assert begin is not None
+    assert end is not None
+    delta = energy_between(begin, end)
+    assert delta.gap_s == pytest.approx(2.0)
+    assert delta.energy_j == pytest.approx(2.0)
+
+
+def test_a_sample_that_is_no_number_is_lost_not_contagious() -> None:
+    t_s = np.arange(1, 101) * INTERVAL_S
+    power_w = np.full(100, 4.0)
+    power_w[40:60] = math.nan
+    latest = register_of(MEAN, t_s, power_w).latest()
+    assert latest.lost_count == 20
+    assert latest.gap_s == pytest.approx(0.2)
+    assert latest.energy_j == pytest.approx(3.2)
+
+
+def test_spread_of_power() -> None:
+    t_s = np.arange(1, 1001) * INTERVAL_S
+    power_w = np.where(np.arange(1000) % 2, 5.0, 3.0)
+    register = register_of(MEAN, t_s, power_w)
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.mean_power_w == pytest.approx(4.0)
+    assert delta.power_sd_w == pytest.approx(1.0)
+
+
+def test_history_is_short_and_an_older_question_gets_the_oldest_reading() -> None:
+    register = EnergyRegister(MEAN, history_s=30.0)
+    t_s = np.arange(1, 10_001) * INTERVAL_S
+    for begin in range(0, 10_000, 100):
+        part = slice(begin, begin + 100)
+        register.add(block_of(t_s[part], np.full(100, 2.0)), np.full(100, 0.1))
+    kept = register.reading_at(75.0)
+    assert kept is not None
+    assert kept.energy_j == pytest.approx(150.0)
+    oldest = register.reading_at(1.0)
+    assert oldest is not None
+    assert 60.0 < oldest.t_device_s <= 71.0
+    assert oldest.energy_j == pytest.approx(2.0 * oldest.t_device_s)
+
+
+def test_a_day_at_100_khz_keeps_its_digits() -> None:
+    """The accumulation of a day's blocks is exact to rounding of the result; times are as the decoder makes them."""
+    interval_s, count = 1e-5, 4096
+    sheet = sheet_like(sample_interval_s=interval_s, max_interval_s=1.5 * interval_s)
+    register = EnergyRegister(sheet)
+    day = 86_400 * 100_000
+    power_w = np.full(count, 3.3)
+    exact_j = Fraction(0)
+    for first in [*range(0, 20 * count, count), *range(day - 20 * count, day, count)]:
+        t_s = np.arange(first + 1, first + count + 1) * interval_s
+        register.add(block_of(t_s, power_w), power_w)
+        exact_j += Fraction(3.3) * count * Fraction(1, 100_000)
+    latest = register.latest()
+    assert latest.energy_j == pytest.approx(float(exact_j), rel=1e-9)
+    assert latest.covered_s + latest.gap_s == pytest.approx(86_400.0, rel=1e-14)
+
+
+def test_many_small_additions_do_not_drift() -> None:
+    """200,000 times 0.1: a plain float sum ends beside 20,000, the compensated one on it."""
+    register = EnergyRegister(MEAN)
+    for _ in range(200_000):
+        register.add_lost(0.1)
+    assert register.latest().lost_count == 20_000.0
