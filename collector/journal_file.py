@@ -1,5 +1,6 @@
 """The journal's SQLite file: schema, opening for the collector, opening for readers."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -38,14 +39,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
         db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if _user_version(db) == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         _check_version(db, path)
     except sqlite3.Error as error:
         db.close()
@@ -79,6 +80,15 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _create(path: Path) -> None:
+    """Create the file under another name first, so that no reader ever sees one without its tables."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    new.rename(path)
 
 
 def _user_version(db: sqlite3.Connection) -> int:

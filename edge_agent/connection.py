@@ -62,6 +62,7 @@ class Connection:
         try:
             self._client.connect(self._address.host, self._address.port, self._settings.keepalive_s)
         except OSError as error:
+            self._release()
             raise BrokerUnavailableError(explain_connect_error(error, self._address)) from error
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):
@@ -83,6 +84,13 @@ class Connection:
             if sock is not None:
                 _shut(sock)
         self._client.loop_stop()
+        self._release()
+
+    def _release(self) -> None:
+        """Cut the circle of references: paho closes its own pair of sockets only when its client is freed."""
+        self._client.on_connect = None
+        self._client.on_disconnect = None
+        self._client.on_message = None
 
     def _connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

@@ -233,8 +233,8 @@ class Outbox:
         )
         if extended.rowcount == 0:
             self._db.execute("INSERT INTO drops VALUES (?, ?, ?, ?)", (boot_id, first_seq, last_seq, reason))
+            _LOG.warning("outbox_begins_to_drop_windows", boot_id=boot_id, first_seq=first_seq, reason=reason)
         self._db.execute("UPDATE state SET value = CAST(value AS INTEGER) + ? WHERE key = 'dropped_windows'", (count,))
-        _LOG.warning("windows_dropped", boot_id=boot_id, first_seq=first_seq, last_seq=last_seq, reason=reason)
 
     def _enforce_limits(self) -> None:
         """Drop the oldest windows while the file holds too much, and those that are too old; never the newest one."""

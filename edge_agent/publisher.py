@@ -135,11 +135,12 @@ class Publisher:
             self._greet(connection)
             self._deliver(connection)
         finally:
+            lost = self._lost
             self._connection = None
-            if self._stopping and not self._lost:
+            if self._stopping and not lost:
                 self._say_goodbye(connection)
             connection.close()
-        if self._lost:
+        if lost:
             self._tell("broker_connection_lost", remedy=connection.end_reason)
 
     def _greet(self, connection: Connection) -> None:
