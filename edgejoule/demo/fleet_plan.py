@@ -33,11 +33,11 @@ class DemoDevice:
 
 
 DEVICES: Final = (
-    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry_pi_4b_4gb", "DEU", "berlin", "tc66c", "usb_dc",
+    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry-pi-4b-4gb", "DEU", "berlin", "tc66c", "usb_dc",
                5.1, 2.7, 4.1, 0.03, 0.30),
-    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry_pi_zero_2w", "FRA", "lyon", "ppk2", "dc_input",
+    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry-pi-zero-2-w", "FRA", "lyon", "ppk2", "dc_input",
                5.0, 0.70, 1.35, 0.02, 0.15, (("mode", "source"), ("voltage_mv", 5000))),
-    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson_orin_nano_8gb_devkit", "POL", "gdansk", "powersensor3",
+    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson-orin-nano-8gb", "POL", "gdansk", "powersensor3",
                "dc_input", 19.0, 5.2, 7.9, 0.10, 0.20),
 )  # fmt: skip
 

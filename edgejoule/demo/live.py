@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -17,6 +18,15 @@ from edgejoule.quantities import with_prefix, with_uncertainty
 
 _READ_LIMIT: Final = 1000
 _K: Final = 2.0
+_HEADINGS: Final = (
+    "power",
+    "infer-\nences/s",
+    "J/inference\n± U (k=2)",
+    "gCO2e/1000\noperational",
+    "gCO2e/1000\nembodied",
+    "sent/stored\n/pending",
+    "gap\nseconds",
+)
 
 
 @dataclass(slots=True)
@@ -75,11 +85,10 @@ class LiveView:
         """Return the table with the progress bar and the notes under it."""
         self._progress.update(self._progress.task_ids[0], completed=elapsed_s, description=stage)
         ledger = {line.device_id: line for line in self.journal.ledger()}
-        table = Table(title="edgejoule demo: [bold yellow]SIMULATED meters[/], real protocols, real inference")
-        for heading in ("device", "meter", "power", "inferences/s", "J/inference ± U (k=2)"):
-            table.add_column(heading, justify="left" if heading in {"device", "meter"} else "right")
-        for heading in ("gCO2e/1000 oper.", "embodied", "sent/stored/pending", "gap s"):
-            table.add_column(heading, justify="right")
+        table = Table(title="[bold yellow]SIMULATED meters[/], real protocols, real inference", box=box.SIMPLE_HEAD)
+        table.add_column("device\nmeter", no_wrap=True)
+        for heading in _HEADINGS:
+            table.add_column(heading, justify="right", no_wrap=True)
         for device in DEVICES:
             tally = self.tallies[device.device_id]
             carbon = self._carbon(device.device_id, tally)
@@ -104,7 +113,7 @@ def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None)
     sent = "–" if line is None else f"{line.sent}/{line.stored}/{line.pending}"
     last, count = tally.last, tally.inference_count
     if last is None:
-        return ["–", "–", "waiting for the first window", "–", "–", sent, "–"]
+        return ["–", "–", "first window…", "–", "–", sent, "–"]
     covered_s = last.duration_s - last.gap_s
     operational = carbon.operational if carbon else None
     embodied = carbon.embodied if carbon else None

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from collector.assess import Assessor
-from collector.config import assessor_from_config, read_config
+from collector.build import build_assessor
+from collector.config import read_config
 from collector.fleet import FleetReport, fleet_report
 from collector.journal import Journal
 from collector.values import LedgerLine, MeterCheck
@@ -37,7 +38,7 @@ class DemoOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def assessor_for(root: Path) -> Assessor:
     """Return the assessor that the run's collector configuration describes."""
-    return assessor_from_config(read_config(root / "collector.toml"))
+    return build_assessor(read_config(root / "collector.toml"))
 
 
 def conclude(root: Path, restarts: dict[str, int], broker: str) -> DemoOutcome:

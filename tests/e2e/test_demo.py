@@ -1,0 +1,144 @@
+"""The main job, end to end: real processes, real protocols, real broker; killed, cheated and interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo"), pytest.mark.timeout(240)]
+
+DEVICES = {"pi4-berlin", "zero2w-lyon", "orin-gdansk"}
+SECONDS = 14
+
+
+def start_demo(out: Path, *words: str, seconds: float = SECONDS) -> subprocess.Popen[str]:
+    """Start ``edgejoule demo --json`` with two-second windows."""
+    command = [sys.executable, "-m", "edgejoule", "demo", "--json", "--window-s", "2"]
+    return subprocess.Popen(
+        [*command, "--seconds", str(seconds), "--out", str(out), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+def finish(demo: subprocess.Popen[str], *, exit_code: int) -> dict[str, Any]:
+    """Wait for the demo and return its report; its stdout must be JSON and nothing else."""
+    stdout, stderr = demo.communicate(timeout=180)
+    assert demo.returncode == exit_code, f"exit code {demo.returncode}\n{stdout[-3000:]}\n{stderr[-3000:]}"
+    report: dict[str, Any] = json.loads(stdout)
+    return report
+
+
+def assert_nothing_lost(report: dict[str, Any]) -> None:
+    """Every device stored windows, the ledger adds up, sequence numbers have no hole."""
+    assert {line["device_id"] for line in report["ledger"]} == DEVICES
+    for line in report["ledger"]:
+        assert line["sent"] == line["stored"] > 3
+        assert (line["dropped"], line["pending"], line["missing"], line["dead_letters"]) == (0, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def child_named(demo: subprocess.Popen[str], words: list[str]) -> psutil.Process:
+    """Return the child whose command line holds ``words`` in a row."""
+    for child in children_of(demo.pid):
+        if " ".join(words) in " ".join(child.cmdline()):
+            return child
+    raise AssertionError(f"no child runs {words}")
+
+
+def wait_for_windows(out: Path, demo: subprocess.Popen[str]) -> None:
+    """Wait until the collector runs and windows have been flowing for a while."""
+    deadline_s = time.monotonic() + 60
+    while not list((out / "collector" / "lake").rglob("*.parquet")):
+        assert demo.poll() is None, demo.communicate()
+        assert time.monotonic() < deadline_s, "no window reached the lake"
+        time.sleep(0.1)
+
+
+def test_the_main_job(tmp_path: Path) -> None:
+    report = finish(start_demo(tmp_path / "run"), exit_code=0)
+    assert_nothing_lost(report)
+    assert report["ok"]
+    assert report["simulated"]
+    for check in report["meter_checks"]:
+        assert check["within_three_u"]
+        assert check["windows"] > 3
+        assert check["measured_j"] != check["true_j"], "an emulated meter has a gain error of its own"
+        assert check["measured_j"] == pytest.approx(check["true_j"], rel=0.25)
+    for device in report["fleet"]["devices"]:
+        assert device["inference_count"] > 1000
+        assert device["simulated"]
+        assert 0 < device["j_per_inference_u"] < device["j_per_inference"]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "simulated" in page.lower()
+    assert "<svg" in page
+
+
+def test_killed_collector_and_broker_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
+    demo = start_demo(tmp_path / "run", seconds=24)
+    wait_for_windows(tmp_path / "run", demo)
+    child_named(demo, ["edgejoule", "collector"]).kill()
+    time.sleep(5)
+    child_named(demo, ["edgejoule", "broker"]).kill()
+    report = finish(demo, exit_code=0)
+    assert report["restarts"] == {"broker": 1, "collector": 1}
+    assert_nothing_lost(report)
+
+
+def test_a_wrong_meter_fails_the_demo(tmp_path: Path) -> None:
+    report = finish(start_demo(tmp_path / "run", "--gain-error", "0.6", seconds=8), exit_code=1)
+    assert not report["ok"]
+    assert all(not check["within_three_u"] for check in report["meter_checks"])
+    assert len(report["faults"]) == len(DEVICES)
+
+
+@pytest.mark.parametrize("moment_s", [0.3, 1.5, 4.0, 9.0])
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment_s: float) -> None:
+    out = tmp_path / "run"
+    demo = start_demo(out)
+    time.sleep(moment_s)
+    family = children_of(demo.pid)
+    demo.send_signal(signal.SIGINT)
+    stdout, stderr = demo.communicate(timeout=60)
+    assert demo.returncode == 128 + signal.SIGINT, stderr[-2000:]
+    assert stdout == ""
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert not (out / "dev").exists()
+    again = start_demo(out, "--broker", "mqtt://127.0.0.1:1")  # gets as far as the lock, then names the broker
+    _, stderr = again.communicate(timeout=60)
+    assert again.returncode == 2
+    assert "no broker answers there" in stderr
+
+
+def test_killed_outright_it_takes_its_children_along(tmp_path: Path) -> None:
+    demo = start_demo(tmp_path / "run")
+    time.sleep(6)
+    family = children_of(demo.pid)
+    assert len(family) >= 8
+    demo.kill()
+    demo.communicate(timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=45)
+    assert not alive
+
+
+def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("years of work", encoding="utf-8")
+    demo = start_demo(tmp_path)
+    _, stderr = demo.communicate(timeout=60)
+    assert demo.returncode == 2
+    assert "name another --out" in stderr
+    assert precious.read_text(encoding="utf-8") == "years of work"
