@@ -104,5 +104,5 @@ def load_check_set(path: Path) -> CheckSet:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return CheckSet(x=arrays["x"], y=arrays.get("y"))
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {error}") from error
