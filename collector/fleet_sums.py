@@ -34,7 +34,7 @@ class Uncertain:
     @property
     def u_j(self) -> float:
         """Return the combined standard uncertainty."""
-        return math.sqrt(self.u_systematic_j**2 + self.independent_j2)
+        return math.hypot(self.u_systematic_j, math.sqrt(self.independent_j2))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,80 @@
+"""Figures as people read them: SI prefixes, as many digits as the uncertainty leaves, a dash for what is unknown."""
+
+import math
+from typing import Final
+
+from collector.carbon.estimate import Estimate
+
+UNKNOWN: Final = "–"
+_PREFIXES: Final = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
+
+
+def prefix_of(value: float) -> tuple[float, str]:
+    """Return the power of ten, and its letter, that show ``value`` with one to three digits before the point."""
+    if value == 0 or not math.isfinite(value):
+        return 1.0, ""
+    exponent = min(9, max(-12, 3 * math.floor(math.log10(abs(value)) / 3 + 1e-12)))
+    return 10.0**exponent, _PREFIXES[exponent]
+
+
+def si(value: float | None, unit: str, digits: int = 3) -> str:
+    """Return for example ``4.12 W``."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    scale, letter = prefix_of(value)
+    return f"{significant(value / scale, digits)}{NARROW_SPACE}{letter}{unit}"
+
+
+def si_u(value: float | None, u: float | None, unit: str) -> str:
+    """Return for example ``61.2 ± 0.4 µJ``; the uncertainty has two digits, the value as many places as it."""
+    if value is None or u is None or not math.isfinite(value) or not math.isfinite(u) or u <= 0.0:
+        return si(value, unit)
+    scale, letter = prefix_of(max(abs(value), u))
+    places = max(0, 1 - math.floor(math.log10(u / scale)))
+    return f"{value / scale:.{places}f} ± {u / scale:.{places}f}{NARROW_SPACE}{letter}{unit}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return ``value`` with ``digits`` significant digits, without exponent."""
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """Return the value of an estimate with three digits."""
+    return UNKNOWN if estimate is None else significant(estimate.value)
+
+
+def range_text(estimate: Estimate | None) -> str:
+    """Return ``low to high`` of an estimate, empty when unknown."""
+    return "" if estimate is None else f"{significant(estimate.low, 2)} to {significant(estimate.high, 2)}"
+
+
+def percent(ratio: float | None, places: int = 0) -> str:
+    """Return a ratio as per cent; what is not quite all never reads as 100 %."""
+    if ratio is None:
+        return UNKNOWN
+    text = f"{100 * ratio:.{places}f}"
+    if ratio < 1.0 and float(text) == 100.0:
+        text = f"{math.floor(100 * ratio * 10**2) / 10**2:.2f}"
+    return f"{text}{NARROW_SPACE}%"
+
+
+def count(number: int) -> str:
+    """Return an integer with thin spaces between thousands."""
+    return f"{number:,}".replace(",", NARROW_SPACE)
+
+
+def span(seconds: float) -> str:
+    """Return a length of time with the two units that matter."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{significant(seconds)}{NARROW_SPACE}s"
+    for size, name, smaller, smaller_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size}{NARROW_SPACE}{name}" + (f" {rest}{NARROW_SPACE}{smaller_name}" if rest else "")
+    return f"{whole}{NARROW_SPACE}s"

@@ -1,0 +1,85 @@
+"""The fleet report as one self-contained page: no script, no request to anywhere, light and dark."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import jinja2
+
+from collector.carbon.factors import Factor
+from collector.fleet_values import FleetReport
+from collector.values import LedgerLine, MeterCheck
+from collector.web import numbers, plots
+
+
+def render_report(
+    report: FleetReport, ledger: Sequence[LedgerLine], meter_checks: Sequence[MeterCheck], title: str
+) -> str:
+    """Return the page as HTML text. ``meter_checks`` is empty where no meter was simulated."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("collector.web", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "si": numbers.si,
+        "percent": numbers.percent,
+        "count": numbers.count,
+        "span": numbers.span,
+        "estimate": numbers.estimate_text,
+        "range": numbers.range_text,
+        "significant": numbers.significant,
+        "minute": _minute,
+    }
+    environment.globals |= {"si_u": numbers.si_u, "colour": plots.colour}
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        report=report,
+        total=report.total,
+        devices=report.devices,
+        ledger=ledger,
+        adds_up=all(line.adds_up for line in ledger),
+        checks=meter_checks,
+        factors=_ordered(report.factors),
+        figures=_figures(report),
+        first_unix_ns=min((device.first_unix_ns for device in report.devices), default=None),
+        last_unix_ns=max((device.last_unix_ns for device in report.devices), default=None),
+        hidden_devices=max(0, len(report.devices) - plots.MAX_DEVICES),
+    )
+
+
+def _figures(report: FleetReport) -> list[tuple[str, str, str]]:
+    """Return (heading, explanation, SVG) of each plot that has something to show."""
+    bin_s = numbers.span(report.series[0].bin_s) if report.series else ""
+    made = [
+        (
+            "Energy per inference",
+            "Mean power over mean rate, idle power included. Whiskers: two standard uncertainties, about 95 %.",
+            plots.energy_per_inference(report.devices),
+        ),
+        (
+            "Carbon per 1000 inferences",
+            "Operational: joules x grid average. Embodied: spread evenly over the planned life. Whiskers: P5 to P95.",
+            plots.carbon_per_1000(report.devices),
+        ),
+        (
+            "Power over time",
+            f"Mean over {bin_s}. Where no samples or no windows are, there is no line.",
+            plots.power_over_time(report.series),
+        ),
+        (
+            "Energy per window",
+            "Each point: mean of the windows in its bin, with two standard uncertainties. Logarithmic scale.",
+            plots.energy_per_window(report.series),
+        ),
+    ]
+    return [figure for figure in made if figure[2]]
+
+
+def _ordered(factors: Sequence[Factor]) -> list[Factor]:
+    return sorted(factors, key=lambda factor: (factor.estimate.unit, factor.id))
+
+
+def _minute(t_unix_ns: int) -> str:
+    return dt.datetime.fromtimestamp(t_unix_ns / 1e9, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,224 @@
+"""``edgejoule fleet``: report, ledger and devices, from what the collector stored; it may run meanwhile."""
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from edge_agent.wire.errors import ConfigurationError
+from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
+from edgejoule.quantities import with_prefix, with_uncertainty
+
+if TYPE_CHECKING:
+    from collector.carbon.estimate import Estimate
+    from collector.config import CollectorConfig
+    from collector.fleet_values import Account, FleetReport
+    from collector.journal import Journal
+    from collector.values import DeviceState, LedgerLine
+
+_ALIVE_WINDOWS = 3.0
+_ALIVE_AT_LEAST_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``report``, ``ledger`` and ``devices``."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
+    ledger = what.add_parser("ledger", help="sent = stored + dropped + pending for every device; exit 1 if it is not")
+    devices = what.add_parser("devices", help="what was last heard from every device")
+    for one in (report, ledger, devices):
+        one.add_argument("--state-dir", type=Path, metavar="DIR", help="where the collector keeps its journal")
+        one.add_argument(
+            "--config", type=Path, metavar="FILE", help="the collector's TOML: state, inventory, intensity"
+        )
+        one.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+    report.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one self-contained page")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was asked for. Raises ConfigurationError when there is no journal to read."""
+    config = _read_config(arguments)
+    with _open_journal(config) as journal:
+        if arguments.what == "ledger":
+            return _ledger(journal.ledger(), as_json=arguments.json)
+        if arguments.what == "devices":
+            return _devices(journal.devices(), as_json=arguments.json)
+        return _report(journal, config, arguments)
+
+
+def report_tables(report: "FleetReport") -> list[Table]:
+    """Return the report as tables for a terminal: energy and work, then carbon."""
+    badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
+    energy = Table(
+        title=f"Fleet energy{badge}", title_justify="left", caption=_caption(report), caption_justify="left"
+    )
+    for heading in ("device", "class", "model"):
+        energy.add_column(heading, overflow="fold")
+    for heading in ("windows", "energy", "power", "inferences/s", "per inference", "above idle", "gap", "coverage"):
+        energy.add_column(heading, justify="right")
+    for device in report.devices:
+        names = (device.device_id, device.device_class or "–", ", ".join(device.models))
+        energy.add_row(*map(escape, names), *_energy_cells(device))
+    energy.add_section()
+    energy.add_row("total", "", "", *_energy_cells(report.total), style="bold")
+    carbon = Table(title="gCO2e per 1000 inferences (P5 to P95)", title_justify="left")
+    for heading in ("device", "hardware", "zone"):
+        carbon.add_column(heading, overflow="fold")
+    for heading in ("operational", "embodied", "together", "embodied share", "so far, gCO2e"):
+        carbon.add_column(heading, justify="right")
+    for device in report.devices:
+        names = (device.device_id, device.hardware or "–", device.zone or "–")
+        carbon.add_row(*map(escape, names), *_carbon_cells(device))
+    carbon.add_section()
+    carbon.add_row("total", "", "", *_carbon_cells(report.total), style="bold")
+    return [energy, carbon]
+
+
+def ledger_table(lines: "list[LedgerLine]") -> Table:
+    """Return the ledger as a table for a terminal."""
+    table = Table(title="Ledger: sent = stored + dropped + pending", title_justify="left")
+    table.add_column("device")
+    for heading in ("sent", "stored", "dropped", "pending", "missing", "came twice", "dead letters"):
+        table.add_column(heading, justify="right")
+    table.add_column("adds up")
+    for line in lines:
+        counts = (line.sent, line.stored, line.dropped, line.pending, line.missing, line.duplicates, line.dead_letters)
+        verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
+        table.add_row(escape(f"{line.fleet}/{line.device_id}"), *map(str, counts), verdict)
+    return table
+
+
+def _read_config(arguments: argparse.Namespace) -> "CollectorConfig":
+    """Return the collector's configuration; ``--state-dir`` replaces its state directory, and with it the lake."""
+    import msgspec
+
+    from collector.config import CollectorConfig, read_config
+
+    if arguments.config is None and arguments.state_dir is None:
+        raise ConfigurationError("fleet: nothing to read; give --state-dir DIR or --config collector.toml")
+    config = CollectorConfig() if arguments.config is None else read_config(arguments.config)
+    if arguments.state_dir is None:
+        return config
+    return msgspec.structs.replace(config, state_dir=str(arguments.state_dir))
+
+
+@contextmanager
+def _open_journal(config: "CollectorConfig") -> "Iterator[Journal]":
+    from collector.journal import Journal
+
+    journal = Journal(config.journal_path, read_only=True)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def _report(journal: "Journal", config: "CollectorConfig", arguments: argparse.Namespace) -> int:
+    from collector.build import build_assessor
+    from collector.fleet import fleet_report
+
+    report = fleet_report(journal, config.lake_dir, build_assessor(config))
+    if arguments.html is not None:
+        from collector.web.report_html import render_report
+
+        page = render_report(report, journal.ledger(), [], "edgejoule fleet report")
+        try:
+            arguments.html.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"--html {arguments.html}: cannot write it: {error.strerror}") from error
+    if arguments.json:
+        write_json(report)
+        return EXIT_DONE
+    console = stdout_console()
+    for table in report_tables(report):
+        console.print(table)
+    return EXIT_DONE
+
+
+def _ledger(lines: "list[LedgerLine]", *, as_json: bool) -> int:
+    adds_up = all(line.adds_up for line in lines)
+    if as_json:
+        write_json({"adds_up": adds_up, "devices": lines})
+    else:
+        stdout_console().print(ledger_table(lines))
+    return EXIT_DONE if adds_up else EXIT_NO
+
+
+def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
+    now_unix_ns = time.time_ns()
+    if as_json:
+        alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
+        write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
+        return EXIT_DONE
+    table = Table(title="Devices", title_justify="left")
+    for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
+        table.add_column(heading, overflow="fold")
+    for state in states:
+        table.add_row(*map(escape, _device_cells(state, now_unix_ns)))
+    stdout_console().print(table)
+    return EXIT_DONE
+
+
+def _alive(state: "DeviceState", now_unix_ns: int) -> bool:
+    """Return whether the device was heard in its last three windows, or within a minute."""
+    window_s = state.birth.window_s if state.birth else 0.0
+    return now_unix_ns - state.last_seen_unix_ns <= max(_ALIVE_WINDOWS * window_s, _ALIVE_AT_LEAST_S) * 1e9
+
+
+def _device_cells(state: "DeviceState", now_unix_ns: int) -> tuple[str, ...]:
+    age_s = max(0.0, (now_unix_ns - state.last_seen_unix_ns) / 1e9)
+    said_goodbye = state.status is not None and not state.status.online
+    word = "silent" if not _alive(state, now_unix_ns) else "offline" if said_goodbye else "online"
+    heard = f"{age_s:.0f} s ago" if age_s < 600 else f"{age_s / 3600:.1f} h ago"
+    name = f"{state.fleet}/{state.device_id}"
+    if state.birth is None:
+        return (name, heard, word, "–", "–", "–", "–", "–")
+    birth = state.birth
+    meter = f"{birth.meter_driver} at {birth.boundary}" + (" (simulated)" if birth.simulated else "")
+    runtime = f"{birth.runtime.runtime} {birth.runtime.version} {birth.runtime.delegate} x{birth.runtime.threads}"
+    return (name, heard, word, birth.device_class, birth.model_id, meter, runtime, birth.agent_version)
+
+
+def _caption(report: "FleetReport") -> str:
+    lines = [f"note: {note}" for note in report.notes]
+    for what, devices in (("operational", report.unknown_operational), ("embodied", report.unknown_embodied)):
+        if devices:
+            names = ", ".join(devices)
+            lines.append(f"{what} grams unknown for {names}: not in the inventory; so the total is unknown too")
+    return escape("\n".join(lines))
+
+
+def _energy_cells(account: "Account") -> tuple[str, ...]:
+    rate = account.inferences_per_s
+    return (
+        str(account.windows),
+        with_uncertainty(account.energy_j, account.energy_u_j, "J"),
+        with_prefix(account.power_w, "W"),
+        "–" if rate is None else f"{rate:.1f}",
+        with_uncertainty(account.j_per_inference, account.j_per_inference_u, "J"),
+        with_uncertainty(account.net_j_per_inference, account.net_j_per_inference_u, "J"),
+        f"{account.gap_s:.1f} s",
+        f"{account.coverage_ratio:.1%}",
+    )
+
+
+def _carbon_cells(account: "Account") -> tuple[str, ...]:
+    share = account.embodied_share_ratio
+    return (
+        _range(account.operational_gco2e_per_1000),
+        _range(account.embodied_gco2e_per_1000),
+        _range(account.total_gco2e_per_1000),
+        "–" if share is None else f"{share:.0%}",
+        _range(account.total_gco2e),
+    )
+
+
+def _range(estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return "unknown"
+    return f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
