@@ -67,6 +67,11 @@ class Subscriber:
         self._connector.join()
 
     @property
+    def connected(self) -> bool:
+        """Return whether a broker has accepted us and the connection stands."""
+        return self._told == "broker_connected"
+
+    @property
     def alive(self) -> bool:
         """Return whether both threads run."""
         return self._writer.is_alive() and self._connector.is_alive()

@@ -36,7 +36,7 @@ class BrokerProcess:
         if kind == "mosquitto":
             # A scratch broker that forgets everything when killed: the harder case.
             (directory / "mosquitto.conf").write_text(
-                f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
                 f"max_queued_messages 100000\n{extra_config}"
             )
         else:
