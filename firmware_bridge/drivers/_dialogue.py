@@ -2,14 +2,14 @@
 
 ::
 
-    stopping --(quiet)--> asking --(begin_stream)--> streaming
-        ^                    | no answer in time          | no bytes for too long
-        +--------------------+----------------------------+
+    stopping --(quiet)--> asking --(begin_stream)--> starting --(start sent)--> streaming
+        ^                    | no answer in time                                    | no bytes for too long
+        +--------------------+------------------------------------------------------+
 """
 
 from typing import Literal
 
-Phase = Literal["stopping", "asking", "streaming"]
+Phase = Literal["stopping", "asking", "starting", "streaming"]
 
 
 class Dialogue:
@@ -44,13 +44,15 @@ class Dialogue:
             return self._stop
         if self.phase == "stopping":
             return self._end_drain(t_host_s, self._began_s)
-        limit_s = self._answer_timeout_s if self.phase == "asking" else self._silence_s
+        limit_s = self._silence_s if self.phase == "streaming" else self._answer_timeout_s
         if not self._outgoing and t_host_s - self._heard_s > limit_s:
             self.restart()
             return self.to_send(t_host_s)
         outgoing, self._outgoing = self._outgoing, b""
         if outgoing:
             self._heard_s = t_host_s
+        if self.phase == "starting":
+            self.phase = "streaming"
         return outgoing
 
     def heard(self, t_host_s: float) -> None:
@@ -62,9 +64,9 @@ class Dialogue:
         self._outgoing += data
 
     def begin_stream(self, start: bytes) -> None:
-        """Send the start command next, the questions being answered; what comes from now on is the stream."""
+        """Send the start command next, the questions being answered; what comes after it is the stream."""
         self._outgoing = start
-        self.phase = "streaming"
+        self.phase = "starting"
 
     def restart(self) -> None:
         """Begin again: the answer made no sense or never came."""

@@ -28,6 +28,7 @@ FRAME_BYTES = 18
 STAMP_PERIOD = 1024
 MAX_LEVEL = 1023
 VOLTS_PER_LEVEL = 3.3 / MAX_LEVEL
+_LONGEST_STEP_US = 200
 
 # First bytes of the nine packets without their level bits; second bytes without level bits, and the mask for them:
 # only sensor 0 may carry a marker.
@@ -73,9 +74,12 @@ def well_formed(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def frame_starts(data: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return every byte offset at which a whole frame stands, ascending."""
+    """Return every byte offset at which two frames follow each other with time stamps that do so too, ascending.
+
+    One frame is no proof: behind a cut, ``f0`` of one frame and ``01bbbbbb`` of another make a time stamp.
+    """
     count = len(data) - FRAME_BYTES + 1
-    if count <= 0:
+    if count <= FRAME_BYTES:
         return np.empty(0, dtype=np.int64)
     together = np.ones(count, dtype=np.bool_)
     for packet in range(SENSORS + 1):
@@ -83,7 +87,10 @@ def frame_starts(data: NDArray[np.uint8]) -> NDArray[np.int64]:
         second = data[2 * packet + 1 : 2 * packet + 1 + count]
         together &= (first & np.uint8(0xF0)) == _FIRST[packet]
         together &= (second & _SECOND_MASK[packet]) == _SECOND[packet]
-    return np.flatnonzero(together)
+    stamps = (data[:count].astype(np.int64) & 0x0F) << 6 | (data[1 : 1 + count] & np.uint8(0x3F))
+    steps = (stamps[FRAME_BYTES:] - stamps[:-FRAME_BYTES]) % STAMP_PERIOD
+    follow = (steps > 0) & (steps <= _LONGEST_STEP_US)
+    return np.flatnonzero(together[:-FRAME_BYTES] & together[FRAME_BYTES:] & follow)
 
 
 def levels(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -112,10 +119,11 @@ def sensor_values(level: NDArray[np.uint16], sensor: Sensor) -> F64:
 
 
 class FrameStream:
-    """Cuts bytes into frames. Holds back at most 17 bytes between calls."""
+    """Cuts bytes into frames. Holds back at most 35 bytes between calls."""
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._aligned = False
         self._skipped_bytes = 0
         self._unreported_bytes = 0
 
@@ -126,22 +134,35 @@ class FrameStream:
         starts: NDArray[np.int64] | None = None
         runs: list[tuple[NDArray[np.uint8], int]] = []
         at = 0
-        while len(buffer) - at >= FRAME_BYTES:
-            rows = self._adjacent(view, at)
-            if len(rows):
-                runs.append((rows, self._skipped_bytes))
-                self._skipped_bytes = 0
-                at += len(rows) * FRAME_BYTES
-                continue
+        while True:
+            if self._aligned:
+                at += self._take(view, at, runs)
+            if self._aligned or len(buffer) - at < 2 * FRAME_BYTES:
+                break
             if starts is None:
                 starts = frame_starts(view[at:]) + at
             found = int(np.searchsorted(starts, at))
-            to = int(starts[found]) if found < len(starts) else len(buffer) - FRAME_BYTES + 1
-            self._skipped_bytes += to - at
-            self._unreported_bytes += to - at
-            at = to
+            self._aligned = found < len(starts)
+            at = self._skip(at, int(starts[found]) if self._aligned else len(buffer) - 2 * FRAME_BYTES + 1)
+            if not self._aligned:
+                break
         self._buffer = buffer[at:]
         return runs
+
+    def _take(self, view: NDArray[np.uint8], at: int, runs: list[tuple[NDArray[np.uint8], int]]) -> int:
+        """Append the adjacent frames from here as one run; return their bytes."""
+        rows = self._adjacent(view, at)
+        if len(rows):
+            runs.append((rows, self._skipped_bytes))
+            self._skipped_bytes = 0
+        used = len(rows) * FRAME_BYTES
+        self._aligned = len(view) - at - used < FRAME_BYTES
+        return used
+
+    def _skip(self, at: int, to: int) -> int:
+        self._skipped_bytes += to - at
+        self._unreported_bytes += to - at
+        return to
 
     def take_skipped_bytes(self) -> int:
         """Return how many bytes were no frame since this was last asked."""

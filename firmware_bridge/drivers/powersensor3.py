@@ -106,9 +106,13 @@ class PowerSensor3Decoder:
         self._dialogue.heard(t_host_s)
         if self._dialogue.phase == "streaming":
             return self._read_frames(data, t_host_s)
-        self._answer = self._answer + data if self._dialogue.phase == "asking" else b""
+        if self._dialogue.phase != "asking":
+            return []
+        self._answer += data
         try:
-            return self._read_version() if self._version is None else self._read_config()
+            if self._version is None:
+                self._read_version()
+            return [] if self._version is None else self._read_config()
         except ValueError as error:
             self._dialogue.restart()
             return [FrameError("protocol", 1, t_host_s, str(error))]
@@ -117,18 +121,17 @@ class PowerSensor3Decoder:
         """Stop the stream; ``X`` would answer with the mark that looks like a sample."""
         return b"T"
 
-    def _read_version(self) -> list[Event]:
+    def _read_version(self) -> None:
         line, end, rest = self._answer.partition(b"\n")
         if not end:
             if len(line) > _VERSION_LIMIT_BYTES:
                 raise ValueError("no version line came: is this a PowerSensor3?")
-            return []
+            return
         text = line.strip()
         if not (text.isascii() and text[:1].isalpha() and text.decode("ascii", "replace").isprintable()):
             raise ValueError(f"version line is {text[:20]!r}")
         self._version, self._answer = text.decode("ascii"), rest
         self._dialogue.say(b"R")
-        return []
 
     def _read_config(self) -> list[Event]:
         while len(self._sensors) < SENSORS and len(self._answer) >= RECORD.size:

@@ -115,6 +115,8 @@ class Ppk2Decoder:
         if not data:
             return []
         self._dialogue.heard(t_host_s)
+        if self._dialogue.phase == "starting":
+            return []
         if self._dialogue.phase != "streaming" or self._table_a is None:
             return self._read_metadata(data, t_host_s)
         if self._restarts != self._dialogue.restarts:

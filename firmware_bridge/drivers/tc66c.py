@@ -132,6 +132,7 @@ class Tc66cDecoder:
         self._unanswered = 0
         self._cut_bytes = 0
         self._asked_s: float | None = None
+        self._due_s = -np.inf
         self._waiting = False
         self._last_s = -np.inf
         self._identity: MeterIdentity | None = None
@@ -139,14 +140,16 @@ class Tc66cDecoder:
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
         """Return the question when one is due. What is left of an older answer is then counted and dropped."""
-        if self._asked_s is not None:
-            wait_s = self._timeout_s if self._waiting else self._poll_interval_s
-            if 0.0 <= t_host_s - self._asked_s < wait_s:
+        if self._asked_s is not None and t_host_s >= self._asked_s:
+            due_s = self._asked_s + self._timeout_s if self._waiting else self._due_s
+            if t_host_s < due_s - _MIN_STEP_S:
                 return b""
         if self._waiting:
             self._unanswered += 1
         self._cut_bytes += len(self._buffer)
         self._buffer.clear()
+        on_time = 0.0 <= t_host_s - self._due_s < self._poll_interval_s
+        self._due_s = (self._due_s if on_time else t_host_s) + self._poll_interval_s
         self._asked_s = t_host_s
         self._waiting = True
         return POLL

@@ -1,0 +1,222 @@
+"""What every meter driver must do, found by the registry: one more file in drivers/ is tested here without an edit."""
+
+import tracemalloc
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_bridge.driver import MeterDriver
+from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.registry import all_drivers, driver_names, get_driver
+from tests.fakes.meter_talk import Conversation, Said, byte_by_byte, decode_again, steady
+
+VOLTAGE_V = 5.0
+LEVELS_A = (0.12, 0.45, 0.8)
+every_driver = pytest.mark.parametrize("driver", all_drivers(), ids=lambda driver: driver.name)
+
+# Lengths around what decoders wait for: words of 4, frames of 18, chains of 24, blocks of 64, answers of 192 bytes.
+_LIMITS = (4, 18, 24, 41, 64, 192, 4096)
+lengths = st.sampled_from(_LIMITS).flatmap(lambda limit: st.integers(max(1, limit - 2), limit + 2))
+runs_of_one_byte = st.builds(lambda byte, count: bytes([byte]) * count, st.integers(0, 255), lengths)
+garbage = st.one_of(runs_of_one_byte, st.binary(min_size=1, max_size=300))
+
+
+@cache
+def transcript(name: str) -> tuple[Said, ...]:
+    """A handshake and a short stretch of samples."""
+    talk = Conversation(get_driver(name))
+    talk.run_until_samples(steady(VOLTAGE_V, LEVELS_A[0]))
+    polled = talk.driver.data_sheet.clock == "host_arrival"
+    talk.run(1.0 if polled else 0.04, steady(VOLTAGE_V, LEVELS_A[1]))
+    return tuple(talk.said)
+
+
+def stream_begins(said: tuple[Said, ...]) -> int:
+    """The index of a read in the stream, or of an answer of a polled meter, with two more after it."""
+    return [i for i, one in enumerate(said) if one.from_meter and len(one.data) > 150][-3]
+
+
+@every_driver
+def test_a_driver_is_documented_by_its_own_data(driver: MeterDriver) -> None:
+    sheet = driver.data_sheet
+    assert driver.name in driver_names()
+    assert driver.title
+    assert sheet.source
+    assert any(word in sheet.accuracy_basis for word in ("specification", "typical", "assumption"))
+    assert 0 <= sheet.min_voltage_v < sheet.max_voltage_v
+    assert 0 < sheet.sample_interval_s < sheet.max_interval_s
+    assert sheet.boundaries
+    limits = [one.max_current_a for one in sheet.ranges]
+    assert limits == sorted(limits)
+    assert limits[0] > 0
+    assert all(one.gain_limit_ratio >= 0 and one.offset_limit_a >= 0 and one.resolution_a > 0 for one in sheet.ranges)
+    assert all("default" in text for text in driver.options.values())
+
+
+@every_driver
+def test_an_unknown_option_is_refused_by_name(driver: MeterDriver) -> None:
+    with pytest.raises(ConfigurationError, match="no option 'colour'"):
+        driver.make_decoder({"colour": "red"})
+    with pytest.raises(ConfigurationError, match="no option 'colour'"):
+        driver.make_encoder({"colour": "red"}, 0)
+
+
+@every_driver
+def test_what_is_measured_arrives(driver: MeterDriver) -> None:
+    talk = Conversation(driver)
+    talk.run_until_samples(steady(VOLTAGE_V, LEVELS_A[0]))
+    for level_a in LEVELS_A:
+        talk.run(0.3, steady(VOLTAGE_V, level_a))
+        before = len(talk.decoded.column("power_w"))
+        decoded = talk.run(0.5, steady(VOLTAGE_V, level_a))
+        resolution_a = max(one.resolution_a for one in driver.data_sheet.ranges)
+        current_a = decoded.column("current_a")[before:]
+        voltage_v = decoded.column("voltage_v")[before:]
+        power_w = decoded.column("power_w")[before:]
+        assert current_a.mean() == pytest.approx(level_a, rel=0.002, abs=resolution_a)
+        assert voltage_v.mean() == pytest.approx(VOLTAGE_V, rel=0.002, abs=driver.data_sheet.voltage_resolution_v)
+        assert power_w.mean() == pytest.approx((voltage_v * current_a).mean(), rel=1e-3, abs=1e-3)
+    assert talk.decoded.errors() == {}
+    talk.decoded.check_blocks()
+
+
+@every_driver
+def test_the_meter_is_known_before_its_first_sample(driver: MeterDriver) -> None:
+    events = decode_again(driver, transcript(driver.name)).events
+    kinds = [type(event).__name__ for event in events]
+    assert kinds[0] == "MeterIdentity"
+    assert kinds.count("MeterIdentity") == 1
+
+
+@every_driver
+def test_samples_are_as_far_apart_as_the_data_sheet_says(driver: MeterDriver) -> None:
+    talk = Conversation(driver)
+    talk.run_until_samples(steady(VOLTAGE_V, 0.2))
+    steps_s = np.diff(talk.run(1.0, steady(VOLTAGE_V, 0.2)).column("t_device_s"))
+    assert steps_s.mean() == pytest.approx(driver.data_sheet.sample_interval_s, rel=0.01)
+    assert steps_s.max() <= driver.data_sheet.max_interval_s
+
+
+def assert_same_samples(driver: MeterDriver, cut_pieces: list[int] | None) -> None:
+    def cut(data: bytes) -> Iterator[bytes]:
+        at = 0
+        for size in cut_pieces or []:
+            yield data[at : at + size]
+            at += size
+        yield data[at:]
+
+    said = transcript(driver.name)
+    expected = decode_again(driver, said)
+    got = decode_again(driver, said, cut=byte_by_byte if cut_pieces is None else cut)
+    for name in ("t_device_s", "voltage_v", "current_a", "power_w"):
+        np.testing.assert_allclose(got.column(name), expected.column(name), rtol=1e-12, atol=1e-15)
+    assert got.errors() == expected.errors()
+    assert got.identities() == expected.identities()
+
+
+@every_driver
+def test_chunking_never_matters_byte_by_byte(driver: MeterDriver) -> None:
+    assert_same_samples(driver, None)
+
+
+@every_driver
+@settings(max_examples=30, deadline=None)
+@given(pieces=st.lists(st.one_of(st.integers(1, 40), lengths), max_size=40))
+def test_chunking_never_matters(driver: MeterDriver, pieces: list[int]) -> None:
+    assert_same_samples(driver, pieces)
+
+
+@every_driver
+@settings(max_examples=40, deadline=None)
+@given(junk=garbage)
+def test_after_garbage_the_samples_come_back(driver: MeterDriver, junk: bytes) -> None:
+    said = list(transcript(driver.name))
+    at = stream_begins(tuple(said))
+    clean = decode_again(driver, said).column("current_a")
+    said.insert(at, Said(said[at].t_host_s, from_meter=True, data=junk))
+    decoded = decode_again(driver, said)
+    decoded.check_blocks()
+    tail = max(1, len(clean) // 20)
+    np.testing.assert_allclose(decoded.column("current_a")[-tail:], clean[-tail:], rtol=1e-9)
+    assert len(decoded.column("current_a")) >= len(clean) - 30
+    assert decoded.errors().get("desync", 0) >= len(junk) - 192
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip, lose, double or insert a few bytes."""
+    at = int(rng.integers(len(data)))
+    length = int(rng.integers(1, 40))
+    kind = rng.integers(5)
+    if kind == 0:
+        return data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :]
+    if kind == 1:
+        return data[:at] + data[at + length :]
+    if kind == 2:
+        return data[: at + length] + data[at:]
+    if kind == 3:
+        return data[:at] + rng.bytes(length) + data[at:]
+    return data[:at] + rng.bytes(length) + data[at + length :]
+
+
+@every_driver
+def test_damage_never_raises_and_never_makes_up_samples(driver: MeterDriver) -> None:
+    said = transcript(driver.name)
+    clean = decode_again(driver, said)
+    for seed in range(250):
+        rng = np.random.default_rng(seed)
+        hit = set(rng.choice(len(said), size=min(3, len(said)), replace=False).tolist())
+        worse = [
+            Said(one.t_host_s, from_meter=True, data=damaged(one.data, rng)) if i in hit and one.from_meter else one
+            for i, one in enumerate(said)
+        ]
+        decoded = decode_again(driver, worse)
+        decoded.check_blocks()
+        assert len(decoded.column("power_w")) <= len(clean.column("power_w")) + 30
+
+
+@every_driver
+@pytest.mark.parametrize("kind", ["random", "zeros", "ones", "letter D", "newlines"])
+@pytest.mark.parametrize("during", ["handshake", "stream"])
+def test_endless_garbage_takes_no_memory(driver: MeterDriver, kind: str, during: str) -> None:
+    fill = {"zeros": b"\0", "ones": b"\xff", "letter D": b"D", "newlines": b"\n"}
+    junk = np.random.default_rng(7).bytes(4096) if kind == "random" else fill[kind] * 4096
+    decoder = driver.make_decoder({})
+    t_s = 0.0
+    for one in transcript(driver.name) if during == "stream" else ():
+        t_s = one.t_host_s
+        _ = decoder.feed(one.data, t_s) if one.from_meter else decoder.bytes_to_send(t_s)
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            t_s += 0.01
+            decoder.bytes_to_send(t_s)
+            decoder.feed(junk, t_s)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 100_000
+
+
+@every_driver
+def test_a_decoder_survives_a_host_clock_that_jumps(driver: MeterDriver) -> None:
+    said = transcript(driver.name)
+    jumps = np.random.default_rng(3).choice([-50.0, 0.0, 3.0, 4000.0], size=len(said))
+    decoded = decode_again(
+        driver, [Said(one.t_host_s + jump, one.from_meter, one.data) for one, jump in zip(said, jumps, strict=True)]
+    )
+    decoded.check_blocks()
+
+
+@pytest.mark.parametrize(("asked", "near"), [("tc66", "tc66c"), ("ppk", "ppk2"), ("Power-Sensor-3", "powersensor3")])
+def test_a_wrong_name_is_answered_with_the_near_ones(asked: str, near: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"no meter driver '{asked}'; did you mean {near}"):
+        get_driver(asked)
+
+
+def test_a_name_near_nothing_is_answered_with_all_names() -> None:
+    with pytest.raises(ConfigurationError, match=", ".join(driver_names())):
+        get_driver("xyzzy")
