@@ -90,12 +90,16 @@ def _device(
         hardware=grams.place.hardware,
         device_class=grams.place.device_class or born_as,
         models=facts["model_id"][key],
-        meters=tuple(sorted({f"{group['meter_driver']} {group['meter_id']}".strip() for group in groups})),
+        meters=tuple(sorted({_meter(group["meter_driver"], group["meter_id"]) for group in groups})),
         boundaries=facts["boundary"][key],
         first_unix_ns=min(group["first_unix_ns"] for group in groups),
         last_unix_ns=max(group["last_unix_ns"] for group in groups),
         beyond_lifetime_s=grams.beyond_lifetime_s,
     )
+
+
+def _meter(driver: str, meter_id: str) -> str:
+    return meter_id if meter_id.startswith(driver) else f"{driver} {meter_id}".strip()
 
 
 def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None) -> dict[str, Any]:

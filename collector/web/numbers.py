@@ -43,14 +43,23 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:.{places}f}"
 
 
-def estimate_text(estimate: Estimate | None) -> str:
-    """Return the value of an estimate with three digits."""
-    return UNKNOWN if estimate is None else significant(estimate.value)
+def grams(estimate: Estimate | None) -> str:
+    """Return the value of an estimate in grams, with the prefix that suits it."""
+    return UNKNOWN if estimate is None else si(estimate.value, "g")
 
 
-def range_text(estimate: Estimate | None) -> str:
-    """Return ``low to high`` of an estimate, empty when unknown."""
-    return "" if estimate is None else f"{significant(estimate.low, 2)} to {significant(estimate.high, 2)}"
+def grams_range(estimate: Estimate | None) -> str:
+    """Return ``low to high`` in the prefix of the value, empty when unknown."""
+    if estimate is None:
+        return ""
+    scale, letter = prefix_of(estimate.value)
+    low, high = significant(estimate.low / scale, 2), significant(estimate.high / scale, 2)
+    return f"{low} to {high}{NARROW_SPACE}{letter}g"
+
+
+def plain(estimate: Estimate) -> str:
+    """Return value and range of an estimate in its own unit."""
+    return f"{significant(estimate.value)} ({significant(estimate.low, 2)} to {significant(estimate.high, 2)})"
 
 
 def percent(ratio: float | None, places: int = 0) -> str:

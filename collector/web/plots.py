@@ -44,7 +44,7 @@ def energy_per_inference(devices: Sequence[DeviceAccount]) -> str:
             reach = float((values[y] + 2 * u[y]) / scale)
             axes.annotate(text, (reach, y), xytext=(7, 0), textcoords="offset points", va="center", color=INK)
         _name_bars(axes, [device.device_id for _, device in shown])
-        axes.set_xlim(0, float((values + 2 * u).max() / scale) * 1.3)
+        axes.set_xlim(0, float((values + 2 * u).max() / scale) * 1.42)
         axes.set_xlabel(f"{letter}J per inference")
         return to_svg(figure, "jpi")
 
@@ -71,8 +71,8 @@ def carbon_per_1000(devices: Sequence[DeviceAccount]) -> str:
             text = significant(estimate.value / scale)
             axes.annotate(text, place, xytext=(7, 0), textcoords="offset points", va="center", color=INK)
         _name_bars(axes, [device.device_id for device in shown])
-        axes.set_xlim(0, max(t.high for t in totals) / scale * 1.16)
-        axes.set_xlabel(f"{letter}gCO2e per 1000 inferences")
+        axes.set_xlim(0, max(t.high for t in totals) / scale * 1.2)
+        axes.set_xlabel(f"{letter}g CO2e per 1000 inferences")
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
         return to_svg(figure, "co2")
 
@@ -82,7 +82,7 @@ def power_over_time(series: Sequence[DeviceSeries]) -> str:
     if not series:
         return ""
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure(3.1)
+        figure, axes = new_figure(2.7)
         for index, one in enumerate(series[:MAX_DEVICES]):
             times, power_w = _with_breaks(one)
             marker = "o" if len(times) <= 60 else ""
@@ -99,7 +99,7 @@ def energy_per_window(series: Sequence[DeviceSeries]) -> str:
     if not shown:
         return ""
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure(3.1)
+        figure, axes = new_figure(2.7)
         for index, one in shown:
             joules, u = np.array(one.energy_per_window_j), np.array(one.energy_per_window_u_j)
             good = joules > 0.0
@@ -126,7 +126,7 @@ def energy_per_window(series: Sequence[DeviceSeries]) -> str:
 
 
 def _height(bars: int) -> float:
-    return 0.85 + 0.46 * bars
+    return 0.8 + 0.42 * bars
 
 
 def _name_bars(axes: Axes, names: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ def _name_bars(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _time_axis(axes: Axes, devices: int) -> None:
-    locator = _DATES.AutoDateLocator(minticks=3, maxticks=8, tz=dt.UTC)
+    locator = _DATES.AutoDateLocator(minticks=4, maxticks=7, tz=dt.UTC)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(_DATES.ConciseDateFormatter(locator, tz=dt.UTC))
     axes.set_xlabel("UTC")

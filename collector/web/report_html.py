@@ -27,8 +27,9 @@ def render_report(
         "percent": numbers.percent,
         "count": numbers.count,
         "span": numbers.span,
-        "estimate": numbers.estimate_text,
-        "range": numbers.range_text,
+        "grams": numbers.grams,
+        "grams_range": numbers.grams_range,
+        "plain": numbers.plain,
         "significant": numbers.significant,
         "minute": _minute,
     }

@@ -37,7 +37,7 @@ STYLE: Final[dict[Any, Any]] = {
 
 def new_figure(height_in: float) -> tuple[Figure, Axes]:
     """Return a figure with transparent paper, as wide as the page's column."""
-    figure = Figure(figsize=(7.4, height_in), layout="constrained")
+    figure = Figure(figsize=(5.7, height_in), layout="constrained")
     figure.patch.set_alpha(0.0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0.0)

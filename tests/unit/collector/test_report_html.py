@@ -1,0 +1,190 @@
+"""The report page: whole in itself, says loudly what is simulated and what is unknown, shows the report's figures."""
+
+import html
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.assess import Assessor
+from collector.fleet import fleet_report
+from collector.fleet_values import FleetReport
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import parse_inventory
+from collector.journal import Journal
+from collector.values import MeterCheck, StoredWindow
+from collector.web import numbers
+from collector.web.report_html import render_report
+from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
+
+INVENTORY = """
+[defaults]
+lifetime_years = 5.0
+zone = "DE"
+[[device]]
+id = "pi4-01"
+hardware = "raspberry-pi-4b-4gb"
+[[device]]
+id = "zero-01"
+hardware = "raspberry-pi-zero-2-w"
+[[device]]
+id = "jetson-01"
+hardware = "jetson-orin-nano-8gb"
+"""
+CHECK = MeterCheck(
+    device_id="pi4-01",
+    meter_driver="tc66c",
+    windows=12,
+    windows_excluded=1,
+    measured_j=492.6,
+    true_j=490.0,
+    u_j=1.9,
+    deviation_u=1.37,
+    within_three_u=True,
+)
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch, the ids, and whether tags are balanced."""
+
+    VOID = frozenset({"meta", "br", "link", "img", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href", "data", "action", "poster", "srcset"} and value:
+                self.loads.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal.sqlite3")
+    yield made
+    made.close()
+
+
+def render(journal: Journal, rows: list[StoredWindow], inventory: str = INVENTORY) -> tuple[FleetReport, str]:
+    commit_rows(journal, rows)
+    assessor = Assessor(parse_inventory(inventory), load_yearly_table())
+    report = fleet_report(journal, None, assessor)
+    return report, render_report(report, journal.ledger(), [CHECK], "edgejoule <test>")
+
+
+def test_the_page_loads_nothing_and_is_well_formed(journal: Journal) -> None:
+    _, text = render(journal, make_fleet_rows(8))
+    page = Page(text)
+    assert page.open == []
+    assert [load for load in page.loads if not load.startswith("#")] == []
+    assert re.findall(r"url\((?!#)", text) == []
+    assert "@import" not in text
+    assert not page.tags & {"script", "link", "iframe", "img", "object", "embed"}
+    assert "http" not in re.sub(r"<td.*?</td>", "", text, flags=re.DOTALL)
+    assert text.count("<svg") == 4
+    assert len(page.ids) == len(set(page.ids))
+    assert {load.removeprefix("#") for load in page.loads} <= set(page.ids)
+    assert "edgejoule &lt;test&gt;" in text
+
+
+def test_it_shows_the_figures_the_ledger_and_every_factor_with_its_source(journal: Journal) -> None:
+    report, text = render(journal, make_fleet_rows(8))
+    words = html.unescape(re.sub(r"<[^>]+>", " ", text))
+    for device in report.devices:
+        assert numbers.si_u(device.j_per_inference, device.j_per_inference_u, "J") in words
+    assert numbers.si_u(report.total.energy_j, report.total.energy_u_j, "J") in words
+    assert report.total.total_gco2e_per_1000 is not None
+    assert numbers.grams(report.total.total_gco2e_per_1000) in words
+    assert "adds up" in words
+    assert "+1.37" in words
+    for factor in report.factors:
+        assert {factor.name, factor.source, factor.licence, factor.vintage} <= {
+            piece for piece in (factor.name, factor.source, factor.licence, factor.vintage) if piece in words
+        }
+
+
+def test_simulated_is_said_loudly_and_only_then(journal: Journal, tmp_path: Path) -> None:
+    _, text = render(journal, make_fleet_rows(2))
+    assert 'role="alert"' in text
+    assert "SIMULATED" in text
+    second = Journal(tmp_path / "real.sqlite3")
+    _, real = render(second, [make_stored(1, simulated=False)])
+    second.close()
+    assert 'role="alert"' not in real
+
+
+def test_unknown_grams_are_unknown_and_not_zero(journal: Journal) -> None:
+    report, text = render(journal, make_fleet_rows(2), inventory="")
+    assert report.total.total_gco2e is None
+    words = re.sub(r"<[^>]+>", " ", text)
+    assert "operational grams unknown for jetson-01, pi4-01, zero-01" in words
+    assert text.count("unknown</span>") >= 4 * 4
+    assert "Carbon per 1000 inferences" not in words
+
+
+def test_a_ledger_with_a_hole_is_shown_as_one(journal: Journal) -> None:
+    _, text = render(journal, [make_stored(1, seq=1), make_stored(2, seq=3)])
+    assert "does not add up" in text
+    assert '<span class="bad">NO</span>' in text
+
+
+def test_an_empty_journal_gives_a_page_too(journal: Journal) -> None:
+    _, text = render(journal, [])
+    assert "No window has been stored yet" in text
+    assert "<svg" not in text
+    assert Page(text).open == []
+
+
+def test_odd_names_are_text_and_never_markup(journal: Journal) -> None:
+    _, text = render(journal, [make_stored(1, fleet="<b>lab</b>", meter_id='"><script>')])
+    assert "<script" not in text
+    assert "&lt;b&gt;lab" in text
+
+
+def test_the_page_is_the_same_for_the_same_report(journal: Journal) -> None:
+    report, text = render(journal, make_fleet_rows(4))
+    again = msgspec.json.decode(msgspec.json.encode(report), type=FleetReport)
+    assert render_report(again, journal.ledger(), [CHECK], "edgejoule <test>") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "u", "expected"),
+    [
+        (0.0612, 0.0004, "61.20 ± 0.40 mJ"),
+        (61.2, 3.9, "61.2 ± 3.9 J"),
+        (5441.7, 22.4, "5.442 ± 0.022 kJ"),
+        (0.0, 0.002, "0.0 ± 2.0 mJ"),
+        (1.5, None, "1.50 J"),
+        (None, None, "–"),
+        (1.5, 0.0, "1.50 J"),
+    ],
+)
+def test_digits_follow_the_uncertainty(value: float | None, u: float | None, expected: str) -> None:
+    assert numbers.si_u(value, u, "J").replace(numbers.NARROW_SPACE, " ") == expected
+
+
+def test_almost_all_is_not_all() -> None:
+    assert numbers.percent(0.99996, 1).startswith("99.99")
+    assert numbers.percent(1.0, 1).startswith("100.0")

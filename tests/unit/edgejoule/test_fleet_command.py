@@ -1,0 +1,103 @@
+"""``edgejoule fleet`` over a journal on disk: exit codes, JSON alone on stdout, one clear line for a fault."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from collector.config import journal_path
+from collector.journal import Journal
+from collector.sinks.lake import LakeSink
+from edgejoule.cli import main
+from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
+
+INVENTORY = """
+[defaults]
+lifetime_years = 5.0
+zone = "DE"
+[[device]]
+id = "pi4-01"
+hardware = "raspberry-pi-4b-4gb"
+"""
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    directory = tmp_path / "state"
+    journal = Journal(journal_path(directory))
+    commit_rows(journal, make_fleet_rows(6))
+    LakeSink(directory / "lake").write(journal.rows_after(0, 10))
+    journal.set_cursor("lake", 10)
+    journal.close()
+    return directory
+
+
+def test_report_as_json_counts_lake_and_journal_once(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "report", "--state-dir", str(state_dir), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["total"]["windows"] == 18
+    assert report["simulated"] is True
+    assert report["total"]["total_gco2e"] is None
+
+
+def test_report_for_people_with_the_inventory_of_the_configuration(
+    state_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "inventory.toml").write_text(INVENTORY)
+    config = tmp_path / "collector.toml"
+    config.write_text('state_dir = "state"\n[inventory]\nfile = "inventory.toml"\n')
+    assert main(["fleet", "report", "--config", str(config)]) == 0
+    shown = capsys.readouterr().out
+    assert "SIMULATED METERS" in shown
+    assert "raspberry-pi-4b-4gb" in shown
+    assert "operational grams unknown for jetson-01, zero-01" in shown
+
+
+def test_report_as_a_page(state_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    assert main(["fleet", "report", "--state-dir", str(state_dir), "--json", "--html", str(page)]) == 0
+    json.loads(capsys.readouterr().out)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_ledger_says_yes_then_no(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "ledger", "--state-dir", str(state_dir), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["adds_up"] is True
+    journal = Journal(journal_path(state_dir))
+    commit_rows(journal, [make_stored(99, seq=9)])
+    journal.close()
+    assert main(["fleet", "ledger", "--state-dir", str(state_dir)]) == 1
+    assert "NO" in capsys.readouterr().out
+
+
+def test_devices(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "devices", "--state-dir", str(state_dir), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [device["device_id"] for device in answer["devices"]] == ["jetson-01", "pi4-01", "zero-01"]
+    assert not any(answer["alive"].values())
+    assert main(["fleet", "devices", "--state-dir", str(state_dir)]) == 0
+    assert "silent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["report", "ledger", "devices"])
+def test_a_directory_without_a_journal_is_one_line(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fleet", what, "--state-dir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no journal here" in error
+
+
+def test_neither_state_nor_configuration_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "report"]) == 2
+    assert "--state-dir" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_one_line(
+    state_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "absent" / "report.html"
+    assert main(["fleet", "report", "--state-dir", str(state_dir), "--html", str(page)]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
