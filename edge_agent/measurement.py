@@ -13,7 +13,7 @@ from edge_agent.inference_loop import InferenceLoop
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
-from edge_agent.service import notify
+from edge_agent.service import Watchdog
 from edge_agent.uncertainty import energy_budget
 from edge_agent.window import Conditions, Identity, IdleBaseline, WindowCounts, WindowSeries
 from edge_agent.wire.records import Health
@@ -86,6 +86,7 @@ class Measurement:
         self._frame_errors_before = _total_errors(parts.meter.health())
         self._meter_connected = True
         self._cpu = CpuShare()
+        self._watchdog = Watchdog()
         self._t_health_s = t_first_s
 
     def run(self, stop: StopFlag) -> None:
@@ -114,7 +115,8 @@ class Measurement:
             self._close(counts)
         if self._recorder.waiting and self._recorder.settle():
             self._parts.publisher.notify()
-            notify("WATCHDOG=1")
+        if not self._recorder.store_failed:
+            self._watchdog.feed(now_s)
         if now_s >= self._t_health_s:
             self._t_health_s = now_s + self._parts.config.health.interval_s
             self._publish_health()
@@ -184,9 +186,12 @@ class Measurement:
 
 def measure_baseline(meter: Meter, sheet: DataSheet, baseline_s: float, stop: StopFlag) -> IdleBaseline | None:
     """Idle for ``baseline_s`` and return the mean power, None if the meter covered less than half or ``stop`` came."""
-    t_start_s = boot_time_s()
-    while boot_time_s() < t_start_s + baseline_s and not stop.requested:
-        time.sleep(MAX_SLEEP_S)
+    t_start_s = now_s = boot_time_s()
+    watchdog = Watchdog()
+    while now_s < t_start_s + baseline_s and not stop.requested:
+        watchdog.feed(now_s)
+        time.sleep(min(MAX_SLEEP_S, t_start_s + baseline_s - now_s))
+        now_s = boot_time_s()
     if stop.requested:
         return None
     start, end = _await_reading(meter, t_start_s), _await_reading(meter, t_start_s + baseline_s)

@@ -89,6 +89,11 @@ class WindowRecorder:
         """Return how many closed windows are not in the outbox yet."""
         return len(self._closed) + len(self._joined)
 
+    @property
+    def store_failed(self) -> bool:
+        """Return whether the outbox could not be written at the last try."""
+        return self._store_failed
+
     def close(self, counts: WindowCounts, conditions: Conditions) -> None:
         """Take a window that ended. Windows come in order and without holes between them."""
         self._closed.append(_Closed(counts, conditions))

@@ -2,6 +2,10 @@
 
 import os
 import socket
+from typing import Final
+
+WATCHDOG_S: Final = 5.0
+"""How often the agent says that it is alive; the unit file allows it several times as long."""
 
 
 def notify(state: str) -> bool:
@@ -18,3 +22,16 @@ def notify(state: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class Watchdog:
+    """Tells the service manager that the agent makes progress, no more often than every ``WATCHDOG_S``."""
+
+    def __init__(self) -> None:
+        self._t_next_s = 0.0
+
+    def feed(self, now_s: float) -> None:
+        """Say so at host time ``now_s``, if it is time."""
+        if now_s >= self._t_next_s:
+            self._t_next_s = now_s + WATCHDOG_S
+            notify("WATCHDOG=1")

@@ -134,9 +134,10 @@ def test_a_full_disk_keeps_windows_until_it_can_be_written() -> None:
     assert recorder.settle() == 0
     recorder.close(counts(1.0, 2.0, 6), CONDITIONS)
     assert recorder.settle() == 0
-    assert recorder.waiting == 2
+    assert (recorder.waiting, recorder.store_failed) == (2, True)
     store.failing = False
     assert recorder.settle() == 2
+    assert (recorder.waiting, recorder.store_failed) == (0, False)
     assert [w.inference_count for w in store.windows] == [5, 6]
     assert [w.seq for w in store.windows] == [1, 2]
 
