@@ -94,7 +94,7 @@ class EnergyRegister:
         if t_device_s < self._t_start_s:
             return EnergyReading(t_device_s, 0.0, 0.0, 0.0, 0.0, t_device_s - self._t_start_s, 0.0, 0.0)
         for knots in reversed(self._knots):
-            if knots[0, _T] <= t_device_s:
+            if knots[0, _T] < t_device_s:
                 return _interpolate(knots, t_device_s)
         return _reading(self._knots[0][0])
 
@@ -166,8 +166,9 @@ class EnergyRegister:
         self._bin = int(bins[-1])
 
     def _knot_here(self) -> None:
-        if self._knots[-1][-1, _T] < self._t_end_s:
-            self._append_knots(self._knot()[np.newaxis, :])
+        knot = self._knot()
+        if not np.array_equal(self._knots[-1][-1], knot):
+            self._append_knots(knot[np.newaxis, :])
 
     def _knot(self) -> NDArray[np.float64]:
         knot = self._totals.values
@@ -250,13 +251,10 @@ def _reading(knot: NDArray[np.float64]) -> EnergyReading:
 
 
 def _interpolate(knots: NDArray[np.float64], t_device_s: float) -> EnergyReading:
-    times_s = knots[:, _T]
-    after = min(int(np.searchsorted(times_s, t_device_s, side="right")), len(times_s) - 1)
-    if after == 0:
-        return _reading(knots[0])
+    """Return the reading between two knots; of several knots at one time the first, so that it never changes."""
+    after = int(np.searchsorted(knots[:, _T], t_device_s, side="left"))
     low, high = knots[after - 1], knots[after]
-    span_s = high[_T] - low[_T]
-    share = (t_device_s - low[_T]) / span_s if span_s > 0.0 else 1.0
-    knot = low + share * (high - low)
+    share = (t_device_s - low[_T]) / (high[_T] - low[_T])
+    knot = high if share == 1.0 else low + share * (high - low)
     knot[_T] = t_device_s
     return _reading(knot)

@@ -50,12 +50,13 @@ class CounterDecoder:
         self._last: int | None = None
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
+        del t_host_s
         outgoing, self._to_send = self._to_send, b""
         return outgoing
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         self._buffer += data
-        events: list[Event] = [] if self._last is not None else [MeterIdentity("counter", "1")]
+        events: list[Event] = []
         rows: list[tuple[float, float, float]] = []
         skipped = 0
         while len(self._buffer) >= FRAME.size:
@@ -65,6 +66,8 @@ class CounterDecoder:
                 skipped += 1
                 continue
             self._buffer = self._buffer[FRAME.size :]
+            if self._last is None:
+                events.append(MeterIdentity("counter", "1"))
             step = 1 if self._last is None else (counter - self._last) % 65_536
             if step > 1:
                 events.append(FrameError("lost", step - 1, t_host_s))
@@ -90,11 +93,13 @@ class CounterEncoder:
         self._counter = 0
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:
+        del t_device_s
         for byte in data:
             self._running = byte == ord("G") if byte in b"GX" else self._running
         return b""
 
     def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
+        del t_device_s
         if not self._running or self._mute:
             return b""
         frames = bytearray()

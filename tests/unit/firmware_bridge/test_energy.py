@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def to_arrays(stream: list[tuple[float, float]]) -> tuple[F64, F64]:
 def register_of(sheet: DataSheet, t_s: F64, power_w: F64, cuts: list[int] | None = None) -> EnergyRegister:
     register = EnergyRegister(sheet, history_s=1e9)
     bounds = [0, *sorted(cuts or []), len(t_s)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         if end > begin:
             register.add(block_of(t_s[begin:end], power_w[begin:end]), 0.1 * np.abs(power_w[begin:end]))
     return register
@@ -118,7 +119,7 @@ def test_spans_add_up_and_no_time_is_lost(
 
 @given(sheets, st.floats(0.01, 100.0), st.integers(2, 500))
 def test_constants_integrate_exactly(sheet: DataSheet, power_w: float, count: int) -> None:
-    t_s = np.arange(1, count + 1) * INTERVAL_S
+    t_s = np.arange(1, count + 1, dtype=np.float64) * INTERVAL_S
     register = register_of(sheet, t_s, np.full(count, power_w))
     first = register.first()
     assert first is not None
@@ -132,7 +133,7 @@ def test_constants_integrate_exactly(sheet: DataSheet, power_w: float, count: in
 
 @pytest.mark.parametrize("sheet", [MEAN, POINT])
 def test_a_gap_is_no_joules_and_its_whole_length(sheet: DataSheet) -> None:
-    before_s = np.arange(1, 101) * INTERVAL_S
+    before_s = np.arange(1, 101, dtype=np.float64) * INTERVAL_S
     after_s = before_s + 7.0
     t_s = np.concatenate((before_s, after_s))
     register = register_of(sheet, t_s, np.full(200, 4.0))
@@ -149,7 +150,7 @@ def test_a_gap_is_no_joules_and_its_whole_length(sheet: DataSheet) -> None:
 
 @pytest.mark.parametrize("sheet", [MEAN, POINT])
 def test_declared_silence_stays_a_gap_when_late_samples_come(sheet: DataSheet) -> None:
-    register = register_of(sheet, np.arange(1, 101) * INTERVAL_S, np.full(100, 4.0))
+    register = register_of(sheet, np.arange(1, 101, dtype=np.float64) * INTERVAL_S, np.full(100, 4.0))
     assert register.reading_at(3.0) is None
     register.add_gap_until(3.0)
     declared = register.reading_at(3.0)
@@ -164,7 +165,7 @@ def test_declared_silence_stays_a_gap_when_late_samples_come(sheet: DataSheet) -
 
 
 def test_before_the_stream_is_a_gap_too() -> None:
-    register = register_of(MEAN, np.arange(1, 101) * INTERVAL_S, np.full(100, 4.0))
+    register = register_of(MEAN, np.arange(1, 101, dtype=np.float64) * INTERVAL_S, np.full(100, 4.0))
     begin, end = register.reading_at(-2.0), register.reading_at(0.5)
     assert begin is not None
     assert end is not None
@@ -174,7 +175,7 @@ def test_before_the_stream_is_a_gap_too() -> None:
 
 
 def test_a_sample_that_is_no_number_is_lost_not_contagious() -> None:
-    t_s = np.arange(1, 101) * INTERVAL_S
+    t_s = np.arange(1, 101, dtype=np.float64) * INTERVAL_S
     power_w = np.full(100, 4.0)
     power_w[40:60] = math.nan
     latest = register_of(MEAN, t_s, power_w).latest()
@@ -184,7 +185,7 @@ def test_a_sample_that_is_no_number_is_lost_not_contagious() -> None:
 
 
 def test_spread_of_power() -> None:
-    t_s = np.arange(1, 1001) * INTERVAL_S
+    t_s = np.arange(1, 1001, dtype=np.float64) * INTERVAL_S
     power_w = np.where(np.arange(1000) % 2, 5.0, 3.0)
     register = register_of(MEAN, t_s, power_w)
     first = register.first()
@@ -196,7 +197,7 @@ def test_spread_of_power() -> None:
 
 def test_history_is_short_and_an_older_question_gets_the_oldest_reading() -> None:
     register = EnergyRegister(MEAN, history_s=30.0)
-    t_s = np.arange(1, 10_001) * INTERVAL_S
+    t_s = np.arange(1, 10_001, dtype=np.float64) * INTERVAL_S
     for begin in range(0, 10_000, 100):
         part = slice(begin, begin + 100)
         register.add(block_of(t_s[part], np.full(100, 2.0)), np.full(100, 0.1))
@@ -218,7 +219,7 @@ def test_a_day_at_100_khz_keeps_its_digits() -> None:
     power_w = np.full(count, 3.3)
     exact_j = Fraction(0)
     for first in [*range(0, 20 * count, count), *range(day - 20 * count, day, count)]:
-        t_s = np.arange(first + 1, first + count + 1) * interval_s
+        t_s = np.arange(first + 1, first + count + 1, dtype=np.float64) * interval_s
         register.add(block_of(t_s, power_w), power_w)
         exact_j += Fraction(3.3) * count * Fraction(1, 100_000)
     latest = register.latest()

@@ -15,7 +15,7 @@ POWER_W = 3.0
 def feed(timeline: Timeline, *, host_s: float, device_s: float, seconds: float) -> None:
     """Feed blocks of 20 ms that arrive 1 ms after they end."""
     for i in range(round(seconds / 0.02)):
-        t_s = device_s + i * 0.02 + np.arange(1, 21) * INTERVAL_S
+        t_s = device_s + i * 0.02 + np.arange(1, 21, dtype=np.float64) * INTERVAL_S
         power_w = np.full(20, POWER_W)
         timeline.add(SampleBlock(t_s, np.ones(20), power_w, power_w), host_s + (i + 1) * 0.02 + 0.001)
 
