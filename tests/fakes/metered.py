@@ -2,6 +2,7 @@
 
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 
 from firmware_bridge.energy import energy_between
@@ -20,9 +21,10 @@ def wait_for_reading(meter: Meter, t_host_s: float, timeout_s: float = 10.0) -> 
     return reading
 
 
-def measure(meter: Meter, seconds: float) -> tuple[EnergyDelta, int, int]:
-    """Measure for a while; return what the meter saw and the two moments as unix nanoseconds."""
+def measure(meter: Meter, seconds: float, work: Callable[[], None] = lambda: None) -> tuple[EnergyDelta, int, int]:
+    """Measure some work and a while; return what the meter saw and the two moments as unix nanoseconds."""
     begin_s, begin_unix_ns = host_time_s(), time.time_ns()
+    work()
     time.sleep(seconds)
     end_s, end_unix_ns = host_time_s(), time.time_ns()
     first, last = wait_for_reading(meter, begin_s), wait_for_reading(meter, end_s)
