@@ -56,7 +56,7 @@ class TfLiteRunner:
         try:
             interpreter = make_interpreter(model_path=str(model), num_threads=threads)
             interpreter.allocate_tensors()
-        except (ValueError, RuntimeError, SystemError) as error:
+        except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigurationError(
                 f"{model}: {engine.name} {engine.version} cannot load it: {reason}; name a .tflite model whose "

@@ -4,6 +4,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from edge_agent.inference.runner import EngineInfo, InferenceRunner, TfLiteRunner
+from edge_agent.wire.errors import ConfigurationError
 
 NAME = "tflite-runtime"
 DISTRIBUTION = "tflite-runtime"
@@ -11,6 +12,16 @@ MODULE = "tflite_runtime.interpreter"
 
 
 def load(model: Path, threads: int) -> InferenceRunner:
-    """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses the model."""
+    """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses the model or NumPy."""
+    version = metadata.version(DISTRIBUTION)
+    check_numpy(metadata.version("numpy"), version)
     interpreter = import_module(MODULE).Interpreter
-    return TfLiteRunner(interpreter, EngineInfo(NAME, metadata.version(DISTRIBUTION)), model, threads)
+    return TfLiteRunner(interpreter, EngineInfo(NAME, version), model, threads)
+
+
+def check_numpy(numpy_version: str, version: str) -> None:
+    """Raise ConfigurationError for NumPy 2: the wheels are built for NumPy 1 but do not say so (2.14.0, tried)."""
+    if int(numpy_version.partition(".")[0]) >= 2:
+        raise ConfigurationError(
+            f"{NAME} {version} works with NumPy 1 only, and NumPy {numpy_version} is installed; pip install 'numpy<2'"
+        )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from edge_agent.inference import tflite_runtime
 from edge_agent.inference.registry import Engine, load_runner
 from edge_agent.inference.runner import EngineInfo, InferenceRunner, TfLiteRunner, delegate_of, delegated_operators
 from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
@@ -112,6 +113,17 @@ def test_the_older_runtime_shares_the_runner() -> None:
     """Its interpreter has the same interface, so the runner is tried with LiteRT's under its name."""
     made = TfLiteRunner(Interpreter, EngineInfo("tflite-runtime", "2.14.0"), MODEL.path, 2)
     assert (made.identity.runtime, made.identity.version, made.identity.threads) == ("tflite-runtime", "2.14.0", 2)
+
+
+def test_the_older_runtime_says_which_numpy_it_needs() -> None:
+    with pytest.raises(ConfigurationError, match=r"2\.14\.0 works with NumPy 1 only, and NumPy 2\.4\.6.*numpy<2"):
+        tflite_runtime.check_numpy("2.4.6", "2.14.0")
+    tflite_runtime.check_numpy("1.26.4", "2.14.0")
+
+
+def test_an_engine_that_is_not_installed_is_an_import_error_for_the_registry() -> None:
+    with pytest.raises(ConfigurationError, match=r"tflite-runtime: .*edgejoule\[agent\]"):
+        load_runner(MODEL.path, engine="tflite-runtime")
 
 
 def test_a_check_set_of_another_model_is_refused(runner: InferenceRunner, tmp_path: Path) -> None:
