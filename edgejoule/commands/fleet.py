@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -54,22 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
 def report_tables(report: "FleetReport") -> list[Table]:
     """Return the report as tables for a terminal: energy and work, then carbon."""
     badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
-    energy = Table(
-        title=f"Fleet energy{badge}", title_justify="left", caption=_caption(report), caption_justify="left"
-    )
-    for heading in ("device", "class", "model"):
-        energy.add_column(heading, overflow="fold")
-    for heading in ("windows", "energy", "power", "inferences/s", "per inference", "above idle", "gap", "coverage"):
+    energy = Table(title=f"Fleet energy{badge}", title_justify="left", box=SIMPLE_HEAD)
+    energy.add_column("device", overflow="fold")
+    for heading in ("windows", "energy", "power", "inferences/s", "per inference", "above idle", "gap"):
         energy.add_column(heading, justify="right")
     for device in report.devices:
-        names = (device.device_id, device.device_class or "–", ", ".join(device.models))
-        energy.add_row(*map(escape, names), *_energy_cells(device))
+        energy.add_row(escape(device.device_id), *_energy_cells(device))
     energy.add_section()
-    energy.add_row("total", "", "", *_energy_cells(report.total), style="bold")
-    carbon = Table(title="gCO2e per 1000 inferences (P5 to P95)", title_justify="left")
+    energy.add_row("total", *_energy_cells(report.total), style="bold")
+    carbon = Table(title="CO2e per 1000 inferences, P5 to P95", title_justify="left", box=SIMPLE_HEAD)
+    carbon.caption, carbon.caption_justify = _caption(report), "left"
     for heading in ("device", "hardware", "zone"):
         carbon.add_column(heading, overflow="fold")
-    for heading in ("operational", "embodied", "together", "embodied share", "so far, gCO2e"):
+    for heading in ("operational", "embodied", "together", "embodied share", "so far"):
         carbon.add_column(heading, justify="right")
     for device in report.devices:
         names = (device.device_id, device.hardware or "–", device.zone or "–")
@@ -81,8 +79,8 @@ def report_tables(report: "FleetReport") -> list[Table]:
 
 def ledger_table(lines: "list[LedgerLine]") -> Table:
     """Return the ledger as a table for a terminal."""
-    table = Table(title="Ledger: sent = stored + dropped + pending", title_justify="left")
-    table.add_column("device")
+    table = Table(title="Ledger: sent = stored + dropped + pending", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("device", no_wrap=True)
     for heading in ("sent", "stored", "dropped", "pending", "missing", "came twice", "dead letters"):
         table.add_column(heading, justify="right")
     table.add_column("adds up")
@@ -155,7 +153,7 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
-    table = Table(title="Devices", title_justify="left")
+    table = Table(title="Devices", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
         table.add_column(heading, overflow="fold")
     for state in states:
@@ -197,13 +195,12 @@ def _energy_cells(account: "Account") -> tuple[str, ...]:
     rate = account.inferences_per_s
     return (
         str(account.windows),
-        with_uncertainty(account.energy_j, account.energy_u_j, "J"),
+        _two_lines(account.energy_j, account.energy_u_j),
         with_prefix(account.power_w, "W"),
         "–" if rate is None else f"{rate:.1f}",
-        with_uncertainty(account.j_per_inference, account.j_per_inference_u, "J"),
-        with_uncertainty(account.net_j_per_inference, account.net_j_per_inference_u, "J"),
+        _two_lines(account.j_per_inference, account.j_per_inference_u),
+        _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
         f"{account.gap_s:.1f} s",
-        f"{account.coverage_ratio:.1%}",
     )
 
 
@@ -221,4 +218,10 @@ def _carbon_cells(account: "Account") -> tuple[str, ...]:
 def _range(estimate: "Estimate | None") -> str:
     if estimate is None:
         return "unknown"
-    return f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
+    low, high = with_prefix(estimate.low, "g", 2), with_prefix(estimate.high, "g", 2)
+    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]"
+
+
+def _two_lines(value: float | None, u: float | None) -> str:
+    """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
+    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ")
