@@ -56,24 +56,25 @@ def report_tables(report: "FleetReport") -> list[Table]:
     """Return the report as tables for a terminal: energy and work, then carbon."""
     badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
     energy = Table(title=f"Fleet energy{badge}", title_justify="left", box=SIMPLE_HEAD)
-    energy.add_column("device", overflow="fold")
-    for heading in ("windows", "energy", "power", "inferences/s", "per inference", "above idle", "gap"):
+    energy.add_column("device", no_wrap=True)
+    for heading in ("windows", "energy", "power", "inf./s", "J/inference", "above idle", "gap"):
         energy.add_column(heading, justify="right")
     for device in report.devices:
         energy.add_row(escape(device.device_id), *_energy_cells(device))
     energy.add_section()
     energy.add_row("total", *_energy_cells(report.total), style="bold")
-    carbon = Table(title="CO2e per 1000 inferences, P5 to P95", title_justify="left", box=SIMPLE_HEAD)
+    carbon = Table(
+        title="CO2e per 1000 inferences, P5 to P95; share: embodied of both", title_justify="left", box=SIMPLE_HEAD
+    )
     carbon.caption, carbon.caption_justify = _caption(report), "left"
-    for heading in ("device", "hardware", "zone"):
-        carbon.add_column(heading, overflow="fold")
-    for heading in ("operational", "embodied", "together", "embodied share", "so far"):
+    carbon.add_column("device", no_wrap=True)
+    for heading in ("operational", "embodied", "together", "share", "so far"):
         carbon.add_column(heading, justify="right")
     for device in report.devices:
-        names = (device.device_id, device.hardware or "–", device.zone or "–")
-        carbon.add_row(*map(escape, names), *_carbon_cells(device))
+        what = escape(f"{device.hardware or 'hardware unknown'}\nin {device.zone or 'an unknown zone'}")
+        carbon.add_row(f"{escape(device.device_id)}\n[dim]{what}[/]", *_carbon_cells(device))
     carbon.add_section()
-    carbon.add_row("total", "", "", *_carbon_cells(report.total), style="bold")
+    carbon.add_row("total", *_carbon_cells(report.total), style="bold")
     return [energy, carbon]
 
 
@@ -219,9 +220,9 @@ def _range(estimate: "Estimate | None") -> str:
     if estimate is None:
         return "unknown"
     low, high = with_prefix(estimate.low, "g", 2), with_prefix(estimate.high, "g", 2)
-    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]"
+    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _two_lines(value: float | None, u: float | None) -> str:
     """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
-    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ")
+    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ").replace(" ", "\N{NO-BREAK SPACE}")
