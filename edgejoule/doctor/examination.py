@@ -1,0 +1,83 @@
+"""The whole examination: which checks apply to what the user named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.wire.mqtt import BrokerSettings
+from edgejoule.doctor import machine, runtimes, serial_ports
+from edgejoule.doctor.finding import DoctorReport, Finding, ok, summarise
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user named; without anything only the machine itself is looked at."""
+
+    agent_config: Path | None = None
+    collector_config: Path | None = None
+    broker_url: str | None = None
+    mosquitto_conf: Path | None = None
+
+
+def examine(subject: Subject) -> DoctorReport:
+    """Look at the machine and at everything named. Raises ConfigurationError for a file that cannot be read."""
+    findings = [
+        *_examine_machine(required_engine=subject.agent_config is not None),
+        *_examine_agent(subject.agent_config),
+        *_examine_collector(subject.collector_config),
+    ]
+    if subject.broker_url is not None:
+        findings.extend(_examine_broker(BrokerSettings(url=subject.broker_url)))
+    if subject.mosquitto_conf is not None:
+        from edgejoule.doctor.mosquitto_conf import (  # noqa: PLC0415  only when asked for
+            check_mosquitto_conf,
+            read_mosquitto_conf,
+        )
+
+        findings.extend(check_mosquitto_conf(read_mosquitto_conf(subject.mosquitto_conf)))
+    return summarise(findings)
+
+
+def _examine_machine(*, required_engine: bool) -> Iterator[Finding]:
+    facts = runtimes.gather_engine_facts()
+    yield runtimes.check_python(facts.python)
+    yield from runtimes.check_engine(facts, required=required_engine)
+    yield from runtimes.check_packages(runtimes.missing_packages())
+    yield machine.check_sqlite()
+    yield machine.check_clock(machine.gather_clock_facts())
+
+
+def _examine_agent(path: Path | None) -> Iterator[Finding]:
+    if path is None:
+        yield from serial_ports.check_ports(serial_ports.gather_ports())
+        return
+    from edge_agent.config import load_config  # noqa: PLC0415  only when asked for
+
+    config = load_config(path)
+    yield ok("agent config", f"{path} is valid")
+    yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
+    yield from _examine_directory("agent state", config.device.state_dir)
+    yield from _examine_broker(config.broker)
+
+
+def _examine_collector(path: Path | None) -> Iterator[Finding]:
+    if path is None:
+        return
+    from collector.config import read_config  # noqa: PLC0415  only when asked for
+
+    config = read_config(path)
+    yield ok("collector config", f"{path} is valid")
+    yield from _examine_directory("collector state", config.state_dir)
+    if config.lake.enabled and config.lake.dir:
+        yield from _examine_directory("lake", config.lake.dir)
+    yield from _examine_broker(config.broker)
+
+
+def _examine_directory(topic: str, directory: str) -> list[Finding]:
+    return machine.check_directory(topic, machine.gather_directory_facts(Path(directory)))
+
+
+def _examine_broker(settings: BrokerSettings) -> list[Finding]:
+    from edgejoule.doctor.broker import check_broker, gather_broker_facts  # noqa: PLC0415  needs paho, an extra
+
+    return check_broker(gather_broker_facts(settings))
