@@ -55,10 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
 def report_tables(report: "FleetReport") -> list[Table]:
     """Return the report as tables for a terminal: energy and work, then carbon."""
     badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
-    energy = Table(title=f"Fleet energy{badge}", title_justify="left", box=SIMPLE_HEAD)
+    energy = Table(title=f"Fleet energy{badge}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     energy.add_column("device", no_wrap=True)
-    for heading in ("windows", "energy", "power", "inf./s", "J/inference", "above idle", "gap"):
-        energy.add_column(heading, justify="right")
+    for heading in ("windows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
+        energy.add_column(heading, justify="right", no_wrap=True)
     for device in report.devices:
         energy.add_row(escape(device.device_id), *_energy_cells(device))
     energy.add_section()
@@ -69,7 +69,7 @@ def report_tables(report: "FleetReport") -> list[Table]:
     carbon.caption, carbon.caption_justify = _caption(report), "left"
     carbon.add_column("device", no_wrap=True)
     for heading in ("operational", "embodied", "together", "share", "so far"):
-        carbon.add_column(heading, justify="right")
+        carbon.add_column(heading, justify="right", no_wrap=True)
     for device in report.devices:
         what = escape(f"{device.hardware or 'hardware unknown'}\nin {device.zone or 'an unknown zone'}")
         carbon.add_row(f"{escape(device.device_id)}\n[dim]{what}[/]", *_carbon_cells(device))
@@ -80,7 +80,9 @@ def report_tables(report: "FleetReport") -> list[Table]:
 
 def ledger_table(lines: "list[LedgerLine]") -> Table:
     """Return the ledger as a table for a terminal."""
-    table = Table(title="Ledger: sent = stored + dropped + pending", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title="Ledger: sent = stored + dropped + pending", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("device", no_wrap=True)
     for heading in ("sent", "stored", "dropped", "pending", "missing", "came twice", "dead letters"):
         table.add_column(heading, justify="right")
@@ -154,7 +156,7 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
-    table = Table(title="Devices", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title="Devices", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
         table.add_column(heading, overflow="fold")
     for state in states:
@@ -220,9 +222,9 @@ def _range(estimate: "Estimate | None") -> str:
     if estimate is None:
         return "unknown"
     low, high = with_prefix(estimate.low, "g", 2), with_prefix(estimate.high, "g", 2)
-    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]"
 
 
 def _two_lines(value: float | None, u: float | None) -> str:
     """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
-    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ").replace(" ", "\N{NO-BREAK SPACE}")
+    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ")
