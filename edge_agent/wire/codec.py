@@ -30,7 +30,7 @@ def decode(payload: bytes, kind: type[R]) -> R:
         raise RejectedRecordError("no schema_version in the payload")
     try:
         record = _DECODERS[kind].decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedRecordError(str(error)) from error
     assert isinstance(record, kind)
     return record

@@ -134,9 +134,7 @@ def explain_connect_error(error: Exception, address: BrokerAddress) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {address} is not trusted ({error.verify_message}): check ca_file and the host name"
     if isinstance(error, ssl.SSLError):
-        return (
-            f"TLS with {address} failed ({error.reason}): is this the TLS port, and is the client certificate right?"
-        )
+        return f"TLS with {address} failed ({error}): is this the TLS port, and is the client certificate right?"
     if isinstance(error, TimeoutError):
         return f"{address} does not answer: check the network and the firewall"
     return f"cannot connect to {address}: {error}"

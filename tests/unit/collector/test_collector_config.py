@@ -1,0 +1,83 @@
+"""The collector's TOML file: the sample is the defaults, and every fault is one line with its remedy."""
+
+from pathlib import Path
+
+import pytest
+
+import collector.config
+from collector.config import CollectorConfig, InfluxConfig, parse_config, read_config
+from edge_agent.wire.errors import ConfigurationError
+
+SAMPLE = Path(collector.config.__file__).with_name("collector.sample.toml")
+
+
+def parse(text: str, base: str = "/etc/edgejoule") -> CollectorConfig:
+    return parse_config(text, "collector.toml", Path(base))
+
+
+def test_the_sample_is_the_defaults() -> None:
+    assert parse(SAMPLE.read_text()) == parse("")
+
+
+def test_the_lines_commented_out_of_the_sample_are_the_defaults_of_their_table() -> None:
+    text = SAMPLE.read_text()
+    start = text.index("# [influxdb]")
+    end = text.index("\n\n", start)
+    table = "\n".join(line.removeprefix("# ") for line in text[start:end].splitlines())
+    assert parse(table).influxdb == InfluxConfig()
+
+
+def test_every_key_stands_in_the_sample() -> None:
+    text = SAMPLE.read_text()
+    tables = [CollectorConfig(), *(getattr(CollectorConfig(), name) for name in ("broker", "lake")), InfluxConfig()]
+    for table in tables:
+        for key in table.__struct_fields__:
+            assert f"{key} = " in text or f"[{key}]" in text, key
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("p")
+    (tmp_path / "c.toml").write_text(
+        'state_dir = "s"\n[broker]\nusername = "u"\npassword_file = "secret"\n[lake]\ndir = "/data/lake"\n'
+        '[influxdb]\ntoken_file = "t"\n[inventory]\nfile = "i.toml"\n'
+    )
+    config = read_config(tmp_path / "c.toml")
+    assert config.journal_path == tmp_path / "s" / "journal.sqlite3"
+    assert config.broker.password_file == str(tmp_path / "secret")
+    assert config.lake_dir == Path("/data/lake")
+    assert config.influxdb is not None
+    assert config.influxdb.token_file == str(tmp_path / "t")
+    assert config.influxdb.password_file == ""
+    assert config.inventory.file == str(tmp_path / "i.toml")
+
+
+def test_the_lake_lives_in_the_state_directory_unless_told_otherwise() -> None:
+    assert parse('state_dir = "s"').lake_dir == Path("/etc/edgejoule/s/lake")
+    assert parse("[lake]\nenabled = false").lake_dir is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stat_dir = 'x'", "unknown key `stat_dir`"),
+        ("[lake]\nmax_row = 1", "unknown key `max_row` in `lake`"),
+        ("[lake]\nmax_rows = 0", "max_rows"),
+        ("[broker]\nurl = 'broker'", "names no MQTT broker"),
+        ("[broker]\nprotocol = '3.1'", "protocol"),
+        ("[influxdb]\napi = 'v2'", "influxdb.org is empty"),
+        ("[influxdb]\napi = 'v3'", "api"),
+        ("fleet = 'a/b'", "name one fleet"),
+        ("client_id = ''", "client_id is empty"),
+        ("state_dir = ", "not valid TOML"),
+    ],
+)
+def test_faults_are_one_line_that_names_the_file(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        parse(text)
+    assert str(caught.value).startswith("collector.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nothing\.toml: cannot read it: No such file"):
+        read_config(tmp_path / "nothing.toml")

@@ -1,0 +1,101 @@
+"""Bytes to records and back: what goes in comes out, what is wrong is rejected and nothing worse."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.wire.codec import WireRecord, decode, encode
+from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.records import (
+    MAX_PAYLOAD_BYTES,
+    MAX_WINDOWS_PER_MESSAGE,
+    Birth,
+    BootAck,
+    Health,
+    InferenceWindow,
+    Status,
+    StoreAck,
+    WindowBatch,
+)
+from tests.fakes.windows import make_batch, make_window
+
+KINDS: tuple[type[WireRecord], ...] = (WindowBatch, Birth, Status, Health, StoreAck)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+non_negative = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+
+
+@given(
+    energy_j=finite,
+    energy_u_j=non_negative,
+    duration_s=st.floats(min_value=1e-6, max_value=1e6),
+    idle_power_w=st.none() | finite,
+    inference_count=st.integers(0, 2**60),
+    t_start_unix_ns=st.integers(0, 2**63 - 1),
+    meter_id=st.text(max_size=30).filter(lambda text: text.isprintable()),
+)
+def test_a_batch_comes_back_as_it_went(**changes: Any) -> None:
+    batch = msgspec.structs.replace(make_batch(range(1, 2)), records=(make_window(1, **changes),))
+    assert decode(encode(batch), WindowBatch) == batch
+
+
+def test_the_schema_version_is_always_written() -> None:
+    ack = StoreAck(device_id="d", t_unix_ns=0, acks=(BootAck(boot_id="b", seq=0),))
+    assert json.loads(encode(ack))["schema_version"] == 1
+    with pytest.raises(RejectedRecordError, match="no schema_version"):
+        decode(msgspec.json.encode(ack), StoreAck)
+
+
+def test_another_schema_version_is_rejected() -> None:
+    payload = encode(make_batch(range(1, 2))).replace(b'"schema_version":1', b'"schema_version":2')
+    with pytest.raises(RejectedRecordError, match="schema_version"):
+        decode(payload, WindowBatch)
+
+
+def test_a_field_of_a_newer_agent_is_ignored() -> None:
+    batch = make_batch(range(1, 2))
+    document = json.loads(encode(batch))
+    document["mood"] = "good"
+    document["records"][0]["humidity_ratio"] = 0.4
+    assert decode(json.dumps(document).encode(), WindowBatch) == batch
+
+
+def test_a_full_message_of_usual_windows_is_far_below_the_limit() -> None:
+    assert len(encode(make_batch(range(1, MAX_WINDOWS_PER_MESSAGE + 1)))) < MAX_PAYLOAD_BYTES / 3
+
+
+def test_one_window_too_many_and_one_byte_too_many_are_rejected() -> None:
+    with pytest.raises(RejectedRecordError, match="length <= 60"):
+        decode(encode(make_batch(range(1, MAX_WINDOWS_PER_MESSAGE + 2))), WindowBatch)
+    with pytest.raises(RejectedRecordError, match="over the limit"):
+        decode(b" " * (MAX_PAYLOAD_BYTES + 1), WindowBatch)
+
+
+@pytest.mark.parametrize("field", [f for f in InferenceWindow.__struct_fields__ if f != "meter_id"])
+def test_every_field_of_a_window_is_checked(field: str) -> None:
+    document = json.loads(encode(make_batch(range(1, 2))))
+    document["records"][0][field] = {"of": "no sense"}
+    with pytest.raises(RejectedRecordError, match=field):
+        decode(json.dumps(document).encode(), WindowBatch)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: b'{"schema_version":1,' + t.encode("utf-8")))
+def test_any_bytes_are_a_record_or_a_rejection(payload: bytes) -> None:
+    for kind in KINDS:
+        with pytest.raises(RejectedRecordError):
+            decode(payload, kind)  # type: ignore[type-var]  # one of the five, chosen at run time
+
+
+def test_deep_nesting_is_a_rejection() -> None:
+    payload = b'{"schema_version":1,"x":' + b"[" * 100_000
+    with pytest.raises(RejectedRecordError):
+        decode(payload, Status)
+
+
+def test_lone_surrogates_are_a_rejection() -> None:
+    payload = encode(make_batch(range(1, 2))).replace(b"tc66c:8A32", b"\\ud800")
+    with pytest.raises(RejectedRecordError):
+        decode(payload, WindowBatch)
