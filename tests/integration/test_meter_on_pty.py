@@ -1,20 +1,24 @@
 """Emulator, pseudo-terminal, reader and register in a closed loop, for every driver there is."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firmware_bridge.calibration import Calibration
-from firmware_bridge.driver import MeterDriver
+from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.energy import energy_between
 from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
 from firmware_bridge.loads import ConstantLoad, ProfileLoad
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import all_drivers, driver_names, get_driver
+from firmware_bridge.samples import Event
 from firmware_bridge.stream import host_time_s, open_port
 from tests.fakes import counter_meter
 from tests.fakes.metered import measure, true_energy_j, wait_for_reading
@@ -215,3 +219,38 @@ def bridge_once(server: socket.socket, port: Path) -> None:
                 client.sendall(serial_port.read(0.005))
             except OSError:
                 return
+
+
+def test_a_decoder_that_breaks_is_replaced_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    attempts: list[int] = []
+
+    class BreaksFirst(counter_meter.CounterDecoder):
+        def __init__(self, options: Options) -> None:
+            super().__init__(options)
+            attempts.append(len(attempts))
+            self._breaks = len(attempts) == 1
+
+        def feed(self, data: bytes, t_host_s: float) -> list[Event]:
+            if self._breaks:
+                raise ZeroDivisionError("a bug")
+            return super().feed(data, t_host_s)
+
+    driver = replace(counter_meter.DRIVER, make_decoder=BreaksFirst)
+    port = tmp_path / "port"
+    with MeterEmulator(driver, port, ConstantLoad(1.0)), Meter(driver, str(port)) as meter:
+        assert meter.health().connected
+        assert meter.health().reconnects == 1
+    assert "the reader failed" in caplog.text
+
+
+def test_without_pyserial_the_remedy_is_named() -> None:
+    script = (
+        "import sys; sys.modules['serial'] = None\n"
+        "from firmware_bridge.stream import open_port\n"
+        "from firmware_bridge.driver import SerialSettings\n"
+        "from firmware_bridge.errors import ConfigurationError\n"
+        "try: open_port('/dev/ttyACM0', SerialSettings())\n"
+        "except ConfigurationError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == "pyserial is not installed; pip install 'edgejoule[serial]'\n"
