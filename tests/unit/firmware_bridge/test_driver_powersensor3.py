@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmware_bridge.drivers._powersensor3_format import (
@@ -155,7 +155,8 @@ def test_a_corrupted_stretch_lasts_as_long_as_it_was(frames_hit: int) -> None:
     assert microseconds(events)[-1] == 50 * 200
 
 
-@given(st.integers(1, 3 * FRAME_BYTES), st.integers(20 * FRAME_BYTES, 60 * FRAME_BYTES))
+@example(slip=20, at=503)  # joins f0 of one frame to the second byte of another's time stamp: a legal frame
+@given(slip=st.integers(1, 3 * FRAME_BYTES), at=st.integers(20 * FRAME_BYTES, 60 * FRAME_BYTES))
 def test_a_byte_slip_costs_the_frames_that_it_cut(slip: int, at: int) -> None:
     data = stream(regular(0, 100))
     decoder = streaming(CURRENT, VOLTAGE)
@@ -163,6 +164,13 @@ def test_a_byte_slip_costs_the_frames_that_it_cut(slip: int, at: int) -> None:
     assert microseconds(events)[-1] == 5000
     assert 100 - len(microseconds(events)) <= slip // FRAME_BYTES + 2
     assert sum(count for kind, count in errors(events) if kind == "desync") < 2 * FRAME_BYTES
+
+
+def test_a_legal_frame_whose_stamp_leads_nowhere_is_no_beginning() -> None:
+    data = stream(regular(0, 20)) + b"\0" + stream([500]) + stream(regular(20, 20))
+    events = streaming(CURRENT, VOLTAGE).feed(data, 1.0)
+    assert errors(events) == [("desync", 1 + FRAME_BYTES)]
+    assert microseconds(events) == [50 * i for i in range(1, 41)]
 
 
 def test_full_scale_of_sensor_7_is_a_sample_and_not_the_end() -> None:
