@@ -203,7 +203,7 @@ def _energy_cells(account: "Account") -> tuple[str, ...]:
         "–" if rate is None else f"{rate:.1f}",
         _two_lines(account.j_per_inference, account.j_per_inference_u),
         _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
-        f"{account.gap_s:.1f} s",
+        f"{account.gap_s:.1f}s",
     )
 
 
@@ -222,7 +222,7 @@ def _range(estimate: "Estimate | None") -> str:
     if estimate is None:
         return "unknown"
     low, high = with_prefix(estimate.low, "g", 2), with_prefix(estimate.high, "g", 2)
-    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low} to\n{high}[/]"
+    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
 
 
 def _two_lines(value: float | None, u: float | None) -> str:
