@@ -12,6 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.fakes.brokers import running_broker
+from tests.fakes.influxd import running_influxd
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo"), pytest.mark.timeout(240)]
 
 DEVICES = {"pi4-berlin", "zero2w-lyon", "orin-gdansk"}
@@ -80,11 +83,28 @@ def test_the_main_job(tmp_path: Path) -> None:
         assert check["measured_j"] == pytest.approx(check["true_j"], rel=0.25)
     for device in report["fleet"]["devices"]:
         assert device["inference_count"] > 1000
-        assert device["simulated"]
+        assert device["simulated_windows"] == device["windows"]
+        assert device["total_gco2e_per_1000"]["low"] < device["total_gco2e_per_1000"]["high"]
         assert 0 < device["j_per_inference_u"] < device["j_per_inference"]
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "simulated" in page.lower()
     assert "<svg" in page
+
+
+@pytest.mark.mosquitto
+@pytest.mark.influxdb
+def test_the_main_job_on_a_real_mosquitto_and_a_real_influxdb(tmp_path: Path) -> None:
+    for name in ("broker", "influx"):
+        (tmp_path / name).mkdir()
+    with running_broker("mosquitto", tmp_path / "broker") as broker, running_influxd(tmp_path / "influx") as influxdb:
+        influxdb.query("CREATE DATABASE edge")
+        words = ("--broker", broker.url, "--influxdb", f"{influxdb.url}/edge")
+        report = finish(start_demo(tmp_path / "run", *words), exit_code=0)
+        (series,) = influxdb.query("SELECT SUM(energy_j), COUNT(seq) FROM inference_window", "edge")
+    assert_nothing_lost(report)
+    total = report["fleet"]["total"]
+    assert series.column("sum") == [pytest.approx(total["energy_j"], rel=1e-9)]
+    assert series.column("count") == [total["windows"]]
 
 
 def test_killed_collector_and_broker_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
