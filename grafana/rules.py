@@ -1,0 +1,80 @@
+"""What a dashboard here must satisfy, whatever it shows."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+
+from .model import DATASOURCE, Dashboard, GridPos, Panel, Target
+from .queries import FILTERS, FORBIDDEN
+
+_COLUMNS = 24
+
+
+def faults_of(dashboard: Dashboard) -> list[str]:
+    """Return every fault as one line that names the panel or variable; empty when there is none."""
+    faults = [f"panel {panel.title!r}: {fault}" for panel in dashboard.panels for fault in _panel_faults(panel)]
+    faults += _variable_faults(dashboard)
+    for what, values in (
+        ("title", [panel.title for panel in dashboard.panels]),
+        ("id", [panel.id for panel in dashboard.panels]),
+        ("variable", [variable.name for variable in dashboard.variables]),
+    ):
+        faults += [f"{what} {value!r} stands {times} times" for value, times in Counter(values).items() if times > 1]
+    faults += [
+        f"panels {a.title!r} and {b.title!r} overlap"
+        for a, b in combinations(dashboard.panels, 2)
+        if _overlap(a.grid_pos, b.grid_pos)
+    ]
+    return faults
+
+
+def _panel_faults(panel: Panel) -> Iterator[str]:
+    if not panel.title.strip():
+        yield "has no title"
+    if len(panel.description.split()) < 4:
+        yield "has no description that explains it"
+    if not panel.field_config["defaults"].get("unit"):
+        yield "has no unit"
+    if panel.datasource != DATASOURCE:
+        yield "does not use the datasource variable"
+    if panel.grid_pos.x < 0 or panel.grid_pos.x + panel.grid_pos.w > _COLUMNS:
+        yield "does not fit the grid"
+    if not panel.targets:
+        yield "asks for nothing"
+    if len({target.ref_id for target in panel.targets}) < len(panel.targets):
+        yield "uses a refId twice"
+    for target in panel.targets:
+        yield from (f"query {target.ref_id} {fault}" for fault in _target_faults(panel, target))
+
+
+def _target_faults(panel: Panel, target: Target) -> Iterator[str]:
+    query = target.query
+    if target.datasource != DATASOURCE:
+        yield "does not use the datasource variable"
+    if "$timeFilter" not in query:
+        yield "ignores the time range"
+    if (panel.type == "timeseries") != ("GROUP BY time($__interval)" in query):
+        yield "must group by time($__interval) exactly when it is a time series"
+    for name in FILTERS:
+        if f"${{{name}:regex}}" not in query:
+            yield f"ignores the variable {name}"
+    for word in FORBIDDEN:
+        if word in query.upper():
+            yield f"uses {word}, which not every InfluxDB knows"
+    if not target.alias:
+        yield "has no alias"
+
+
+def _variable_faults(dashboard: Dashboard) -> list[str]:
+    names = [variable.name for variable in dashboard.variables]
+    faults = [f"variable {name!r} is missing" for name in ("datasource", *FILTERS) if name not in names]
+    for variable in dashboard.variables:
+        if variable.type == "query" and variable.datasource != DATASOURCE:
+            faults.append(f"variable {variable.name!r} does not use the datasource variable")
+        if variable.type == "query" and any(word in variable.query.upper() for word in FORBIDDEN):
+            faults.append(f"variable {variable.name!r} uses a word that not every InfluxDB knows")
+    return faults
+
+
+def _overlap(a: GridPos, b: GridPos) -> bool:
+    return a.x < b.x + b.w and b.x < a.x + a.w and a.y < b.y + b.h and b.y < a.y + a.h
