@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from collector.assess import Assessor, Carbon
+from collector.carbon.estimate import Estimate
 from collector.journal import Journal
 from collector.values import LedgerLine
 from edge_agent.wire.records import InferenceWindow
@@ -20,12 +21,11 @@ _READ_LIMIT: Final = 1000
 _K: Final = 2.0
 _HEADINGS: Final = (
     "power",
-    "infer-\nences/s",
+    "infer.\nper s",
     "J/inference\n± U (k=2)",
-    "gCO2e/1000\noperational",
-    "gCO2e/1000\nembodied",
-    "sent/stored\n/pending",
-    "gap\nseconds",
+    "CO2e/1000 inf.\noper. + embod.",
+    "sent/st./\npending",
+    "gap\ns",
 )
 
 
@@ -85,16 +85,20 @@ class LiveView:
         """Return the table with the progress bar and the notes under it."""
         self._progress.update(self._progress.task_ids[0], completed=elapsed_s, description=stage)
         ledger = {line.device_id: line for line in self.journal.ledger()}
-        table = Table(title="[bold yellow]SIMULATED meters[/], real protocols, real inference", box=box.SIMPLE_HEAD)
+        table = Table(
+            title="[bold yellow]SIMULATED meters[/], real protocols, real inference",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
         table.add_column("device\nmeter", no_wrap=True)
         for heading in _HEADINGS:
             table.add_column(heading, justify="right", no_wrap=True)
         for device in DEVICES:
             tally = self.tallies[device.device_id]
             carbon = self._carbon(device.device_id, tally)
-            table.add_row(
-                device.device_id, device.meter_driver, *_figures(tally, carbon, ledger.get(device.device_id))
-            )
+            figures = _figures(tally, carbon, ledger.get(device.device_id))
+            table.add_row(f"{device.device_id}\n[dim]{device.meter_driver}[/]", *figures)
         return Group(table, self._progress, *self.notes)
 
     def _carbon(self, device_id: str, tally: DeviceTally) -> Carbon | None:
@@ -113,16 +117,19 @@ def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None)
     sent = "–" if line is None else f"{line.sent}/{line.stored}/{line.pending}"
     last, count = tally.last, tally.inference_count
     if last is None:
-        return ["–", "–", "first window…", "–", "–", sent, "–"]
+        return ["–", "–", "first window…", "–", sent, "–"]
     covered_s = last.duration_s - last.gap_s
     operational = carbon.operational if carbon else None
     embodied = carbon.embodied if carbon else None
     return [
         with_prefix(last.energy_j / covered_s if covered_s > 0 else None, "W"),
-        f"{last.inference_count / last.duration_s:,.0f}",
+        with_prefix(last.inference_count / last.duration_s, ""),
         with_uncertainty(tally.energy_j / count, _K * tally.u_j / count, "J") if count else "–",
-        with_prefix(operational.value / count * 1000 if operational and count else None, "g"),
-        with_prefix(embodied.value / count * 1000 if embodied and count else None, "g"),
+        f"{_per_1000(operational, count)} + {_per_1000(embodied, count)}",
         sent,
-        f"{tally.gap_s:.2f}",
+        f"{tally.gap_s:.2g}",
     ]
+
+
+def _per_1000(grams: Estimate | None, count: int) -> str:
+    return with_prefix(grams.value / count * 1000 if grams and count else None, "g")

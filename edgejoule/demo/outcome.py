@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -127,24 +128,19 @@ def _meter_faults(checks: list[MeterCheck]) -> list[str]:
 
 
 def _check_table(checks: list[MeterCheck]) -> Table:
-    table = Table(title="Measured against true energy of the simulated meters")
-    for heading in (
-        "device",
-        "meter",
-        "windows",
-        "with gaps",
-        "measured",
-        "true",
-        "difference",
-        "u (k=1)",
-        "within 3 u",
-    ):
-        table.add_column(heading, justify="left" if heading in {"device", "meter"} else "right")
+    table = Table(
+        title="Measured against true energy of the simulated meters",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("device\nmeter", no_wrap=True)
+    for heading in ("windows", "with\ngaps", "measured", "true", "differ-\nence", "u\n(k=1)", "within\n3 u"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for check in checks:
         difference_ratio = (check.measured_j - check.true_j) / check.true_j if check.true_j else 0.0
         table.add_row(
-            check.device_id,
-            check.meter_driver,
+            f"{check.device_id}\n[dim]{check.meter_driver}[/]",
             str(check.windows),
             str(check.windows_excluded),
             with_prefix(check.measured_j, "J", 5),
