@@ -24,7 +24,7 @@ _HEADINGS: Final = (
     "infer.\nper s",
     "J/inference\n± U (k=2)",
     "CO2e/1000 inf.\noper. + embod.",
-    "sent/st./\npending",
+    "sent/\nstored/\npending",
     "gap\ns",
 )
 
