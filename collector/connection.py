@@ -136,7 +136,7 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = str(reason)
+        self.end_reason = self.end_reason or str(reason)  # the broker's own words come first
         if "taken over" in self.end_reason.lower():
             self.end_reason = "another client connected under the same client_id: give each collector its own"
         if not self._answered.is_set():

@@ -100,7 +100,7 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = _explain_end(str(reason))
+        self.end_reason = self.end_reason or _explain_end(str(reason))  # the broker's own words come first
         if not self._answered.is_set():
             self._refusal = (
                 f"{self._address} closed the connection before it answered: check username, password_file and protocol"
@@ -116,7 +116,7 @@ class Connection:
 def _explain_end(words: str) -> str:
     if "taken over" in words.lower():
         return "another client connected under the same id: give every device its own id"
-    return words
+    return f"the broker or the network went away ({words}); if this repeats, look for a second device with this id"
 
 
 def _shut(sock: Any) -> None:

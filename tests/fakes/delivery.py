@@ -56,7 +56,9 @@ def make_birth(device_id: str, boot_id: str) -> Birth:
 class Device:
     """An outbox and its publisher."""
 
-    def __init__(self, directory: Path, broker: BrokerSettings, device_id: str = "pi4-01") -> None:
+    def __init__(
+        self, directory: Path, broker: BrokerSettings, device_id: str = "pi4-01", resend_s: float = FAST_RESEND_S
+    ) -> None:
         self.device_id = device_id
         self.outbox = Outbox(directory / f"{device_id}.sqlite3", "kernel-boot-1", now_unix_ns=lambda: T0_UNIX_NS)
         self.publisher = Publisher(
@@ -65,7 +67,7 @@ class Device:
             device_id,
             self.outbox,
             lambda: make_birth(device_id, self.outbox.boot_id),
-            resend_s=FAST_RESEND_S,
+            resend_s=resend_s,
         )
         self.appended: list[InferenceWindow] = []
 
@@ -80,8 +82,10 @@ class Device:
 
 
 @contextlib.contextmanager
-def running_device(directory: Path, broker: BrokerSettings, device_id: str = "pi4-01") -> Iterator[Device]:
-    device = Device(directory, broker, device_id)
+def running_device(
+    directory: Path, broker: BrokerSettings, device_id: str = "pi4-01", resend_s: float = FAST_RESEND_S
+) -> Iterator[Device]:
+    device = Device(directory, broker, device_id, resend_s)
     try:
         device.publisher.start()
         yield device

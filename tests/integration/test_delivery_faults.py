@@ -11,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from paho.mqtt.publish import multiple
+from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.publish import multiple, single
 from structlog.testing import capture_logs
 
 from collector.journal import Journal
@@ -102,6 +103,30 @@ def test_a_dead_letter_is_acknowledged_to_the_broker_and_does_not_come_again(jou
             publish(broker, (topic_for(FLEET, "pi4-01", "health"), b"[]"))
             wait_until(lambda: len(journal.dead_letters()) == 2, "the second dead letter, and no third")
         assert [payload for _, payload, _, _ in journal.dead_letters()] == [b"[]", b"{}"]
+
+
+@pytest.mark.mosquitto
+def test_a_new_connection_sends_again_at_once_what_was_never_stored(journal: Journal, tmp_path: Path) -> None:
+    with running_broker("mosquitto", tmp_path) as broker:
+        settings = BrokerSettings(url=broker.url)
+        with capture_logs() as logs, running_device(tmp_path, settings, resend_s=300.0) as device:
+            wait_until(lambda: device.publisher.connected, "connected")
+            device.append(3)
+            assert not device.publisher.flush(1.0), "the broker had it, but no collector"
+            with running_subscriber(journal, settings) as subscriber:
+                wait_until(lambda: subscriber.connected, "the collector is there")
+                single(
+                    "somebody/else",
+                    b"",
+                    qos=1,
+                    hostname="127.0.0.1",
+                    port=broker.port,
+                    client_id="edgejoule-lab-pi4-01",
+                    protocol=MQTTProtocolVersion.MQTTv5,
+                )
+                assert device.publisher.flush(20)
+            assert_all_stored_once(journal, device)
+    assert any("a second device with this id" in line.get("remedy", "") for line in logs)
 
 
 @pytest.mark.mosquitto

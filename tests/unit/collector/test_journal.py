@@ -128,6 +128,13 @@ def test_windows_that_the_device_no_longer_holds_and_nobody_has_are_missing(jour
     assert journal.high_waters(PI4.device_id) == {BOOT_ID: 6}, "there is nothing left to wait for"
 
 
+def test_a_drop_above_the_oldest_window_is_not_pending_too(journal: Journal) -> None:
+    corrupt = DroppedRange(first_seq=3, last_seq=3, reason="corrupt")
+    commit(journal, make_batch(range(1, 2), oldest_seq=1, last_seq=5, dropped=(corrupt,)))
+    line = only_line(journal)
+    assert (line.sent, line.stored, line.dropped, line.pending, line.missing) == (5, 1, 1, 3, 0)
+
+
 def test_an_old_message_moves_nothing_backwards(journal: Journal) -> None:
     commit(journal, make_batch(range(1, 9)))
     commit(journal, make_batch(range(9, 11)))
