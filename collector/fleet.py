@@ -99,7 +99,7 @@ def _device(
 
 
 def _meter(driver: str, meter_id: str) -> str:
-    return meter_id if meter_id.startswith(driver) else f"{driver} {meter_id}".strip()
+    return meter_id if driver in meter_id else f"{driver} {meter_id}".strip()
 
 
 def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None) -> dict[str, Any]:

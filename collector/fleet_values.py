@@ -72,7 +72,7 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
 class DeviceSeries(msgspec.Struct, frozen=True, kw_only=True):
     """One device over time, in bins of ``bin_s``; a bin without windows is absent, one without samples is None.
 
-    ``t_unix_ns``: middle of each bin. ``energy_per_window_j``: mean of the bin's windows.
+    ``t_unix_ns``: mean middle of the bin's windows. ``energy_per_window_j``: mean of the bin's windows.
     """
 
     fleet: str

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report_tables(report: "FleetReport") -> list[Table]:
     """Return the report as tables for a terminal: energy and work, then carbon."""
     badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
-    energy = Table(title=f"Fleet energy{badge}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    energy = _table(f"Fleet energy{badge}")
     energy.add_column("device", no_wrap=True)
     for heading in ("windows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
         energy.add_column(heading, justify="right", no_wrap=True)
@@ -63,9 +63,7 @@ def report_tables(report: "FleetReport") -> list[Table]:
         energy.add_row(escape(device.device_id), *_energy_cells(device))
     energy.add_section()
     energy.add_row("total", *_energy_cells(report.total), style="bold")
-    carbon = Table(
-        title="CO2e per 1000 inferences, P5 to P95; share: embodied of both", title_justify="left", box=SIMPLE_HEAD
-    )
+    carbon = _table("CO2e per 1000 inferences, P5 to P95; share: embodied of both")
     carbon.caption, carbon.caption_justify = _caption(report), "left"
     carbon.add_column("device", no_wrap=True)
     for heading in ("operational", "embodied", "together", "share", "so far"):
@@ -80,13 +78,11 @@ def report_tables(report: "FleetReport") -> list[Table]:
 
 def ledger_table(lines: "list[LedgerLine]") -> Table:
     """Return the ledger as a table for a terminal."""
-    table = Table(
-        title="Ledger: sent = stored + dropped + pending", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = _table("Ledger: sent = stored + dropped + pending")
     table.add_column("device", no_wrap=True)
-    for heading in ("sent", "stored", "dropped", "pending", "missing", "came twice", "dead letters"):
+    for heading in ("sent", "stored", "dropped", "pending", "missing", "twice", "dead"):
         table.add_column(heading, justify="right")
-    table.add_column("adds up")
+    table.add_column("sum")
     for line in lines:
         counts = (line.sent, line.stored, line.dropped, line.pending, line.missing, line.duplicates, line.dead_letters)
         verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
@@ -156,13 +152,17 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
-    table = Table(title="Devices", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table("Devices")
     for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
         table.add_column(heading, overflow="fold")
     for state in states:
         table.add_row(*map(escape, _device_cells(state, now_unix_ns)))
     stdout_console().print(table)
     return EXIT_DONE
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _alive(state: "DeviceState", now_unix_ns: int) -> bool:

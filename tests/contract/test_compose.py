@@ -118,7 +118,7 @@ def test_the_broker_queues_and_saves() -> None:
     assert settings["persistence"] == "true"
     assert int(settings["max_queued_messages"]) >= 10_000
     assert int(settings["autosave_interval"]) <= 60
-    assert int(settings["message_size_limit"]) > 262_144
+    assert int(settings["max_packet_size"]) > 262_144
     assert "per_listener_settings" not in settings
 
 

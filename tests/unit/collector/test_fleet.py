@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.sinks.lake import LakeSink, rows_to_table
 from collector.values import StoredWindow
-from tests.fakes.windows import JETSON, PI4, PI_ZERO, PROFILES, commit_rows, make_fleet_rows, make_stored
+from tests.fakes.windows import JETSON, PI4, PI_ZERO, PROFILES, T0_UNIX_NS, commit_rows, make_fleet_rows, make_stored
 
 INVENTORY = """
 [defaults]
@@ -235,3 +236,15 @@ def test_a_long_history_is_thinned_for_plots() -> None:
     assert len(series.t_unix_ns) <= 240
     assert series.power_w[0] == pytest.approx(PI4.power_w)
     assert series.energy_per_window_j[-1] == pytest.approx(PI4.power_w * 10.0)
+
+
+def test_windows_that_begin_a_little_early_or_late_keep_their_own_bins() -> None:
+    shifts_ns = (0, 40_000_000, -30_000_000, 10_000_000, -40_000_000)
+    rows = [
+        make_stored(i, t_start_unix_ns=T0_UNIX_NS + (i - 1) * 10_000_000_000 + shift_ns)
+        for i, shift_ns in enumerate(shifts_ns, start=1)
+    ]
+    (series,) = device_series(rows_to_table(rows))
+    assert len(series.power_w) == 5
+    steps_s = [(b - a) / 1e9 for a, b in pairwise(series.t_unix_ns)]
+    assert all(step_s == pytest.approx(10.0, abs=0.1) for step_s in steps_s)
