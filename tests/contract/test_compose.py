@@ -32,7 +32,7 @@ def services() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def collector_config() -> CollectorConfig:
-    return read_config(ROOT / "deploy" / "collector" / "collector.toml")
+    return read_config(ROOT / "deploy" / "compose" / "collector" / "collector.toml")
 
 
 def test_it_follows_the_compose_specification() -> None:
@@ -113,7 +113,7 @@ def test_grafana_finds_data_source_and_dashboards(services: dict[str, Any], coll
 
 
 def test_the_broker_queues_and_saves() -> None:
-    lines = (ROOT / "deploy" / "mosquitto.conf").read_text().splitlines()
+    lines = (ROOT / "deploy" / "compose" / "mosquitto.conf").read_text().splitlines()
     settings = dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
     assert settings["persistence"] == "true"
     assert int(settings["max_queued_messages"]) >= 10_000
