@@ -118,7 +118,7 @@ def test_no_path_of_a_machine_and_no_note_to_oneself() -> None:
 
 
 def test_relative_links_in_the_documents_lead_somewhere() -> None:
-    broken = []
+    broken: list[str] = []
     for path in tracked_files():
         if path.suffix != ".md":
             continue
