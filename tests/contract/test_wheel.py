@@ -1,5 +1,6 @@
 """The wheel holds what it should and nothing else, and works alone in an empty folder."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -20,10 +21,11 @@ CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel with the build back end that is installed, without the network."""
+    """Build the wheel: without the network where the build back end is installed, else build fetches it."""
     out = tmp_path_factory.mktemp("wheel")
+    how = ["--no-isolation"] if importlib.util.find_spec("hatchling") else []
     outcome = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(REPOSITORY)],
+        [sys.executable, "-m", "build", "--wheel", *how, "--outdir", str(out), str(REPOSITORY)],
         capture_output=True,
         text=True,
         timeout=120,
