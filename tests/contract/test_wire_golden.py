@@ -1,0 +1,96 @@
+"""Golden records: what an agent of any earlier version has sent must be understood for ever.
+
+The files in ``tests/data/wire`` are never changed and never removed. A new field gets a new file.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_agent.wire.codec import WireRecord, decode, encode
+from edge_agent.wire.records import (
+    Birth,
+    BootAck,
+    DroppedRange,
+    Health,
+    InferenceWindow,
+    Status,
+    StoreAck,
+    WindowBatch,
+)
+
+DIRECTORY = Path(__file__).parents[1] / "data" / "wire"
+FILES = sorted(DIRECTORY.glob("*.json"))
+KINDS: dict[str, type[WireRecord]] = {
+    "windows": WindowBatch,
+    "birth": Birth,
+    "status": Status,
+    "health": Health,
+    "ack": StoreAck,
+}
+
+
+def read(path: Path) -> WireRecord:
+    kind: Any = KINDS[path.name.split("-")[0].removesuffix(".json")]
+    record: WireRecord = decode(path.read_bytes(), kind)
+    return record
+
+
+def assert_within(sent: object, understood: object, where: str) -> None:
+    """Everything that was sent is understood under the same name with the same value."""
+    if isinstance(sent, dict) and isinstance(understood, dict):
+        for key, value in sent.items():
+            assert key in understood, f"{where}.{key} is no longer understood"
+            assert_within(value, understood[key], f"{where}.{key}")
+    elif isinstance(sent, list) and isinstance(understood, list):
+        assert len(sent) == len(understood), where
+        for index, pair in enumerate(zip(sent, understood, strict=True)):
+            assert_within(*pair, f"{where}[{index}]")
+    else:
+        assert sent == understood, where
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_an_old_record_is_understood_whole(path: Path) -> None:
+    record = read(path)
+    assert_within(json.loads(path.read_bytes()), msgspec.json.decode(msgspec.json.encode(_plain(record))), path.name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_sent_today_says_the_same(path: Path) -> None:
+    assert json.loads(encode(read(path))) == json.loads(path.read_bytes())
+
+
+def test_every_kind_and_every_field_stands_in_some_golden_record() -> None:
+    seen: dict[str, set[str]] = {}
+
+    def note(kind: str, document: dict[str, Any]) -> None:
+        seen.setdefault(kind, set()).update(document)
+
+    for path in FILES:
+        document = json.loads(path.read_bytes())
+        note(type(read(path)).__name__, document)
+        for name, kind in (("records", "InferenceWindow"), ("dropped", "DroppedRange"), ("acks", "BootAck")):
+            for inner in document.get(name, ()):
+                note(kind, inner)
+    for struct in (*KINDS.values(), InferenceWindow, DroppedRange, BootAck):
+        missing = set(struct.__struct_fields__) - seen[struct.__name__]
+        assert not missing, f"{struct.__name__}: no golden record has {missing}; add a new file with them"
+
+
+def _plain(record: WireRecord) -> dict[str, Any]:
+    """Return the record with its defaults written out, which the wire leaves away."""
+
+    def spell_out(value: object) -> object:
+        if isinstance(value, msgspec.Struct):
+            return {name: spell_out(getattr(value, name)) for name in value.__struct_fields__}
+        if isinstance(value, tuple):
+            return [spell_out(item) for item in value]
+        return value
+
+    spelled = spell_out(record)
+    assert isinstance(spelled, dict)
+    return spelled
