@@ -17,9 +17,11 @@ import msgspec
 
 from collector import account, journal_file
 from collector.values import DeviceState, LedgerLine, StoredWindow
-from edge_agent.wire.records import MAX_PAYLOAD_BYTES, Birth, Health, InferenceWindow, Status, WindowBatch
+from edge_agent.wire.records import Birth, Health, InferenceWindow, Status, WindowBatch
 
-MAX_DEAD_LETTERS: Final = 100_000
+MAX_DEAD_LETTERS: Final = 10_000
+MAX_DEAD_LETTER_BYTES: Final = 65_536
+"""Together they keep a client that sends nonsense from filling the disk."""
 ACKED_BOOTS: Final = 16
 _DECODER = msgspec.json.Decoder(InferenceWindow)
 _BIRTH = msgspec.json.Decoder(Birth)
@@ -190,7 +192,7 @@ class Journal:
         with self.transaction():
             letter = self._db.execute(
                 "INSERT INTO dead_letters (t_unix_ns, topic, device_id, payload, reason) VALUES (?, ?, ?, ?, ?)",
-                (t_unix_ns, topic, device_id, payload[:MAX_PAYLOAD_BYTES], reason),
+                (t_unix_ns, topic, device_id, payload[:MAX_DEAD_LETTER_BYTES], reason),
             ).lastrowid
             assert letter is not None
             self._db.execute("DELETE FROM dead_letters WHERE id <= ?", (letter - MAX_DEAD_LETTERS,))

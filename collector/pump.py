@@ -4,6 +4,7 @@ The journal is the only buffer. A sink's cursor moves after the sink says that r
 for good become dead letters in the same transaction as the cursor's move; rows that it keeps come again.
 """
 
+import sqlite3
 import threading
 import time
 from typing import Final
@@ -89,7 +90,14 @@ class Pump:
         return 0.0
 
     def _write_next(self) -> int:
-        """Give the sink its next rows; return how many of them are done."""
+        """Give the sink its next rows; return how many of them are done, and set the pause when not all were."""
+        try:
+            return self._write_rows()
+        except sqlite3.OperationalError as error:  # the journal's disk is full: written rows will come again
+            self._pause(f"the journal cannot be written: {error}; free space on the disk of state_dir")
+            return 0
+
+    def _write_rows(self) -> int:
         rows = self._journal.rows_after(self._journal.cursor(self._sink.name), self._sink.max_rows)
         if not rows:
             return 0
@@ -119,8 +127,11 @@ class Pump:
             self._pause_s = 0.0
             self._tell("sink_writes_again", "")
             return
+        self._pause(outcome.retry_reason or "the sink neither took nor kept any row")
+
+    def _pause(self, reason: str) -> None:
         self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
-        self._tell("sink_keeps_rows", outcome.retry_reason or "the sink neither took nor kept any row")
+        self._tell("sink_keeps_rows", reason)
 
     def _tell(self, event: str, reason: str) -> None:
         if reason == self._told:

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -51,6 +52,25 @@ def make_birth(device_id: str, boot_id: str) -> Birth:
         platform="test",
         simulated=True,
     )
+
+
+@contextlib.contextmanager
+def journal_disk_full(journal: Journal) -> Iterator[None]:
+    """Let SQLite refuse to write, with the very error of a full disk, while the block runs."""
+    with journal._lock:
+        (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+        (limit,) = journal._db.execute("PRAGMA max_page_count").fetchone()
+        while True:  # fill what is left of the last pages
+            journal._db.execute(f"PRAGMA max_page_count = {pages}")
+            try:
+                journal.add_dead_letter("filler", b"x" * 200_000, "filler", 0)
+            except sqlite3.OperationalError:
+                break
+    try:
+        yield
+    finally:
+        with journal._lock:
+            journal._db.execute(f"PRAGMA max_page_count = {limit}")
 
 
 class Device:
@@ -129,11 +149,11 @@ class CollectorProcess:
         self._process.kill()
         self._process.wait(10)
 
-    def stop(self) -> int:
-        """Send SIGTERM and return the exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and return the exit code."""
         if self._process is None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
         return self._process.wait(30)
 
     @property

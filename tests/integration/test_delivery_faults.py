@@ -22,6 +22,7 @@ from edge_agent.wire.topics import topic_for
 from tests.fakes.brokers import BrokerProcess, free_port, running_broker
 from tests.fakes.delivery import (
     assert_all_stored_once,
+    journal_disk_full,
     running_collector,
     running_device,
     running_subscriber,
@@ -127,6 +128,26 @@ def test_a_new_connection_sends_again_at_once_what_was_never_stored(journal: Jou
                 assert device.publisher.flush(20)
             assert_all_stored_once(journal, device)
     assert any("a second device with this id" in line.get("remedy", "") for line in logs)
+
+
+def test_a_full_disk_under_the_journal_delays_and_loses_nothing(journal: Journal, tmp_path: Path) -> None:
+    with running_broker("embedded", tmp_path) as broker:
+        settings = BrokerSettings(url=broker.url)
+        with (
+            capture_logs() as logs,
+            running_subscriber(journal, settings) as subscriber,
+            running_device(tmp_path, settings) as device,
+        ):
+            wait_until(lambda: subscriber.connected and device.publisher.connected, "both connected")
+            with journal_disk_full(journal):
+                device.append(200)
+                wait_until(lambda: any(line["event"] == "journal_not_writable" for line in logs), "it said so")
+                assert not device.publisher.flush(1.0)
+                assert device.outbox.stats().windows == 200
+                assert subscriber.alive
+            assert device.publisher.flush(20)
+            assert_all_stored_once(journal, device)
+        assert "journal_writable_again" in [line["event"] for line in logs]
 
 
 @pytest.mark.mosquitto

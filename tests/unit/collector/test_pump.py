@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from collector.journal import Journal
 from collector.pump import Pump
 from collector.values import RejectedRow, StoredWindow, WriteOutcome
-from tests.fakes.delivery import wait_until
+from tests.fakes.delivery import journal_disk_full, wait_until
 from tests.fakes.windows import FLEET, T0_UNIX_NS, make_batch
 
 
@@ -48,13 +48,19 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @contextmanager
-def pumping(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
+def pumping_later(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
     pump = Pump(journal, sink)
-    pump.start()
     try:
         yield pump
     finally:
         pump.close()
+
+
+@contextmanager
+def pumping(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
+    with pumping_later(journal, sink) as pump:
+        pump.start()
+        yield pump
 
 
 def add(journal: Journal, first: int, last: int) -> None:
@@ -147,6 +153,22 @@ def test_a_store_that_is_down_does_not_hold_up_the_closing(journal: Journal) -> 
     assert time.monotonic() - began_s < 2
     assert journal.cursor("commanded") == 0
     assert sink.closed
+
+
+def test_a_full_disk_under_the_journal_makes_the_pump_wait(journal: Journal) -> None:
+    sink = CommandedSink(max_rows=20)
+    sink.rule = lambda rows: WriteOutcome(0, tuple(RejectedRow(row, "refused") for row in rows))
+    add(journal, 1, 20)
+    with capture_logs() as logs, pumping_later(journal, sink) as pump:
+        with journal_disk_full(journal):
+            pump.start()
+            wait_until(lambda: bool(logs), "it said so")
+            assert "free space on the disk" in logs[0]["reason"]
+            assert journal.cursor("commanded") == 0
+            assert journal.dead_letters() == []
+            assert pump.alive
+        wait_until(lambda: journal.cursor("commanded") == 20, "all done when there is space again")
+    assert len(journal.dead_letters()) == 20
 
 
 def test_one_slow_store_does_not_hold_up_another(journal: Journal) -> None:
