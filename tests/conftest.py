@@ -8,6 +8,7 @@ and GPUs may be missing, any other skip fails. The last lines of a run say how m
 import asyncio
 import gc
 import importlib.util
+import logging
 import os
 import shutil
 import stat
@@ -22,6 +23,7 @@ from pathlib import Path
 import hypothesis
 import psutil
 import pytest
+import structlog
 
 GRACE_S = 3.0
 POLL_S = 0.02
@@ -163,7 +165,9 @@ def _is_telling(number: int, target: str) -> bool:
     """Count sockets, terminals and files in temporary folders; libraries keep pipes and caches of their own open."""
     if target.startswith(("socket:", "/dev/pts/", "/dev/ptmx")):
         return True
-    if not target.startswith(f"{tempfile.gettempdir()}/") or target.endswith(" (deleted)"):
+    if not target.startswith(f"{tempfile.gettempdir()}/") or target.startswith(f"{sys.prefix}/"):
+        return False
+    if target.endswith(" (deleted)"):
         return False
     try:
         return stat.S_ISREG(os.fstat(number).st_mode)
@@ -195,6 +199,18 @@ def _describe(process: psutil.Process) -> str:
         return f"{process.pid} ({' '.join(process.cmdline()) or process.name()})"
     except psutil.Error:
         return str(process.pid)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Generator[None, None, None]:
+    """Undo what the command line sets up: its log goes to a stderr that pytest closes after the test."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield
+    structlog.reset_defaults()
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
