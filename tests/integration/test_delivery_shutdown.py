@@ -24,6 +24,7 @@ def test_sigterm_in_the_middle_of_a_stream_stores_what_was_acknowledged(kind: st
         running_device(tmp_path, BrokerSettings(url=broker.url)) as device,
     ):
         for round_number in range(1, 4):
+            wait_until(lambda: collector.log_text.count("collector_started") == round_number, "it runs")  # noqa: B023
             device.append(150)
             wait_until(lambda: collector.stored_count() > 150 * (round_number - 1), "something arrived")  # noqa: B023
             assert collector.stop() == 0, collector.log_text
@@ -33,6 +34,7 @@ def test_sigterm_in_the_middle_of_a_stream_stores_what_was_acknowledged(kind: st
                 assert journal.cursor("lake") == journal.last_row_id(), "the lake was written once more at the end"
             collector.start()
         assert device.publisher.flush(30)
+        wait_until(lambda: collector.log_text.count("collector_started") == 4, "it runs")
         assert collector.stop() == 0
         with closing(collector.open_journal()) as journal:
             assert_all_stored_once(journal, device)
