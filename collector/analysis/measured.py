@@ -1,7 +1,7 @@
 """What a device measured, out of the fleet report, as the edge side of a comparison."""
 
 from collector.analysis.resolve import MeasuredEdge
-from collector.fleet_values import DeviceAccount, FleetReport
+from collector.fleet.values import DeviceAccount, FleetReport
 from edge_agent.wire.errors import ConfigurationError
 
 

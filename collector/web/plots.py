@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib import dates as mpl_dates
 from matplotlib.axes import Axes
 
-from collector.fleet_values import DeviceAccount, DeviceSeries
-from collector.web.numbers import prefix_of, si_u, significant
+from collector.fleet.values import DeviceAccount, DeviceSeries
+from collector.numbers import prefix_of, si_u, significant
 from collector.web.svg import INK, STYLE, new_figure, to_svg
 
 COLOURS: Final = ("#2f7ed8", "#e08a00", "#0f9d76", "#c4569d", "#8a6fe8", "#d5532b", "#3aa7c9", "#8f9b2e")

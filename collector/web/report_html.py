@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import jinja2
 
+from collector import numbers
 from collector.carbon.factors import Factor
-from collector.fleet_values import FleetReport
+from collector.fleet.values import FleetReport
 from collector.values import LedgerLine, MeterCheck
-from collector.web import numbers, plots
+from collector.web import plots
 
 
 def render_report(

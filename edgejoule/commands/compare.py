@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _measured(state_dir: Path, device_id: str) -> "MeasuredEdge":
     from collector.analysis.measured import measured_edge
     from collector.config import journal_path
-    from collector.fleet import fleet_report
+    from collector.fleet.report import fleet_report
     from collector.journal import Journal
 
     lake_dir = state_dir / "lake"

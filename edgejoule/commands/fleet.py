@@ -11,14 +11,14 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from collector.numbers import si, si_u
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
-from edgejoule.quantities import with_prefix, with_uncertainty
 
 if TYPE_CHECKING:
     from collector.carbon.estimate import Estimate
     from collector.config import CollectorConfig
-    from collector.fleet_values import Account, FleetReport
+    from collector.fleet.values import Account, FleetReport
     from collector.journal import Journal
     from collector.values import DeviceState, LedgerLine
 
@@ -117,7 +117,7 @@ def _open_journal(config: "CollectorConfig") -> "Iterator[Journal]":
 
 def _report(journal: "Journal", config: "CollectorConfig", arguments: argparse.Namespace) -> int:
     from collector.build import build_assessor
-    from collector.fleet import fleet_report
+    from collector.fleet.report import fleet_report
 
     report = fleet_report(journal, config.lake_dir, build_assessor(config))
     if arguments.html is not None:
@@ -199,7 +199,7 @@ def _energy_cells(account: "Account") -> tuple[str, ...]:
     return (
         str(account.windows),
         _two_lines(account.energy_j, account.energy_u_j),
-        with_prefix(account.power_w, "W"),
+        si(account.power_w, "W"),
         "–" if rate is None else f"{rate:.1f}",
         _two_lines(account.j_per_inference, account.j_per_inference_u),
         _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
@@ -221,10 +221,10 @@ def _carbon_cells(account: "Account") -> tuple[str, ...]:
 def _range(estimate: "Estimate | None") -> str:
     if estimate is None:
         return "unknown"
-    low, high = with_prefix(estimate.low, "g", 2), with_prefix(estimate.high, "g", 2)
-    return f"{with_prefix(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
+    low, high = si(estimate.low, "g", 2), si(estimate.high, "g", 2)
+    return f"{si(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
 
 
 def _two_lines(value: float | None, u: float | None) -> str:
     """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
-    return with_uncertainty(value, u, "J").replace(" ± ", "\n± ")
+    return si_u(value, u, "J").replace(" ± ", "\n± ")

@@ -12,10 +12,10 @@ from rich.table import Table
 from collector.assess import Assessor, Carbon
 from collector.carbon.estimate import Estimate
 from collector.journal import Journal
+from collector.numbers import si, si_u
 from collector.values import LedgerLine
 from edge_agent.wire.records import InferenceWindow
 from edgejoule.demo.fleet_plan import DEVICES
-from edgejoule.quantities import with_prefix, with_uncertainty
 
 _READ_LIMIT: Final = 1000
 _K: Final = 2.0
@@ -122,9 +122,9 @@ def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None)
     operational = carbon.operational if carbon else None
     embodied = carbon.embodied if carbon else None
     return [
-        with_prefix(last.energy_j / covered_s if covered_s > 0 else None, "W"),
-        with_prefix(last.inference_count / last.duration_s, ""),
-        with_uncertainty(tally.energy_j / count, _K * tally.u_j / count, "J") if count else "–",
+        si(last.energy_j / covered_s if covered_s > 0 else None, "W"),
+        si(last.inference_count / last.duration_s, ""),
+        si_u(tally.energy_j / count, _K * tally.u_j / count, "J") if count else "–",
         f"{_per_1000(operational, count)} + {_per_1000(embodied, count)}",
         sent,
         f"{tally.gap_s:.2g}",
@@ -132,4 +132,4 @@ def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None)
 
 
 def _per_1000(grams: Estimate | None, count: int) -> str:
-    return with_prefix(grams.value / count * 1000 if grams and count else None, "g")
+    return si(grams.value / count * 1000 if grams and count else None, "g")

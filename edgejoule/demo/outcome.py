@@ -11,14 +11,14 @@ from rich.table import Table
 from collector.assess import Assessor
 from collector.build import build_assessor
 from collector.config import read_config
-from collector.fleet import FleetReport, fleet_report
+from collector.fleet.report import FleetReport, fleet_report
 from collector.journal import Journal
+from collector.numbers import si
 from collector.values import LedgerLine, MeterCheck
 from collector.web.report_html import render_report
 from edgejoule.commands.fleet import ledger_table, report_tables
 from edgejoule.demo.fleet_plan import DEVICES, truth_file
 from edgejoule.demo.truth import TruthCurve, check_meter
-from edgejoule.quantities import with_prefix
 
 TITLE: Final = "edgejoule demo: three simulated devices"
 _ALL_ROWS: Final = 2**31
@@ -119,8 +119,8 @@ def _stored(ledger: list[LedgerLine], device_id: str) -> int:
 
 def _meter_faults(checks: list[MeterCheck]) -> list[str]:
     return [
-        f"{check.device_id}: measured {with_prefix(check.measured_j, 'J', 5)} against true "
-        f"{with_prefix(check.true_j, 'J', 5)}, {check.deviation_u:+.1f} standard uncertainties "
+        f"{check.device_id}: measured {si(check.measured_j, 'J', 5)} against true "
+        f"{si(check.true_j, 'J', 5)}, {check.deviation_u:+.1f} standard uncertainties "
         f"over {check.windows} windows"
         for check in checks
         if not check.within_three_u
@@ -143,10 +143,10 @@ def _check_table(checks: list[MeterCheck]) -> Table:
             f"{check.device_id}\n[dim]{check.meter_driver}[/]",
             str(check.windows),
             str(check.windows_excluded),
-            with_prefix(check.measured_j, "J", 5),
-            with_prefix(check.true_j, "J", 5),
+            si(check.measured_j, "J", 5),
+            si(check.true_j, "J", 5),
             f"{difference_ratio:+.2%}",
-            with_prefix(check.u_j, "J"),
+            si(check.u_j, "J"),
             "[green]yes[/]" if check.within_three_u else "[bold red]NO[/]",
         )
     return table

@@ -32,10 +32,19 @@ def measure(meter: Meter, seconds: float, work: Callable[[], None] = lambda: Non
 
 
 def true_energy_j(truth: Path, begin_unix_ns: int, end_unix_ns: int) -> float:
-    """Return the true energy between two moments, linear between the ticks of the truth file."""
-    rows = [line.split(",") for line in truth.read_text(encoding="ascii").splitlines()[1:]]
-    whole = [(int(row[0]), float(row[1])) for row in rows if len(row) == 2 and row[1]]
-    return _at(whole, end_unix_ns) - _at(whole, begin_unix_ns)
+    """Return the true energy between two moments, linear between the ticks of the truth file, once it has both."""
+    deadline_s = time.monotonic() + 10.0
+    while not (rows := _whole_rows(truth)) or rows[-1][0] <= end_unix_ns:
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"the truth does not reach {end_unix_ns}")
+        time.sleep(0.02)
+    return _at(rows, end_unix_ns) - _at(rows, begin_unix_ns)
+
+
+def _whole_rows(truth: Path) -> list[tuple[int, float]]:
+    lines = truth.read_text(encoding="ascii").splitlines(keepends=True)[1:]
+    cells = [line.split(",") for line in lines if line.endswith("\n")]
+    return [(int(cell[0]), float(cell[1])) for cell in cells]
 
 
 def _at(rows: list[tuple[int, float]], t_unix_ns: int) -> float:

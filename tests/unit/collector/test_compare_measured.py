@@ -6,7 +6,7 @@ import pytest
 
 from collector.analysis.measured import measured_edge
 from collector.config import journal_path
-from collector.fleet import fleet_report
+from collector.fleet.report import fleet_report
 from collector.journal import Journal
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.assess import Assessor
-from collector.fleet import fleet_report
-from collector.fleet_rows import group_hourly
-from collector.fleet_series import device_series
-from collector.fleet_sums import add_up
+from collector.fleet.report import fleet_report
+from collector.fleet.rows import group_hourly
+from collector.fleet.series import device_series
+from collector.fleet.sums import add_up
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.journal import Journal

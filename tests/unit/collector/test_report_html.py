@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from collector import numbers
 from collector.assess import Assessor
-from collector.fleet import fleet_report
-from collector.fleet_values import FleetReport
+from collector.fleet.report import fleet_report
+from collector.fleet.values import FleetReport
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.values import MeterCheck, StoredWindow
-from collector.web import numbers
 from collector.web.report_html import render_report
 from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
 
@@ -182,7 +182,7 @@ def test_the_page_is_the_same_for_the_same_report(journal: Journal) -> None:
     ],
 )
 def test_digits_follow_the_uncertainty(value: float | None, u: float | None, expected: str) -> None:
-    assert numbers.si_u(value, u, "J").replace(numbers.NARROW_SPACE, " ") == expected
+    assert numbers.si_u(value, u, "J").replace(numbers.NBSP, " ") == expected
 
 
 def test_almost_all_is_not_all() -> None:

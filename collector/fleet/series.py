@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.fleet_rows import floats, integers
-from collector.fleet_values import DeviceSeries
+from collector.fleet.rows import floats, integers
+from collector.fleet.values import DeviceSeries
 
 MAX_BINS: Final = 240
 _NS_PER_S: Final = 1_000_000_000

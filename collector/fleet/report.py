@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from collector.assess import Assessor, DevicePlace
 from collector.carbon.estimate import Estimate, total
-from collector.fleet_rows import distinct, group_hourly, read_windows
-from collector.fleet_series import device_series
-from collector.fleet_sums import Sums, add_up
-from collector.fleet_values import Account, DeviceAccount, FleetReport
+from collector.fleet.rows import distinct, group_hourly, read_windows
+from collector.fleet.series import device_series
+from collector.fleet.sums import Sums, add_up
+from collector.fleet.values import Account, DeviceAccount, FleetReport
 from collector.journal import Journal
 
 __all__ = ["Account", "DeviceAccount", "FleetReport", "fleet_report"]

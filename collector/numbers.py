@@ -7,7 +7,7 @@ from collector.carbon.estimate import Estimate
 
 UNKNOWN: Final = "–"
 _PREFIXES: Final = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
-NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
+NBSP: Final = "\N{NO-BREAK SPACE}"
 
 
 def prefix_of(value: float) -> tuple[float, str]:
@@ -23,7 +23,7 @@ def si(value: float | None, unit: str, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     scale, letter = prefix_of(value)
-    return f"{significant(value / scale, digits)}{NARROW_SPACE}{letter}{unit}"
+    return f"{significant(value / scale, digits)}{NBSP}{letter}{unit}"
 
 
 def si_u(value: float | None, u: float | None, unit: str) -> str:
@@ -32,7 +32,7 @@ def si_u(value: float | None, u: float | None, unit: str) -> str:
         return si(value, unit)
     scale, letter = prefix_of(max(abs(value), u))
     places = max(0, 1 - math.floor(math.log10(u / scale)))
-    return f"{value / scale:.{places}f} ± {u / scale:.{places}f}{NARROW_SPACE}{letter}{unit}"
+    return f"{value / scale:.{places}f} ± {u / scale:.{places}f}{NBSP}{letter}{unit}"
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -54,7 +54,7 @@ def grams_range(estimate: Estimate | None) -> str:
         return ""
     scale, letter = prefix_of(estimate.value)
     low, high = significant(estimate.low / scale, 2), significant(estimate.high / scale, 2)
-    return f"{low} to {high}{NARROW_SPACE}{letter}g"
+    return f"{low} to {high}{NBSP}{letter}g"
 
 
 def plain(estimate: Estimate) -> str:
@@ -69,21 +69,21 @@ def percent(ratio: float | None, places: int = 0) -> str:
     text = f"{100 * ratio:.{places}f}"
     if ratio < 1.0 and float(text) == 100.0:
         text = f"{math.floor(100 * ratio * 10**2) / 10**2:.2f}"
-    return f"{text}{NARROW_SPACE}%"
+    return f"{text}{NBSP}%"
 
 
 def count(number: int) -> str:
     """Return an integer with thin spaces between thousands."""
-    return f"{number:,}".replace(",", NARROW_SPACE)
+    return f"{number:,}".replace(",", NBSP)
 
 
 def span(seconds: float) -> str:
     """Return a length of time with the two units that matter."""
     whole = round(seconds)
     if whole < 120:
-        return f"{significant(seconds)}{NARROW_SPACE}s"
+        return f"{significant(seconds)}{NBSP}s"
     for size, name, smaller, smaller_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
             rest = whole % size // smaller
-            return f"{whole // size}{NARROW_SPACE}{name}" + (f" {rest}{NARROW_SPACE}{smaller_name}" if rest else "")
-    return f"{whole}{NARROW_SPACE}s"
+            return f"{whole // size}{NBSP}{name}" + (f" {rest}{NBSP}{smaller_name}" if rest else "")
+    return f"{whole}{NBSP}s"
