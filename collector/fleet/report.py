@@ -68,7 +68,7 @@ def fleet_report(journal: Journal, lake_dir: Path | None, assessor: Assessor | N
     totals = add_up(group for key in keys for group in by_device[key])
     return FleetReport(
         devices=devices,
-        total=Account(**_account(totals, *_total_grams(grams.values()))),
+        total=_fleet_total(totals, devices, _total_grams(grams.values())),
         simulated=totals.simulated_windows > 0,
         unknown_operational=tuple(d.device_id for d in devices if d.operational_gco2e is None),
         unknown_embodied=tuple(d.device_id for d in devices if d.embodied_gco2e is None),
@@ -100,6 +100,18 @@ def _device(
 
 def _meter(driver: str, meter_id: str) -> str:
     return meter_id if driver in meter_id else f"{driver} {meter_id}".strip()
+
+
+def _fleet_total(
+    sums: Sums, devices: tuple[DeviceAccount, ...], grams: tuple[Estimate | None, Estimate | None]
+) -> Account:
+    """Return the fleet's account: its power and its rate are those of the devices, added."""
+    powers = [device.power_w for device in devices if device.power_w is not None]
+    rates = [device.inferences_per_s for device in devices if device.inferences_per_s is not None]
+    account = _account(sums, *grams)
+    account["power_w"] = sum(powers) if powers and len(powers) == len(devices) else None
+    account["inferences_per_s"] = sum(rates) if rates else None
+    return Account(**account)
 
 
 def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ``energy_j``: joules that samples cover; ``gap_s`` seconds have no sample and no joule; ``coverage_ratio`` is the
     covered part of ``duration_s``. ``energy_u_systematic_j``: the part of ``energy_u_j`` that more windows of the
     same meters do not average out.
-    ``power_w``: mean over covered time. ``j_per_inference``: mean power over mean rate, so a gap neither adds joules
+    ``power_w``: mean over covered time; of a fleet the sum of its devices', as is ``inferences_per_s``.
+    ``j_per_inference``: mean power over mean rate, so a gap neither adds joules
     nor hides inferences. ``net_...``: above the declared idle power, from the ``net_windows`` windows that have one.
     Grams: ``operational`` of the metered joules, ``embodied`` charged for ``duration_s``; ``..._per_1000`` for a
     thousand inferences, the operational one at mean power. ``embodied_share_ratio``: embodied of total grams.

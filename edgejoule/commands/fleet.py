@@ -7,18 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
-from collector.numbers import si, si_u
 from edge_agent.wire.errors import ConfigurationError
+from edgejoule.fleet_tables import ledger_table, plain_table, report_tables
 from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 
 if TYPE_CHECKING:
-    from collector.carbon.estimate import Estimate
     from collector.config import CollectorConfig
-    from collector.fleet.values import Account, FleetReport
     from collector.journal import Journal
     from collector.values import DeviceState, LedgerLine
 
@@ -50,44 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.what == "devices":
             return _devices(journal.devices(), as_json=arguments.json)
         return _report(journal, config, arguments)
-
-
-def report_tables(report: "FleetReport") -> list[Table]:
-    """Return the report as tables for a terminal: energy and work, then carbon."""
-    badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
-    energy = _table(f"Fleet energy{badge}")
-    energy.add_column("device", no_wrap=True)
-    for heading in ("windows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
-        energy.add_column(heading, justify="right", no_wrap=True)
-    for device in report.devices:
-        energy.add_row(escape(device.device_id), *_energy_cells(device))
-    energy.add_section()
-    energy.add_row("total", *_energy_cells(report.total), style="bold")
-    carbon = _table("CO2e per 1000 inferences, P5 to P95; share: embodied of both")
-    carbon.caption, carbon.caption_justify = _caption(report), "left"
-    carbon.add_column("device", no_wrap=True)
-    for heading in ("operational", "embodied", "together", "share", "so far"):
-        carbon.add_column(heading, justify="right", no_wrap=True)
-    for device in report.devices:
-        what = escape(f"{device.hardware or 'hardware unknown'}\nin {device.zone or 'an unknown zone'}")
-        carbon.add_row(f"{escape(device.device_id)}\n[dim]{what}[/]", *_carbon_cells(device))
-    carbon.add_section()
-    carbon.add_row("total", *_carbon_cells(report.total), style="bold")
-    return [energy, carbon]
-
-
-def ledger_table(lines: "list[LedgerLine]") -> Table:
-    """Return the ledger as a table for a terminal."""
-    table = _table("Ledger: sent = stored + dropped + pending")
-    table.add_column("device", no_wrap=True)
-    for heading in ("sent", "stored", "dropped", "pending", "missing", "twice", "dead"):
-        table.add_column(heading, justify="right")
-    table.add_column("sum")
-    for line in lines:
-        counts = (line.sent, line.stored, line.dropped, line.pending, line.missing, line.duplicates, line.dead_letters)
-        verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
-        table.add_row(escape(f"{line.fleet}/{line.device_id}"), *map(str, counts), verdict)
-    return table
 
 
 def _read_config(arguments: argparse.Namespace) -> "CollectorConfig":
@@ -152,17 +110,13 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
-    table = _table("Devices")
+    table = plain_table("Devices")
     for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
         table.add_column(heading, overflow="fold")
     for state in states:
         table.add_row(*map(escape, _device_cells(state, now_unix_ns)))
     stdout_console().print(table)
     return EXIT_DONE
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _alive(state: "DeviceState", now_unix_ns: int) -> bool:
@@ -183,48 +137,3 @@ def _device_cells(state: "DeviceState", now_unix_ns: int) -> tuple[str, ...]:
     meter = f"{birth.meter_driver} at {birth.boundary}" + (" (simulated)" if birth.simulated else "")
     runtime = f"{birth.runtime.runtime} {birth.runtime.version} {birth.runtime.delegate} x{birth.runtime.threads}"
     return (name, heard, word, birth.device_class, birth.model_id, meter, runtime, birth.agent_version)
-
-
-def _caption(report: "FleetReport") -> str:
-    lines = [f"note: {note}" for note in report.notes]
-    for what, devices in (("operational", report.unknown_operational), ("embodied", report.unknown_embodied)):
-        if devices:
-            names = ", ".join(devices)
-            lines.append(f"{what} grams unknown for {names}: not in the inventory; so the total is unknown too")
-    return escape("\n".join(lines))
-
-
-def _energy_cells(account: "Account") -> tuple[str, ...]:
-    rate = account.inferences_per_s
-    return (
-        str(account.windows),
-        _two_lines(account.energy_j, account.energy_u_j),
-        si(account.power_w, "W"),
-        "–" if rate is None else f"{rate:.1f}",
-        _two_lines(account.j_per_inference, account.j_per_inference_u),
-        _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
-        f"{account.gap_s:.1f}s",
-    )
-
-
-def _carbon_cells(account: "Account") -> tuple[str, ...]:
-    share = account.embodied_share_ratio
-    return (
-        _range(account.operational_gco2e_per_1000),
-        _range(account.embodied_gco2e_per_1000),
-        _range(account.total_gco2e_per_1000),
-        "–" if share is None else f"{share:.0%}",
-        _range(account.total_gco2e),
-    )
-
-
-def _range(estimate: "Estimate | None") -> str:
-    if estimate is None:
-        return "unknown"
-    low, high = si(estimate.low, "g", 2), si(estimate.high, "g", 2)
-    return f"{si(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
-
-
-def _two_lines(value: float | None, u: float | None) -> str:
-    """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
-    return si_u(value, u, "J").replace(" ± ", "\n± ")

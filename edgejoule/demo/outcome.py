@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from collector.assess import Assessor
 from collector.build import build_assessor
@@ -16,9 +14,9 @@ from collector.journal import Journal
 from collector.numbers import si
 from collector.values import LedgerLine, MeterCheck
 from collector.web.report_html import render_report
-from edgejoule.commands.fleet import ledger_table, report_tables
 from edgejoule.demo.fleet_plan import DEVICES, truth_file
 from edgejoule.demo.truth import TruthCurve, check_meter
+from edgejoule.fleet_tables import check_table, ledger_table, report_tables
 
 TITLE: Final = "edgejoule demo: three simulated devices"
 _ALL_ROWS: Final = 2**31
@@ -69,7 +67,7 @@ def show(outcome: DemoOutcome, root: Path, console: Console) -> None:
     for table in report_tables(outcome.fleet):
         console.print(table)
     console.print(ledger_table(outcome.ledger))
-    console.print(_check_table(outcome.meter_checks))
+    console.print(check_table(outcome.meter_checks))
     for name, times in outcome.restarts.items():
         console.print(f"{name} was started again {times} time(s) during the run")
     console.print(f"report: {root / 'report.html'}", soft_wrap=True)
@@ -125,28 +123,3 @@ def _meter_faults(checks: list[MeterCheck]) -> list[str]:
         for check in checks
         if not check.within_three_u
     ]
-
-
-def _check_table(checks: list[MeterCheck]) -> Table:
-    table = Table(
-        title="Measured against true energy of the simulated meters",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("device\nmeter", no_wrap=True)
-    for heading in ("windows", "with\ngaps", "measured", "true", "differ-\nence", "u\n(k=1)", "within\n3 u"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for check in checks:
-        difference_ratio = (check.measured_j - check.true_j) / check.true_j if check.true_j else 0.0
-        table.add_row(
-            f"{check.device_id}\n[dim]{check.meter_driver}[/]",
-            str(check.windows),
-            str(check.windows_excluded),
-            si(check.measured_j, "J", 5),
-            si(check.true_j, "J", 5),
-            f"{difference_ratio:+.2%}",
-            si(check.u_j, "J"),
-            "[green]yes[/]" if check.within_three_u else "[bold red]NO[/]",
-        )
-    return table

@@ -69,6 +69,8 @@ def test_sums_by_device_and_in_total(journal: Journal) -> None:
         assert device.coverage_ratio == 1.0
     assert report.total.windows == 90
     assert report.total.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
+    assert report.total.power_w == pytest.approx(energy_of(rows) / 300.0)  # three devices, at once
+    assert report.total.inferences_per_s == pytest.approx(sum(row.window.inference_count for row in rows) / 300.0)
     assert report.simulated
     assert "simulated" in report.notes[0]
 

@@ -1,0 +1,121 @@
+"""The fleet report, the ledger and the meters' check as tables for a terminal of eighty columns."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from collector.carbon.estimate import Estimate
+from collector.fleet.values import Account, FleetReport
+from collector.numbers import si, si_u
+from collector.values import LedgerLine, MeterCheck
+
+
+def report_tables(report: FleetReport) -> list[Table]:
+    """Return the report as tables for a terminal: energy and work, then carbon."""
+    badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
+    energy = plain_table(f"Fleet energy{badge}")
+    energy.add_column("device", no_wrap=True)
+    for heading in ("windows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
+        energy.add_column(heading, justify="right", no_wrap=True)
+    for device in report.devices:
+        energy.add_row(escape(device.device_id), *_energy_cells(device))
+    energy.add_section()
+    energy.add_row("total", *_energy_cells(report.total), style="bold")
+    carbon = plain_table("CO2e per 1000 inferences, P5 to P95; share: embodied of both")
+    carbon.caption, carbon.caption_justify = _caption(report), "left"
+    carbon.add_column("device", no_wrap=True)
+    for heading in ("operational", "embodied", "together", "share", "so far"):
+        carbon.add_column(heading, justify="right", no_wrap=True)
+    for device in report.devices:
+        what = escape(f"{device.hardware or 'hardware unknown'}\nin {device.zone or 'an unknown zone'}")
+        carbon.add_row(f"{escape(device.device_id)}\n[dim]{what}[/]", *_carbon_cells(device))
+    carbon.add_section()
+    carbon.add_row("total", *_carbon_cells(report.total), style="bold")
+    return [energy, carbon]
+
+
+def ledger_table(lines: Sequence[LedgerLine]) -> Table:
+    """Return the ledger as a table for a terminal."""
+    table = plain_table("Ledger: sent = stored + dropped + pending")
+    table.add_column("device", no_wrap=True)
+    for heading in ("sent", "stored", "dropped", "pending", "missing", "twice", "dead"):
+        table.add_column(heading, justify="right")
+    table.add_column("sum")
+    for line in lines:
+        counts = (line.sent, line.stored, line.dropped, line.pending, line.missing, line.duplicates, line.dead_letters)
+        verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
+        table.add_row(escape(f"{line.fleet}/{line.device_id}"), *map(str, counts), verdict)
+    return table
+
+
+def check_table(checks: Sequence[MeterCheck]) -> Table:
+    """Return measured against true energy of simulated meters as a table for a terminal."""
+    table = plain_table("Measured against true energy of the simulated meters")
+    table.add_column("device\nmeter", no_wrap=True)
+    for heading in ("windows", "with\ngaps", "measured", "true", "differ-\nence", "u\n(k=1)", "within\n3 u"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for check in checks:
+        difference_ratio = (check.measured_j - check.true_j) / check.true_j if check.true_j else 0.0
+        table.add_row(
+            f"{check.device_id}\n[dim]{check.meter_driver}[/]",
+            str(check.windows),
+            str(check.windows_excluded),
+            si(check.measured_j, "J", 5),
+            si(check.true_j, "J", 5),
+            f"{difference_ratio:+.2%}",
+            si(check.u_j, "J"),
+            "[green]yes[/]" if check.within_three_u else "[bold red]NO[/]",
+        )
+    return table
+
+
+def plain_table(title: str) -> Table:
+    """Return an empty table in the style that all of them share."""
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _caption(report: FleetReport) -> str:
+    lines = [f"note: {note}" for note in report.notes]
+    for what, devices in (("operational", report.unknown_operational), ("embodied", report.unknown_embodied)):
+        if devices:
+            names = ", ".join(devices)
+            lines.append(f"{what} grams unknown for {names}: not in the inventory; so the total is unknown too")
+    return escape("\n".join(lines))
+
+
+def _energy_cells(account: Account) -> tuple[str, ...]:
+    rate = account.inferences_per_s
+    return (
+        str(account.windows),
+        _two_lines(account.energy_j, account.energy_u_j),
+        si(account.power_w, "W"),
+        "–" if rate is None else f"{rate:.1f}",
+        _two_lines(account.j_per_inference, account.j_per_inference_u),
+        _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
+        f"{account.gap_s:.1f}s",
+    )
+
+
+def _carbon_cells(account: Account) -> tuple[str, ...]:
+    share = account.embodied_share_ratio
+    return (
+        _range(account.operational_gco2e_per_1000),
+        _range(account.embodied_gco2e_per_1000),
+        _range(account.total_gco2e_per_1000),
+        "–" if share is None else f"{share:.0%}",
+        _range(account.total_gco2e),
+    )
+
+
+def _range(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "unknown"
+    low, high = si(estimate.low, "g", 2), si(estimate.high, "g", 2)
+    return f"{si(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
+
+
+def _two_lines(value: float | None, u: float | None) -> str:
+    """Return joules with their uncertainty below, so that a table fits a narrow terminal."""
+    return si_u(value, u, "J").replace(" ± ", "\n± ")
