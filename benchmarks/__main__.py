@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = []
     for result in run(arguments.names, rounds=max(1, arguments.rounds)):
         results.append(result)
-        stderr_console().print(f"{result.benchmark}: {result.name}: {result.ratio_median:.2f}", markup=False)
+        stderr_console().print(f"{result.benchmark}: {result.name}: {result.ratio_median:.3g}", markup=False)
     stdout_console().print(table_of(results))
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def table_of(results: Sequence[Result]) -> Table:
     for heading in ("min", "median", "max", "ours", "other"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        ratios = (f"{ratio:.2f}" for ratio in (result.ratio_min, result.ratio_median, result.ratio_max))
+        ratios = (f"{ratio:.3g}" for ratio in (result.ratio_min, result.ratio_median, result.ratio_max))
         against = f"{result.kind}: {result.other_name}"
         table.add_row(result.name, against, *ratios, shown_time(result.ours_s), shown_time(result.other_s))
     return table
