@@ -136,9 +136,7 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = self.end_reason or str(reason)  # the broker's own words come first
-        if "taken over" in self.end_reason.lower():
-            self.end_reason = "another client connected under the same client_id: give each collector its own"
+        self.end_reason = self.end_reason or _explain_end(str(reason))  # the broker's own words come first
         if not self._answered.is_set():
             self._refusal = (
                 f"{self._address} closed the connection before it answered: check username, password_file and protocol"
@@ -149,6 +147,12 @@ class Connection:
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         received = Received(_topic_text(message), bytes(message.payload), time.time_ns(), message.retain)
         self._take(Delivery(self, received, message.mid if message.qos else NOTHING_TO_ACKNOWLEDGE))
+
+
+def _explain_end(words: str) -> str:
+    if "taken over" in words.lower():
+        return "another client connected under the same client_id: give each collector its own"
+    return f"the broker or the network went away ({words}); if this repeats, look for a second collector with this id"
 
 
 def _topic_text(message: MQTTMessage) -> str:

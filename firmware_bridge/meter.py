@@ -64,6 +64,7 @@ class Meter:
         self._lock = threading.Lock()
         self._timeline = Timeline(driver.data_sheet, calibration)
         self._frame_errors: Counter[str] = Counter()
+        self._meter_complaint = ""
         self._identity: MeterIdentity | None = None
         self._last_block: SampleBlock | None = None
         self._reconnects = 0
@@ -249,6 +250,8 @@ class Meter:
                     blocks.append(self._timeline.add(event, now_s))
                 elif isinstance(event, FrameError):
                     self._frame_errors[event.kind] += event.count
+                    if event.kind == "protocol":
+                        self._meter_complaint = event.detail
                     if event.kind == "lost":
                         self._timeline.add_lost(event.count)
                 else:
@@ -274,6 +277,8 @@ class Meter:
                 f"{self.port}: nothing came from the meter in {waited_s:.0f} s; is it powered, is this its port, "
                 f"and is it really a {name}?"
             )
+        if self._meter_complaint:
+            return f"{self.port}: the {name} answers, but: {self._meter_complaint}"
         if self._identity is not None:
             return f"{self.port}: the {name} answers but sends no samples ({waited_s:.0f} s); is its load connected?"
         return (

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_agent.wire.records import InferenceWindow
+
 Meter = tuple[str, str]
 
 
@@ -26,6 +28,12 @@ class Uncertain:
         self.systematic_j[meter] = self.systematic_j.get(meter, 0.0) + systematic_j
         self.independent_j2 += independent_j2
 
+    def add_window(self, window: InferenceWindow) -> None:
+        """Add one window."""
+        systematic_j = window.energy_u_systematic_j
+        independent_j2 = max(0.0, window.energy_u_j**2 - systematic_j**2)
+        self.add((window.meter_driver, window.meter_id), window.energy_j, systematic_j, independent_j2)
+
     @property
     def u_systematic_j(self) -> float:
         """Return the standard uncertainty that more windows do not average out."""
@@ -39,7 +47,7 @@ class Uncertain:
 
 @dataclass(slots=True)
 class Sums:
-    """The sums of ``fleet_rows.group_hourly`` over any set of its groups."""
+    """The sums of ``rows.group_hourly`` over any set of its groups."""
 
     windows: int = 0
     simulated_windows: int = 0

@@ -1,6 +1,5 @@
 """The live table: what the collector has stored so far, device by device."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from collector.assess import Assessor, Carbon
 from collector.carbon.estimate import Estimate
+from collector.fleet.sums import Uncertain
 from collector.journal import Journal
 from collector.numbers import si, si_u
 from collector.values import LedgerLine
@@ -34,9 +34,7 @@ class DeviceTally:
     """Sums over the stored windows of one device, and its latest window."""
 
     last: InferenceWindow | None = None
-    energy_j: float = 0.0
-    u_systematic_j: float = 0.0
-    u_independent_sq: float = 0.0
+    energy: Uncertain = field(default_factory=Uncertain)
     duration_s: float = 0.0
     inference_count: int = 0
     gap_s: float = 0.0
@@ -44,17 +42,10 @@ class DeviceTally:
     def add(self, window: InferenceWindow) -> None:
         """Take one more window."""
         self.last = window
-        self.energy_j += window.energy_j
-        self.u_systematic_j += window.energy_u_systematic_j
-        self.u_independent_sq += max(0.0, window.energy_u_j**2 - window.energy_u_systematic_j**2)
+        self.energy.add_window(window)
         self.duration_s += window.duration_s
         self.inference_count += window.inference_count
         self.gap_s += window.gap_s
-
-    @property
-    def u_j(self) -> float:
-        """Return the standard uncertainty of ``energy_j``."""
-        return math.hypot(self.u_systematic_j, math.sqrt(self.u_independent_sq))
 
 
 @dataclass(slots=True)
@@ -106,8 +97,8 @@ class LiveView:
             return None
         return self.assessor.assess(
             device_id,
-            energy_j=tally.energy_j,
-            energy_u_j=tally.u_j,
+            energy_j=tally.energy.energy_j,
+            energy_u_j=tally.energy.u_j,
             start_unix_ns=tally.last.t_start_unix_ns,
             duration_s=tally.duration_s,
         )
@@ -124,7 +115,7 @@ def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None)
     return [
         si(last.energy_j / covered_s if covered_s > 0 else None, "W"),
         si(last.inference_count / last.duration_s, ""),
-        si_u(tally.energy_j / count, _K * tally.u_j / count, "J") if count else "–",
+        si_u(tally.energy.energy_j / count, _K * tally.energy.u_j / count, "J") if count else "–",
         f"{_per_1000(operational, count)} + {_per_1000(embodied, count)}",
         sent,
         f"{tally.gap_s:.2g}",

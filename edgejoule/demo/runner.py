@@ -107,6 +107,8 @@ def _watch(settings: DemoSettings, root: Path, household: Household, agents: lis
             _until_time_is_up(settings, root, household, draw, note_restart)
             household.stop(agents, FLUSH_S, lambda: _tend(household, draw, note_restart, agents))
             draw("done")
+        if not console.is_terminal:
+            console.print()
     finally:
         journal.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.fleet.sums import Uncertain
 from collector.values import MeterCheck
 from edge_agent.wire.records import InferenceWindow
 from edgejoule.demo.fleet_plan import DemoDevice
@@ -41,31 +42,27 @@ class TruthCurve:
 def check_meter(device: DemoDevice, windows: Sequence[InferenceWindow], curve: TruthCurve) -> MeterCheck:
     """Compare one device's stored windows with the truth over the same spans of time.
 
-    Systematic parts of the uncertainty add linearly over the windows of one meter, independent parts in quadrature
-    (JCGM 100:2008, 5.2.2). Windows with a gap are counted apart: their joules and the truth's cover other times.
+    Windows with a gap are counted apart: their joules and the truth's cover other times.
     """
-    measured_j = true_j = u_systematic_j = u_independent_sq = 0.0
-    used = 0
+    measured = Uncertain()
+    true_j, used = 0.0, 0
     for window in windows:
         start_unix_s = window.t_start_unix_ns / 1e9
         truth_j = curve.energy_between_j(start_unix_s, start_unix_s + window.duration_s)
         if truth_j is None or window.gap_s > MAX_GAP_RATIO * window.duration_s:
             continue
         used += 1
-        measured_j += window.energy_j
+        measured.add_window(window)
         true_j += truth_j
-        u_systematic_j += window.energy_u_systematic_j
-        u_independent_sq += max(0.0, window.energy_u_j**2 - window.energy_u_systematic_j**2)
-    u_j = float(np.hypot(u_systematic_j, np.sqrt(u_independent_sq)))
-    deviation_u = (measured_j - true_j) / u_j if u_j > 0 else 0.0
+    difference_j = measured.energy_j - true_j
     return MeterCheck(
         device_id=device.device_id,
         meter_driver=device.meter_driver,
         windows=used,
         windows_excluded=len(windows) - used,
-        measured_j=measured_j,
+        measured_j=measured.energy_j,
         true_j=true_j,
-        u_j=u_j,
-        deviation_u=deviation_u,
-        within_three_u=used > 0 and abs(measured_j - true_j) <= COVERAGE_FACTOR * u_j,
+        u_j=measured.u_j,
+        deviation_u=difference_j / measured.u_j if measured.u_j > 0 else 0.0,
+        within_three_u=used > 0 and abs(difference_j) <= COVERAGE_FACTOR * measured.u_j,
     )

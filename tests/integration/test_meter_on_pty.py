@@ -18,7 +18,7 @@ from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
 from firmware_bridge.loads import ConstantLoad, ProfileLoad
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import all_drivers, driver_names, get_driver
-from firmware_bridge.samples import Event
+from firmware_bridge.samples import Event, FrameError
 from firmware_bridge.stream import host_time_s, open_port
 from tests.fakes import counter_meter
 from tests.fakes.metered import measure, true_energy_j, wait_for_reading
@@ -158,6 +158,20 @@ def test_the_wrong_driver_is_named_as_a_reason(tmp_path: Path) -> None:
         pytest.raises(MeterUnavailableError, match="none of them a sample of a counter; wrong driver"),
     ):
         Meter(counter_meter.DRIVER, str(port)).open(timeout_s=0.5)
+
+
+def test_what_the_meter_complains_of_is_passed_on(tmp_path: Path) -> None:
+    class Unhappy(counter_meter.CounterDecoder):
+        def feed(self, data: bytes, t_host_s: float) -> list[Event]:
+            del data
+            return [FrameError("protocol", 1, t_host_s, "no pair of sensors is switched on")]
+
+    port = tmp_path / "port"
+    with (
+        MeterEmulator(counter_meter.DRIVER, port, ConstantLoad(1.0)),
+        pytest.raises(MeterUnavailableError, match="answers, but: no pair of sensors is switched on"),
+    ):
+        Meter(replace(counter_meter.DRIVER, make_decoder=Unhappy), str(port)).open(timeout_s=0.5)
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
