@@ -134,6 +134,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 # --- nothing is left behind ----------------------------------------------------------------------------------------
 
 
+_LEFT_THREADS: list[threading.Thread] = []
+
+
 class _Census:
     """What this process holds that a test could leave behind."""
 
@@ -226,8 +229,17 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Generator[None, None
         after = _Census()
     for process in after.processes - before.processes:
         _end(process)
+    _LEFT_THREADS.extend(after.threads - before.threads)
     if leaks:
         pytest.fail(f"{request.node.nodeid} left behind: " + "; ".join(sorted(leaks)), pytrace=False)
+
+
+def pytest_unconfigure() -> None:
+    """End the process by force when a thread that a test left would keep it alive for ever."""
+    if any(thread.is_alive() and not thread.daemon for thread in _LEFT_THREADS):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(pytest.ExitCode.TESTS_FAILED)
 
 
 def _end(process: psutil.Process) -> None:

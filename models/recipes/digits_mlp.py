@@ -24,7 +24,7 @@ from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import Quantizer, recipe
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+from threadpoolctl import threadpool_limits
 
 MODEL_ID = "digits_mlp_int8"
 SEED = 20

@@ -16,6 +16,11 @@ LEAKS = {
         def test_leaves_a_thread():
             threading.Thread(target=threading.Event().wait, name="stray", daemon=True).start()
     """,
+    "thread 'stubborn'": """
+        import threading
+        def test_leaves_a_thread_that_would_keep_the_interpreter_alive():
+            threading.Thread(target=threading.Event().wait, name="stubborn").start()
+    """,
     "child process": """
         import subprocess
         kept = []
