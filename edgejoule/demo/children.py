@@ -40,6 +40,11 @@ class Child:
                 process_group=0,
             )
 
+    def start_again(self) -> None:
+        """Start it after it died, and count that."""
+        self.restarts += 1
+        self.start()
+
     @property
     def exit_code(self) -> int | None:
         """Return the exit code, None while it runs or before it was started."""
@@ -96,8 +101,7 @@ class Household:
                 continue
             if code == EXIT_USAGE or child.restarts >= MAX_RESTARTS:
                 raise ConfigurationError(f"{child.name} ended with exit code {code}: {child.last_words()}")
-            child.restarts += 1
-            child.start()
+            child.start_again()
             on_restart(child)
 
     def wait_until(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -120,6 +120,17 @@ def inventory_toml() -> str:
     return "\n".join(lines)
 
 
+def emulator_words(device: DemoDevice, root: Path, seed: int, gain_error_ratio: float | None) -> list[str]:
+    """Return the sub-command that emulates the device's meter, its load following the agent's CPU time."""
+    words = ["meter", "emulate", device.meter_driver, "--link", str(meter_link(device, root))]
+    words += ["--voltage-v", str(device.voltage_v), "--idle-w", str(device.idle_w), "--busy-w", str(device.busy_w)]
+    words += ["--noise-w", str(device.noise_w), "--cpu-of-pid-file", str(pid_file(device, root))]
+    words += ["--truth", str(truth_file(device, root)), "--seed", str(seed + DEVICES.index(device))]
+    for key, value in device.meter_options:
+        words += ["--option", f"{key}={value}"]
+    return words if gain_error_ratio is None else [*words, "--gain-error", str(gain_error_ratio)]
+
+
 def meter_link(device: DemoDevice, root: Path) -> Path:
     """Return the path under which the device's emulated serial port appears."""
     return root / "dev" / f"tty-{device.device_id}"

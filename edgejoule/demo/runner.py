@@ -1,12 +1,11 @@
 """Runs the demo from first process to final report."""
 
+import contextlib
 import fcntl
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,20 +17,18 @@ from collector.journal import Journal
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import parse_broker_url
 from edgejoule.demo import fleet_plan
-from edgejoule.demo.children import Child, Household
-from edgejoule.demo.fleet_plan import DEVICES, DemoDevice
+from edgejoule.demo.children import Household
+from edgejoule.demo.fleet_plan import DEVICES
 from edgejoule.demo.live import LiveView
-from edgejoule.demo.outcome import DemoOutcome, assessor_for, conclude, show, write_files
+from edgejoule.demo.outcome import assessor_for, conclude, show, write_files
 from edgejoule.demo.page import serve_report
+from edgejoule.demo.watch import Watch
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 
 LOOPBACK: Final = "127.0.0.1"
 READY_S: Final = 30.0
 FLUSH_S: Final = 40.0
-LOOK_S: Final = 0.25
-TABLE_S: Final = 1.0
-SETTLE_S: Final = 8.0
-SERVE_REPORT_EVERY_S: Final = 15.0
+REPORT_EVERY_S: Final = 10.0
 COLLECTOR: Final = "collector"
 BROKER: Final = "broker"
 
@@ -72,7 +69,9 @@ def _measure(settings: DemoSettings, root: Path, household: Household) -> dict[s
     _write_configs(settings, root, broker_url)
     household.add(COLLECTOR, ["collector", "run", "--config", str(root / "collector.toml")])
     for device in DEVICES:
-        household.add(f"meter-{device.device_id}", _emulator_words(device, root, settings))
+        household.add(
+            f"meter-{device.device_id}", fleet_plan.emulator_words(device, root, settings.seed, settings.gain_error)
+        )
     links = [fleet_plan.meter_link(device, root) for device in DEVICES]
     household.wait_until(lambda: all(link.exists() for link in links), READY_S, "the simulated meters' ports")
     agents = [f"agent-{device.device_id}" for device in DEVICES]
@@ -91,73 +90,29 @@ def _measure(settings: DemoSettings, root: Path, household: Household) -> dict[s
 def _watch(settings: DemoSettings, root: Path, household: Household, agents: list[str]) -> None:
     """Show the table until time is up, then let the agents flush what they hold."""
     journal = Journal(root / COLLECTOR / "journal.sqlite3", read_only=True)
+    console = stderr_console()
     try:
         view = LiveView(journal, assessor_for(root), settings.seconds)
-        console = stderr_console()
         with Live(console=console, auto_refresh=False, transient=settings.as_json) as live:
-            started_s = time.monotonic()
-
-            def draw(stage: str) -> None:
-                view.refresh()
-                live.update(view.render(time.monotonic() - started_s, stage), refresh=True)
-
-            def note_restart(child: Child) -> None:
-                view.notes.append(f"[yellow]{child.name} died and was started again[/]")
-
-            _until_time_is_up(settings, root, household, draw, note_restart)
-            household.stop(agents, FLUSH_S, lambda: _tend(household, draw, note_restart, agents))
-            draw("done")
+            watch = Watch(household, view, live)
+            if settings.serve:
+                _serve_until_ctrl_c(watch, root, _broker_label(settings))
+            else:
+                watch.until(settings.seconds, _chaos_plan(settings))
+            watch.while_they_leave(agents, FLUSH_S, (BROKER, COLLECTOR))
         if not console.is_terminal:
             console.print()
     finally:
         journal.close()
 
 
-def _until_time_is_up(
-    settings: DemoSettings,
-    root: Path,
-    household: Household,
-    draw: Callable[[str], None],
-    note_restart: Callable[[Child], None],
-) -> None:
-    started_s = time.monotonic()
-    kills = _chaos_plan(settings)
-    next_table_s = next_report_s = 0.0
-    with serve_report(root) if settings.serve else _nothing() as address:
-        stage = f"serving {address}, Ctrl-C ends" if address else "measuring"
-        while (elapsed_s := time.monotonic() - started_s) < settings.seconds or settings.serve:
-            try:
-                household.keep_running(note_restart)
-                if kills and elapsed_s > kills[0][0]:
-                    household.children[kills.pop(0)[1]].kill()
-                if elapsed_s >= next_table_s:
-                    next_table_s = elapsed_s + TABLE_S
-                    draw(stage)
-                if settings.serve and elapsed_s >= next_report_s and elapsed_s > SETTLE_S:
-                    next_report_s = elapsed_s + SERVE_REPORT_EVERY_S
-                    write_files(conclude(root, {}, _broker_label(settings)), root)
-                time.sleep(LOOK_S)
-            except KeyboardInterrupt:
-                if not settings.serve:
-                    raise
-                return
-
-
-def _tend(
-    household: Household,
-    draw: Callable[[str], None],
-    note_restart: Callable[[Child], None],
-    leaving: list[str],
-) -> None:
-    """While the agents flush, keep broker and collector alive."""
-    for name in (BROKER, COLLECTOR):
-        child = household.children.get(name)
-        if child is not None and name not in leaving and child.exit_code is not None:
-            child.restarts += 1
-            child.start()
-            note_restart(child)
-    draw("flushing")
-    time.sleep(LOOK_S)
+def _serve_until_ctrl_c(watch: Watch, root: Path, broker: str) -> None:
+    """Keep measuring and renew the report until the user has seen enough."""
+    with serve_report(root) as address, contextlib.suppress(KeyboardInterrupt):
+        watch.say(f"live report at {address}, Ctrl-C ends")
+        while True:
+            watch.until(watch.elapsed_s + REPORT_EVERY_S)
+            write_files(conclude(root, {}, broker), root)
 
 
 def _chaos_plan(settings: DemoSettings) -> list[tuple[float, str]]:
@@ -193,24 +148,7 @@ def _write_configs(settings: DemoSettings, root: Path, broker_url: str) -> None:
         (root / f"{device.device_id}.toml").write_text(text, encoding="utf-8")
 
 
-def _emulator_words(device: DemoDevice, root: Path, settings: DemoSettings) -> list[str]:
-    words = ["meter", "emulate", device.meter_driver, "--link", str(fleet_plan.meter_link(device, root))]
-    words += ["--voltage-v", str(device.voltage_v), "--idle-w", str(device.idle_w), "--busy-w", str(device.busy_w)]
-    words += ["--noise-w", str(device.noise_w), "--cpu-of-pid-file", str(fleet_plan.pid_file(device, root))]
-    words += [
-        "--truth",
-        str(fleet_plan.truth_file(device, root)),
-        "--seed",
-        str(settings.seed + DEVICES.index(device)),
-    ]
-    for key, value in device.meter_options:
-        words += ["--option", f"{key}={value}"]
-    if settings.gain_error is not None:
-        words += ["--gain-error", str(settings.gain_error)]
-    return words
-
-
-@contextmanager
+@contextlib.contextmanager
 def _own_directory(root: Path) -> Iterator[None]:
     """Take the run's directory for this process alone, emptied of an earlier run, of nothing else."""
     marker = root / ".edgejoule-demo"
@@ -234,7 +172,7 @@ def _own_directory(root: Path) -> Iterator[None]:
             shutil.rmtree(root / "run", ignore_errors=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _terminate_like_ctrl_c() -> Iterator[None]:
     """Have SIGTERM and SIGHUP unwind like Ctrl-C, so that every way out cleans up."""
 
@@ -247,11 +185,6 @@ def _terminate_like_ctrl_c() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _nothing() -> Iterator[str]:
-    yield ""
 
 
 def _broker_label(settings: DemoSettings) -> str:
@@ -270,6 +203,3 @@ def _accepts(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-__all__ = ["DemoOutcome", "DemoSettings", "run_demo"]

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,38 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment_s: float) -> None:
     _, stderr = again.communicate(timeout=60)
     assert again.returncode == 2
     assert "no broker answers there" in stderr
+
+
+def test_serving_it_stays_up_with_a_live_report_and_ends_well(tmp_path: Path) -> None:
+    demo = start_demo(tmp_path / "run", "--serve", seconds=4)
+    assert demo.stderr is not None
+    line = demo.stderr.readline()
+    while "live report at" not in line:
+        assert line, "the demo ended"
+        line = demo.stderr.readline()
+    address = line.split("live report at ")[1].split(",")[0]
+    page = page_at(address, timeout_s=60)
+    assert "<svg" in page
+    assert "pi4-berlin" in page
+    assert demo.poll() is None, "it stays up after its four seconds"
+    demo.send_signal(signal.SIGINT)
+    assert_nothing_lost(finish(demo, exit_code=0))
+
+
+def page_at(address: str, timeout_s: float) -> str:
+    """Return the page once it is there."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 404:
+                raise
+        assert time.monotonic() < deadline_s, "no report was written"
+        time.sleep(0.3)
 
 
 def test_killed_outright_it_takes_its_children_along(tmp_path: Path) -> None:
