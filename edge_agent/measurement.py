@@ -113,7 +113,7 @@ class Measurement:
         counts = self._series.advance(now_s)
         if counts is not None:
             self._close(counts)
-        if self._recorder.waiting and self._recorder.settle():
+        if self._recorder.settle():
             self._parts.publisher.notify()
         if not self._recorder.store_failed:
             self._watchdog.feed(now_s)
@@ -187,14 +187,16 @@ class Measurement:
 def measure_baseline(meter: Meter, sheet: DataSheet, baseline_s: float, stop: StopFlag) -> IdleBaseline | None:
     """Idle for ``baseline_s`` and return the mean power, None if the meter covered less than half or ``stop`` came."""
     t_start_s = now_s = boot_time_s()
+    start: EnergyReading | None = None
     watchdog = Watchdog()
     while now_s < t_start_s + baseline_s and not stop.requested:
         watchdog.feed(now_s)
+        start = start or meter.reading_at(t_start_s)
         time.sleep(min(MAX_SLEEP_S, t_start_s + baseline_s - now_s))
         now_s = boot_time_s()
     if stop.requested:
         return None
-    start, end = _await_reading(meter, t_start_s), _await_reading(meter, t_start_s + baseline_s)
+    start, end = start or _await_reading(meter, t_start_s), _await_reading(meter, t_start_s + baseline_s)
     delta = energy_between(start, end) if start and end else None
     if delta is None or delta.mean_power_w is None or delta.covered_s < MIN_BASELINE_COVERAGE_RATIO * baseline_s:
         _LOG.warning("baseline_not_measured", reason="the meter covered less than half of it", baseline_s=baseline_s)

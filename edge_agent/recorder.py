@@ -99,7 +99,11 @@ class WindowRecorder:
         self._closed.append(_Closed(counts, conditions))
 
     def settle(self) -> int:
-        """Store every window whose energy is known by now; return how many were stored."""
+        """Store every window whose energy is known by now; return how many were stored.
+
+        Call it while the first window is open too: the register is then read at its start while that is fresh.
+        """
+        self._begin(self._meter.reading_at)
         while self._closed and self._join(self._meter.reading_at):
             pass
         return self._store_joined()
@@ -110,10 +114,13 @@ class WindowRecorder:
             self._join(self._reading_or_gap)
         return self._store_joined()
 
-    def _join(self, read: Callable[[float], EnergyReading | None]) -> bool:
-        """Join the oldest closed window with its energy; False if the meter has not got there."""
+    def _begin(self, read: Callable[[float], EnergyReading | None]) -> None:
         if self._start is None:
             self._start = read(self._t_first_s)
+
+    def _join(self, read: Callable[[float], EnergyReading | None]) -> bool:
+        """Join the oldest closed window with its energy; False if the meter has not got there."""
+        self._begin(read)
         entry = self._closed[0]
         end = read(entry.counts.t_end_s)
         if self._start is None or end is None:

@@ -1,15 +1,14 @@
 """Samples become joules: a cumulative register that integrates exactly and never across a gap. Pure."""
 
-from collections import deque
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet
+from firmware_bridge.history import KnotHistory
 from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock
 
-HISTORY_S: Final = 60.0
 KNOT_S: Final = 1e-3
 """The history holds one point (knot) per millisecond at most; between knots the register is linear."""
 
@@ -28,16 +27,15 @@ class EnergyRegister:
     ``max_interval_s`` apart, else gap. In both ``covered_s + gap_s`` is the time since the stream began.
     """
 
-    def __init__(self, sheet: DataSheet, *, history_s: float = HISTORY_S) -> None:
+    def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None) -> None:
         self._sheet = sheet
-        self._history_s = history_s
         self._totals = _CompensatedSum(8)
         self._t_start_s: float | None = None
         self._t_end_s = 0.0
         self._last_power_w: float | None = None
         self._last_u_w = 0.0
         self._bin = -1
-        self._knots: deque[NDArray[np.float64]] = deque()
+        self._history = KnotHistory() if history is None else history
 
     def add(self, block: SampleBlock, power_u_w: F64) -> None:
         """Integrate a block; ``power_u_w`` (shape ``(n,)``) is each sample's systematic standard uncertainty.
@@ -55,7 +53,7 @@ class EnergyRegister:
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
         self._last_u_w = float(u_w[-1])
-        self._forget()
+        self._history.forget(self._t_end_s)
 
     def add_lost(self, count: float) -> None:
         """Count samples that the decoder knows to be lost."""
@@ -72,7 +70,7 @@ class EnergyRegister:
             self._add_rows(gap, np.array([True]))
             self._knot_here()
             self._last_power_w = None
-            self._forget()
+            self._history.forget(self._t_end_s)
 
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
@@ -87,16 +85,13 @@ class EnergyRegister:
         """Return the register at ``t_device_s``, None if samples have not reached it.
 
         Before the stream began the reading is zero energy and a negative gap, so that a span which begins there
-        gets its missing head as gap. Older than the history: the oldest reading held, with its own time.
+        gets its missing head as gap. The history is exact for a minute and goes by seconds for two hours; older
+        than that, it is the oldest reading held, with its own time.
         """
-        if self._t_start_s is None or not self._knots or t_device_s > self._knots[-1][-1, _T]:
-            return None
-        if t_device_s < self._t_start_s:
+        if self._t_start_s is not None and t_device_s < self._t_start_s:
             return EnergyReading(t_device_s, 0.0, 0.0, 0.0, 0.0, t_device_s - self._t_start_s, 0.0, 0.0)
-        for knots in reversed(self._knots):
-            if knots[0, _T] < t_device_s:
-                return _interpolate(knots, t_device_s)
-        return _reading(self._knots[0][0])
+        knot = self._history.at(t_device_s)
+        return None if knot is None else _reading(knot)
 
     @property
     def end_s(self) -> float | None:
@@ -107,7 +102,7 @@ class EnergyRegister:
         head_s = self._sheet.sample_interval_s if self._sheet.sampling == "mean" else 0.0
         self._t_start_s = self._t_end_s = first_s - head_s
         self._bin = int(self._t_end_s // KNOT_S)
-        self._append_knots(self._knot()[np.newaxis, :])
+        self._history.append(self._knot()[np.newaxis, :])
 
     def _usable(self, block: SampleBlock, power_u_w: F64) -> tuple[F64, F64, F64]:
         t_s, power_w = block.t_device_s, block.power_w
@@ -159,30 +154,21 @@ class EnergyRegister:
         if len(ends):
             knots = self._totals.values + np.cumsum(sums[:, : len(ends)], axis=1).T
             knots[:, _T] = rows[_T, ends - 1]
-            self._append_knots(knots)
+            self._history.append(knots)
         sums[_T] = 0.0
         self._totals.add(sums.sum(axis=1))
         self._t_end_s = float(rows[_T, -1])
         self._bin = int(bins[-1])
 
     def _knot_here(self) -> None:
-        knot = self._knot()
-        if not np.array_equal(self._knots[-1][-1], knot):
-            self._append_knots(knot[np.newaxis, :])
+        knot, last = self._knot(), self._history.last
+        if last is None or not np.array_equal(last, knot):
+            self._history.append(knot[np.newaxis, :])
 
     def _knot(self) -> NDArray[np.float64]:
         knot = self._totals.values
         knot[_T] = self._t_end_s
         return knot
-
-    def _append_knots(self, knots: NDArray[np.float64]) -> None:
-        """Append, beginning with the last knot held, so that each piece can be interpolated alone."""
-        self._knots.append(np.concatenate((self._knots[-1][-1:], knots)) if self._knots else knots)
-
-    def _forget(self) -> None:
-        oldest_s = self._t_end_s - self._history_s
-        while len(self._knots) > 1 and self._knots[1][0, _T] < oldest_s:
-            self._knots.popleft()
 
 
 class _CompensatedSum:
@@ -248,13 +234,3 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
 
 def _reading(knot: NDArray[np.float64]) -> EnergyReading:
     return EnergyReading(*knot.tolist())
-
-
-def _interpolate(knots: NDArray[np.float64], t_device_s: float) -> EnergyReading:
-    """Return the reading between two knots; of several knots at one time the first, so that it never changes."""
-    after = int(np.searchsorted(knots[:, _T], t_device_s, side="left"))
-    low, high = knots[after - 1], knots[after]
-    share = (t_device_s - low[_T]) / (high[_T] - low[_T])
-    knot = high if share == 1.0 else low + share * (high - low)
-    knot[_T] = t_device_s
-    return _reading(knot)

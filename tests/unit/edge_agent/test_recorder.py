@@ -113,6 +113,19 @@ def test_a_window_waits_until_the_meter_has_reached_its_end() -> None:
     assert recorder.waiting == 0
 
 
+def test_a_window_of_many_minutes_has_all_its_joules() -> None:
+    """The register is exact for a minute: the first window's start is read while it is fresh, not at its end."""
+    meter, store = RegisterMeter(), ListStore()
+    recorder = WindowRecorder(meter, SHEET, store, IDENTITY, 0.5)
+    for second in range(1201):
+        meter.sample([float(second)], [2.0 if second < 1 else 5.0])
+        recorder.settle()
+    recorder.close(counts(0.5, 1200.0), CONDITIONS)
+    assert recorder.settle() == 1
+    assert store.windows[0].energy_j == pytest.approx(0.5 * 3.5 + 1199.0 * 5.0)
+    assert store.windows[0].gap_s == 0.0
+
+
 def test_at_the_end_seconds_that_the_meter_never_reached_are_gap() -> None:
     meter, store = RegisterMeter(), ListStore()
     recorder = WindowRecorder(meter, SHEET, store, IDENTITY, 1.0)

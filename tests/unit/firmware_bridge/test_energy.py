@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister, energy_between
+from firmware_bridge.history import KnotHistory
 from firmware_bridge.samples import F64, EnergyReading, SampleBlock
 from tests.fakes.counter_meter import sheet_like
 
@@ -38,7 +39,7 @@ def to_arrays(stream: list[tuple[float, float]]) -> tuple[F64, F64]:
 
 
 def register_of(sheet: DataSheet, t_s: F64, power_w: F64, cuts: list[int] | None = None) -> EnergyRegister:
-    register = EnergyRegister(sheet, history_s=1e9)
+    register = EnergyRegister(sheet, history=KnotHistory(fine_s=1e9))
     bounds = [0, *sorted(cuts or []), len(t_s)]
     for begin, end in pairwise(bounds):
         if end > begin:
@@ -195,19 +196,50 @@ def test_spread_of_power() -> None:
     assert delta.power_sd_w == pytest.approx(1.0)
 
 
-def test_history_is_short_and_an_older_question_gets_the_oldest_reading() -> None:
-    register = EnergyRegister(MEAN, history_s=30.0)
-    t_s = np.arange(1, 10_001, dtype=np.float64) * INTERVAL_S
-    for begin in range(0, 10_000, 100):
-        part = slice(begin, begin + 100)
-        register.add(block_of(t_s[part], np.full(100, 2.0)), np.full(100, 0.1))
-    kept = register.reading_at(75.0)
-    assert kept is not None
-    assert kept.energy_j == pytest.approx(150.0)
-    oldest = register.reading_at(1.0)
+def long_stream(seconds: int, *, fine_s: float, gap_at_s: float = math.inf, gap_s: float = 0.0) -> EnergyRegister:
+    """2 W in even seconds, 4 W in odd ones; from ``gap_at_s`` on nothing for ``gap_s``."""
+    register = EnergyRegister(MEAN, history=KnotHistory(fine_s=fine_s))
+    for second in range(seconds):
+        t_s = second + np.arange(1, 101, dtype=np.float64) * INTERVAL_S
+        if not gap_at_s <= second < gap_at_s + gap_s:
+            register.add(block_of(t_s, np.full(100, 2.0 + 2.0 * (second % 2))), np.full(100, 0.1))
+    return register
+
+
+def test_an_old_question_is_answered_for_the_time_that_was_asked() -> None:
+    """A window of minutes, or a host that stood still: what was before and after the asked time stays apart."""
+    register = long_stream(600, fine_s=30.0)
+    for asked_s in (1.5, 100.0, 101.25, 540.0, 571.5, 599.9):
+        reading = register.reading_at(asked_s)
+        assert reading is not None
+        assert reading.t_device_s == asked_s
+        assert reading.energy_j == pytest.approx(3.0 * asked_s, abs=1.0)
+        assert reading.covered_s == pytest.approx(asked_s)
+
+
+def test_an_old_edge_inside_a_gap_parts_the_gap_and_no_joule() -> None:
+    register = long_stream(600, fine_s=30.0, gap_at_s=100.0, gap_s=50.0)
+    before, inside, after = (register.reading_at(t_s) for t_s in (100.0, 120.0, 150.0))
+    assert before is not None
+    assert inside is not None
+    assert after is not None
+    assert inside.energy_j == before.energy_j == after.energy_j == pytest.approx(300.0)
+    assert (inside.gap_s, after.gap_s) == pytest.approx((20.0, 50.0))
+
+
+def test_memory_is_bounded_and_before_it_the_oldest_reading_has_its_own_time() -> None:
+    history = KnotHistory(fine_s=30.0, coarse_s=100.0)
+    for second in range(1000):
+        history.append(np.array([[second + 0.5, second], [second + 1.0, second + 1.0]]))
+        history.forget(second + 1.0)
+    assert len(history) < 3 * 32 + 103
+    oldest = history.at(1.0)
     assert oldest is not None
-    assert 60.0 < oldest.t_device_s <= 71.0
-    assert oldest.energy_j == pytest.approx(2.0 * oldest.t_device_s)
+    assert 898.0 <= oldest[0] <= 901.0
+    middle = history.at(950.25)
+    assert middle is not None
+    assert middle == pytest.approx([950.25, 950.25])
+    assert history.at(1000.5) is None
 
 
 def test_a_day_at_100_khz_keeps_its_digits() -> None:
