@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from edgejoule.argument_types import port_number
+
 DEFAULT_PORT = 1883
 
 
@@ -13,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stored, so a restart loses nothing, but use mosquitto where others can reach the port."
     )
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="address to bind (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port for MQTT 5 ({DEFAULT_PORT})")
-    parser.add_argument("--port-v311", type=int, default=None, metavar="PORT", help="port for MQTT 3.1.1 (none)")
+    parser.add_argument("--port", type=port_number, default=DEFAULT_PORT, help=f"port for MQTT 5 ({DEFAULT_PORT})")
+    parser.add_argument(
+        "--port-v311", type=port_number, default=None, metavar="PORT", help="port for MQTT 3.1.1 (none)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

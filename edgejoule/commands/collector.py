@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("run", "run until SIGTERM or SIGINT"),
         ("check-config", "check the configuration and every file that it names, then exit"),
     ):
-        action = actions.add_parser(name, help=text, description=text.capitalize() + ".")
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the collector's TOML file")
 
 

@@ -2,21 +2,26 @@
 
 import argparse
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from edgejoule.argument_types import finite, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--seconds", type=_positive, default=60.0, help="how long to measure (default 60)")
-    parser.add_argument("--window-s", type=_positive, default=5.0, help="length of a window (default 5)")
+    parser.add_argument("--seconds", type=positive, default=60.0, help="how long to measure (default 60)")
+    parser.add_argument("--window-s", type=positive, default=5.0, help="length of a window (default 5)")
     parser.add_argument("--broker", metavar="URL", help="use this running broker, for example mqtt://127.0.0.1:1883")
-    parser.add_argument("--influxdb", metavar="URL", help="also write InfluxDB 1.x, for example http://host:8086/edge")
+    parser.add_argument(
+        "--influxdb", type=_database_url, metavar="URL", help="also write InfluxDB 1.x: http://host:8086/database"
+    )
     parser.add_argument("--out", type=Path, default=Path("demo-run"), help="where the run is kept (default demo-run)")
     parser.add_argument("--serve", action="store_true", help="stay up after the report until Ctrl-C")
     parser.add_argument("--chaos", action="store_true", help="kill -9 collector and embedded broker on the way")
     parser.add_argument("--seed", type=int, default=1, help="seed of the simulated meters' errors and noise")
     parser.add_argument("--json", action="store_true", help="the final report as JSON on stdout, nothing else")
     parser.add_argument(
-        "--gain-error", type=float, metavar="RATIO", help="give every meter this gain error: must fail"
+        "--gain-error", type=finite, metavar="RATIO", help="give every meter this gain error: must fail"
     )
 
 
@@ -40,8 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return value
+def _database_url(text: str) -> str:
+    """Return ``text`` if it names a server and, as the last part of its path, a database."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a server's address; write http://host:8086/database")
+    if not parts.path.rpartition("/")[2]:
+        raise argparse.ArgumentTypeError(f"{text!r} names no database; write http://host:8086/database")
+    return text

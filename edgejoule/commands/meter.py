@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from edgejoule.argument_types import finite, not_negative, positive
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 from firmware_bridge.capture import CaptureHeader, CaptureSummary, CaptureWriter, read_capture, record, summarise
 from firmware_bridge.driver import DataSheet, MeterDriver, Options
@@ -36,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _verb(verbs, "list", _list, "the supported meters and the serial ports of this machine", json=True)
     read = _verb(verbs, "read", _read, "live volts, amperes, watts and joules", json=True)
     _meter_arguments(read)
-    read.add_argument("--seconds", type=_positive, help="stop after this long (default: at Ctrl-C)")
+    read.add_argument("--seconds", type=positive, help="stop after this long (default: at Ctrl-C)")
     rec = _verb(verbs, "record", _record, "write the meter's raw bytes with their times to a file", json=True)
     _meter_arguments(rec)
     rec.add_argument("file", type=Path, metavar="FILE")
-    rec.add_argument("--seconds", type=_positive, required=True)
+    rec.add_argument("--seconds", type=positive, required=True)
     dec = _verb(verbs, "decode", _decode, "turn a recorded file into samples and joules again", json=True)
     dec.add_argument("driver", metavar="DRIVER")
     dec.add_argument("file", type=Path, metavar="FILE")
@@ -76,32 +77,19 @@ def _option_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _emulate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "It serves until Ctrl-C or SIGTERM and says nothing meanwhile; the link is removed at the end."
     parser.add_argument("driver", metavar="DRIVER")
     parser.add_argument("--link", type=Path, required=True, metavar="PATH", help="symbolic link to the port")
-    parser.add_argument("--voltage-v", type=_positive, default=5.0)
-    parser.add_argument("--idle-w", type=_not_negative, default=2.0, help="power at rest, or the constant power")
-    parser.add_argument("--busy-w", type=_not_negative, default=4.0, help="power with one core busy")
-    parser.add_argument("--noise-w", type=_not_negative, default=0.0, help="standard deviation of the load's noise")
+    parser.add_argument("--voltage-v", type=positive, default=5.0)
+    parser.add_argument("--idle-w", type=not_negative, default=2.0, help="power at rest, or the constant power")
+    parser.add_argument("--busy-w", type=not_negative, default=4.0, help="power with one core busy")
+    parser.add_argument("--noise-w", type=not_negative, default=0.0, help="standard deviation of the load's noise")
     parser.add_argument("--cpu-of-pid-file", type=Path, metavar="FILE", help="follow the CPU use of this process")
     parser.add_argument("--profile", type=Path, metavar="FILE.csv", help="follow t_s,power_w[,voltage_v]")
     parser.add_argument("--truth", type=Path, metavar="FILE.csv", help="write the true cumulative energy")
     parser.add_argument("--seed", type=int, default=0, help="decides the unit's errors and the noise")
-    parser.add_argument("--gain-error", type=float, metavar="RATIO", help="override the drawn gain error of current")
+    parser.add_argument("--gain-error", type=finite, metavar="RATIO", help="override the drawn gain error of current")
     _option_argument(parser)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0.0:
-        raise argparse.ArgumentTypeError(f"must be above zero, not {text}")
-    return value
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not value >= 0.0:
-        raise argparse.ArgumentTypeError(f"must not be below zero: {text}")
-    return value
 
 
 def _key_value(text: str) -> tuple[str, str]:
