@@ -1,15 +1,26 @@
 """One boot's account inside the journal: what was stored, what was dropped, how far the record has no hole.
 
 Messages may come late, twice and out of order. ``last_seq`` and ``oldest_seq`` only ever grow, dropped ranges are a
-union, and a window that arrives after it was declared dropped counts as stored. Functions on an open transaction.
+union, and a window that arrives after it was declared dropped counts as stored. A window that was refused is a range
+of one with a reason of its own. Functions on an open transaction.
 """
 
 import sqlite3
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge_agent.wire.records import DroppedRange
 
+REFUSED: Final = "refused"
 _RUN_ROWS: Final = 4096
+
+
+class BootCounts(NamedTuple):
+    """What became of one boot's windows that are not stored."""
+
+    dropped: int
+    refused: int
+    pending: int
+    missing: int
 
 
 def open_boot(db: sqlite3.Connection, fleet: str, device_id: str, boot_id: str) -> None:
@@ -35,19 +46,35 @@ def note_device_view(db: sqlite3.Connection, device_id: str, boot_id: str, oldes
 
 
 def add_dropped(db: sqlite3.Connection, device_id: str, boot_id: str, dropped: DroppedRange) -> None:
-    """Add the part of a declared range that was not declared before; ranges in the table never overlap."""
+    """Add the part of a declared range that was not declared before."""
+    _add_range(db, device_id, boot_id, (dropped.first_seq, dropped.last_seq), dropped.reason)
+
+
+def add_refused(db: sqlite3.Connection, device_id: str, boot_id: str, seq: int) -> bool:
+    """Note that window ``seq`` came but could not be accepted; return whether that is news."""
+    return not _is_stored(db, device_id, boot_id, seq) and _add_range(db, device_id, boot_id, (seq, seq), REFUSED)
+
+
+def _is_stored(db: sqlite3.Connection, device_id: str, boot_id: str, seq: int) -> bool:
+    return _not_stored(db, (device_id, boot_id), seq, seq) == 0
+
+
+def _add_range(db: sqlite3.Connection, device_id: str, boot_id: str, span: tuple[int, int], reason: str) -> bool:
+    """Add what the table does not cover yet, so that its ranges never overlap; return whether there was any."""
     known = db.execute(
         "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND last_seq >= ? "
         "AND first_seq <= ? ORDER BY first_seq",
-        (device_id, boot_id, dropped.first_seq, dropped.last_seq),
+        (device_id, boot_id, *span),
     ).fetchall()
-    for first, last in uncovered(dropped.first_seq, dropped.last_seq, known):
+    new_parts = uncovered(*span, known)
+    for first, last in new_parts:
         extended = db.execute(
             "UPDATE dropped SET last_seq = ? WHERE device_id = ? AND boot_id = ? AND last_seq = ? AND reason = ?",
-            (last, device_id, boot_id, first - 1, dropped.reason),
+            (last, device_id, boot_id, first - 1, reason),
         )
         if extended.rowcount == 0:
-            db.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (device_id, boot_id, first, last, dropped.reason))
+            db.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (device_id, boot_id, first, last, reason))
+    return bool(new_parts)
 
 
 def uncovered(first: int, last: int, known: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -92,17 +119,20 @@ def _one_step(db: sqlite3.Connection, key: tuple[str, str], high_water: int) -> 
     return high_water if row is None else int(row[0])
 
 
-def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> tuple[int, int, int]:
-    """Return (dropped and not stored, pending, missing) of one boot."""
+def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> BootCounts:
+    """Return what became of one boot's windows that are not stored."""
     key = (device_id, boot_id)
     last_seq, oldest_seq, stored = db.execute(
         "SELECT last_seq, oldest_seq, stored FROM boots WHERE device_id = ? AND boot_id = ?", key
     ).fetchone()
-    ranges = db.execute("SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ?", key).fetchall()
-    dropped = sum(_not_stored(db, key, first, last) for first, last in ranges)
-    dropped_held = sum(_not_stored(db, key, max(first, oldest_seq), last) for first, last in ranges)
-    pending = _not_stored(db, key, oldest_seq, last_seq) - dropped_held
-    return dropped, pending, last_seq - stored - dropped - pending
+    ranges = db.execute(
+        "SELECT first_seq, last_seq, reason FROM dropped WHERE device_id = ? AND boot_id = ?", key
+    ).fetchall()
+    gone = sum(_not_stored(db, key, first, last) for first, last, _ in ranges)
+    refused = sum(_not_stored(db, key, first, last) for first, last, reason in ranges if reason == REFUSED)
+    gone_but_held = sum(_not_stored(db, key, max(first, oldest_seq), last) for first, last, _ in ranges)
+    pending = _not_stored(db, key, oldest_seq, last_seq) - gone_but_held
+    return BootCounts(gone - refused, refused, pending, last_seq - stored - gone - pending)
 
 
 def _not_stored(db: sqlite3.Connection, key: tuple[str, str], first: int, last: int) -> int:

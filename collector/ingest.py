@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from collector.journal import Journal
-from edge_agent.wire.codec import decode
+from edge_agent.wire.codec import decode, decode_windows
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import Birth, Health, Identifier, Status, WindowBatch
 from edge_agent.wire.topics import UpTopic, parse_up_topic
@@ -41,10 +41,10 @@ def _store(journal: Journal, topic: UpTopic, message: Received) -> None:
     """Validate the whole message first: a transaction may hold others, so nothing of a bad one may be written."""
     _check_name("fleet", topic.fleet)
     if topic.channel == "windows":
-        batch = decode(message.payload, WindowBatch)
+        batch, bad = decode_windows(message.payload)
         _check_device(topic, batch.device_id)
-        _check_batch(batch)
-        journal.commit_batch(topic.fleet, batch, message.t_unix_ns)
+        _check_batch(batch, [*(window.seq for window in batch.records), *(record.seq or 0 for record in bad)])
+        journal.commit_batch(topic.fleet, batch, message.t_unix_ns, bad)
     elif topic.channel == "birth":
         birth = decode(message.payload, Birth)
         _check_device(topic, birth.device_id)
@@ -78,12 +78,12 @@ def _check_device(topic: UpTopic, device_id: str) -> None:
         raise RejectedRecordError(f"the payload is of device {device_id!r}, the topic of {topic.device_id!r}")
 
 
-def _check_batch(batch: WindowBatch) -> None:
+def _check_batch(batch: WindowBatch, seqs: list[int]) -> None:
     if batch.oldest_seq > batch.last_seq + 1:
         raise RejectedRecordError(f"oldest_seq {batch.oldest_seq} is above last_seq {batch.last_seq}")
-    for window in batch.records:
-        if window.seq > batch.last_seq:
-            raise RejectedRecordError(f"window {window.seq} is above last_seq {batch.last_seq}")
+    for seq in seqs:
+        if seq > batch.last_seq:
+            raise RejectedRecordError(f"window {seq} is above last_seq {batch.last_seq}")
     for dropped in batch.dropped:
         if not dropped.first_seq <= dropped.last_seq <= batch.last_seq:
             raise RejectedRecordError(

@@ -17,6 +17,7 @@ import msgspec
 
 from collector import account, journal_file
 from collector.values import DeviceState, LedgerLine, StoredWindow
+from edge_agent.wire.codec import BadRecord
 from edge_agent.wire.records import Birth, Health, InferenceWindow, Status, WindowBatch
 
 MAX_DEAD_LETTERS: Final = 10_000
@@ -75,8 +76,14 @@ class Journal:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def commit_batch(self, fleet: str, batch: WindowBatch, received_unix_ns: int) -> CommitOutcome:
-        """Store the new windows of ``batch`` and what it says about the device. Idempotent."""
+    def commit_batch(
+        self, fleet: str, batch: WindowBatch, received_unix_ns: int, bad: tuple[BadRecord, ...] = ()
+    ) -> CommitOutcome:
+        """Store the new windows of ``batch`` and what it says about the device. Idempotent.
+
+        ``bad`` came with them but are no windows: each becomes a dead letter once, counted as refused, and the high
+        water passes it. Where not even the number can be read, the device keeps the window.
+        """
         device_id, boot_id = batch.device_id, batch.boot_id
         with self.transaction():
             self._see(fleet, device_id, received_unix_ns)
@@ -88,6 +95,8 @@ class Journal:
                 "WHERE device_id = ? AND boot_id = ?",
                 (outcome.stored, outcome.duplicates, device_id, boot_id),
             )
+            for record in bad:
+                self._refuse(fleet, batch, record, received_unix_ns)
             for dropped in batch.dropped:
                 account.add_dropped(self._db, device_id, boot_id, dropped)
             account.note_device_view(self._db, device_id, boot_id, batch.oldest_seq, batch.last_seq)
@@ -100,6 +109,12 @@ class Journal:
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (fleet, batch.device_id, batch.boot_id, window.seq, received_unix_ns, msgspec.json.encode(window)),
         ).rowcount
+
+    def _refuse(self, fleet: str, batch: WindowBatch, record: BadRecord, received_unix_ns: int) -> None:
+        device_id, boot_id = batch.device_id, batch.boot_id
+        if record.seq is None or account.add_refused(self._db, device_id, boot_id, record.seq):
+            topic = f"windows/{fleet}/{device_id}/{boot_id}/{record.seq or 'unknown'}"
+            self.add_dead_letter(topic, record.payload, record.reason, received_unix_ns, device_id=device_id)
 
     def _see(self, fleet: str, device_id: str, received_unix_ns: int) -> None:
         self._db.execute(
@@ -243,9 +258,10 @@ class Journal:
             device_id=device_id,
             sent=sum(boot[1] for boot in boots),
             stored=sum(boot[2] for boot in boots),
-            dropped=sum(count[0] for count in counts),
-            pending=sum(count[1] for count in counts),
-            missing=sum(count[2] for count in counts),
+            dropped=sum(count.dropped for count in counts),
+            refused=sum(count.refused for count in counts),
+            pending=sum(count.pending for count in counts),
+            missing=sum(count.missing for count in counts),
             duplicates=sum(boot[3] for boot in boots),
             dead_letters=dead_letters,
         )

@@ -69,11 +69,12 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One device's account: ``sent = stored + dropped + pending + missing``; it adds up when ``missing`` is 0.
+    """One device's account: ``sent = stored + dropped + refused + pending + missing``, the last one 0.
 
     ``sent``: sequence numbers assigned by the device, over all boots that it reported. ``stored``: distinct windows
-    in the journal. ``dropped``: declared dropped by the device and not stored. ``pending``: the device still holds
-    them. ``missing``: neither stored, nor dropped, nor held any more. ``duplicates``: windows that came again.
+    in the journal. ``dropped``: declared dropped by the device and not stored. ``refused``: came but are no valid
+    windows; they lie among the dead letters. ``pending``: the device still holds them. ``missing``: none of these.
+    ``duplicates``: windows that came again. ``dead_letters``: messages, windows and rows that were not accepted.
     """
 
     fleet: str
@@ -81,6 +82,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     sent: int
     stored: int
     dropped: int
+    refused: int
     pending: int
     missing: int
     duplicates: int
@@ -89,7 +91,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def adds_up(self) -> bool:
         """Return whether nothing is missing."""
-        return self.missing == 0 and self.sent == self.stored + self.dropped + self.pending
+        return self.missing == 0 and self.sent == self.stored + self.dropped + self.refused + self.pending
 
 
 class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -119,6 +119,11 @@ json_values = st.recursive(
             st.binary(max_size=40)
             | st.tuples(st.sampled_from([*GOOD, *GOOD["records"][0]]), json_values).map(
                 lambda change: json.dumps(GOOD | {change[0]: change[1]}).encode()
+            )
+            | st.tuples(st.sampled_from([*GOOD["records"][0]]), json_values).map(
+                lambda change: json.dumps(
+                    GOOD | {"records": [GOOD["records"][0] | {change[0]: change[1]}, GOOD["records"][1]]}
+                ).encode()
             ),
         ),
         max_size=5,
@@ -126,7 +131,8 @@ json_values = st.recursive(
 )
 def test_whatever_comes_the_journal_goes_on(messages: list[tuple[str, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as directory, closing(Journal(Path(directory) / "j.sqlite3")) as journal:
-        stored = sum(take(journal, topic, payload) for topic, payload in messages)
-        assert stored + len(journal.dead_letters()) == len(messages)
+        taken = sum(take(journal, topic, payload) for topic, payload in messages)
+        assert taken + len(journal.dead_letters()) >= len(messages)
+        assert all(line.adds_up for line in journal.ledger())
         assert take(journal, WINDOWS, make_batch(range(1, 3)))
         assert {row.window.seq for row in journal.rows_after(0, 100)} >= {1, 2}
