@@ -11,8 +11,9 @@ The parts:
     mean of n is uncertain by s / sqrt(n) (4.2.3), so u = s * t / sqrt(n). That holds for samples that fall at random
     on the load. Where power keeps its value over several samples the trapezoid follows it and the term is too
     large; where the load repeats at a multiple of the sample interval (aliasing) the error may exceed it.
-``resolution_j``: the display step of V and I as a power step q, per sample. Steps average out over n samples only
-    if the signal moves by more than a step between them (dither); else they are one common error.
+``resolution_j``: the display step of V and I as a power step q, the mean over the window's samples. Steps average
+    out over n samples only if the signal moves by more than a step between them (dither); else they are one common
+    error.
 ``edge_j``: each window edge may be off by the sync residual r (a limit), and inside the sample that an edge cuts the
     register interpolates linearly, which is off by at most a quarter of interval x step. Both times the power step
     at the edge, twice for two edges. Neighbouring windows share an edge, with opposite sign: over a run of windows
@@ -26,7 +27,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from firmware_bridge.driver import DataSheet, MeterRange
+from firmware_bridge.driver import DataSheet
 from firmware_bridge.samples import EnergyDelta
 
 _SQRT_2: Final = math.sqrt(2.0)
@@ -65,7 +66,7 @@ def energy_budget(delta: EnergyDelta, sheet: DataSheet, *, sync_residual_s: floa
         return EnergyBudget(0.0, 0.0, 0.0, 0.0)
     count = max(1.0, delta.sample_count)
     step_w = power_step_w(delta.power_sd_w, busy_ratio)
-    quantum_u_w = power_resolution_w(sheet, delta.mean_power_w) / _SQRT_12
+    quantum_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
     dithered = delta.power_sd_w > quantum_u_w
     return EnergyBudget(
         systematic_j=delta.energy_u_systematic_j,
@@ -96,22 +97,3 @@ def edge_u_j(step_w: float, sync_residual_s: float, sample_interval_s: float) ->
     timing_j = step_w * sync_residual_s / _SQRT_3
     interpolation_j = step_w * sample_interval_s / 4.0 / _SQRT_3
     return _SQRT_2 * math.hypot(timing_j, interpolation_j)
-
-
-def power_resolution_w(sheet: DataSheet, mean_power_w: float) -> float:
-    """Return the step of one power sample from the steps of V and I, for the worst voltage that the meter takes."""
-    scale = _range_for(sheet, mean_power_w)
-    current_a = scale.max_current_a
-    if sheet.min_voltage_v > 0.0:
-        current_a = min(current_a, abs(mean_power_w) / sheet.min_voltage_v)
-    return math.hypot(sheet.max_voltage_v * scale.resolution_a, current_a * sheet.voltage_resolution_v)
-
-
-def _range_for(sheet: DataSheet, mean_power_w: float) -> MeterRange:
-    """Return the narrowest range that carries the mean current at the lowest voltage, else the widest."""
-    ranges = sorted(sheet.ranges, key=lambda entry: entry.max_current_a)
-    if sheet.min_voltage_v > 0.0:
-        current_a = abs(mean_power_w) / sheet.min_voltage_v
-        ranges = [entry for entry in ranges if entry.max_current_a >= current_a] or ranges[-1:]
-        return ranges[0]
-    return ranges[-1]

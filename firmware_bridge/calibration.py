@@ -63,6 +63,14 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
     return power_u
 
 
+def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:
+    """Return the step of power that one step of V and one of I make at each sample in watts, shape ``(n,)``."""
+    steps_a = np.array([one.resolution_a for one in sheet.ranges])
+    step_a = steps_a[-1:] if block.range_index is None else steps_a[block.range_index]
+    power_step: F64 = np.hypot(block.voltage_v * step_a, block.current_a * sheet.voltage_resolution_v)
+    return power_step
+
+
 def _range_limits(sheet: DataSheet, block: SampleBlock) -> tuple[F64, F64]:
     gains_ratio = np.array([one.gain_limit_ratio for one in sheet.ranges])
     offsets_a = np.array([one.offset_limit_a for one in sheet.ranges])

@@ -16,7 +16,8 @@ ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
 # Columns of a knot, in the order of EnergyReading's fields.
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST = range(8)
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION = range(9)
+_COLUMNS: Final = 9
 
 
 class EnergyRegister:
@@ -29,7 +30,7 @@ class EnergyRegister:
 
     def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None) -> None:
         self._sheet = sheet
-        self._totals = _CompensatedSum(8)
+        self._totals = _CompensatedSum(_COLUMNS)
         self._t_start_s: float | None = None
         self._t_end_s = 0.0
         self._last_power_w: float | None = None
@@ -37,19 +38,23 @@ class EnergyRegister:
         self._bin = -1
         self._history = KnotHistory() if history is None else history
 
-    def add(self, block: SampleBlock, power_u_w: F64) -> None:
+    def add(self, block: SampleBlock, power_u_w: F64, power_step_w: F64 | None = None) -> None:
         """Integrate a block; ``power_u_w`` (shape ``(n,)``) is each sample's systematic standard uncertainty.
 
+        ``power_step_w`` (shape ``(n,)``): the display's step as power at each sample, None for none.
         Samples that are not later than what is integrated already (they came after their time was declared a gap)
         or whose power is not finite are counted as lost.
         """
         if self._t_start_s is None:
             self._start(float(block.t_device_s[0]))
-        t_s, power_w, u_w = self._usable(block, power_u_w)
-        if not len(t_s):
+        good = self._usable(block)
+        if not good.any():
             return
-        previous_s = np.concatenate(([self._t_end_s], t_s[:-1]))
-        rows, is_gap = _with_gap_rows(t_s, *self._increments(t_s - previous_s, power_w, u_w))
+        step_w = np.zeros(len(good)) if power_step_w is None else power_step_w
+        t_s, power_w, u_w, step_w = (column[good] for column in (block.t_device_s, block.power_w, power_u_w, step_w))
+        gap_s, rows = self._increments(np.diff(t_s, prepend=self._t_end_s), power_w, u_w)
+        rows[_RESOLUTION] = step_w * rows[_COVERED]
+        rows, is_gap = _with_gap_rows(t_s, gap_s, rows)
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
         self._last_u_w = float(u_w[-1])
@@ -65,7 +70,7 @@ class EnergyRegister:
             return
         self._knot_here()
         if t_device_s > self._t_end_s:
-            gap = np.zeros((8, 1))
+            gap = np.zeros((_COLUMNS, 1))
             gap[[_T, _GAP], 0] = t_device_s, t_device_s - self._t_end_s
             self._add_rows(gap, np.array([True]))
             self._knot_here()
@@ -104,16 +109,15 @@ class EnergyRegister:
         self._bin = int(self._t_end_s // KNOT_S)
         self._history.append(self._knot()[np.newaxis, :])
 
-    def _usable(self, block: SampleBlock, power_u_w: F64) -> tuple[F64, F64, F64]:
+    def _usable(self, block: SampleBlock) -> NDArray[np.bool_]:
         t_s, power_w = block.t_device_s, block.power_w
         bound = self._t_end_s
         first_point = self._sheet.sampling == "point" and self._totals.values[_COUNT] == 0.0
         late = t_s < bound if first_point else t_s <= bound
         good = np.isfinite(power_w) & ~late
-        if good.all():
-            return t_s, power_w, power_u_w
-        self.add_lost(float(len(good) - np.count_nonzero(good)))
-        return t_s[good], power_w[good], power_u_w[good]
+        if not good.all():
+            self.add_lost(float(len(good) - np.count_nonzero(good)))
+        return good
 
     def _increments(self, dt_s: F64, power_w: F64, u_w: F64) -> tuple[F64, NDArray[np.float64]]:
         """Return the seconds of gap before each sample, and the row of what each adds (its time still 0)."""
@@ -125,21 +129,21 @@ class EnergyRegister:
             in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
             covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
             energy_j = power_w * covered_s
-            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, none)
+            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, none, none)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
             first_w = np.concatenate(([self._last_power_w or 0.0], power_w[:-1]))
             first_u_w = np.concatenate(([self._last_u_w], u_w[:-1]))
             covered_s = np.where(in_time, dt_s, 0.0)
-            power_sq_w2 = (first_w * first_w + first_w * power_w + power_w * power_w) / 3.0
+            power_sq_w2 = 0.5 * (first_w * first_w + power_w * power_w)
             energy_j = (first_w + power_w) * (0.5 * covered_s)
             u_j = (first_u_w + u_w) * (0.5 * covered_s)
-            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, none)
+            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, none, none)
         return dt_s - covered_s, np.stack(columns)
 
     def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
-        """Add rows of shape ``(8, n)``; a knot at the first of each millisecond and around each longer gap."""
+        """Add rows of shape ``(9, n)``; a knot at the first of each millisecond and around each longer gap."""
         bins = np.floor_divide(rows[_T], KNOT_S).astype(np.int64)
         is_knot = np.diff(bins, prepend=self._bin) != 0
         long_gaps = np.flatnonzero(is_gap & (rows[_GAP] > KNOT_S))
@@ -203,7 +207,7 @@ def _with_gap_rows(t_s: F64, gap_s: F64, rows: NDArray[np.float64]) -> tuple[NDA
     before = np.flatnonzero(gap_s)
     is_gap = np.zeros(len(t_s) + len(before), dtype=np.bool_)
     if len(before):
-        gaps = np.zeros((8, len(before)))
+        gaps = np.zeros((_COLUMNS, len(before)))
         gaps[_T] = t_s[before] - rows[_COVERED, before]
         gaps[_GAP] = gap_s[before]
         rows = np.insert(rows, before, gaps, axis=1)
@@ -229,6 +233,7 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
         lost_count=b.lost_count - a.lost_count,
         mean_power_w=mean_power_w,
         power_sd_w=max(variance_w2, 0.0) ** 0.5,
+        resolution_j=b.resolution_j - a.resolution_j,
     )
 
 

@@ -50,7 +50,7 @@ class KnotHistory:
             self._coarse.popleft()
 
     def at(self, t_s: float) -> Knot | None:
-        """Return the row at ``t_s``: None if the knots have not reached it, the oldest with its own time if it is older."""
+        """Return the row at ``t_s``: None if no knot has reached it, the oldest with its own time if it is older."""
         last = self.last
         if last is None or t_s > last[_T]:
             return None

@@ -70,9 +70,10 @@ class EnergyReading:
     ``t_device_s``: where on the device clock it was read.
     ``energy_j``: joules integrated since the stream began, gaps excluded.
     ``energy_u_systematic_j``: integral of the meter's systematic standard uncertainty (gain, offset), same span.
-    ``power_sq_w2s``: integral of power squared, for the spread of power inside a window.
+    ``power_sq_w2s``: integral of each sample's power squared, for the spread of the samples inside a window.
     ``covered_s``, ``gap_s``: seconds that samples cover, and seconds that none does.
     ``sample_count``, ``lost_count``: samples taken, samples known to be lost.
+    ``resolution_j``: integral of the step of power that one step of the meter's display makes.
     """
 
     t_device_s: float
@@ -83,13 +84,14 @@ class EnergyReading:
     gap_s: float
     sample_count: float
     lost_count: float
+    resolution_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyDelta:
     """What happened between two readings of one register. ``mean_power_w`` is None where nothing was covered.
 
-    ``power_sd_w`` is the standard deviation of power within the span, weighted by time.
+    ``power_sd_w`` is the standard deviation of the power samples within the span, weighted by time.
     """
 
     duration_s: float
@@ -101,3 +103,4 @@ class EnergyDelta:
     lost_count: float
     mean_power_w: float | None
     power_sd_w: float
+    resolution_j: float = 0.0

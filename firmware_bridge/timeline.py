@@ -7,7 +7,7 @@ again; its samples are then moved to where the host's clock says that they belon
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from firmware_bridge.calibration import Calibration, apply_calibration, power_u_w
+from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
 from firmware_bridge.clock import ClockFit
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister
@@ -53,7 +53,8 @@ class Timeline:
             if self._shift_s:
                 block = replace(block, t_device_s=block.t_device_s + self._shift_s)
             self._fit.observe(float(block.t_device_s[-1]), t_host_s)
-        self._register.add(block, power_u_w(self._sheet, block, self._calibration))
+        u_w = power_u_w(self._sheet, block, self._calibration)
+        self._register.add(block, u_w, power_step_w(self._sheet, block))
         self._last_arrival_s = t_host_s
         return block
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uncertainty import EnergyBudget, edge_u_j, energy_budget, power_resolution_w, power_step_w
+from edge_agent.uncertainty import EnergyBudget, edge_u_j, energy_budget, power_step_w
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyDelta
@@ -30,6 +30,7 @@ def delta(**changed: float) -> EnergyDelta:
         lost_count=0.0,
         mean_power_w=2.9,
         power_sd_w=SD_W,
+        resolution_j=0.02,
     )
     return replace(made, **changed)
 
@@ -70,16 +71,9 @@ def test_the_power_step_is_found_back_from_the_spread() -> None:
 def test_a_steady_signal_below_one_display_step_does_not_average_the_step_away() -> None:
     steady = energy_budget(delta(power_sd_w=0.0), POINT, sync_residual_s=0.02, busy_ratio=1.0)
     moving = energy_budget(delta(power_sd_w=0.1), POINT, sync_residual_s=0.02, busy_ratio=1.0)
-    assert steady.resolution_j == pytest.approx(power_resolution_w(POINT, 2.9) / math.sqrt(12) * 10.0)
+    assert steady.resolution_j == pytest.approx(0.02 / math.sqrt(12))
     assert moving.resolution_j == pytest.approx(steady.resolution_j / 10.0)
     assert steady.edge_j == 0.0
-
-
-def test_the_display_step_is_that_of_the_range_in_use() -> None:
-    fine = replace(POINT.ranges[0], max_current_a=0.5, resolution_a=1e-6)
-    sheet = replace(POINT, ranges=(POINT.ranges[0], fine))
-    assert power_resolution_w(sheet, 0.4) < power_resolution_w(sheet, 4.0)
-    assert power_resolution_w(replace(sheet, min_voltage_v=0.0), 0.4) >= power_resolution_w(sheet, 4.0)
 
 
 def test_a_window_without_a_sample_is_certain_of_nothing_covered() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.calibration import Calibration, apply_calibration, power_u_w
+from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
 from firmware_bridge.driver import MeterRange
 from firmware_bridge.samples import SampleBlock
 from tests.fakes.counter_meter import sheet_like
@@ -43,6 +43,13 @@ def test_one_value_by_hand() -> None:
         ranges=(MeterRange(5.0, 0.03, 0.0, 0.0),), voltage_gain_limit_ratio=0.0, voltage_offset_limit_v=0.0
     )
     assert power_u_w(sheet, block_of(5.0, 2.0))[0] == pytest.approx(10.0 * 0.03 / 3**0.5)
+
+
+def test_the_step_of_power_is_that_of_the_range_and_the_voltage_in_use() -> None:
+    sheet = replace(SHEET, voltage_resolution_v=1e-3)
+    assert power_step_w(sheet, block_of(5.0, 0.05, 0))[0] == pytest.approx(np.hypot(5.0 * 1e-6, 0.05 * 1e-3))
+    assert power_step_w(sheet, block_of(5.0, 0.05, 1))[0] == pytest.approx(np.hypot(5.0 * 1e-5, 0.05 * 1e-3))
+    assert power_step_w(sheet, block_of(5.0, -0.05))[0] == power_step_w(sheet, block_of(5.0, 0.05, 1))[0]
 
 
 def test_a_certificate_replaces_the_limits_of_current() -> None:

@@ -196,6 +196,24 @@ def test_spread_of_power() -> None:
     assert delta.power_sd_w == pytest.approx(1.0)
 
 
+def test_the_spread_of_points_is_that_of_the_samples_not_of_the_line_between_them() -> None:
+    """Independent points: the line between them varies by two thirds of their variance only."""
+    power_w = np.random.default_rng(3).normal(5.0, 1.0, 20_000)
+    register = register_of(POINT, np.arange(1, 20_001, dtype=np.float64) * INTERVAL_S, power_w)
+    first = register.first()
+    assert first is not None
+    assert energy_between(first, register.latest()).power_sd_w == pytest.approx(power_w.std(), rel=1e-3)
+
+
+def test_the_display_step_is_integrated_over_covered_time() -> None:
+    register = EnergyRegister(MEAN)
+    t_s = np.array([0.01, 0.02, 5.0])
+    register.add(block_of(t_s, np.ones(3)), np.zeros(3), np.array([0.1, 0.2, 0.3]))
+    first = register.first()
+    assert first is not None
+    assert energy_between(first, register.latest()).resolution_j == pytest.approx(0.6 * INTERVAL_S)
+
+
 def long_stream(seconds: int, *, fine_s: float, gap_at_s: float = math.inf, gap_s: float = 0.0) -> EnergyRegister:
     """2 W in even seconds, 4 W in odd ones; from ``gap_at_s`` on nothing for ``gap_s``."""
     register = EnergyRegister(MEAN, history=KnotHistory(fine_s=fine_s))
