@@ -40,14 +40,14 @@ def ledger_table(lines: Sequence[LedgerLine]) -> Table:
     """Return the ledger as a table for a terminal."""
     table = plain_table("Ledger: sent = stored + dropped + refused + pending")
     table.add_column("device", no_wrap=True)
-    for heading in ("sent", "stored", "dropped", "refused", "pending", "missing", "twice", "dead"):
+    for heading in ("sent", "stored", "dropped", "refused", "pending", "lost", "twice", "dead"):
         table.add_column(heading, justify="right")
     table.add_column("sum")
     for line in lines:
         gone = (line.dropped, line.refused, line.pending, line.missing)
         counts = (line.sent, line.stored, *gone, line.duplicates, line.dead_letters)
         verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
-        table.add_row(escape(f"{line.fleet}/{line.device_id}"), *map(str, counts), verdict)
+        table.add_row(f"{escape(line.device_id)}\n[dim]{escape(line.fleet)}[/]", *map(str, counts), verdict)
     return table
 
 
