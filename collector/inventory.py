@@ -17,6 +17,7 @@ from edge_agent.wire.toml_config import decode_toml, read_toml
 
 LifetimeYears = Annotated[float, Meta(gt=0.0, le=50.0)]
 Kilograms = Annotated[float, Meta(ge=0.0)]
+Gigabytes = Annotated[int, Meta(ge=0)]
 
 
 class ProductFootprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     site: str = ""
     device_class: str = ""
     lifetime_years: LifetimeYears | None = None
-    sd_card_gb: int | None = None
+    sd_card_gb: Gigabytes | None = None
 
 
 class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +55,7 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     site: str = ""
     device_class: str = ""
     lifetime_years: LifetimeYears | None = None
-    sd_card_gb: int | None = None
+    sd_card_gb: Gigabytes | None = None
     in_service_since: dt.date | None = None
     pcf: ProductFootprint | None = None
 
@@ -96,7 +97,7 @@ def embodied_parts(entry: DeviceEntry, where: str = "inventory") -> tuple[Factor
     return hardware_parts(entry.hardware, entry.sd_card_gb, place)
 
 
-def hardware_parts(hardware: str, sd_card_gb: int | None, where: str) -> tuple[Factor, ...]:
+def hardware_parts(hardware: str, sd_card_gb: Gigabytes | None, where: str) -> tuple[Factor, ...]:
     """Return the screening factors of a board and of its SD card; empty when ``hardware`` is empty."""
     if not hardware:
         return ()

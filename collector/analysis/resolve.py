@@ -3,6 +3,7 @@
 import msgspec
 
 from collector.analysis.scenario import (
+    LARGEST,
     CloudSide,
     EdgeSide,
     Grid,
@@ -21,6 +22,9 @@ from collector.intensity.yearly_table import YearlyTable
 from collector.inventory import hardware_parts
 from edge_agent.wire.errors import ConfigurationError
 
+SCENARIO = "scenario"
+MEASUREMENT = "measurement"
+"""Vintages of what the author states and of what a device measured."""
 SCREENING_CAUSE = "embodied-screening"
 """All screening figures share their coefficients, hence one cause."""
 
@@ -108,9 +112,7 @@ def _edge(side: EdgeSide, table: YearlyTable, measured: MeasuredEdge | None) -> 
     figures = measured if measured is not None else _stated(side)
     origin = f"measured by {figures.device_id}" if measured is not None else "stated in the scenario"
     energy = from_standard_uncertainty(figures.j_per_inference, figures.j_per_inference_u, JOULE, origin)
-    idle: Quantity | None = side.idle_power_w
-    if figures.idle_power_w is not None:
-        idle = _measured_idle(figures.idle_power_w, origin)
+    idle = _idle_power(side, figures, origin)
     if side.attribution == "dedicated" and idle is None:
         raise ConfigurationError(
             'edge.idle_power_w is unknown, but attribution = "dedicated" charges idle time; '
@@ -123,26 +125,36 @@ def _edge(side: EdgeSide, table: YearlyTable, measured: MeasuredEdge | None) -> 
             "do not fit into a day of one device; lower the number, or measure the device at a faster pace"
         )
     return Edge(
-        energy=_factor("edge.j_per_inference", "edge energy per inference", energy, "gross, at the meter", origin),
+        energy=_factor(
+            "edge.j_per_inference",
+            "edge energy per inference",
+            energy,
+            "gross, at the meter",
+            origin,
+            vintage=SCENARIO if measured is None else MEASUREMENT,
+        ),
         time_per_inference_s=figures.time_per_inference_s,
-        idle_power=_optional(idle if side.attribution == "dedicated" else None, "edge.idle_power_w", "W"),
+        idle_power=idle if side.attribution == "dedicated" else None,
         intensity=_intensity(side.grid, "edge.grid", table),
         parts=_edge_parts(side),
         simulated=figures.simulated,
     )
 
 
-def _measured_idle(power_w: float, origin: str) -> Range:
-    """Return a measured baseline; it goes before a stated one, as measured joules do."""
-    return Range(value=power_w, low=power_w, high=power_w, source=f"{origin}, without range")
+def _idle_power(side: EdgeSide, figures: MeasuredEdge, origin: str) -> Factor | None:
+    """Return the baseline; a measured one goes before a stated one, as measured joules do."""
+    where = "edge.idle_power_w"
+    if figures.idle_power_w is None:
+        return _optional(side.idle_power_w, where, "W")
+    source = f"{origin}, without range"
+    estimate = exactly(figures.idle_power_w, "W", source)
+    return _factor(where, where, estimate, "at the meter, before the workload", source, vintage=MEASUREMENT)
 
 
 def _stated(side: EdgeSide) -> MeasuredEdge:
     if side.j_per_inference is None or side.time_per_inference_s is None:
         remedy = "name a --state-dir with its measurements" if side.device_id else "state both, or name a device_id"
         raise ConfigurationError(f"edge: j_per_inference and time_per_inference_s are needed; {remedy}")
-    if side.j_per_inference_u < 0.0:
-        raise ConfigurationError("edge.j_per_inference_u: a standard uncertainty cannot be negative")
     return MeasuredEdge(
         device_id="",
         j_per_inference=side.j_per_inference,
@@ -171,10 +183,21 @@ def _cloud(side: CloudSide, table: YearlyTable) -> Cloud:
         idle_power=_optional(side.idle_power_w, "cloud.idle_power_w", "W"),
         max_power=_optional(side.max_power_w, "cloud.max_power_w", "W"),
         time_per_inference=_quantity(side.time_per_inference_s, "cloud.time_per_inference_s", "s"),
-        pue=_quantity(side.pue, "cloud.pue", "ratio"),
+        pue=_pue(side.pue),
         intensity=_intensity(side.grid, "cloud.grid", table),
         embodied=_quantity(side.embodied_kgco2e, "cloud.embodied_kgco2e", KGCO2E),
     )
+
+
+def _pue(given: Quantity) -> Factor:
+    """Return the power usage effectiveness: energy of the whole building over that of its computers."""
+    factor = _quantity(given, "cloud.pue", "ratio")
+    if factor.estimate.low < 1.0:
+        raise ConfigurationError(
+            f"cloud.pue: {factor.estimate.low:g} is below 1, though the computers are part of the building; "
+            "give 1 or more, or a shipped factor such as pue-cloud"
+        )
+    return factor
 
 
 def _network(path: NetworkPath, edge_grid: Grid, table: YearlyTable) -> Network:
@@ -210,25 +233,27 @@ def _quantity(quantity: Quantity, where: str, unit: str) -> Factor:
     if isinstance(quantity, Range):
         estimate = _checked(quantity.value, quantity.low, quantity.high, unit, quantity.source, where)
         return _factor(where, where, estimate, "as stated in the scenario", quantity.source)
-    estimate = exactly(_not_negative(quantity, where), unit, "assumption of the scenario")
+    estimate = exactly(_usable(quantity, where), unit, "assumption of the scenario")
     return _factor(where, where, estimate, "as stated in the scenario", "assumption of the scenario, without range")
 
 
 def _checked(value: float, low: float, high: float, unit: str, source: str, where: str) -> Estimate:
     try:
-        return Estimate(value, _not_negative(low, where), high, unit, source)
+        return Estimate(value, _usable(low, where), _usable(high, where), unit, source)
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}") from error
 
 
-def _not_negative(value: float, where: str) -> float:
+def _usable(value: float, where: str) -> float:
+    if not abs(value) <= LARGEST:
+        raise ConfigurationError(f"{where}: {value:g} is not a usable number; give one from 0 to {LARGEST:g}")
     if value < 0.0:
         raise ConfigurationError(f"{where}: {value:g} is negative; this quantity cannot be")
     return value
 
 
-def _factor(name: str, title: str, estimate: Estimate, scope: str, source: str) -> Factor:
+def _factor(name: str, title: str, estimate: Estimate, scope: str, source: str, *, vintage: str = SCENARIO) -> Factor:
     return Factor(
-        id=name, name=title, estimate=estimate, scope=scope, source=source, licence="user's own", vintage="scenario",
+        id=name, name=title, estimate=estimate, scope=scope, source=source, licence="user's own", vintage=vintage,
         method=source,
     )  # fmt: skip

@@ -9,9 +9,15 @@ from msgspec import Meta
 from collector.carbon.operational import IntensityKind
 from edge_agent.wire.toml_config import decode_toml, read_toml
 
-Positive = Annotated[float, Meta(gt=0.0)]
-Ratio = Annotated[float, Meta(gt=0.0, le=1.0)]
-Bytes = Annotated[int, Meta(ge=0)]
+SMALLEST = 1e-12
+LARGEST = 1e12
+"""Anything beyond is a slip of the pen, in joules, seconds, years, or numbers a day; TOML also knows inf and nan."""
+
+Positive = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
+NotNegative = Annotated[float, Meta(ge=0.0, le=LARGEST)]
+Ratio = Annotated[float, Meta(ge=SMALLEST, le=1.0)]
+Bytes = Annotated[int, Meta(ge=0, le=10**12)]
+Gigabytes = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -58,11 +64,11 @@ class EdgeSide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     inferences_per_day: Positive
     attribution: Literal["dedicated", "shared"]
     hardware: str = ""
-    sd_card_gb: int | None = None
+    sd_card_gb: Gigabytes | None = None
     embodied_kgco2e: Quantity | None = None
     device_id: str = ""
     j_per_inference: Positive | None = None
-    j_per_inference_u: float = 0.0
+    j_per_inference_u: NotNegative = 0.0
     time_per_inference_s: Positive | None = None
     idle_power_w: Quantity | None = None
 

@@ -59,12 +59,13 @@ def read_factors(path: Path) -> tuple[Factor, ...]:
 
 
 def require_factor(factors: tuple[Factor, ...], name: str, where: str) -> Factor:
-    """Return the factor of that id or alias; raise ConfigurationError with the near names when there is none."""
+    """Return the factor of that id or alias; else raise ConfigurationError with the near names, or with all."""
     found = find_factor(factors, name)
     if found is not None:
         return found
-    near = near_names(factors, name) or [factor.id for factor in factors[:6]]
-    raise ConfigurationError(f"{where}: unknown {name!r}; near names: {', '.join(near)}")
+    near = near_names(factors, name)
+    hint = f"near names: {', '.join(near)}" if near else f"known: {', '.join(factor.id for factor in factors)}"
+    raise ConfigurationError(f"{where}: unknown {name!r}; {hint}")
 
 
 def _factors(table: _Table, where: str) -> tuple[Factor, ...]:

@@ -118,9 +118,8 @@ def _grams(side: "ComparedSide", name: str) -> str:
 
 
 def _range(figure: "Estimate") -> str:
-    if figure.low == figure.high:
-        return _number(figure.value)
-    return f"{_number(figure.value)} ({_number(figure.low)} to {_number(figure.high)})"
+    value, low, high = map(_number, (figure.value, figure.low, figure.high))
+    return value if value == low == high else f"{value} ({low} to {high})"
 
 
 def _difference_line(difference: "Difference") -> str:

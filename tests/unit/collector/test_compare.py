@@ -1,3 +1,5 @@
+import math
+import re
 from pathlib import Path
 
 import msgspec
@@ -212,6 +214,10 @@ def test_the_example_answers_in_one_sentence_with_sources() -> None:
         (("pue = 1.15", 'pue = "t4-max"'), "cloud.pue: 't4-max' is in W, and ratio is needed here"),
         (("pue = 1.15", "pue = -1"), "cloud.pue: -1 is negative"),
         (("pue = 1.15", 'pue = {value=1, low=2, high=3, source="x"}'), "cloud.pue: an estimate needs low <= value"),
+        (("pue = 1.15", "pue = 0.8"), "cloud.pue: 0.8 is below 1"),
+        (("pue = 1.15", "pue = nan"), "cloud.pue: nan is not a usable number"),
+        (("idle_power_w = 8", "idle_power_w = inf"), "cloud.idle_power_w: inf is not a usable number"),
+        (("= 0.2", "= 0.2\nj_per_inference_u = -0.1"), "Expected `float` >= 0.0 in `edge.j_per_inference_u`"),
         (("max_power_w = 70\n", ""), "cloud: give either j_per_inference, or both idle_power_w and max_power_w"),
         (("idle_power_w = 8", "idle_power_w = 8\nj_per_inference = 1"), "cloud: give either j_per_inference"),
         (('"shared"', '"dedicated"'), "edge.idle_power_w is unknown"),
@@ -225,6 +231,21 @@ def test_faults_in_a_scenario_are_one_clear_line(change: tuple[str, str], messag
         resolved(change)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@given(st.data())
+def test_no_number_in_a_scenario_is_a_crash(data: st.DataObject) -> None:
+    lines = [line for line in WORKED.splitlines() if re.search(r"= [0-9.]+$", line)]
+    line = data.draw(st.sampled_from(lines))
+    number = data.draw(st.sampled_from(["inf", "-inf", "nan", "-1", "0", "1e-300", "1e-12", "1e15", "1e300"]))
+    fault, total_g = "", 0.0
+    try:
+        comparison = compare(resolved((line, f"{line.partition('=')[0]}= {number}")), draws=100)
+        total_g = comparison.edge.total_average.value + comparison.cloud.total_average.value
+    except ConfigurationError as error:
+        fault = str(error)
+    assert "\n" not in fault
+    assert math.isfinite(total_g)
 
 
 def test_unknown_keys_are_refused_with_their_path() -> None:

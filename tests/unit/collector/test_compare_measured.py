@@ -38,6 +38,7 @@ def test_what_a_device_measured_is_compared(tmp_path: Path, capsys: pytest.Captu
     assert answer["simulated"] is True
     (idle,) = (factor for factor in answer["factors"] if factor["id"] == "edge.idle_power_w")
     assert idle["estimate"]["value"] == pytest.approx(2.9)
+    assert {energy["vintage"], idle["vintage"]} == {"measurement"}
 
 
 def test_without_a_measurement_the_stated_figures_count(capsys: pytest.CaptureFixture[str]) -> None:
