@@ -48,18 +48,17 @@ def _show(factors: "tuple[Factor, ...]", title: str) -> None:
     units = "/".join(dict.fromkeys(factor.estimate.unit for factor in factors))
     table = Table(title=f"{title}, {units}", title_justify="left")
     table.add_column("id", no_wrap=True, overflow="fold")
-    table.add_column("name", overflow="fold")
+    table.add_column("name (also known as)", overflow="fold")
     for heading in ("low", "value", "high"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("licence", no_wrap=True)
     for factor in factors:
         figure = factor.estimate
         numbers = (f"{number:g}" for number in (figure.low, figure.value, figure.high))
         also = f" ({factor.aliases[0]})" if factor.aliases else ""
-        table.add_row(factor.id, escape(factor.name + also), *numbers, escape(factor.licence))
+        table.add_row(factor.id, escape(factor.name + also), *numbers)
     console.print(table)
     console.print("low and high: 5th and 95th percentile")
-    for name in ("source", "vintage", "scope", "method"):
+    for name in ("source", "licence", "vintage", "scope", "method"):
         texts = dict.fromkeys(getattr(factor, name) for factor in factors)
         shown = list(texts)[:3] + ([f"and {len(texts) - 3} more (--json)"] if len(texts) > 3 else [])
         console.print(escape(f"{name}: {'; '.join(shown)}"))

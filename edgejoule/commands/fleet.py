@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``report``, ``ledger`` and ``devices``."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
-    ledger = what.add_parser("ledger", help="sent = stored + dropped + pending for every device; exit 1 if it is not")
+    ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
     devices = what.add_parser("devices", help="what was last heard from every device")
     for one in (report, ledger, devices):
         one.add_argument("--state-dir", type=Path, metavar="DIR", help="where the collector keeps its journal")
@@ -111,10 +111,11 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
     table = plain_table("Devices")
-    for heading in ("device", "last heard", "state", "class", "model", "meter", "runtime", "agent"):
+    for heading in ("device", "last heard", "model", "meter"):
         table.add_column(heading, overflow="fold")
     for state in states:
         table.add_row(*map(escape, _device_cells(state, now_unix_ns)))
+        table.add_section()
     stdout_console().print(table)
     return EXIT_DONE
 
@@ -128,12 +129,16 @@ def _alive(state: "DeviceState", now_unix_ns: int) -> bool:
 def _device_cells(state: "DeviceState", now_unix_ns: int) -> tuple[str, ...]:
     age_s = max(0.0, (now_unix_ns - state.last_seen_unix_ns) / 1e9)
     said_goodbye = state.status is not None and not state.status.online
-    word = "silent" if not _alive(state, now_unix_ns) else "offline" if said_goodbye else "online"
+    word = "offline" if said_goodbye else "online" if _alive(state, now_unix_ns) else "silent"
     heard = f"{age_s:.0f} s ago" if age_s < 600 else f"{age_s / 3600:.1f} h ago"
     name = f"{state.fleet}/{state.device_id}"
     if state.birth is None:
-        return (name, heard, word, "–", "–", "–", "–", "–")
+        return (name, f"{heard}\n{word}", "–", "–")
     birth = state.birth
-    meter = f"{birth.meter_driver} at {birth.boundary}" + (" (simulated)" if birth.simulated else "")
-    runtime = f"{birth.runtime.runtime} {birth.runtime.version} {birth.runtime.delegate} x{birth.runtime.threads}"
-    return (name, heard, word, birth.device_class, birth.model_id, meter, runtime, birth.agent_version)
+    threads = f"{birth.runtime.threads} thread{'s' if birth.runtime.threads != 1 else ''}"
+    return (
+        f"{name}\n{birth.device_class}\nagent {birth.agent_version}",
+        f"{heard}\n{word}",
+        f"{birth.model_id}\n{birth.runtime.runtime} {birth.runtime.version}, {threads}\n{birth.runtime.delegate}",
+        f"{birth.meter_driver}\n{birth.boundary}" + ("\nsimulated" if birth.simulated else ""),
+    )

@@ -1,0 +1,91 @@
+"""What people read fits a terminal of eighty columns, with every name whole."""
+
+from pathlib import Path
+
+import pytest
+
+from collector.config import journal_path
+from collector.journal import Journal
+from edge_agent.wire.records import Birth, Status
+from edgejoule.cli import main
+from tests.fakes.delivery import make_birth
+from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_fleet_rows
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml"
+HELP = [
+    ["demo"],
+    ["doctor"],
+    *([["meter", verb] for verb in ("list", "read", "record", "decode", "emulate")]),
+    *([["agent", action] for action in ("run", "check-config")]),
+    *([["collector", action] for action in ("run", "check-config")]),
+    ["broker"],
+    *([["fleet", what] for what in ("report", "ledger", "devices")]),
+    *([["carbon", what] for what in ("intensity", "embodied")]),
+    ["compare"],
+    *([["models", action] for action in ("list", "verify", "train")]),
+    *([["dashboards", what] for what in ("build", "check")]),
+]
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    text = capsys.readouterr().out
+    assert text
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    return text
+
+
+def birth_of(device_id: str) -> Birth:
+    return make_birth(device_id, "boot-1")
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    journal = Journal(journal_path(tmp_path))
+    commit_rows(journal, make_fleet_rows(200))
+    for profile in PROFILES:
+        journal.put_birth(FLEET, birth_of(profile.device_id), 1)
+    gone = Status(device_id="zero-01", boot_id="boot-1", online=False, t_unix_ns=1)
+    journal.put_status(FLEET, gone, 2)
+    journal.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    shown(capsys)
+
+
+@pytest.mark.parametrize("what", ["intensity", "embodied"])
+def test_factors_keep_their_names_whole(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["carbon", what])
+    text = shown(capsys)
+    for word in (
+        ("(DE)", "CC-BY-4.0") if what == "intensity" else ("(jetson-xavier-nx)", "(raspberry-pi-4b)", "Apache")
+    ):
+        assert word in text
+
+
+def test_a_comparison_and_the_meters(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compare", str(EXAMPLE), "--draws", "200"])
+    shown(capsys)
+    main(["meter", "list"])
+    shown(capsys)
+
+
+def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("report", "ledger"):
+        main(["fleet", what, "--state-dir", str(state_dir)])
+        shown(capsys)
+    main(["fleet", "devices", "--state-dir", str(state_dir)])
+    text = shown(capsys)
+    for word in ("lab/jetson-01", "raspberry-pi-4b", "digits_mlp_int8", "litert 2.1.0, 1 thread", "simulated"):
+        assert word in text
+    assert text.count("offline") == 1
+    assert text.count("silent") == 2
