@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from edge_agent.uncertainty import energy_budget
+from edge_agent.uncertainty import PooledSpread, energy_budget
 from edge_agent.window import Conditions, Identity, Metering, WindowCounts, build_window
 from edge_agent.wire.records import InferenceWindow, SyncMethod
 from firmware_bridge.driver import DataSheet
@@ -80,6 +80,7 @@ class WindowRecorder:
         self._meter, self._sheet, self._store, self._identity = meter, sheet, store, identity
         self._t_first_s = t_first_s
         self._start: EnergyReading | None = None
+        self._spread = PooledSpread()
         self._closed: deque[_Closed] = deque()
         self._joined: deque[_Joined] = deque()
         self._store_failed = False
@@ -133,6 +134,7 @@ class WindowRecorder:
             self._sheet,
             sync_residual_s=sync.residual_s,
             busy_ratio=entry.counts.busy_s / entry.counts.duration_s,
+            pooled_sd_w=self._spread.add(delta),
         )
         metering = Metering(delta, budget, sync.method, sync.residual_s)
         self._joined.append(_Joined(entry.counts, entry.conditions, metering))

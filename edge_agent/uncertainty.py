@@ -9,8 +9,10 @@ The parts:
     meter: it adds linearly over windows, and does not shrink with their number.
 ``sampling_j``: a meter that samples instants sees n values of a power that varies with standard deviation s; the
     mean of n is uncertain by s / sqrt(n) (4.2.3), so u = s * t / sqrt(n). That holds for samples that fall at random
-    on the load. Where power keeps its value over several samples the trapezoid follows it and the term is too
-    large; where the load repeats at a multiple of the sample interval (aliasing) the error may exceed it.
+    on the load, whatever the load does; a polled meter is therefore asked at random moments. Where power keeps its
+    value over several samples the trapezoid follows it, and the term is too large. A window of few samples may by
+    chance have met one level of the load only and show too little spread: s is at least what the latest windows
+    show together (pooled estimate of variance, 4.2.4).
 ``resolution_j``: the display step of V and I as a power step q, the mean over the window's samples. Steps average
     out over n samples only if the signal moves by more than a step between them (dither); else they are one common
     error.
@@ -24,6 +26,7 @@ for the zero seconds that it covers.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +37,7 @@ _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_3: Final = math.sqrt(3.0)
 _SQRT_12: Final = math.sqrt(12.0)
 _MIN_DUTY_RATIO: Final = 0.05
+_POOLED_WINDOWS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +60,51 @@ class EnergyBudget:
         return math.hypot(self.sampling_j, self.resolution_j, self.edge_j)
 
 
-def energy_budget(delta: EnergyDelta, sheet: DataSheet, *, sync_residual_s: float, busy_ratio: float) -> EnergyBudget:
+class PooledSpread:
+    """Spread of power inside the latest windows, together: variances weighted by the seconds that they cover."""
+
+    def __init__(self) -> None:
+        self._windows: deque[tuple[float, float]] = deque(maxlen=_POOLED_WINDOWS)
+
+    def add(self, delta: EnergyDelta) -> float:
+        """Take one more window; return the standard deviation of all held, this one included, in watts."""
+        self._windows.append((delta.covered_s, delta.power_sd_w**2))
+        covered_s = math.fsum(seconds for seconds, _ in self._windows)
+        if covered_s <= 0.0:
+            return 0.0
+        return math.sqrt(math.fsum(seconds * variance_w2 for seconds, variance_w2 in self._windows) / covered_s)
+
+
+def energy_budget(
+    delta: EnergyDelta, sheet: DataSheet, *, sync_residual_s: float, busy_ratio: float, pooled_sd_w: float = 0.0
+) -> EnergyBudget:
     """Return the budget of ``delta``, measured by a meter with data sheet ``sheet``.
 
     ``sync_residual_s``: limit (+-) on the offset between meter clock and host clock. ``busy_ratio``: share of the
-    window spent inside inference (0 to 1), which tells how high the power step at an edge is.
+    window spent inside inference (0 to 1), which tells how high the power step at an edge is. ``pooled_sd_w``:
+    spread of power inside this and earlier windows, the least that is believed of a meter that samples instants.
     """
     if delta.mean_power_w is None or delta.covered_s <= 0.0:
         return EnergyBudget(0.0, 0.0, 0.0, 0.0)
     count = max(1.0, delta.sample_count)
-    step_w = power_step_w(delta.power_sd_w, busy_ratio)
+    is_point = sheet.sampling == "point"
+    sd_w = max(delta.power_sd_w, pooled_sd_w) if is_point else delta.power_sd_w
+    step_w = power_step_w(sd_w, busy_ratio)
     quantum_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
     dithered = delta.power_sd_w > quantum_u_w
     return EnergyBudget(
         systematic_j=delta.energy_u_systematic_j,
-        sampling_j=sampling_u_j(delta, count) if sheet.sampling == "point" else 0.0,
+        sampling_j=sampling_u_j(delta, sd_w, count) if is_point else 0.0,
         resolution_j=quantum_u_w * delta.covered_s / (math.sqrt(count) if dithered else 1.0),
         edge_j=edge_u_j(step_w, sync_residual_s, delta.covered_s / count),
     )
 
 
-def sampling_u_j(delta: EnergyDelta, count: float) -> float:
+def sampling_u_j(delta: EnergyDelta, power_sd_w: float, count: float) -> float:
     """Return s * t / sqrt(n). One sample alone shows no spread: then the mean power itself is the limit (+-)."""
     if count < 2.0:
-        return abs(delta.energy_j) / _SQRT_3
-    return delta.power_sd_w * delta.covered_s / math.sqrt(count)
+        return max(abs(delta.energy_j) / _SQRT_3, power_sd_w * delta.covered_s)
+    return power_sd_w * delta.covered_s / math.sqrt(count)
 
 
 def power_step_w(power_sd_w: float, busy_ratio: float) -> float:

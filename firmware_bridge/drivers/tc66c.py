@@ -36,7 +36,7 @@ _CHECKED_BYTES = 60
 _MIN_STEP_S = 1e-6
 
 _OPTIONS = {
-    "poll_interval_s": "seconds between two questions, 0.05 to 10 (default 0.1)",
+    "poll_interval_s": "mean seconds between two questions, 0.05 to 0.6 (default 0.1)",
     "timeout_s": "seconds to wait for an answer before asking again, 0.1 to 30 (default 0.5)",
 }
 
@@ -121,11 +121,15 @@ def _parse(blocks: dict[bytes, bytes]) -> Tc66cReading:
 
 
 class Tc66cDecoder:
-    """Asks about every ``poll_interval_s`` and reads answers. ``last_reading`` holds all fields of the latest."""
+    """Asks and reads answers; ``last_reading`` holds all fields of the latest.
+
+    Questions come at random (seeded), 0.5 to 1.5 times ``poll_interval_s`` apart: regular ones would see the same
+    phase of a load that repeats with them for ever, and no number of samples would average that out.
+    """
 
     def __init__(self, options: Options) -> None:
         read = OptionReader("tc66c", options, _OPTIONS)
-        self._poll_interval_s = read.number("poll_interval_s", _SHEET.sample_interval_s, low=0.05, high=10.0)
+        self._poll_interval_s = read.number("poll_interval_s", _SHEET.sample_interval_s, low=0.05, high=0.6)
         self._timeout_s = read.number("timeout_s", 0.5, low=0.1, high=30.0)
         self._decrypt = Cipher(algorithms.AES(FORMAT_KEY), modes.ECB()).decryptor().update  # noqa: S305 the format's
         self._buffer = bytearray()
@@ -133,6 +137,7 @@ class Tc66cDecoder:
         self._cut_bytes = 0
         self._asked_s: float | None = None
         self._due_s = -np.inf
+        self._random = np.random.default_rng(0)
         self._waiting = False
         self._last_s = -np.inf
         self._identity: MeterIdentity | None = None
@@ -149,7 +154,7 @@ class Tc66cDecoder:
         self._cut_bytes += len(self._buffer)
         self._buffer.clear()
         on_time = 0.0 <= t_host_s - self._due_s < self._poll_interval_s
-        self._due_s = (self._due_s if on_time else t_host_s) + self._poll_interval_s
+        self._due_s = (self._due_s if on_time else t_host_s) + self._poll_interval_s * (0.5 + self._random.random())
         self._asked_s = t_host_s
         self._waiting = True
         return POLL

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uncertainty import EnergyBudget, edge_u_j, energy_budget, power_step_w
+from edge_agent.uncertainty import EnergyBudget, PooledSpread, edge_u_j, energy_budget, power_step_w
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyDelta
@@ -81,6 +81,27 @@ def test_a_window_without_a_sample_is_certain_of_nothing_covered() -> None:
     budget = energy_budget(replace(empty, mean_power_w=None), POINT, sync_residual_s=0.02, busy_ratio=0.5)
     assert budget == EnergyBudget(0.0, 0.0, 0.0, 0.0)
     assert budget.combined_j == 0.0
+
+
+def test_a_window_that_met_one_level_by_chance_has_the_spread_of_its_neighbours() -> None:
+    pool = PooledSpread()
+    for _ in range(9):
+        pool.add(delta())
+    pooled_sd_w = pool.add(delta(power_sd_w=0.0))
+    assert pooled_sd_w == pytest.approx(SD_W * math.sqrt(0.9))
+    lucky = energy_budget(delta(power_sd_w=0.0), POINT, sync_residual_s=0.0, busy_ratio=DUTY, pooled_sd_w=pooled_sd_w)
+    assert lucky.sampling_j == pytest.approx(pooled_sd_w * 10.0 / 10.0)
+    mean = energy_budget(delta(power_sd_w=0.0), MEAN, sync_residual_s=0.0, busy_ratio=DUTY, pooled_sd_w=pooled_sd_w)
+    assert mean.sampling_j == 0.0
+
+
+def test_the_pool_forgets_an_old_workload_and_bears_windows_of_gap() -> None:
+    pool = PooledSpread()
+    assert pool.add(delta(covered_s=0.0)) == 0.0
+    assert pool.add(delta()) == pytest.approx(SD_W)
+    for _ in range(29):
+        pool.add(delta(power_sd_w=0.1))
+    assert pool.add(delta(power_sd_w=0.1)) == pytest.approx(0.1)
 
 
 def test_one_lone_sample_admits_that_it_knows_little() -> None:

@@ -39,6 +39,8 @@ def test_urls_that_name_a_broker(url: str, address: BrokerAddress) -> None:
     ("url", "words"),
     [
         ("", "names no MQTT broker"),
+        ("mqtt://broker..lan", "'broker..lan' is not a host name"),
+        (f"mqtt://{'x' * 70}", "is not a host name"),
         ("broker:1883", "names no MQTT broker"),
         ("http://broker", "names no MQTT broker"),
         ("mqtt://", "names no MQTT broker"),

@@ -84,15 +84,30 @@ def test_the_meters_own_power_is_taken_not_the_product() -> None:
     assert events[-1].power_w[0] == pytest.approx(4.9)  # type: ignore[union-attr]
 
 
-def test_questions_come_every_tenth_of_a_second_whatever_the_loop() -> None:
+def test_questions_come_every_tenth_of_a_second_in_the_mean_whatever_the_loop() -> None:
     decoder, encoder = Tc66cDecoder({}), Tc66cEncoder({}, 1)
     encoder.emit(np.array([0.0]), np.array([5.0]), np.array([1.0]))
     asked = 0
-    for step in range(1000):
+    for step in range(10_000):
         question = decoder.bytes_to_send(step * 0.007)
         asked += bool(question)
         decoder.feed(encoder.receive(question, 0.0), step * 0.007)
-    assert asked == pytest.approx(70, abs=1)
+    assert asked == pytest.approx(700, abs=10)
+
+
+def test_questions_fall_evenly_on_a_load_that_repeats_ten_times_a_second() -> None:
+    """Regular questions would meet one phase for ever: no number of samples averages that out."""
+    decoder, encoder = Tc66cDecoder({}), Tc66cEncoder({}, 1)
+    encoder.emit(np.array([0.0]), np.array([5.0]), np.array([1.0]))
+    phases: list[float] = []
+    for step in range(20_000):
+        t_s = step * 0.005
+        question = decoder.bytes_to_send(t_s)
+        if question:
+            phases.append(t_s % 0.1)
+            decoder.feed(encoder.receive(question, 0.0), t_s)
+    shares = np.histogram(phases, bins=4, range=(0.0, 0.1))[0] / len(phases)
+    assert shares == pytest.approx(0.25, abs=0.07)
 
 
 def test_an_unanswered_question_is_asked_again_and_counted() -> None:
