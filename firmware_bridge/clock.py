@@ -18,6 +18,8 @@ SLOPE_AFTER_S: Final = 20.0
 MAX_SKEW_RATIO: Final = 1e-3
 MIN_DELAY_S: Final = 1e-3
 """The smallest delay cannot be seen from one side; one full-speed USB frame stands in for it."""
+EARLY_DELAY_S: Final = 0.1
+"""Delays of a busy host, in size: the smallest of n is about the n-th part of them (exponential delays)."""
 LAG_BUCKETS: Final = 6
 """Longer than a driver needs to find the loss itself against the host's clock: then there is none left here."""
 
@@ -30,11 +32,13 @@ class ClockFit:
     def __init__(self) -> None:
         self._minima: deque[_Point] = deque()
         self._bucket = -math.inf
+        self._observed = 0
         self._line: tuple[float, float, float] | None = None
 
     def observe(self, t_device_s: float, t_host_s: float) -> None:
         """Take note that the sample of ``t_device_s`` arrived at ``t_host_s``."""
         point = (t_device_s, t_host_s - t_device_s)
+        self._observed += 1
         bucket = t_host_s // BUCKET_S
         if bucket > self._bucket:
             self._bucket = bucket
@@ -59,8 +63,14 @@ class ClockFit:
 
     @property
     def residual_s(self) -> float:
-        """Return how far the offset may be wrong: the envelope's scatter plus the delay that cannot be seen."""
-        return MIN_DELAY_S + self._scatter_s(self._whole_buckets()) if self._minima else math.inf
+        """Return how far the offset may be wrong.
+
+        The envelope's scatter, the smallest delay, which cannot be seen, and by how much it may be missed after few
+        arrivals. A host that has been late for every single one of them cannot be told from a slower clock.
+        """
+        if not self._minima:
+            return math.inf
+        return MIN_DELAY_S + self._scatter_s(self._whole_buckets()) + EARLY_DELAY_S / self._observed
 
     @property
     def lag_s(self) -> float:

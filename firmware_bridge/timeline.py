@@ -92,12 +92,13 @@ class Timeline:
     def sync(self) -> SyncState:
         """Return how meter time is aligned.
 
-        Without a clock of the meter's own, a value may be as old as one sample interval when it arrives: its
-        middle is at most half of that away.
+        Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
+        since the last question, whose middle is half an interval back, and the answer takes its time: together less
+        than one interval.
         """
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
-        return SyncState("host_clock", 0.5 * self._sheet.sample_interval_s)
+        return SyncState("host_clock", self._sheet.sample_interval_s)
 
     def _align(self, first_s: float, last_s: float, t_host_s: float) -> None:
         """Set the shift that brings this connection's clock onto the timeline."""

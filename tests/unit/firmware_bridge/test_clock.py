@@ -51,6 +51,30 @@ def test_one_observation_is_enough_to_start() -> None:
     assert fit.to_device(106.0) == pytest.approx(6.0)
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 2**32), st.integers(2, 40), st.floats(-50e-6, 50e-6))
+def test_the_residual_is_a_bound_from_the_first_arrivals_on(seed: int, count: int, skew_ratio: float) -> None:
+    """A busy host: arrivals are late by 8 ms in the mean."""
+    delays = random.Random(seed)
+    fit = ClockFit()
+    for i in range(count):
+        t_host_s = 50.0 + 0.025 * i
+        fit.observe((t_host_s - 50.0) * (1.0 + skew_ratio), t_host_s + 0.0004 + delays.expovariate(1 / 0.008))
+    t_s = 50.0 + 0.025 * count
+    assert abs(fit.to_device(t_s) - (t_s - 50.0) * (1.0 + skew_ratio)) <= fit.residual_s
+
+
+def test_a_host_that_stood_still_moves_nothing_and_is_no_scatter() -> None:
+    """A stall of 1.2 s each quarter of a minute: its arrivals are late, the others tell the time."""
+    fit = ClockFit()
+    for i in range(6000):
+        t_s = 0.01 * i
+        stall_end_s = t_s // 15.0 * 15.0 + 1.2
+        fit.observe(t_s * (1.0 + 50e-6), 7.0 + max(t_s, stall_end_s if t_s < stall_end_s else 0.0) + 0.0004)
+    assert abs(fit.to_device(67.0) - 60.0 * (1.0 + 50e-6)) < 0.001
+    assert fit.residual_s < 0.0015
+
+
 def test_no_skew_is_read_from_a_short_span() -> None:
     fit = ClockFit()
     for second in range(10):
