@@ -17,7 +17,7 @@ from edge_agent.connection import BrokerUnavailableError, Connection
 from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight
 from edge_agent.outbox import Backlog, Outbox
 from edge_agent.wire import codec
-from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.errors import ConfigurationError, RejectedRecordError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.records import (
     MAX_PAYLOAD_BYTES,
@@ -112,7 +112,7 @@ class Publisher:
             began_s = time.monotonic()
             try:
                 self._one_connection()
-            except BrokerUnavailableError as error:
+            except (BrokerUnavailableError, ConfigurationError) as error:  # also a password file that went away
                 self._tell("broker_unreachable", remedy=str(error))
             except sqlite3.Error as error:
                 self._tell("outbox_unavailable", remedy=f"{error}: check free space and owner of the state directory")

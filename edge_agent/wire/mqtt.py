@@ -69,6 +69,10 @@ def parse_broker_url(url: str) -> BrokerAddress:
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ConfigurationError(f"broker url {url!r} has something after the port; {remedy}")
     tls = parts.scheme == "mqtts"
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ConfigurationError(f"broker url {url!r}: {parts.hostname!r} is not a host name; {remedy}") from error
     if port == 0:
         raise ConfigurationError(f"broker url {url!r}: port 0 cannot be connected to; {remedy}")
     return BrokerAddress(parts.hostname, port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT), tls)
