@@ -89,6 +89,8 @@ class LakeSink:
         for row in rows:
             days[_day(row.window.t_start_unix_ns)].append(row)
         try:
+            if rows and rows[0].row_id == 1 and self._is_of_another_journal(rows[0]):
+                return WriteOutcome(accepted=0, kept=len(rows), retry_reason=self._other_journal(self.directory))
             for day, day_rows in days.items():
                 refusal = self._write_day(day, day_rows)
                 if refusal:
@@ -105,13 +107,13 @@ class LakeSink:
         """Nothing is open between two writes."""
 
     def _write_day(self, day: str, rows: list[StoredWindow]) -> str:
-        folder = self.directory / f"date={day}"
+        path = self._path(day, rows[0])
+        folder = path.parent
         if not folder.is_dir():
             folder.mkdir(parents=True)
             _fsync_directory(self.directory)
-        path = folder / f"windows-{rows[0].row_id:020d}.parquet"
         if path.exists() and not _begins_with(path, rows[0]):
-            return f"{path} came from another journal; move {self.directory} away and start with an empty lake"
+            return self._other_journal(path)
         # A dot in front: readers of a Parquet folder pass such files over, so a torn one is never read.
         temporary = folder / f".{path.name}.tmp"
         with temporary.open("wb") as file:
@@ -121,6 +123,17 @@ class LakeSink:
         temporary.replace(path)
         _fsync_directory(folder)
         return ""
+
+    def _is_of_another_journal(self, first_row: StoredWindow) -> bool:
+        """Return whether the lake holds files, but not the one that a journal's first row begins, always the first."""
+        path = self._path(_day(first_row.window.t_start_unix_ns), first_row)
+        return not path.exists() and any(self.directory.glob("date=*/*.parquet"))
+
+    def _other_journal(self, place: Path) -> str:
+        return f"{place} came from another journal; move {self.directory} away and start with an empty lake"
+
+    def _path(self, day: str, first_row: StoredWindow) -> Path:
+        return self.directory / f"date={day}" / f"windows-{first_row.row_id:020d}.parquet"
 
 
 def rows_to_table(rows: Iterable[StoredWindow]) -> pa.Table:

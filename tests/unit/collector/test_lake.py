@@ -91,6 +91,15 @@ def test_rows_of_another_journal_are_not_overwritten(tmp_path: Path) -> None:
     assert read_lake(tmp_path)["boot_id"].to_pylist() == ["boot-old"]
 
 
+def test_a_lake_of_another_journal_is_noticed_on_another_day_too(tmp_path: Path) -> None:
+    LakeSink(tmp_path).write([make_stored(1, boot_id="boot-old", seq=40)])
+    today = [make_stored(1, t_start_unix_ns=T0_UNIX_NS + DAY_NS), make_stored(2)]
+    outcome = LakeSink(tmp_path).write(today)
+    assert (outcome.accepted, outcome.kept) == (0, 2)
+    assert "another journal" in outcome.retry_reason
+    assert read_lake(tmp_path)["boot_id"].to_pylist() == ["boot-old"]
+
+
 @pytest.mark.parametrize("blocker", ["file", "dangling_link"])
 def test_a_store_that_cannot_be_written_keeps_the_rows_and_says_why(tmp_path: Path, blocker: str) -> None:
     place = tmp_path / "lake"
