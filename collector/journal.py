@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from collector import account, journal_file
+from collector.journal_file import JournalGoneError
 from collector.values import DeviceState, LedgerLine, StoredWindow
 from edge_agent.wire.codec import BadRecord
 from edge_agent.wire.records import Birth, Health, InferenceWindow, Status, WindowBatch
@@ -44,12 +45,17 @@ class Journal:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the file, and create it unless ``read_only``. Raises ConfigurationError."""
         self._db = journal_file.open_reader(path) if read_only else journal_file.open_writer(path)
+        self._path = path
+        self._identity = journal_file.identity(path)
         self._lock = threading.RLock()
         self._depth = 0
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do all that happens inside as one commit; on any error nothing of it remains. May be nested."""
+        """Do all that happens inside as one commit; on any error nothing of it remains. May be nested.
+
+        Raises JournalGoneError instead of committing to a file that was removed.
+        """
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -65,12 +71,17 @@ class Journal:
         self._depth -= 1
         if self._depth == 0 and commit:
             try:
+                self._check_still_there()
                 self._db.execute("COMMIT")
-            except sqlite3.Error:
+            except (sqlite3.Error, JournalGoneError):
                 self._roll_back()
                 raise
         elif self._depth == 0:
             self._roll_back()
+
+    def _check_still_there(self) -> None:
+        if journal_file.identity(self._path) != self._identity:
+            raise JournalGoneError(f"{self._path} was removed or replaced")
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:
@@ -149,12 +160,12 @@ class Journal:
             self._put("status", fleet, status)
 
     def put_health(self, fleet: str, health: Health, received_unix_ns: int) -> None:
-        """Keep the latest health, and learn from it how far the device has counted."""
+        """Keep the latest health, and learn from it how far the device has counted and what it still holds."""
         with self.transaction():
             self._see(fleet, health.device_id, received_unix_ns)
             self._put("health", fleet, health)
             account.open_boot(self._db, fleet, health.device_id, health.boot_id)
-            account.note_device_view(self._db, health.device_id, health.boot_id, 1, health.last_seq)
+            account.note_device_view(self._db, health.device_id, health.boot_id, health.acked_seq + 1, health.last_seq)
 
     def _put(self, column: str, fleet: str, record: Birth | Status | Health) -> None:
         self._db.execute(

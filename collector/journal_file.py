@@ -32,6 +32,19 @@ CREATE INDEX dead_letters_by_device ON dead_letters (device_id);
 """
 
 
+class JournalGoneError(Exception):
+    """The file was removed or replaced while it was open: what is committed now would be lost."""
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from another one under the same name, None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Return the collector's connection: WAL, and each commit on the disk before it returns.
 
@@ -88,6 +101,10 @@ def _create(path: Path) -> None:
     new.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    for suffix in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would apply them to the new one
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.replace(companion.with_name(companion.name + ".orphaned"))
     new.rename(path)
 
 

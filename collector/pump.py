@@ -13,6 +13,7 @@ import structlog
 from msgspec.json import encode
 
 from collector.journal import Journal
+from collector.journal_file import JournalGoneError
 from collector.values import RejectedRow, Sink, WriteOutcome
 
 FIRST_PAUSE_S: Final = 0.5
@@ -95,6 +96,9 @@ class Pump:
             return self._write_rows()
         except sqlite3.OperationalError as error:  # the journal's disk is full: written rows will come again
             self._pause(f"the journal cannot be written: {error}; free space on the disk of state_dir")
+            return 0
+        except JournalGoneError as error:
+            self._pause(f"{error} while it was open: start the collector again")
             return 0
 
     def _write_rows(self) -> int:

@@ -17,7 +17,9 @@ import structlog
 from collector.connection import BrokerUnavailableError, Connection, Delivery
 from collector.ingest import ingest
 from collector.journal import Journal
+from collector.journal_file import JournalGoneError
 from edge_agent.wire.codec import encode
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.records import BootAck, StoreAck
 from edge_agent.wire.topics import UpTopic, topic_for
@@ -79,10 +81,10 @@ class Subscriber:
     def _connect_for_ever(self) -> None:
         pause_s = RETRY_S
         while not self._stopping.is_set():
-            connection = Connection(self._broker, self._client_id, self._fleet, self._take)
             try:
+                connection = Connection(self._broker, self._client_id, self._fleet, self._take)
                 connection.open()
-            except BrokerUnavailableError as error:
+            except (BrokerUnavailableError, ConfigurationError) as error:  # also a password file that went away
                 self._tell("broker_unreachable", str(error))
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, 15.0)
@@ -109,7 +111,11 @@ class Subscriber:
         while True:
             deliveries = list(self._all_there())
             if deliveries:
-                self._commit_and_acknowledge(deliveries)
+                try:
+                    self._commit_and_acknowledge(deliveries)
+                except JournalGoneError as error:  # the supervisor sees that this thread ended
+                    self._tell("journal_gone", f"{error} while it was open: start the collector again")
+                    return
             elif self._stopping.is_set():
                 return
 

@@ -156,6 +156,11 @@ class CollectorProcess:
         self._process.send_signal(number)
         return self._process.wait(30)
 
+    def wait(self) -> int:
+        """Return the exit code of a collector that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(30)
+
     @property
     def log_text(self) -> str:
         return self._log.read_text()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from collector import account
 from collector.journal import CommitOutcome, Journal
+from collector.journal_file import JournalGoneError
 from collector.values import LedgerLine
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import DroppedRange, Health, Status, WindowBatch
@@ -47,14 +48,14 @@ def drop(first_seq: int, last_seq: int) -> DroppedRange:
     return DroppedRange(first_seq=first_seq, last_seq=last_seq, reason="outbox_full")
 
 
-def make_health(last_seq: int) -> Health:
+def make_health(last_seq: int, acked_seq: int = 0) -> Health:
     return Health(
         device_id=PI4.device_id,
         boot_id=BOOT_ID,
         t_unix_ns=T0_UNIX_NS,
         clock_state="synchronised",
         last_seq=last_seq,
-        acked_seq=0,
+        acked_seq=acked_seq,
         outbox_windows=0,
         outbox_bytes=0,
         dropped_windows=0,
@@ -150,6 +151,14 @@ def test_health_tells_of_windows_that_are_still_on_the_device(journal: Journal) 
     line = only_line(journal)
     assert (line.sent, line.stored, line.pending, line.missing) == (7, 2, 5, 0)
     assert journal.high_waters(PI4.device_id) == {BOOT_ID: 2}
+
+
+def test_health_tells_what_the_device_holds_no_longer(journal: Journal) -> None:
+    """A new journal hears from a device whose windows an older journal had: they are missing, not pending."""
+    journal.put_health(FLEET, make_health(9, acked_seq=7), NOW)
+    line = only_line(journal)
+    assert (line.sent, line.pending, line.missing) == (9, 2, 7)
+    assert not line.adds_up
 
 
 def test_boots_have_accounts_of_their_own(journal: Journal) -> None:
@@ -295,3 +304,25 @@ def test_long_histories_in_random_order_end_in_one_high_water(journal: Journal) 
             commit(journal, make_batch(range(seq, seq + 1), oldest_seq=1, last_seq=300))
     assert journal.high_waters(PI4.device_id) == {BOOT_ID: 300}
     assert only_line(journal).adds_up
+
+
+def test_a_log_that_a_removed_journal_left_behind_is_not_applied_to_the_new_one(path: Path) -> None:
+    with closing(Journal(path)) as old:
+        commit(old, make_batch(range(1, 9)))
+        log = path.with_name(path.name + "-wal").read_bytes()
+    path.unlink()
+    path.with_name(path.name + "-wal").write_bytes(log)
+    with closing(Journal(path)) as new:
+        assert new.last_row_id() == 0
+        assert new.ledger() == []
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_committed_to_a_file_that_was_removed(journal: Journal, path: Path, *, replaced: bool) -> None:
+    commit(journal, make_batch(range(1, 3)))
+    path.unlink()
+    if replaced:
+        path.write_bytes(b"something else")
+    with pytest.raises(JournalGoneError, match="removed or replaced"):
+        commit(journal, make_batch(range(3, 5)))
+    assert journal.last_row_id() == 2
