@@ -48,4 +48,8 @@ def _print(report: "DoctorReport") -> None:
         console.print(f"{finding.topic}: {finding.text}", markup=False, soft_wrap=True)
         if finding.remedy:
             console.print(f"         remedy: {finding.remedy}", markup=False, soft_wrap=True)
-    console.print(f"{report.failures} failures, {report.warnings} warnings")
+    console.print(f"{_counted(report.failures, 'failure')}, {_counted(report.warnings, 'warning')}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

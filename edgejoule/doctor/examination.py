@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
 from edgejoule.doctor import machine, runtimes, serial_ports
-from edgejoule.doctor.finding import DoctorReport, Finding, ok, summarise
+from edgejoule.doctor.finding import DoctorReport, Finding, failure, ok, summarise, warning
+
+if TYPE_CHECKING:
+    from collector.config import CollectorConfig
+    from edge_agent.config import AgentConfig
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +61,21 @@ def _examine_agent(path: Path | None) -> Iterator[Finding]:
 
     config = load_config(path)
     yield ok("agent config", f"{path} is valid")
+    yield _examine_agent_parts(config)
     yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
     yield from _examine_directory("agent state", config.device.state_dir)
     yield from _examine_broker(config.broker)
+
+
+def _examine_agent_parts(config: "AgentConfig") -> Finding:
+    from edge_agent.app import prepare  # noqa: PLC0415  only when asked for
+    from firmware_bridge.errors import FirmwareBridgeError  # noqa: PLC0415
+
+    try:
+        prepared = prepare(config)
+    except (ConfigurationError, FirmwareBridgeError) as error:
+        return failure("agent parts", str(error), "correct it in the agent's configuration")
+    return ok("agent parts", f"driver {prepared.driver.name} and model {prepared.model.model_id} are here and fit")
 
 
 def _examine_collector(path: Path | None) -> Iterator[Finding]:
@@ -70,7 +88,25 @@ def _examine_collector(path: Path | None) -> Iterator[Finding]:
     yield from _examine_directory("collector state", config.state_dir)
     if config.lake.enabled and config.lake.dir:
         yield from _examine_directory("lake", config.lake.dir)
+    yield _examine_inventory(config)
+    if config.influxdb is not None:
+        from edgejoule.doctor.influxdb import check_influx, gather_influx_facts  # noqa: PLC0415  only when named
+
+        yield check_influx(gather_influx_facts(config.influxdb))
     yield from _examine_broker(config.broker)
+
+
+def _examine_inventory(config: "CollectorConfig") -> Finding:
+    from collector.build import build_assessor  # noqa: PLC0415  only when asked for
+
+    try:
+        build_assessor(config)
+    except ConfigurationError as error:
+        return failure("inventory", str(error), "correct it in that file; the collector does not start like this")
+    if not config.inventory.file:
+        text = "none is named: the grams of every device are unknown"
+        return warning("inventory", text, "[inventory] file = a list like collector/inventory.sample.toml")
+    return ok("inventory", f"{config.inventory.file}: hardware and zones are known")
 
 
 def _examine_directory(topic: str, directory: str) -> list[Finding]:
