@@ -113,3 +113,35 @@ def test_any_text_is_judged_or_refused_in_one_line(lines: list[str]) -> None:
     assert "\n" not in refusal
     assert not refusal or refusal.startswith("mosquitto.conf: ")
     assert all(finding.remedy for finding in findings if finding.level != "ok")
+
+
+SHIPPED = Path(__file__).parents[3] / "deploy" / "mosquitto.conf"
+
+
+def shipped(variant: str) -> str:
+    """Return the shipped file as its text says: the two open lines removed, the lines of one variant let in."""
+    text = SHIPPED.read_text(encoding="utf-8").replace("listener 1883 127.0.0.1\nallow_anonymous true\n", "")
+    before, _, after = text.partition(f"# {variant}:")
+    assert after
+    part, blank, rest = after.partition("\n\n")
+    words = (
+        "listener",
+        "allow_anonymous",
+        "password_file",
+        "acl_file",
+        "cafile",
+        "certfile",
+        "keyfile",
+        "require",
+        "use_",
+    )
+    lines = [line.removeprefix("# ") if line[2:].startswith(words) else line for line in part.splitlines()]
+    return before + "\n".join(lines) + blank + rest
+
+
+def test_the_shipped_file_is_sound_in_each_of_its_variants() -> None:
+    assert _faults(SHIPPED.read_text(encoding="utf-8")) == []
+    assert _faults(shipped("A fleet")) == []
+    ((level, text),) = _faults(shipped("A network of your own"))
+    assert level == "warning"
+    assert "is not encrypted" in text
