@@ -1,9 +1,8 @@
-"""The collector as a process: one per state directory; stops cleanly on SIGTERM and SIGINT."""
+"""The collector as a process: one per state directory; stops cleanly when asked."""
 
 import contextlib
 import fcntl
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +21,10 @@ POLL_S: Final = 1.0
 _LOG = structlog.get_logger()
 
 
-def run_collector(config: CollectorConfig) -> int:
-    """Run until SIGTERM or SIGINT; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
-    stop = threading.Event()
+def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
+    """Run until ``stop`` is set; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
     state_dir = Path(config.state_dir)
-    with single_instance(state_dir), _signals_set(stop), contextlib.closing(Journal(config.journal_path)) as journal:
+    with single_instance(state_dir), contextlib.closing(Journal(config.journal_path)) as journal:
         pumps = [Pump(journal, sink) for sink in build_sinks(config, build_assessor(config))]
 
         def wake_pumps() -> None:
@@ -78,17 +76,3 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set ``stop`` while inside; only the main thread can, elsewhere the caller must."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

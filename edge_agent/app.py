@@ -17,12 +17,12 @@ from edge_agent.health import kernel_boot_id
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
-from edge_agent.measurement import Measurement, Parts, StopFlag, measure_baseline
+from edge_agent.measurement import Measurement, Parts, measure_baseline
 from edge_agent.model_catalog import CatalogModel, find_model, verify
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
-from edge_agent.service import notify
+from edge_agent.service import StopFlag, notify
 from edge_agent.state_dir import locked_state_dir, pid_file
 from edge_agent.window import Identity
 from edge_agent.wire.errors import ConfigurationError

@@ -13,7 +13,7 @@ from edge_agent.inference_loop import InferenceLoop
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
-from edge_agent.service import Watchdog
+from edge_agent.service import StopFlag, Watchdog
 from edge_agent.uncertainty import energy_budget
 from edge_agent.window import Conditions, Identity, IdleBaseline, WindowCounts, WindowSeries
 from edge_agent.wire.records import Health
@@ -28,22 +28,6 @@ LAST_READING_TIMEOUT_S: Final = 5.0
 MIN_BASELINE_COVERAGE_RATIO: Final = 0.5
 
 _LOG = structlog.get_logger()
-
-
-class StopFlag:
-    """Set by a signal handler or another thread, polled by the loop: no lock, so safe inside a handler."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def request(self) -> None:
-        """Ask to stop; every further request is counted."""
-        self.count += 1
-
-    @property
-    def requested(self) -> bool:
-        """Return whether stopping was asked for."""
-        return self.count > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Words to the service manager: ready, alive, stopping (systemd sd_notify(3)). Silent without one."""
+"""Words to the service manager: ready, alive, stopping (systemd sd_notify(3)), and its request to stop.
+
+Imports next to nothing: a request to stop must be heard before the agent is loaded.
+"""
 
 import os
 import socket
@@ -22,6 +25,22 @@ def notify(state: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class StopFlag:
+    """Set by a signal handler or another thread, polled by the loop: no lock, so safe inside a handler."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def request(self) -> None:
+        """Ask to stop; every further request is counted."""
+        self.count += 1
+
+    @property
+    def requested(self) -> bool:
+        """Return whether stopping was asked for."""
+        return self.count > 0
 
 
 class Watchdog:

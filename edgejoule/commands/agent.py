@@ -26,9 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(path: Path) -> int:
-    from edge_agent.app import run_agent
-    from edge_agent.config import load_config
-    from edge_agent.measurement import StopFlag
+    from edge_agent.service import StopFlag
 
     stop = StopFlag()
 
@@ -37,6 +35,9 @@ def _run(path: Path) -> int:
 
     before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        from edge_agent.app import run_agent
+        from edge_agent.config import load_config
+
         run_agent(load_config(path), stop)
     finally:
         for number, handler in before.items():

@@ -1,6 +1,8 @@
 """``edgejoule collector run|check-config``."""
 
 import argparse
+import signal
+import threading
 from pathlib import Path
 
 from edgejoule.output import EXIT_DONE, stdout_console
@@ -19,16 +21,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the collector, or only check what it would run with."""
+    if arguments.action == "run":
+        return _run(arguments.config)
+    from collector.build import build_assessor, build_sinks
     from collector.config import read_config
 
     config = read_config(arguments.config)
-    if arguments.action == "run":
-        from collector.app import run_collector
-
-        return run_collector(config)
-    from collector.build import build_assessor, build_sinks
-
     for sink in build_sinks(config, build_assessor(config)):
         sink.close()
     stdout_console().print(f"{arguments.config}: good")
     return EXIT_DONE
+
+
+def _run(path: Path) -> int:
+    """Hear signals first: what follows takes a moment to load."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        from collector.app import run_collector
+        from collector.config import read_config
+
+        return run_collector(read_config(path), stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,8 +1,10 @@
 """Stopping by SIGTERM, and the commands around the collector."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -45,6 +47,22 @@ def test_sigterm_while_the_broker_is_away(tmp_path: Path) -> None:
         wait_until(lambda: "broker_unreachable" in collector.log_text, "it said so")
         assert collector.stop() == 0
         assert collector.log_text.count("broker_unreachable") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_anything_was_started_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    """The configuration is a pipe, so that the test knows when the collector reads it."""
+    pipe = tmp_path / "collector.toml"
+    os.mkfifo(pipe)
+    with subprocess.Popen([*COLLECTOR, "run", "--config", str(pipe)], stderr=subprocess.PIPE, text=True) as process:
+        with pipe.open("w") as config:  # waits until the collector opens the other end
+            process.send_signal(number)
+            time.sleep(0.2)
+            config.write('state_dir = "state"\n[broker]\nurl = "mqtt://127.0.0.1:9"\n')
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 0, said
+    assert "collector_stopped" in said
 
 
 def test_check_config_says_good_or_what_is_wrong(tmp_path: Path) -> None:
