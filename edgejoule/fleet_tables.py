@@ -16,8 +16,8 @@ def report_tables(report: FleetReport) -> list[Table]:
     """Return the report as tables for a terminal: energy and work, then carbon."""
     badge = " [bold black on yellow] SIMULATED METERS [/]" if report.simulated else ""
     energy = plain_table(f"Fleet energy{badge}")
-    energy.add_column("device", no_wrap=True)
-    for heading in ("windows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
+    energy.add_column("device", overflow="fold")
+    for heading in ("win-\ndows", "energy", "power", "inf./s", "J/inf.", "above idle", "gap"):
         energy.add_column(heading, justify="right", no_wrap=True)
     for device in report.devices:
         energy.add_row(escape(device.device_id), *_energy_cells(device))
@@ -25,7 +25,7 @@ def report_tables(report: FleetReport) -> list[Table]:
     energy.add_row("total", *_energy_cells(report.total), style="bold")
     carbon = plain_table("CO2e per 1000 inferences, P5 to P95; share: embodied of both")
     carbon.caption, carbon.caption_justify = _caption(report), "left"
-    carbon.add_column("device", no_wrap=True)
+    carbon.add_column("device", overflow="fold")
     for heading in ("operational", "embodied", "together", "share", "so far"):
         carbon.add_column(heading, justify="right", no_wrap=True)
     for device in report.devices:
@@ -39,10 +39,10 @@ def report_tables(report: FleetReport) -> list[Table]:
 def ledger_table(lines: Sequence[LedgerLine]) -> Table:
     """Return the ledger as a table for a terminal."""
     table = plain_table("Ledger: sent = stored + dropped + refused + pending")
-    table.add_column("device", no_wrap=True)
+    table.add_column("device", overflow="fold")
     for heading in ("sent", "stored", "dropped", "refused", "pending", "lost", "twice", "dead"):
-        table.add_column(heading, justify="right")
-    table.add_column("sum")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("sum", no_wrap=True)
     for line in lines:
         gone = (line.dropped, line.refused, line.pending, line.missing)
         counts = (line.sent, line.stored, *gone, line.duplicates, line.dead_letters)
@@ -54,7 +54,7 @@ def ledger_table(lines: Sequence[LedgerLine]) -> Table:
 def check_table(checks: Sequence[MeterCheck]) -> Table:
     """Return measured against true energy of simulated meters as a table for a terminal."""
     table = plain_table("Measured against true energy of the simulated meters")
-    table.add_column("device\nmeter", no_wrap=True)
+    table.add_column("device\nmeter", overflow="fold")
     for heading in ("windows", "with\ngaps", "measured", "true", "differ-\nence", "u\n(k=1)", "within\n3 u"):
         table.add_column(heading, justify="right", no_wrap=True)
     for check in checks:
@@ -92,10 +92,10 @@ def _energy_cells(account: Account) -> tuple[str, ...]:
         str(account.windows),
         _two_lines(account.energy_j, account.energy_u_j),
         si(account.power_w, "W"),
-        "–" if rate is None else f"{rate:.1f}",
+        "–" if rate is None else _plain(rate),
         _two_lines(account.j_per_inference, account.j_per_inference_u),
         _two_lines(account.net_j_per_inference, account.net_j_per_inference_u),
-        f"{account.gap_s:.1f}s",
+        f"{_plain(account.gap_s)} s",
     )
 
 
@@ -115,6 +115,10 @@ def _range(estimate: Estimate | None) -> str:
         return "unknown"
     low, high = si(estimate.low, "g", 2), si(estimate.high, "g", 2)
     return f"{si(estimate.value, 'g')}\n[dim]{low}\nto {high}[/]"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.1f}" if number < 1000.0 else f"{number:,.0f}"
 
 
 def _two_lines(value: float | None, u: float | None) -> str:

@@ -1,7 +1,9 @@
 """What people read fits a terminal of eighty columns, with every name whole."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.config import journal_path
@@ -9,8 +11,9 @@ from collector.journal import Journal
 from edge_agent.wire.records import Birth, Status
 from edgejoule.cli import main
 from tests.fakes.delivery import make_birth
-from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_fleet_rows
+from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_batch, make_fleet_rows
 
+LONG_NAME = "greenhouse-north-raspberry-pi-4b-number-0017"
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml"
 HELP = [
     ["demo"],
@@ -55,6 +58,21 @@ def state_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def busy_state_dir(tmp_path: Path) -> Path:
+    """Return the state of a fleet with a long name, a long device id, and figures with many digits."""
+    profile = replace(PROFILES[0], device_id=LONG_NAME, inferences_per_s=98_765.4)
+    journal = Journal(journal_path(tmp_path))
+    for first in range(1, 1200, 60):
+        batch = make_batch(range(first, min(first + 60, 1200)), profile=profile)
+        gaps = tuple(msgspec.structs.replace(window, gap_s=1.25) for window in batch.records)
+        journal.commit_batch(
+            "a-fleet-of-some-forty-characters-at-least", msgspec.structs.replace(batch, records=gaps), 1
+        )
+    journal.close()
+    return tmp_path
+
+
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
 def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -89,3 +107,11 @@ def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert word in text
     assert text.count("offline") == 1
     assert text.count("silent") == 2
+
+
+@pytest.mark.parametrize("what", ["report", "ledger", "devices"])
+def test_no_figure_is_cut_for_a_long_name(what: str, busy_state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fleet", what, "--state-dir", str(busy_state_dir)])
+    text = shown(capsys)
+    assert "…" not in text
+    assert "1199" in text or what == "devices"
