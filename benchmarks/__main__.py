@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table_of(results: Sequence[Result]) -> Table:
     """Return the table: ratios first, since they are what carries over to another machine."""
-    table = Table("what", "against", box=None, pad_edge=False)
+    title = "Ratio of ours to the other, least to greatest (below 1 ours is faster), and the time of one operation"
+    table = Table("what", "against", box=None, pad_edge=False, title=title, title_justify="left")
     for heading in ("min", "median", "max", "ours", "other"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:

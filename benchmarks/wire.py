@@ -29,7 +29,7 @@ def wire_decode() -> Iterator[Comparison]:
     payload = encode(full_batch())
     assert decode(payload, WindowBatch) == full_batch()
     yield Comparison(
-        name="decode and validate a message of 60 windows",
+        name="decode and validate a window, 60 in a message",
         ours=lambda: decode(payload, WindowBatch),
         other=lambda: json.loads(payload),
         other_name="json.loads, nothing validated",
@@ -43,7 +43,7 @@ def wire_encode() -> Iterator[Comparison]:
     batch = full_batch()
     plain = msgspec.to_builtins(batch)
     yield Comparison(
-        name="encode a message of 60 windows",
+        name="encode a window, 60 in a message",
         ours=lambda: encode(batch),
         other=lambda: json.dumps(plain),
         other_name="json.dumps of dictionaries",
