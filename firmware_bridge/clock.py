@@ -65,12 +65,15 @@ class ClockFit:
     def residual_s(self) -> float:
         """Return how far the offset may be wrong.
 
-        The envelope's scatter, the smallest delay, which cannot be seen, and by how much it may be missed after few
-        arrivals. A host that has been late for every single one of them cannot be told from a slower clock.
+        The envelope's scatter, or what the last whole second is above it (late arrivals, or samples lost unseen);
+        the smallest delay, which cannot be seen, and by how much it may be missed after few arrivals. A host that
+        has been late for every single one of them cannot be told from a slower clock.
         """
         if not self._minima:
             return math.inf
-        return MIN_DELAY_S + self._scatter_s(self._whole_buckets()) + EARLY_DELAY_S / self._observed
+        buckets = self._whole_buckets()
+        above_s = max(self._scatter_s(buckets), self._excess_s(buckets[-1]))
+        return MIN_DELAY_S + above_s + EARLY_DELAY_S / self._observed
 
     @property
     def lag_s(self) -> float:

@@ -117,6 +117,7 @@ class MeterEmulator:
         """Serve until ``stop`` is set. Raises ConfigurationError for a link or truth file that cannot be made."""
         with self._terminal() as master, self._truth_file() as truth:
             self._began_s = self._now_s = host_time_s()
+            self._tell(truth)
             self._ready.set()
             self._serve(master, truth, stop)
 
@@ -157,10 +158,13 @@ class MeterEmulator:
             if now_s >= next_tick_s:
                 self._advance(now_s)
                 next_tick_s = max(next_tick_s + TICK_S, now_s)
-                if truth is not None:
-                    truth.write(f"{time.time_ns()},{self._energy_true_j:.9f}\n")
-                    truth.flush()
+                self._tell(truth)
             self._flush(master)
+
+    def _tell(self, truth: TextIO | None) -> None:
+        if truth is not None:
+            truth.write(f"{time.time_ns()},{self._energy_true_j:.9f}\n")
+            truth.flush()
 
     def _answer(self, data: bytes, now_s: float) -> None:
         self._advance(now_s)

@@ -172,3 +172,14 @@ def test_the_truth_is_what_the_load_drew(tmp_path: Path) -> None:
     first, *_, last = (line.split(",") for line in truth.read_text().splitlines()[1:])
     seconds = (int(last[0]) - int(first[0])) / 1e9
     assert float(last[1]) - float(first[1]) == pytest.approx(3.0 * seconds, abs=0.01)
+
+
+def test_the_truth_begins_with_the_emulation(tmp_path: Path) -> None:
+    """A meter may answer before the first tick: the question how much it drew until then has an answer."""
+    truth = tmp_path / "truth.csv"
+    before_ns = time.time_ns()
+    with MeterEmulator(get_driver("tc66c"), tmp_path / "port", ConstantLoad(2.0), EmulatorSettings(truth=truth)):
+        rows = truth.read_text(encoding="ascii").splitlines()
+    t_unix_ns, energy_j = rows[1].split(",")
+    assert before_ns <= int(t_unix_ns) <= time.time_ns()
+    assert float(energy_j) == 0.0

@@ -96,6 +96,12 @@ def test_a_clock_that_fell_behind_is_seen() -> None:
     assert fit.lag_s == pytest.approx(0.1, abs=0.02)
 
 
+def test_a_loss_that_nobody_saw_is_in_the_residual_before_it_is_found() -> None:
+    fit = fitted(offset_s=0.0, skew_ratio=0.0, seconds=42.5, lag_at_s=40.0, lag_s=0.3)
+    assert fit.lag_s == 0.0
+    assert abs(fit.to_device(42.0) - (42.0 - 0.3)) <= fit.residual_s < 0.32
+
+
 def test_memory_is_bounded() -> None:
     fit = ClockFit()
     for i in range(10_000):
