@@ -89,3 +89,39 @@ def test_a_thousandth_of_the_samples_lost_is_gap_and_costs_its_own_joules_only()
         assert window.gap_s == pytest.approx(0.001, rel=0.35)
         assert window.lost_count == pytest.approx(window.gap_s / PPK2.data_sheet.sample_interval_s, abs=1.5)
         assert window.energy_j == pytest.approx(true_j * (1.0 - window.gap_s), rel=2e-4)
+
+
+class Outage:
+    """Loses every piece from number ``first`` to ``last``, as a pulled cable does, and lets the rest through."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._span = range(first, last)
+        self._pieces = 0
+
+    def __call__(self, data: bytes) -> bytes:
+        self._pieces += bool(data)
+        return b"" if self._pieces in self._span else data
+
+
+@pytest.mark.parametrize(
+    ("driver", "outage", "outage_s"),
+    [
+        pytest.param(PPK2, Outage(160, 200), 1.0, id="ppk2"),
+        pytest.param(POWERSENSOR3, Outage(160, 280), 3.0, id="powersensor3"),
+        pytest.param(TC66C, Outage(40, 46), 3.0, id="tc66c"),
+    ],
+)
+def test_window_edges_inside_an_outage_share_it_out_and_invent_no_joule(
+    driver: MeterDriver, outage: Outage, outage_s: float
+) -> None:
+    """Every second is covered or gap, in the window where it was; what was covered has its true energy."""
+    trial = Trial(driver, 3, saturated, window_s=0.5, windows=20, noise_w=0.0, is_ideal=True, lossy=outage)
+    outcome = run(trial)
+    gaps_s = np.array([window.gap_s for window in outcome.windows])
+    energies_j = np.array([window.energy_j for window in outcome.windows])
+    level_w = trial.levels_w[1]
+    assert len(gaps_s) == trial.windows
+    assert gaps_s.sum() == pytest.approx(outage_s, abs=0.4)
+    assert np.all(gaps_s <= trial.window_s)
+    assert np.count_nonzero(gaps_s == trial.window_s) >= outage_s / trial.window_s - 2
+    assert energies_j == pytest.approx(level_w * (trial.window_s - gaps_s), abs=0.005 * level_w)
