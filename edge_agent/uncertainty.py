@@ -12,7 +12,8 @@ The parts:
     on the load, whatever the load does; a polled meter is therefore asked at random moments. Where power keeps its
     value over several samples the trapezoid follows it, and the term is too large. A window of few samples may by
     chance have met one level of the load only and show too little spread: s is at least what the latest windows
-    show together (pooled estimate of variance, 4.2.4).
+    show together (pooled estimate of variance, 4.2.4). The first windows of a run have no such neighbours: with
+    few bursts in them (samples x duty below about 5) they may state too little.
 ``resolution_j``: the display step of V and I as a power step q, the mean over the window's samples. Steps average
     out over n samples only if the signal moves by more than a step between them (dither); else they are one common
     error.

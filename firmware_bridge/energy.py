@@ -51,7 +51,8 @@ class EnergyRegister:
         if not good.any():
             return
         step_w = np.zeros(len(good)) if power_step_w is None else power_step_w
-        t_s, power_w, u_w, step_w = (column[good] for column in (block.t_device_s, block.power_w, power_u_w, step_w))
+        columns = block.t_device_s, block.power_w, power_u_w, step_w
+        t_s, power_w, u_w, step_w = columns if good.all() else (column[good] for column in columns)
         gap_s, rows = self._increments(np.diff(t_s, prepend=self._t_end_s), power_w, u_w)
         rows[_RESOLUTION] = step_w * rows[_COVERED]
         rows, is_gap = _with_gap_rows(t_s, gap_s, rows)
