@@ -22,6 +22,10 @@ class BootCounts(NamedTuple):
     pending: int
     missing: int
 
+    def given_up(self) -> "BootCounts":
+        """Return the same of a boot of which the device says that it holds nothing any more."""
+        return self._replace(pending=0, missing=self.missing + self.pending)
+
 
 def open_boot(db: sqlite3.Connection, fleet: str, device_id: str, boot_id: str) -> None:
     """Make sure that the boot has its row, and mark it as the one that spoke latest."""

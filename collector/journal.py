@@ -252,15 +252,22 @@ class Journal:
     def ledger(self) -> list[LedgerLine]:
         """Return every device's account, read at one instant."""
         with self._read_snapshot():
-            devices = self._db.execute("SELECT fleet, device_id FROM devices ORDER BY fleet, device_id").fetchall()
-            return [self._ledger_line(fleet, device_id) for fleet, device_id in devices]
+            devices = self._db.execute(
+                "SELECT fleet, device_id, birth FROM devices ORDER BY fleet, device_id"
+            ).fetchall()
+            return [self._ledger_line(*device) for device in devices]
 
-    def _ledger_line(self, fleet: str, device_id: str) -> LedgerLine:
+    def _ledger_line(self, fleet: str, device_id: str, birth: bytes | None) -> LedgerLine:
         boots = self._db.execute(
             "SELECT boot_id, last_seq, stored, duplicates FROM boots WHERE fleet = ? AND device_id = ?",
             (fleet, device_id),
         ).fetchall()
         counts = [account.boot_counts(self._db, device_id, boot[0]) for boot in boots]
+        held = _held_boots(birth)
+        if held is not None:
+            counts = [
+                count if boot[0] in held else count.given_up() for boot, count in zip(boots, counts, strict=True)
+            ]
         (dead_letters,) = self._db.execute(
             "SELECT count(*) FROM dead_letters WHERE device_id = ?", (device_id,)
         ).fetchone()
@@ -294,3 +301,11 @@ class Journal:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def _held_boots(birth: bytes | None) -> set[str] | None:
+    """Return the boots of which the device may still send windows, None when it did not say."""
+    if birth is None:
+        return None
+    said = _BIRTH.decode(birth)
+    return None if said.held_boots is None else {said.boot_id, *said.held_boots}

@@ -187,4 +187,5 @@ def _birth(config: AgentConfig, identity: Identity, outbox: Outbox) -> Birth:
         python_version=platform.python_version(),
         platform=platform.platform(),
         simulated=identity.simulated,
+        held_boots=tuple(backlog.boot_id for backlog in outbox.backlogs()),
     )

@@ -111,7 +111,11 @@ class WindowBatch(_Record, frozen=True, kw_only=True):
 
 
 class Birth(_Record, frozen=True, kw_only=True):
-    """Retained on ``.../birth``: who this device is, sent at every connect."""
+    """Retained on ``.../birth``: who this device is, sent at every connect.
+
+    ``held_boots``: every boot id of which its outbox still has something to deliver; what the collector expects of
+    others will never come. None: not said.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     device_id: Identifier
@@ -129,6 +133,7 @@ class Birth(_Record, frozen=True, kw_only=True):
     python_version: str
     platform: str
     simulated: bool
+    held_boots: tuple[Identifier, ...] | None = None
 
 
 class Status(_Record, frozen=True, kw_only=True):

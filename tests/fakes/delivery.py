@@ -19,8 +19,8 @@ from collector.values import LedgerLine
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.wire.mqtt import BrokerSettings
-from edge_agent.wire.records import Birth, InferenceWindow
-from tests.fakes.windows import FLEET, MODEL_ID, MODEL_SHA256, RUNTIME, T0_UNIX_NS, make_window
+from edge_agent.wire.records import Birth, Health, InferenceWindow
+from tests.fakes.windows import BOOT_ID, FLEET, MODEL_ID, MODEL_SHA256, PI4, RUNTIME, T0_UNIX_NS, make_window
 
 FAST_RESEND_S = 0.5
 PATIENCE_S = 30.0
@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATI
         time.sleep(0.02)
 
 
-def make_birth(device_id: str, boot_id: str) -> Birth:
+def make_birth(device_id: str, boot_id: str, held_boots: tuple[str, ...] | None = None) -> Birth:
     return Birth(
         device_id=device_id,
         boot_id=boot_id,
@@ -51,6 +51,24 @@ def make_birth(device_id: str, boot_id: str) -> Birth:
         python_version="3.11",
         platform="test",
         simulated=True,
+        held_boots=held_boots,
+    )
+
+
+def make_health(
+    last_seq: int, acked_seq: int = 0, *, device_id: str = PI4.device_id, boot_id: str = BOOT_ID
+) -> Health:
+    return Health(
+        device_id=device_id,
+        boot_id=boot_id,
+        t_unix_ns=T0_UNIX_NS,
+        clock_state="synchronised",
+        last_seq=last_seq,
+        acked_seq=acked_seq,
+        outbox_windows=0,
+        outbox_bytes=0,
+        dropped_windows=0,
+        meter_connected=True,
     )
 
 
@@ -86,7 +104,9 @@ class Device:
             FLEET,
             device_id,
             self.outbox,
-            lambda: make_birth(device_id, self.outbox.boot_id),
+            lambda: make_birth(
+                device_id, self.outbox.boot_id, tuple(backlog.boot_id for backlog in self.outbox.backlogs())
+            ),
             resend_s=resend_s,
         )
         self.appended: list[InferenceWindow] = []

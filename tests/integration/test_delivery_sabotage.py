@@ -1,6 +1,7 @@
 """Files that go away under a running or a stopped process: said in one line, and nothing acknowledged in vain."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,11 +14,13 @@ from edge_agent.wire.mqtt import BrokerSettings
 from tests.fakes.brokers import running_broker
 from tests.fakes.delivery import (
     assert_all_stored_once,
+    make_health,
     running_collector,
     running_device,
     running_subscriber,
     wait_until,
 )
+from tests.fakes.windows import FLEET, T0_UNIX_NS
 
 
 @pytest.fixture
@@ -84,3 +87,56 @@ def test_what_is_committed_to_a_journal_that_was_deleted_is_not_acknowledged(tmp
         assert device.publisher.flush(30)
         with closing(collector.open_journal()) as journal:
             assert [row.window.seq for row in journal.rows_after(0, 100)] == [6, 7, 8, 9, 10]
+
+
+def test_windows_of_an_outbox_that_was_deleted_are_missing_and_not_pending_for_ever(
+    journal: Journal, tmp_path: Path
+) -> None:
+    with running_broker("embedded", tmp_path) as broker:
+        settings = BrokerSettings(url=broker.url)
+        with running_subscriber(journal, settings), running_device(tmp_path, settings) as device:
+            device.append(5)
+            assert device.publisher.flush(30)
+            first_boot = device.outbox.boot_id
+        with running_device(tmp_path, settings) as device:
+            device.append(3)
+            wait_until(lambda: device.publisher.connected, "sent, but no collector runs")
+            assert not device.publisher.flush(0.5)
+        last_words = make_health(last_seq=8, acked_seq=5, boot_id=first_boot)
+        journal.put_health(FLEET, last_words, T0_UNIX_NS)
+        assert [(line.pending, line.missing) for line in journal.ledger()] == [(3, 0)]
+        for file in tmp_path.glob("pi4-01.sqlite3*"):
+            file.unlink()
+        broker.kill()  # and with it what it had queued
+        broker.start()
+        with running_subscriber(journal, settings), running_device(tmp_path, settings) as device:
+            assert device.outbox.boot_id != first_boot
+            device.append(2)
+            assert device.publisher.flush(30)
+        (line,) = journal.ledger()
+        assert (line.sent, line.stored, line.pending, line.missing) == (10, 7, 0, 3)
+
+
+def test_two_devices_under_one_id_lose_nothing_and_are_told(journal: Journal, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with running_broker("embedded", tmp_path) as broker:
+        settings = BrokerSettings(url=broker.url)
+        with (
+            capture_logs() as logs,
+            running_subscriber(journal, settings),
+            running_device(tmp_path / "a", settings) as first,
+            running_device(tmp_path / "b", settings) as second,
+        ):
+            for _ in range(40):
+                first.append()
+                second.append()
+                time.sleep(0.05)
+            second.publisher.stop()
+            assert first.publisher.flush(60)
+            first.publisher.stop()
+        with running_subscriber(journal, settings), running_device(tmp_path / "b", settings) as second:
+            assert second.publisher.flush(60)
+        assert any("a second device with this id" in line.get("remedy", "") for line in logs)
+        (line,) = journal.ledger()
+        assert (line.sent, line.stored, line.missing, line.pending) == (80, 80, 0, 0)

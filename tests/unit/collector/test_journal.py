@@ -18,7 +18,8 @@ from collector.journal import CommitOutcome, Journal
 from collector.journal_file import JournalGoneError
 from collector.values import LedgerLine
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import DroppedRange, Health, Status, WindowBatch
+from edge_agent.wire.records import DroppedRange, Status, WindowBatch
+from tests.fakes.delivery import make_health
 from tests.fakes.windows import BOOT_ID, FLEET, JETSON, PI4, T0_UNIX_NS, make_batch, make_window
 
 NOW = T0_UNIX_NS + 10**12
@@ -46,21 +47,6 @@ def only_line(journal: Journal) -> LedgerLine:
 
 def drop(first_seq: int, last_seq: int) -> DroppedRange:
     return DroppedRange(first_seq=first_seq, last_seq=last_seq, reason="outbox_full")
-
-
-def make_health(last_seq: int, acked_seq: int = 0) -> Health:
-    return Health(
-        device_id=PI4.device_id,
-        boot_id=BOOT_ID,
-        t_unix_ns=T0_UNIX_NS,
-        clock_state="synchronised",
-        last_seq=last_seq,
-        acked_seq=acked_seq,
-        outbox_windows=0,
-        outbox_bytes=0,
-        dropped_windows=0,
-        meter_connected=True,
-    )
 
 
 def test_windows_come_back_in_the_order_of_their_commit(journal: Journal) -> None:
