@@ -30,6 +30,12 @@ def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink]:
     return sinks
 
 
+def sink_names(config: CollectorConfig) -> list[str]:
+    """Return the names under which the journal keeps the cursors of the stores that ``config`` names."""
+    configured = {"lake": config.lake_dir, "influxdb": config.influxdb}
+    return [name for name, setting in configured.items() if setting is not None]
+
+
 def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
     from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 

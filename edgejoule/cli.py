@@ -16,7 +16,7 @@ from edgejoule.output import EXIT_USAGE
 from edgejoule.parent import die_with_parent_if_asked
 
 COMMANDS: dict[str, str] = {
-    "demo": "run the whole system on this machine: three simulated devices, broker, collector, report",
+    "demo": "the whole system on this machine, with simulated meters",
     "doctor": "check this machine and configuration; every fault with its remedy",
     "meter": "list, read, record and emulate power meters on serial lines",
     "agent": "run the agent on a device",
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_USAGE
     command = cast("Command", importlib.import_module(f"edgejoule.commands.{name}"))
-    sub_parser = argparse.ArgumentParser(prog=f"edgejoule {name}", description=COMMANDS[name].capitalize() + ".")
+    purpose = COMMANDS[name]
+    sub_parser = argparse.ArgumentParser(prog=f"edgejoule {name}", description=f"{purpose[0].upper()}{purpose[1:]}.")
     command.add_arguments(sub_parser)
     position = words.index(name)
     top = parser.parse_args(words[: position + 1])
@@ -88,7 +89,7 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edgejoule",
         usage="edgejoule [--verbose] COMMAND ...",
-        description="Joules per inference at the edge, measured at the plug, carried to a fleet's carbon account.",
+        description="Joules per inference at the edge, measured at the plug, and a fleet's carbon.",
         epilog="commands:\n" + "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

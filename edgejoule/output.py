@@ -17,9 +17,17 @@ def write_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+class _Stdout(Console):
+    """A console whose reader may leave early: ``cli`` ends such a run quietly, with the exit code of a pipe."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise, where rich itself would exit with the code that means "the answer is no"."""
+        raise BrokenPipeError
+
+
 def stdout_console() -> Console:
     """Return a console for results."""
-    return Console(highlight=False)
+    return _Stdout(highlight=False)
 
 
 def stderr_console() -> Console:

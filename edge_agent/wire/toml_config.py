@@ -1,8 +1,10 @@
 """How a TOML file becomes a frozen, typed struct, for every configuration of both ends."""
 
+import difflib
+import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,7 +20,7 @@ def decode_toml(text: str, into: type[T], where: str) -> T:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{where}: {_plain(str(error))}") from error
+        raise ConfigurationError(f"{where}: {_plain(str(error))}{_known_keys(str(error), into)}") from error
 
 
 def read_toml(path: Path, into: type[T]) -> T:
@@ -39,3 +41,29 @@ def _plain(message: str) -> str:
         .replace(" - at `$.", " in `")
         .replace(" - at `$`", "")
     )
+
+
+def _known_keys(message: str, into: Any) -> str:
+    """Return what an unknown key could have been: the nearest names, or all that its table knows."""
+    match = re.fullmatch(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?", message)
+    if match is None:
+        return ""
+    table = msgspec.inspect.type_info(into)
+    for step in re.findall(r"[^.\[\]]+", match[2] or ""):
+        table = _inside(table, step)
+    names = [field.encode_name for field in table.fields] if isinstance(table, msgspec.inspect.StructType) else []
+    near = difflib.get_close_matches(match[1], names)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; it knows {', '.join(names)}" if names else ""
+
+
+def _inside(table: Any, step: str) -> Any:
+    """Return the type that stands under ``step`` (a key, or the index of a list)."""
+    if isinstance(table, msgspec.inspect.StructType):
+        table = next((field.type for field in table.fields if field.encode_name == step), None)
+    else:
+        table = getattr(table, "item_type", getattr(table, "value_type", None))
+    if isinstance(table, msgspec.inspect.UnionType):
+        return next((kind for kind in table.types if not isinstance(kind, msgspec.inspect.NoneType)), None)
+    return table

@@ -31,7 +31,7 @@ _HEADINGS: Final = (
 
 @dataclass(slots=True)
 class DeviceTally:
-    """Sums over the stored windows of one device, and its latest window."""
+    """Sums over the stored windows of one device since the run began, and its latest window."""
 
     last: InferenceWindow | None = None
     energy: Uncertain = field(default_factory=Uncertain)
@@ -106,15 +106,15 @@ class LiveView:
 
 def _figures(tally: DeviceTally, carbon: Carbon | None, line: LedgerLine | None) -> list[str]:
     sent = "–" if line is None else f"{line.sent}/{line.stored}/{line.pending}"
-    last, count = tally.last, tally.inference_count
-    if last is None:
+    count = tally.inference_count
+    if tally.last is None:
         return ["–", "–", "first window…", "–", sent, "–"]
-    covered_s = last.duration_s - last.gap_s
+    covered_s = tally.duration_s - tally.gap_s
     operational = carbon.operational if carbon else None
     embodied = carbon.embodied if carbon else None
     return [
-        si(last.energy_j / covered_s if covered_s > 0 else None, "W"),
-        si(last.inference_count / last.duration_s, ""),
+        si(tally.energy.energy_j / covered_s if covered_s > 0 else None, "W"),
+        si(count / tally.duration_s, ""),
         si_u(tally.energy.energy_j / count, _K * tally.energy.u_j / count, "J") if count else "–",
         f"{_per_1000(operational, count)} + {_per_1000(embodied, count)}",
         sent,

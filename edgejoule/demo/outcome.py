@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 
 from collector.assess import Assessor
-from collector.build import build_assessor
+from collector.build import build_assessor, sink_names
 from collector.config import read_config
 from collector.fleet.report import FleetReport, fleet_report
 from collector.journal import Journal
@@ -47,9 +47,9 @@ def conclude(root: Path, restarts: dict[str, int], broker: str) -> DemoOutcome:
         fleet = fleet_report(journal, root / "collector" / "lake", assessor_for(root))
         ledger = journal.ledger()
         checks = _meter_checks(journal, root)
+        faults = [*_ledger_faults(ledger), *_meter_faults(checks), *_store_faults(journal, root)]
     finally:
         journal.close()
-    faults = [*_ledger_faults(ledger), *_meter_faults(checks)]
     return DemoOutcome(
         ok=not faults,
         faults=faults,
@@ -109,6 +109,14 @@ def _ledger_faults(ledger: list[LedgerLine]) -> list[str]:
         if line.dead_letters:
             faults.append(f"{line.device_id}: {line.dead_letters} messages refused")
     return faults
+
+
+def _store_faults(journal: Journal, root: Path) -> list[str]:
+    """Say which stores have not got everything; the journal has, so nothing is lost."""
+    config = read_config(root / "collector.toml")
+    behind = {sink: journal.last_row_id() - journal.cursor(sink) for sink in sink_names(config)}
+    log = root / "logs" / "collector.log"
+    return [f"{sink}: {count} windows not written there; {log} says why" for sink, count in behind.items() if count]
 
 
 def _stored(ledger: list[LedgerLine], device_id: str) -> int:

@@ -154,7 +154,11 @@ def _own_directory(root: Path) -> Iterator[None]:
     marker = root / ".edgejoule-demo"
     if root.exists() and not marker.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigurationError(f"{root}: holds something that is no earlier demo run; name another --out")
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    except OSError as error:
+        raise ConfigurationError(f"{root}: cannot write there: {error.strerror}; name another --out") from error
     with marker.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

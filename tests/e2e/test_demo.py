@@ -109,6 +109,15 @@ def test_the_main_job_on_a_real_mosquitto_and_a_real_influxdb(tmp_path: Path) ->
     assert series.column("count") == [total["windows"]]
 
 
+def test_a_store_that_got_nothing_is_a_fault_though_no_window_is_lost(tmp_path: Path) -> None:
+    demo = start_demo(tmp_path / "run", "--influxdb", "http://127.0.0.1:1/edge", seconds=6)
+    report = finish(demo, exit_code=1)
+    (fault,) = report["faults"]
+    assert fault.startswith("influxdb: ")
+    assert "windows not written there" in fault
+    assert all(line["sent"] == line["stored"] > 0 for line in report["ledger"])
+
+
 def test_killed_collector_and_broker_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
     demo = start_demo(tmp_path / "run", seconds=24)
     wait_for_windows(tmp_path / "run", demo)

@@ -1,0 +1,48 @@
+"""A TOML file becomes a typed struct, or one line that says what is wrong, where, and what it could have been."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.toml_config import decode_toml, read_toml
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    port: str = ""
+    baud_hz: int = 9600
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    meter: Inner | None = None
+    device: list[Inner] = []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[meter]\nprot = 'x'", "f.toml: unknown key `prot` in `meter`; did you mean port?"),
+        ("[meter]\nzzz = 'x'", "f.toml: unknown key `zzz` in `meter`; it knows port, baud_hz"),
+        ("metre = 1", "f.toml: unknown key `metre`; did you mean meter?"),
+        ("[[device]]\n[[device]]\nprt = 1", "f.toml: unknown key `prt` in `device[1]`; did you mean port?"),
+        ("[meter]\nbaud_hz = 'x'", "f.toml: Expected `int`, got `str` in `meter.baud_hz`"),
+        ("[meter", "f.toml: not valid TOML: "),
+    ],
+)
+def test_a_fault_is_one_line(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        decode_toml(text, Outer, "f.toml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("[meter]\nport = 'p'\n")
+    assert read_toml(path, Outer) == Outer(meter=Inner(port="p"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.toml: cannot read it: No such file"):
+        read_toml(tmp_path / "absent.toml", Outer)
