@@ -106,6 +106,11 @@ def parse_config(text: str, where: str, base: Path) -> CollectorConfig:
     config = _absolute(decode_toml(text, CollectorConfig, where), base)
     if not config.client_id:
         raise ConfigurationError(f"{where}: client_id is empty; the session at the broker needs a name that stays")
+    for name, value in (("state_dir", config.state_dir), ("fleet", config.fleet)):
+        if not value:
+            raise ConfigurationError(f"{where}: {name} is empty; name one, or leave the line out for the default")
+    if config.influxdb is not None and config.influxdb.api == "v1" and not config.influxdb.database:
+        raise ConfigurationError(f'{where}: influxdb.database is empty; api = "v1" writes to a database that exists')
     if config.fleet != "+" and any(letter in config.fleet for letter in "/+#"):
         raise ConfigurationError(f'{where}: fleet {config.fleet!r}: name one fleet, or "+" for every fleet')
     if config.influxdb is not None and config.influxdb.api == "v2" and not config.influxdb.org:

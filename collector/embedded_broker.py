@@ -100,6 +100,9 @@ def _check_free(listen: str, port: int) -> None:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((listen, port))
+    except socket.gaierror as error:
+        message = f"--listen {listen}: no address of this machine ({error.strerror}); try 127.0.0.1 or 0.0.0.0"
+        raise ConfigurationError(message) from error
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {listen} port {port}: {error.strerror}; choose another --port or stop what uses it"

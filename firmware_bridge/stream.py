@@ -36,6 +36,7 @@ def open_port(url: str, settings: SerialSettings) -> "Port":
         import serial  # noqa: PLC0415  an optional dependency: the pure parts work without it
     except ModuleNotFoundError as error:
         raise ConfigurationError("pyserial is not installed; pip install 'edgejoule[serial]'") from error
+    _check_network_url(url)
     try:
         handle = serial.serial_for_url(
             url,
@@ -50,6 +51,16 @@ def open_port(url: str, settings: SerialSettings) -> "Port":
     except (OSError, ValueError) as error:
         raise _explain(url, error) from error
     return Port(url, handle)
+
+
+def _check_network_url(url: str) -> None:
+    """Say what pyserial says in words of Python."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"socket", "rfc2217"}:
+        return
+    host, _, port = rest.split("/")[0].partition("?")[0].rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ConfigurationError(f"{url}: a meter on the network is {scheme}://HOST:PORT, with a port from 1 to 65535")
 
 
 class Port:

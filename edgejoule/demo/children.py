@@ -79,6 +79,8 @@ class Household:
 
     log_dir: Path
     children: dict[str, Child] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+    """How often each child that was stopped had been started again before."""
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +130,8 @@ class Household:
         for child in children:
             child.kill()
             self.children.pop(child.name)
+            if child.restarts:
+                self.restarts[child.name] = child.restarts
 
     def stop_all(self) -> None:
         """Stop every child, last started first; deaf to Ctrl-C meanwhile, so that none is left behind."""

@@ -53,8 +53,8 @@ def run_demo(settings: DemoSettings) -> int:
     """Run the demo and return its exit code: 1 if a window was lost or a meter is off by more than three u."""
     root = settings.out_dir.resolve()
     with _own_directory(root), _terminate_like_ctrl_c(), Household(root / "logs") as household:
-        restarts = _measure(settings, root, household)
-        outcome = conclude(root, restarts, _broker_label(settings))
+        _measure(settings, root, household)
+        outcome = conclude(root, household.restarts, _broker_label(settings))
     write_files(outcome, root)
     if settings.as_json:
         write_json(outcome)
@@ -63,7 +63,7 @@ def run_demo(settings: DemoSettings) -> int:
     return EXIT_DONE if outcome.ok else EXIT_NO
 
 
-def _measure(settings: DemoSettings, root: Path, household: Household) -> dict[str, int]:
+def _measure(settings: DemoSettings, root: Path, household: Household) -> None:
     broker_url = settings.broker_url or _start_broker(household)
     _check_broker(broker_url)
     _write_configs(settings, root, broker_url)
@@ -80,11 +80,9 @@ def _measure(settings: DemoSettings, root: Path, household: Household) -> dict[s
     journal_file = root / COLLECTOR / "journal.sqlite3"
     household.wait_until(journal_file.exists, READY_S, "the collector's journal")
     _watch(settings, root, household, agents)
-    restarts = {child.name: child.restarts for child in household.children.values() if child.restarts}
-    others = [name for name in household.children if name not in {*agents, BROKER, COLLECTOR}]
-    household.stop(others, timeout_s=10.0)
+    household.stop([name for name in household.children if name not in {BROKER, COLLECTOR}], timeout_s=10.0)
     household.stop([COLLECTOR], timeout_s=20.0)
-    return restarts
+    household.stop([BROKER], timeout_s=5.0)
 
 
 def _watch(settings: DemoSettings, root: Path, household: Household, agents: list[str]) -> None:

@@ -190,6 +190,8 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
         ("/dev/no-such-meter", "there is no such port"),
         ("/etc/hostname", "not a serial device"),
         ("/tmp", "not a serial device"),
+        ("socket://host", "socket://HOST:PORT"),
+        ("rfc2217://host:99999", "rfc2217://HOST:PORT"),
         ("gopher://x", "not a port that can be opened"),
     ],
 )

@@ -68,6 +68,9 @@ def test_the_lake_lives_in_the_state_directory_unless_told_otherwise() -> None:
         ("[influxdb]\napi = 'v3'", "api"),
         ("fleet = 'a/b'", "name one fleet"),
         ("client_id = ''", "client_id is empty"),
+        ("fleet = ''", "fleet is empty"),
+        ("state_dir = ''", "state_dir is empty"),
+        ("[influxdb]\ndatabase = ''", "influxdb.database is empty"),
         ("state_dir = ", "not valid TOML"),
     ],
 )

@@ -23,6 +23,7 @@ def test_a_killed_child_is_started_again_and_told(tmp_path: Path) -> None:
         household.keep_running(lambda restarted: told.append(restarted.name))
         assert child.pid not in {None, first}
     assert told == ["help"]
+    assert household.restarts == {"help": 1}
     assert not psutil.pid_exists(first)
 
 
