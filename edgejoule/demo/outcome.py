@@ -104,6 +104,8 @@ def _ledger_faults(ledger: list[LedgerLine]) -> list[str]:
             faults.append(f"{line.device_id}: the ledger does not add up, {line.missing} windows missing")
         if line.dropped:
             faults.append(f"{line.device_id}: {line.dropped} windows dropped")
+        if line.refused:
+            faults.append(f"{line.device_id}: {line.refused} windows refused by the collector")
         if line.pending:
             faults.append(f"{line.device_id}: {line.pending} windows never arrived, the device still holds them")
         if line.dead_letters:
