@@ -60,12 +60,12 @@ class Journal:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
+            done = False
             try:
                 yield
-            except BaseException:
-                self._leave(commit=False)
-                raise
-            self._leave(commit=True)
+                done = True
+            finally:
+                self._leave(commit=done)
 
     def _leave(self, *, commit: bool) -> None:
         self._depth -= 1

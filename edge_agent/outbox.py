@@ -160,14 +160,16 @@ class Outbox:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             counted = (self._bytes, self._windows)
+            committed = False
             try:
                 yield
                 self._db.execute("COMMIT")
-            except BaseException:
-                self._bytes, self._windows = counted
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+                committed = True
+            finally:
+                if not committed:
+                    self._bytes, self._windows = counted
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
 
     def _enter_boot(self, kernel_boot_id: str) -> str:
         """Return the boot id: it changes with the kernel's boot and with the file, so numbers never come twice."""

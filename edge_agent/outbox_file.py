@@ -1,5 +1,6 @@
 """The outbox's SQLite file: schema, opening, and what happens when the file is damaged."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final, Literal
@@ -43,12 +44,11 @@ def open_or_replace(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlit
 
 
 def _open(path: Path, synchronous: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10.0)
-    try:
+    with contextlib.ExitStack() as on_failure:
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10.0)
+        on_failure.callback(db.close)
         _prepare(db, path, synchronous)
-    except BaseException:
-        db.close()
-        raise
+        on_failure.pop_all()
     return db
 
 
