@@ -1,10 +1,11 @@
 """Child processes: started in their own group, logged to files, restarted when they die, never left behind."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -12,7 +13,7 @@ from typing import Final, Self
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.parent import environment_of_child
 
-STOP_S: Final = 5.0
+STOP_S: Final = 2.0
 MAX_RESTARTS: Final = 5
 EXIT_USAGE: Final = 2
 
@@ -134,9 +135,17 @@ class Household:
                 self.restarts[child.name] = child.restarts
 
     def stop_all(self) -> None:
-        """Stop every child, last started first; deaf to Ctrl-C meanwhile, so that none is left behind."""
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        """Stop every child, last started first; deaf to further signals meanwhile, so that none is left behind."""
+        with _deaf_to_signals():
             self.stop(list(reversed(self.children)), STOP_S)
-        finally:
-            signal.signal(signal.SIGINT, previous)
+
+
+@contextlib.contextmanager
+def _deaf_to_signals() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

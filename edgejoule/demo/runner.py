@@ -53,7 +53,11 @@ def run_demo(settings: DemoSettings) -> int:
     """Run the demo and return its exit code: 1 if a window was lost or a meter is off by more than three u."""
     root = settings.out_dir.resolve()
     with _own_directory(root), _terminate_like_ctrl_c(), Household(root / "logs") as household:
-        _measure(settings, root, household)
+        try:
+            _measure(settings, root, household)
+        except KeyboardInterrupt:
+            stderr_console().print("\nstopping every process of the demo")
+            raise
         outcome = conclude(root, household.restarts, _broker_label(settings))
     write_files(outcome, root)
     if settings.as_json:

@@ -143,8 +143,12 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment_s: float) -> None:
     time.sleep(moment_s)
     family = children_of(demo.pid)
     demo.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    for impatience in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM) if family else ():
+        demo.send_signal(impatience)  # must not keep the first one from cleaning up
     stdout, stderr = demo.communicate(timeout=60)
-    assert demo.returncode == 128 + signal.SIGINT, stderr[-2000:]
+    ended = {128 + signal.SIGINT} if family else {128 + signal.SIGINT, -signal.SIGINT}  # Python was still starting
+    assert demo.returncode in ended, stderr[-2000:]
     assert stdout == ""
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not (out / "dev").exists()
