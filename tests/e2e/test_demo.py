@@ -143,7 +143,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment_s: float) -> None:
     time.sleep(moment_s)
     family = children_of(demo.pid)
     demo.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    time.sleep(0.1)
     for impatience in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM) if family else ():
         demo.send_signal(impatience)  # must not keep the first one from cleaning up
     stdout, stderr = demo.communicate(timeout=60)
