@@ -7,7 +7,7 @@ from collector.config import CollectorConfig, InfluxConfig
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import Inventory, read_inventory
 from collector.values import Sink
-from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.text_file import read_text
 
 
 def build_assessor(config: CollectorConfig) -> Assessor:
@@ -70,8 +70,4 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
 def _secret(name: str, setting: str) -> str:
     if not name:
         return ""
-    try:
-        return Path(name).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{setting} {name}: cannot read it: {reason}") from error
+    return read_text(Path(name), f"{setting} {name}").strip()

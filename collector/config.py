@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
-from edge_agent.wire.toml_config import decode_toml
+from edge_agent.wire.text_file import read_text
+from edge_agent.wire.toml_config import TOML_REMEDY, decode_toml
 
 Rows = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0.0, le=86_400.0)]
@@ -93,12 +94,7 @@ def journal_path(state_dir: Path) -> Path:
 
 def read_config(path: Path) -> CollectorConfig:
     """Read the file, make its paths absolute and check what can be checked. Raises ConfigurationError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{path}: cannot read it: {reason}; name an existing TOML file") from error
-    return parse_config(text, str(path), path.absolute().parent)
+    return parse_config(read_text(path, remedy=TOML_REMEDY), str(path), path.absolute().parent)
 
 
 def parse_config(text: str, where: str, base: Path) -> CollectorConfig:

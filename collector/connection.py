@@ -12,7 +12,17 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from collector.ingest import Received
-from edge_agent.wire.mqtt import BrokerSettings, explain_connect_error, explain_refusal, log_in, parse_broker_url
+from edge_agent.wire.errors import BrokerUnavailableError
+from edge_agent.wire.mqtt import (
+    BrokerSettings,
+    explain_connect_error,
+    explain_early_end,
+    explain_end,
+    explain_refusal,
+    explain_silence,
+    log_in,
+    parse_broker_url,
+)
 from edge_agent.wire.topics import UpChannel, up_filter
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -22,11 +32,8 @@ SESSION_EXPIRY_S: Final = 30 * 86_400
 RECEIVE_MAXIMUM: Final = 1000
 NOTHING_TO_ACKNOWLEDGE: Final = 0
 """The packet id of QoS 0, which somebody may use on our topics though agents do not."""
+ID_CLASH: Final = ("collector", "client_id: give each collector its own")
 CHANNELS: Final[tuple[UpChannel, ...]] = ("windows", "birth", "status", "health")
-
-
-class BrokerUnavailableError(Exception):
-    """No connection now; trying again later can help. The text says what to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Connection:
             raise BrokerUnavailableError(explain_connect_error(error, self._address)) from error
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):
-            self._refusal = f"{self._address} accepts connections but does not answer: is it MQTT?"
+            self._refusal = explain_silence(self._address)
         if self._refusal:
             self.close()
             raise BrokerUnavailableError(self._refusal)
@@ -136,23 +143,15 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = self.end_reason or _explain_end(str(reason))  # the broker's own words come first
+        self.end_reason = self.end_reason or explain_end(reason, *ID_CLASH)  # the broker's own words come first
         if not self._answered.is_set():
-            self._refusal = (
-                f"{self._address} closed the connection before it answered: check username, password_file and protocol"
-            )
+            self._refusal = explain_early_end(self._address)
         self.ended.set()
         self._answered.set()
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         received = Received(_topic_text(message), bytes(message.payload), time.time_ns(), message.retain)
         self._take(Delivery(self, received, message.mid if message.qos else NOTHING_TO_ACKNOWLEDGE))
-
-
-def _explain_end(words: str) -> str:
-    if "taken over" in words.lower():
-        return "another client connected under the same client_id: give each collector its own"
-    return f"the broker or the network went away ({words}); if this repeats, look for a second collector with this id"
 
 
 def _topic_text(message: MQTTMessage) -> str:

@@ -54,20 +54,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _create(path)
-        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
+        db = _connect(str(path))
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        _check_version(db, path)
-    except sqlite3.Error as error:
-        db.close()
-        raise ConfigurationError(f"{path}: cannot use this file as a journal: {error}") from error
-    except ConfigurationError:
-        db.close()
-        raise
-    return db
+    return _checked(db, path, "use this file as a journal", ("journal_mode = WAL", "synchronous = FULL"))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -75,23 +65,27 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise ConfigurationError(f"{path}: no journal here; name the state_dir of a collector that has run")
     try:
-        db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            check_same_thread=False,
-            isolation_level=None,
-            timeout=30.0,
-        )
+        db = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
-    try:
-        _check_version(db, path)
-    except sqlite3.Error as error:
-        db.close()
-        raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
-    except ConfigurationError:
-        db.close()
-        raise
+    return _checked(db, path, "read the journal")
+
+
+def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(name, uri=uri, check_same_thread=False, isolation_level=None, timeout=30.0)
+
+
+def _checked(db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = ()) -> sqlite3.Connection:
+    """Return the connection, set up; closed again when the file turns out to be no journal of this version."""
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(db.close)
+        try:
+            for pragma in pragmas:
+                db.execute(f"PRAGMA {pragma}")
+            _check_version(db, path)
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"{path}: cannot {what}: {error}") from error
+        on_failure.pop_all()
     return db
 
 

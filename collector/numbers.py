@@ -73,7 +73,7 @@ def percent(ratio: float | None, places: int = 0) -> str:
 
 
 def count(number: int) -> str:
-    """Return an integer with thin spaces between thousands."""
+    """Return an integer with no-break spaces between thousands."""
     return f"{number:,}".replace(",", NBSP)
 
 

@@ -14,12 +14,12 @@ from typing import Final
 
 import structlog
 
-from collector.connection import BrokerUnavailableError, Connection, Delivery
+from collector.connection import Connection, Delivery
 from collector.ingest import ingest
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
 from edge_agent.wire.codec import encode
-from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.records import BootAck, StoreAck
 from edge_agent.wire.topics import UpTopic, topic_for

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from edge_agent.clock import boot_time_s, read_clock
+from edge_agent.clock import read_clock
 from edge_agent.config import AgentConfig
 from edge_agent.health import kernel_boot_id
 from edge_agent.inference.registry import load_runner
@@ -31,6 +31,7 @@ from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
+from firmware_bridge.stream import host_time_s
 
 FLUSH_TIMEOUT_S: Final = 30.0
 FLUSH_STEP_S: Final = 0.5
@@ -82,7 +83,7 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
         stack.callback(publisher.stop)
         notify("READY=1")
         parts = Parts(config, prepared.driver.data_sheet, meter, outbox, publisher, identity)
-        _measure(parts, InferenceLoop(runner, tensors, boot_time_s), stop)
+        _measure(parts, InferenceLoop(runner, tensors, host_time_s), stop)
         notify("STOPPING=1")
         flush(publisher, outbox, stop)
     _LOG.info("agent_stopped", device=config.device.id)
@@ -108,7 +109,7 @@ def _measure(parts: Parts, loop: InferenceLoop, stop: StopFlag) -> None:
         idle = measure_baseline(parts.meter, parts.sheet, parts.config.window.baseline_s, stop)
     if stop.requested:
         return
-    t_first_s = boot_time_s()
+    t_first_s = host_time_s()
     recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity, t_first_s)
     Measurement(parts, loop, recorder, idle, t_first_s, read_clock()).run(stop)
 

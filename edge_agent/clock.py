@@ -1,8 +1,6 @@
 """Host time: CLOCK_BOOTTIME for everything inside, UTC only as a stamp that says what it was worth."""
 
-import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,9 +8,6 @@ from edge_agent.health import clock_synchronised
 from edge_agent.wire.records import ClockState
 
 REBASE_STEP_NS: Final = 100_000_000
-
-boot_time_s: Callable[[], float] = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-"""Seconds since the kernel booted, suspend included: the same clock as ``firmware_bridge.stream.host_time_s``."""
 
 
 @dataclass(frozen=True, slots=True)

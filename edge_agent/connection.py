@@ -7,10 +7,14 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge_agent.wire.errors import BrokerUnavailableError
 from edge_agent.wire.mqtt import (
     BrokerSettings,
     explain_connect_error,
+    explain_early_end,
+    explain_end,
     explain_refusal,
+    explain_silence,
     log_in,
     parse_broker_url,
 )
@@ -18,10 +22,7 @@ from edge_agent.wire.mqtt import (
 CONNECT_TIMEOUT_S: Final = 5.0
 CONNACK_TIMEOUT_S: Final = 10.0
 GOODBYE_TIMEOUT_S: Final = 1.0
-
-
-class BrokerUnavailableError(Exception):
-    """No connection now; trying again later can help. The text says what to look at."""
+ID_CLASH: Final = ("device", "id: give every device its own id")
 
 
 class Connection:
@@ -67,7 +68,7 @@ class Connection:
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):
             self.close()
-            raise BrokerUnavailableError(f"{self._address} accepts connections but does not answer: is it MQTT?")
+            raise BrokerUnavailableError(explain_silence(self._address))
         if self._refusal:
             self.close()
             raise BrokerUnavailableError(self._refusal)
@@ -100,23 +101,15 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = self.end_reason or _explain_end(str(reason))  # the broker's own words come first
+        self.end_reason = self.end_reason or explain_end(reason, *ID_CLASH)  # the broker's own words come first
         if not self._answered.is_set():
-            self._refusal = (
-                f"{self._address} closed the connection before it answered: check username, password_file and protocol"
-            )
+            self._refusal = explain_early_end(self._address)
         self._ended.set()
         self._answered.set()
         self._on_end()
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._on_payload(bytes(message.payload))
-
-
-def _explain_end(words: str) -> str:
-    if "taken over" in words.lower():
-        return "another client connected under the same id: give every device its own id"
-    return f"the broker or the network went away ({words}); if this repeats, look for a second device with this id"
 
 
 def _shut(sock: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from edge_agent.clock import ClockReading, boot_time_s, read_clock, stamp
+from edge_agent.clock import ClockReading, read_clock, stamp
 from edge_agent.config import DEFAULT_DUTY_RATIO, AgentConfig, WorkloadSection
 from edge_agent.health import CpuShare, read_device_state
 from edge_agent.inference_loop import InferenceLoop
@@ -22,6 +22,7 @@ from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import energy_between
 from firmware_bridge.meter import Meter, MeterHealth
 from firmware_bridge.samples import EnergyReading
+from firmware_bridge.stream import host_time_s
 
 MAX_SLEEP_S: Final = 0.1
 LAST_READING_TIMEOUT_S: Final = 5.0
@@ -77,13 +78,13 @@ class Measurement:
         """Work until ``stop``; then close the partial window and bring it into the outbox."""
         while not stop.requested:
             self._step()
-            now_s = boot_time_s()
+            now_s = host_time_s()
             self._tend(now_s)
         self._finish()
 
     def _step(self) -> None:
         """Run one burst, or sleep a little. Neither goes much beyond the open window's end."""
-        now_s = boot_time_s()
+        now_s = host_time_s()
         order = self._pacer.next(now_s)
         if isinstance(order, Run):
             burst = self._loop.run(Run(min(order.until_s, self._series.t_next_s), order.max_count))
@@ -155,12 +156,12 @@ class Measurement:
         )
 
     def _finish(self) -> None:
-        now_s = boot_time_s()
+        now_s = host_time_s()
         for counts in (self._series.advance(now_s), self._series.close(now_s)):
             if counts is not None:
                 self._close(counts)
         deadline_s = now_s + LAST_READING_TIMEOUT_S
-        while self._recorder.settle() >= 0 and self._recorder.waiting and boot_time_s() < deadline_s:
+        while self._recorder.settle() >= 0 and self._recorder.waiting and host_time_s() < deadline_s:
             time.sleep(MAX_SLEEP_S / 5.0)
         self._recorder.settle_now()
         self._parts.publisher.notify()
@@ -170,14 +171,14 @@ class Measurement:
 
 def measure_baseline(meter: Meter, sheet: DataSheet, baseline_s: float, stop: StopFlag) -> IdleBaseline | None:
     """Idle for ``baseline_s`` and return the mean power, None if the meter covered less than half or ``stop`` came."""
-    t_start_s = now_s = boot_time_s()
+    t_start_s = now_s = host_time_s()
     start: EnergyReading | None = None
     watchdog = Watchdog()
     while now_s < t_start_s + baseline_s and not stop.requested:
         watchdog.feed(now_s)
         start = start or meter.reading_at(t_start_s)
         time.sleep(min(MAX_SLEEP_S, t_start_s + baseline_s - now_s))
-        now_s = boot_time_s()
+        now_s = host_time_s()
     if stop.requested:
         return None
     start, end = start or _await_reading(meter, t_start_s), _await_reading(meter, t_start_s + baseline_s)
@@ -192,9 +193,9 @@ def measure_baseline(meter: Meter, sheet: DataSheet, baseline_s: float, stop: St
 
 
 def _await_reading(meter: Meter, t_host_s: float) -> EnergyReading | None:
-    deadline_s = boot_time_s() + LAST_READING_TIMEOUT_S
+    deadline_s = host_time_s() + LAST_READING_TIMEOUT_S
     reading = meter.reading_at(t_host_s)
-    while reading is None and boot_time_s() < deadline_s:
+    while reading is None and host_time_s() < deadline_s:
         time.sleep(MAX_SLEEP_S / 5.0)
         reading = meter.reading_at(t_host_s)
     return reading

@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from edge_agent.connection import BrokerUnavailableError, Connection
+from edge_agent.connection import Connection
 from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight
 from edge_agent.outbox import Backlog, Outbox
 from edge_agent.wire import codec
-from edge_agent.wire.errors import ConfigurationError, RejectedRecordError
+from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError, RejectedRecordError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.records import (
     MAX_PAYLOAD_BYTES,

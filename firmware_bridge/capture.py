@@ -18,7 +18,7 @@ from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver, Options, OptionValue
 from firmware_bridge.energy import energy_between
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.samples import EnergyDelta, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import EnergyDelta, Event, MeterIdentity
 from firmware_bridge.stream import host_time_s, open_port
 from firmware_bridge.timeline import Timeline
 
@@ -158,14 +158,7 @@ def summarise(driver: MeterDriver, capture: Capture, calibration: Calibration | 
     errors: Counter[str] = Counter()
     identity: MeterIdentity | None = None
     for t_host_s, event in decode(driver, capture):
-        if isinstance(event, SampleBlock):
-            timeline.add(event, t_host_s)
-        elif isinstance(event, FrameError):
-            errors[event.kind] += event.count
-            if event.kind == "lost":
-                timeline.add_lost(event.count)
-        else:
-            identity = event
+        identity = timeline.take((event,), t_host_s, errors).identity or identity
     first, last = timeline.first(), timeline.latest()
     return CaptureSummary(
         driver=driver.name,

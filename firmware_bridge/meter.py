@@ -243,26 +243,19 @@ class Meter:
         return b"".join(pieces), now_s
 
     def _take(self, events: list[Event], now_s: float) -> None:
-        blocks: list[SampleBlock] = []
         with self._lock:
+            taken = self._timeline.take(events, now_s, self._frame_errors)
+            self._identity = taken.identity or self._identity
             for event in events:
-                if isinstance(event, SampleBlock):
-                    blocks.append(self._timeline.add(event, now_s))
-                elif isinstance(event, FrameError):
-                    self._frame_errors[event.kind] += event.count
-                    if event.kind == "protocol":
-                        self._meter_complaint = event.detail
-                    if event.kind == "lost":
-                        self._timeline.add_lost(event.count)
-                else:
-                    self._identity = event
-            if blocks:
-                self._last_block = blocks[-1]
+                if isinstance(event, FrameError) and event.kind == "protocol":
+                    self._meter_complaint = event.detail
+            if taken.blocks:
+                self._last_block = taken.blocks[-1]
                 self._connected = True
-        if blocks:
+        if taken.blocks:
             self._progress.set()
         if self._on_block is not None:
-            for block in blocks:
+            for block in taken.blocks:
                 self._on_block(block)
 
     def _silent_s(self, now_s: float) -> float:

@@ -4,6 +4,8 @@ The timeline starts as the device's clock of the first connection. A device rest
 again; its samples are then moved to where the host's clock says that they belong, and the outage is gap.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -11,12 +13,20 @@ from firmware_bridge.calibration import Calibration, apply_calibration, power_st
 from firmware_bridge.clock import ClockFit
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister
-from firmware_bridge.samples import EnergyReading, SampleBlock
+from firmware_bridge.samples import EnergyReading, Event, FrameError, MeterIdentity, SampleBlock
 
 SILENT_S: Final = 2.0
 MIN_LAG_S: Final = 0.010
 """A device clock this far behind for six seconds means loss that neither counter nor driver could show."""
 LAG_CHECK_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What became of the events of one call: blocks, calibrated and on the timeline, and the meter's identity."""
+
+    blocks: tuple[SampleBlock, ...]
+    identity: MeterIdentity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,21 @@ class Timeline:
     def reconnected(self) -> None:
         """Say that the next block comes from a new connection, whose clock began anew."""
         self._new_connection = self._own_clock and self._last_arrival_s is not None
+
+    def take(self, events: Iterable[Event], t_host_s: float, frame_errors: Counter[str]) -> Intake:
+        """Take a decoder's events of ``t_host_s``: integrate blocks, count errors into ``frame_errors``."""
+        blocks: list[SampleBlock] = []
+        identity: MeterIdentity | None = None
+        for event in events:
+            if isinstance(event, SampleBlock):
+                blocks.append(self.add(event, t_host_s))
+            elif isinstance(event, FrameError):
+                frame_errors[event.kind] += event.count
+                if event.kind == "lost":
+                    self.add_lost(event.count)
+            else:
+                identity = event
+        return Intake(tuple(blocks), identity)
 
     def add(self, block: SampleBlock, t_host_s: float) -> SampleBlock:
         """Take a block that arrived at ``t_host_s``; return it calibrated, its times on this timeline."""

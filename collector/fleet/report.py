@@ -13,8 +13,6 @@ from collector.fleet.sums import Sums, add_up
 from collector.fleet.values import Account, DeviceAccount, FleetReport
 from collector.journal import Journal
 
-__all__ = ["Account", "DeviceAccount", "FleetReport", "fleet_report"]
-
 Group = Mapping[str, Any]
 Key = tuple[str, str]
 _PER_1000: Final = "gCO2e/1000 inferences"

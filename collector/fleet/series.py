@@ -14,7 +14,7 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 def device_series(table: pa.Table, max_bins: int = MAX_BINS) -> list[DeviceSeries]:
-    """Return one series for each device of ``table`` (``fleet_rows.COLUMNS``).
+    """Return one series for each device of ``table`` (``rows.COLUMNS``).
 
     A bin is as long as the longest window, or longer where the whole time would need more than ``max_bins``. Each
     device's bins begin half a bin before its first window, so that small shifts of a start do not change the bin.

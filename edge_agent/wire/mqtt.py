@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.text_file import read_text
 
 DEFAULT_PORT: Final = 1883
 DEFAULT_TLS_PORT: Final = 8883
@@ -102,11 +103,8 @@ def read_password(settings: BrokerSettings) -> str | None:
     """Return the password, without the line end of the file that holds it. Raises ConfigurationError."""
     if not settings.password_file:
         return None
-    try:
-        return Path(settings.password_file).read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"broker password_file {settings.password_file}: cannot read it: {reason}") from error
+    name = f"broker password_file {settings.password_file}"
+    return read_text(Path(settings.password_file), name).strip("\r\n")
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
@@ -142,6 +140,27 @@ def explain_connect_error(error: Exception, address: BrokerAddress) -> str:
     if isinstance(error, TimeoutError):
         return f"{address} does not answer: check the network and the firewall"
     return f"cannot connect to {address}: {error}"
+
+
+def explain_silence(address: BrokerAddress) -> str:
+    """Return one line for a connection that was accepted and then never answered."""
+    return f"{address} accepts connections but does not answer: is it MQTT?"
+
+
+def explain_early_end(address: BrokerAddress) -> str:
+    """Return one line for a connection that ended before the broker's CONNACK."""
+    return f"{address} closed the connection before it answered: check username, password_file and protocol"
+
+
+def explain_end(reason: Any, other: str, remedy: str) -> str:
+    """Return one line for the end of a connection that stood.
+
+    ``reason``: the client library's reason code. ``other``: who else may use our client id, and ``remedy`` then.
+    """
+    words = str(reason)
+    if "taken over" in words.lower():
+        return f"another client connected under the same {remedy}"
+    return f"the broker or the network went away ({words}); if this repeats, look for a second {other} with this id"
 
 
 def explain_refusal(reason: Any) -> str:

@@ -4,13 +4,15 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.text_file import read_text
 
 T = TypeVar("T")
+TOML_REMEDY: Final = "name an existing TOML file"
 
 
 def decode_toml(text: str, into: type[T], where: str) -> T:
@@ -25,12 +27,7 @@ def decode_toml(text: str, into: type[T], where: str) -> T:
 
 def read_toml(path: Path, into: type[T]) -> T:
     """Read and decode the TOML file at ``path``. Raises ConfigurationError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{path}: cannot read it: {reason}; name an existing TOML file") from error
-    return decode_toml(text, into, str(path))
+    return decode_toml(read_text(path, remedy=TOML_REMEDY), into, str(path))
 
 
 def _plain(message: str) -> str:

@@ -1,11 +1,10 @@
 """``edgejoule agent run|check-config``: the application on the device."""
 
 import argparse
-import signal
 from pathlib import Path
-from types import FrameType
 
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
+from edgejoule.signals import STOP_SIGNALS, handled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,19 +28,11 @@ def _run(path: Path) -> int:
     from edge_agent.service import StopFlag
 
     stop = StopFlag()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.request()
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled(STOP_SIGNALS, lambda *_: stop.request()):  # heard before what follows is loaded
         from edge_agent.app import run_agent
         from edge_agent.config import load_config
 
         run_agent(load_config(path), stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return EXIT_DONE
 
 

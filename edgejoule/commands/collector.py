@@ -1,11 +1,11 @@
 """``edgejoule collector run|check-config``."""
 
 import argparse
-import signal
 import threading
 from pathlib import Path
 
 from edgejoule.output import EXIT_DONE, stdout_console
+from edgejoule.signals import STOP_SIGNALS, handled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(path: Path) -> int:
     """Hear signals first: what follows takes a moment to load."""
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled(STOP_SIGNALS, lambda *_: stop.set()):
         from collector.app import run_collector
         from collector.config import read_config
 
         return run_collector(read_config(path), stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

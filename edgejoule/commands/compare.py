@@ -1,6 +1,7 @@
 """``edgejoule compare``: edge against cloud for one scenario file."""
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,16 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _measured(state_dir: Path, device_id: str) -> "MeasuredEdge":
     from collector.analysis.measured import measured_edge
-    from collector.config import journal_path
+    from collector.config import CollectorConfig
     from collector.fleet.report import fleet_report
     from collector.journal import Journal
 
-    lake_dir = state_dir / "lake"
-    journal = Journal(journal_path(state_dir), read_only=True)
-    try:
-        report = fleet_report(journal, lake_dir if lake_dir.is_dir() else None, None)
-    finally:
-        journal.close()
+    config = CollectorConfig(state_dir=str(state_dir))
+    with closing(Journal(config.journal_path, read_only=True)) as journal:
+        report = fleet_report(journal, config.lake_dir, None)
     return measured_edge(report, device_id)
 
 

@@ -2,8 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was asked for. Raises ConfigurationError when there is no journal to read."""
+    from collector.journal import Journal
+
     config = _read_config(arguments)
-    with _open_journal(config) as journal:
+    with closing(Journal(config.journal_path, read_only=True)) as journal:
         if arguments.what == "ledger":
             return _ledger(journal.ledger(), as_json=arguments.json)
         if arguments.what == "devices":
@@ -60,17 +61,6 @@ def _read_config(arguments: argparse.Namespace) -> "CollectorConfig":
     if arguments.state_dir is None:
         return config
     return msgspec.structs.replace(config, state_dir=str(arguments.state_dir))
-
-
-@contextmanager
-def _open_journal(config: "CollectorConfig") -> "Iterator[Journal]":
-    from collector.journal import Journal
-
-    journal = Journal(config.journal_path, read_only=True)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 def _report(journal: "Journal", config: "CollectorConfig", arguments: argparse.Namespace) -> int:

@@ -1,14 +1,12 @@
 """``edgejoule meter``: list, read, record, decode and emulate power meters on serial lines."""
 
 import argparse
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +15,7 @@ from rich.table import Table
 
 from edgejoule.argument_types import finite, not_negative, positive
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
+from edgejoule.signals import STOP_SIGNALS, handled
 from firmware_bridge.capture import CaptureHeader, CaptureSummary, CaptureWriter, read_capture, record, summarise
 from firmware_bridge.driver import DataSheet, MeterDriver, Options
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
@@ -103,16 +102,8 @@ def _key_value(text: str) -> tuple[str, str]:
 def _stop_on_signal() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set, so that whatever runs ends in order."""
     stop = threading.Event()
-
-    def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a handler
-        stop.set()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(STOP_SIGNALS, lambda *_: stop.set()):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # --- list ----------------------------------------------------------------------------------------------------------

@@ -1,17 +1,17 @@
 """Child processes: started in their own group, logged to files, restarted when they die, never left behind."""
 
-import contextlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.parent import environment_of_child
+from edgejoule.signals import STOP_SIGNALS, handled
 
 STOP_S: Final = 2.0
 MAX_RESTARTS: Final = 5
@@ -136,16 +136,5 @@ class Household:
 
     def stop_all(self) -> None:
         """Stop every child, last started first; deaf to further signals meanwhile, so that none is left behind."""
-        with _deaf_to_signals():
+        with handled((*STOP_SIGNALS, signal.SIGHUP), signal.SIG_IGN):
             self.stop(list(reversed(self.children)), STOP_S)
-
-
-@contextlib.contextmanager
-def _deaf_to_signals() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)

@@ -131,6 +131,11 @@ def emulator_words(device: DemoDevice, root: Path, seed: int, gain_error_ratio: 
     return words if gain_error_ratio is None else [*words, "--gain-error", str(gain_error_ratio)]
 
 
+def collector_config_file(root: Path) -> Path:
+    """Return where the collector's configuration lies."""
+    return root / "collector.toml"
+
+
 def meter_link(device: DemoDevice, root: Path) -> Path:
     """Return the path under which the device's emulated serial port appears."""
     return root / "dev" / f"tty-{device.device_id}"

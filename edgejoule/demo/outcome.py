@@ -1,20 +1,21 @@
 """What the demo found: the report, the ledger, measured against true, and whether all is well."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from rich.console import Console
 
-from collector.assess import Assessor
 from collector.build import build_assessor, sink_names
-from collector.config import read_config
-from collector.fleet.report import FleetReport, fleet_report
+from collector.config import CollectorConfig, read_config
+from collector.fleet.report import fleet_report
+from collector.fleet.values import FleetReport
 from collector.journal import Journal
 from collector.numbers import si
 from collector.values import LedgerLine, MeterCheck
 from collector.web.report_html import render_report
-from edgejoule.demo.fleet_plan import DEVICES, truth_file
+from edgejoule.demo.fleet_plan import DEVICES, collector_config_file, truth_file
 from edgejoule.demo.truth import TruthCurve, check_meter
 from edgejoule.fleet_tables import check_table, ledger_table, report_tables
 
@@ -35,21 +36,15 @@ class DemoOutcome(msgspec.Struct, frozen=True, kw_only=True):
     meter_checks: list[MeterCheck]
 
 
-def assessor_for(root: Path) -> Assessor:
-    """Return the assessor that the run's collector configuration describes."""
-    return build_assessor(read_config(root / "collector.toml"))
-
-
 def conclude(root: Path, restarts: dict[str, int], broker: str) -> DemoOutcome:
     """Read what the collector stored and judge it."""
-    journal = Journal(root / "collector" / "journal.sqlite3", read_only=True)
-    try:
-        fleet = fleet_report(journal, root / "collector" / "lake", assessor_for(root))
+    config = read_config(collector_config_file(root))
+    with closing(Journal(config.journal_path, read_only=True)) as journal:
+        fleet = fleet_report(journal, config.lake_dir, build_assessor(config))
         ledger = journal.ledger()
         checks = _meter_checks(journal, root)
-        faults = [*_ledger_faults(ledger), *_meter_faults(checks), *_store_faults(journal, root)]
-    finally:
-        journal.close()
+        store_faults = _store_faults(journal, config, root / "logs" / "collector.log")
+    faults = [*_ledger_faults(ledger), *_meter_faults(checks), *store_faults]
     return DemoOutcome(
         ok=not faults,
         faults=faults,
@@ -113,11 +108,9 @@ def _ledger_faults(ledger: list[LedgerLine]) -> list[str]:
     return faults
 
 
-def _store_faults(journal: Journal, root: Path) -> list[str]:
+def _store_faults(journal: Journal, config: CollectorConfig, log: Path) -> list[str]:
     """Say which stores have not got everything; the journal has, so nothing is lost."""
-    config = read_config(root / "collector.toml")
     behind = {sink: journal.last_row_id() - journal.cursor(sink) for sink in sink_names(config)}
-    log = root / "logs" / "collector.log"
     return [f"{sink}: {count} windows not written there; {log} says why" for sink, count in behind.items() if count]
 
 

@@ -13,6 +13,8 @@ from typing import Final
 
 from rich.live import Live
 
+from collector.build import build_assessor
+from collector.config import read_config
 from collector.journal import Journal
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import parse_broker_url
@@ -20,10 +22,11 @@ from edgejoule.demo import fleet_plan
 from edgejoule.demo.children import Household
 from edgejoule.demo.fleet_plan import DEVICES
 from edgejoule.demo.live import LiveView
-from edgejoule.demo.outcome import assessor_for, conclude, show, write_files
+from edgejoule.demo.outcome import conclude, show, write_files
 from edgejoule.demo.page import serve_report
 from edgejoule.demo.watch import Watch
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
+from edgejoule.signals import handled
 
 LOOPBACK: Final = "127.0.0.1"
 READY_S: Final = 30.0
@@ -52,7 +55,11 @@ class DemoSettings:
 def run_demo(settings: DemoSettings) -> int:
     """Run the demo and return its exit code: 1 if a window was lost or a meter is off by more than three u."""
     root = settings.out_dir.resolve()
-    with _own_directory(root), _terminate_like_ctrl_c(), Household(root / "logs") as household:
+    with (
+        _own_directory(root),
+        handled((signal.SIGTERM, signal.SIGHUP), _unwind_like_ctrl_c),
+        Household(root / "logs") as household,
+    ):
         try:
             _measure(settings, root, household)
         except KeyboardInterrupt:
@@ -71,7 +78,7 @@ def _measure(settings: DemoSettings, root: Path, household: Household) -> None:
     broker_url = settings.broker_url or _start_broker(household)
     _check_broker(broker_url)
     _write_configs(settings, root, broker_url)
-    household.add(COLLECTOR, ["collector", "run", "--config", str(root / "collector.toml")])
+    household.add(COLLECTOR, ["collector", "run", "--config", str(fleet_plan.collector_config_file(root))])
     for device in DEVICES:
         household.add(
             f"meter-{device.device_id}", fleet_plan.emulator_words(device, root, settings.seed, settings.gain_error)
@@ -81,31 +88,28 @@ def _measure(settings: DemoSettings, root: Path, household: Household) -> None:
     agents = [f"agent-{device.device_id}" for device in DEVICES]
     for name, device in zip(agents, DEVICES, strict=True):
         household.add(name, ["agent", "run", "--config", str(root / f"{device.device_id}.toml")])
-    journal_file = root / COLLECTOR / "journal.sqlite3"
-    household.wait_until(journal_file.exists, READY_S, "the collector's journal")
-    _watch(settings, root, household, agents)
+    config = read_config(fleet_plan.collector_config_file(root))
+    household.wait_until(config.journal_path.exists, READY_S, "the collector's journal")
+    with contextlib.closing(Journal(config.journal_path, read_only=True)) as journal:
+        view = LiveView(journal, build_assessor(config), settings.seconds)
+        _watch(settings, root, household, view, agents)
     household.stop([name for name in household.children if name not in {BROKER, COLLECTOR}], timeout_s=10.0)
     household.stop([COLLECTOR], timeout_s=20.0)
     household.stop([BROKER], timeout_s=5.0)
 
 
-def _watch(settings: DemoSettings, root: Path, household: Household, agents: list[str]) -> None:
+def _watch(settings: DemoSettings, root: Path, household: Household, view: LiveView, agents: list[str]) -> None:
     """Show the table until time is up, then let the agents flush what they hold."""
-    journal = Journal(root / COLLECTOR / "journal.sqlite3", read_only=True)
     console = stderr_console()
-    try:
-        view = LiveView(journal, assessor_for(root), settings.seconds)
-        with Live(console=console, auto_refresh=False, transient=settings.as_json) as live:
-            watch = Watch(household, view, live)
-            if settings.serve:
-                _serve_until_ctrl_c(watch, root, _broker_label(settings))
-            else:
-                watch.until(settings.seconds, _chaos_plan(settings))
-            watch.while_they_leave(agents, FLUSH_S, (BROKER, COLLECTOR))
-        if not console.is_terminal:
-            console.print()
-    finally:
-        journal.close()
+    with Live(console=console, auto_refresh=False, transient=settings.as_json) as live:
+        watch = Watch(household, view, live)
+        if settings.serve:
+            _serve_until_ctrl_c(watch, root, _broker_label(settings))
+        else:
+            watch.until(settings.seconds, _chaos_plan(settings))
+        watch.while_they_leave(agents, FLUSH_S, (BROKER, COLLECTOR))
+    if not console.is_terminal:
+        console.print()
 
 
 def _serve_until_ctrl_c(watch: Watch, root: Path, broker: str) -> None:
@@ -143,7 +147,7 @@ def _write_configs(settings: DemoSettings, root: Path, broker_url: str) -> None:
     for folder in ("dev", "run", "truth"):
         (root / folder).mkdir()
     collector_toml = fleet_plan.collector_toml(root, broker_url, settings.influxdb_url)
-    (root / "collector.toml").write_text(collector_toml, encoding="utf-8")
+    fleet_plan.collector_config_file(root).write_text(collector_toml, encoding="utf-8")
     (root / "inventory.toml").write_text(fleet_plan.inventory_toml(), encoding="utf-8")
     for device in DEVICES:
         text = fleet_plan.agent_toml(device, root, broker_url, settings.window_s)
@@ -178,19 +182,9 @@ def _own_directory(root: Path) -> Iterator[None]:
             shutil.rmtree(root / "run", ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP unwind like Ctrl-C, so that every way out cleans up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _unwind_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    """Answer SIGTERM and SIGHUP so that every way out cleans up."""
+    raise KeyboardInterrupt
 
 
 def _broker_label(settings: DemoSettings) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES
+from edge_agent.wire.text_file import read_text
 from edgejoule.doctor.broker import is_loopback
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
@@ -189,14 +190,11 @@ def _whole(settings: Settings, key: str, default: int) -> int:
 
 
 def _lines_of(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for line in list(lines):
-            key, _, value = line.strip().partition(" ")
-            if key == "include_dir":
-                for included in sorted(Path(value.strip()).glob("*.conf")):
-                    lines.extend(included.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{path}: cannot read it: {reason}; name mosquitto's configuration file") from error
+    remedy = "name mosquitto's configuration file"
+    lines = read_text(path, remedy=remedy).splitlines()
+    for line in list(lines):
+        key, _, value = line.strip().partition(" ")
+        if key == "include_dir":
+            for included in sorted(Path(value.strip()).glob("*.conf")):
+                lines.extend(read_text(included, str(path), remedy).splitlines())
     return lines

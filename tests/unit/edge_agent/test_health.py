@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.clock import ClockReading, boot_time_s, read_clock, stamp
+from edge_agent.clock import ClockReading, read_clock, stamp
 from edge_agent.health import (
     STA_UNSYNC,
     TIME_ERROR,
@@ -14,6 +14,7 @@ from edge_agent.health import (
     read_device_state,
 )
 from edge_agent.wire.errors import ConfigurationError
+from firmware_bridge.stream import host_time_s
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -102,7 +103,7 @@ def test_cpu_share_sees_work_and_rest() -> None:
 
 def test_the_clock_reading_turns_boot_time_into_utc() -> None:
     clock = read_clock()
-    unix_ns, _ = stamp(boot_time_s(), clock, clock)
+    unix_ns, _ = stamp(host_time_s(), clock, clock)
     assert unix_ns == pytest.approx(time.time_ns(), abs=50_000_000)
 
 
