@@ -40,7 +40,7 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
     from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 
     encoder = LineEncoder(assessor)
-    token = _secret(influxdb.token_file, "influxdb.token_file")
+    token = read_secret(influxdb.token_file, "influxdb.token_file")
     if influxdb.api == "v1":
         from collector.sinks.influxdb_v1 import InfluxV1Sink  # noqa: PLC0415
 
@@ -49,7 +49,7 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
             influxdb.database,
             encoder,
             username=influxdb.username,
-            password=_secret(influxdb.password_file, "influxdb.password_file"),
+            password=read_secret(influxdb.password_file, "influxdb.password_file"),
             token=token,
             max_rows=influxdb.max_rows,
             max_wait_s=influxdb.max_wait_s,
@@ -67,7 +67,8 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
     )
 
 
-def _secret(name: str, setting: str) -> str:
+def read_secret(name: str, setting: str) -> str:
+    """Return what the file ``name`` holds, without white space around it; empty for no name. Raises ConfigurationError."""
     if not name:
         return ""
     return read_text(Path(name), f"{setting} {name}").strip()

@@ -11,7 +11,7 @@ from typing import Final, Self
 from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDecoder, MeterDriver, Options
 from firmware_bridge.errors import FirmwareBridgeError, MeterUnavailableError
-from firmware_bridge.samples import EnergyReading, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import EnergyReading, Event, MeterIdentity, SampleBlock
 from firmware_bridge.stream import Port, host_time_s, is_pseudo_terminal, open_port
 from firmware_bridge.timeline import SyncState, Timeline
 
@@ -246,9 +246,7 @@ class Meter:
         with self._lock:
             taken = self._timeline.take(events, now_s, self._frame_errors)
             self._identity = taken.identity or self._identity
-            for event in events:
-                if isinstance(event, FrameError) and event.kind == "protocol":
-                    self._meter_complaint = event.detail
+            self._meter_complaint = taken.complaint or self._meter_complaint
             if taken.blocks:
                 self._last_block = taken.blocks[-1]
                 self._connected = True

@@ -23,10 +23,11 @@ LAG_CHECK_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What became of the events of one call: blocks, calibrated and on the timeline, and the meter's identity."""
+    """What became of some events: blocks, calibrated and on the timeline, and what the meter said of itself."""
 
     blocks: tuple[SampleBlock, ...]
     identity: MeterIdentity | None
+    complaint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Timeline:
         """Take a decoder's events of ``t_host_s``: integrate blocks, count errors into ``frame_errors``."""
         blocks: list[SampleBlock] = []
         identity: MeterIdentity | None = None
+        complaint = ""
         for event in events:
             if isinstance(event, SampleBlock):
                 blocks.append(self.add(event, t_host_s))
@@ -66,9 +68,11 @@ class Timeline:
                 frame_errors[event.kind] += event.count
                 if event.kind == "lost":
                     self.add_lost(event.count)
+                elif event.kind == "protocol":
+                    complaint = event.detail
             else:
                 identity = event
-        return Intake(tuple(blocks), identity)
+        return Intake(tuple(blocks), identity, complaint)
 
     def add(self, block: SampleBlock, t_host_s: float) -> SampleBlock:
         """Take a block that arrived at ``t_host_s``; return it calibrated, its times on this timeline."""

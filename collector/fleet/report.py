@@ -29,8 +29,9 @@ class _Grams:
             hours[group["hour"]].append(group)
         operational: list[Estimate | None] = []
         embodied: list[Estimate | None] = []
-        for hour in sorted(hours) if assessor else ():
-            assert assessor is not None
+        for hour in sorted(hours):
+            if assessor is None:
+                break
             sums = add_up(hours[hour])
             carbon = assessor.assess(
                 device_id,

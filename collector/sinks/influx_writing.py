@@ -5,6 +5,7 @@ for a wrong organisation condemns nothing and must not empty the journal into th
 only when the server's own words say that the data are at fault; every other refusal keeps the rows, with the reason.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -42,6 +43,15 @@ def judge(where: str, status: int, message: str) -> Answer:
         return Answer("bad_data", words)
     remedy = _REMEDIES.get(status, "the rows are kept and tried again" if status >= 429 else "check the settings")
     return Answer("later", f"{where}: HTTP {status}: {words or 'no reason given'}; {remedy}")
+
+
+def words_of(body: str) -> str:
+    """Return the server's words: ``message`` or ``error`` of its JSON, else the body as it is."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    return str(answer.get("message") or answer.get("error") or body) if isinstance(answer, dict) else body
 
 
 def write_rows(rows: list[StoredWindow], encoder: LineEncoder, post: Callable[[bytes], Answer]) -> WriteOutcome:

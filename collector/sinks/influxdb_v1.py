@@ -2,11 +2,10 @@
 
 import base64
 import http.client
-import json
 import urllib.parse
 from typing import Final
 
-from collector.sinks.influx_writing import Answer, judge, write_rows
+from collector.sinks.influx_writing import Answer, judge, words_of, write_rows
 from collector.sinks.line_protocol import LineEncoder
 from collector.values import StoredWindow, WriteOutcome
 from edge_agent.wire.errors import ConfigurationError
@@ -38,7 +37,7 @@ class InfluxV1Sink:
         server = _split_url(url)
         self._where = f"InfluxDB {url} database {database!r}"
         self._path = server.path.rstrip("/") + "/write?" + urllib.parse.urlencode({"db": database})
-        self._headers = {"Content-Type": "text/plain; charset=utf-8"} | _authorization(username, password, token)
+        self._headers = {"Content-Type": "text/plain; charset=utf-8"} | authorization(username, password, token)
         self._encoder = encoder
         kind = http.client.HTTPSConnection if server.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(server.hostname or "", server.port, timeout=timeout_s)
@@ -69,7 +68,7 @@ class InfluxV1Sink:
     def _post_once(self, body: bytes) -> Answer:
         self._connection.request("POST", self._path, body, self._headers)
         response = self._connection.getresponse()
-        return judge(self._where, response.status, _message(response.read()))
+        return judge(self._where, response.status, words_of(response.read().decode(errors="replace")))
 
     def _away(self, error: Exception) -> Answer:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -87,20 +86,11 @@ def _split_url(url: str) -> urllib.parse.SplitResult:
     return parts
 
 
-def _authorization(username: str, password: str, token: str) -> dict[str, str]:
+def authorization(username: str, password: str, token: str) -> dict[str, str]:
+    """Return the header that names us: the token if there is one, else user and password, else none."""
     if token:
         return {"Authorization": f"Token {token}"}
     if username:
         credentials = base64.b64encode(f"{username}:{password}".encode()).decode()
         return {"Authorization": f"Basic {credentials}"}
     return {}
-
-
-def _message(body: bytes) -> str:
-    """Return the server's words: the ``error`` of its JSON, or the body as it is."""
-    text = body.decode(errors="replace")
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return text
-    return str(answer.get("error", text)) if isinstance(answer, dict) else text

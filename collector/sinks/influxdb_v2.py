@@ -4,7 +4,6 @@ Never its batching mode: that one drops batches after its retries and on an exit
 (measured; see influxdata/influxdb-client-python issues 198 and 644). The journal is the only buffer here.
 """
 
-import json
 from typing import Any
 
 import urllib3
@@ -12,7 +11,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from collector.sinks.influx_writing import STORED, Answer, judge, write_rows
+from collector.sinks.influx_writing import STORED, Answer, judge, words_of, write_rows
 from collector.sinks.line_protocol import LineEncoder
 from collector.values import StoredWindow, WriteOutcome
 
@@ -69,9 +68,5 @@ class InfluxV2Sink:
 
 
 def _message(error: ApiException) -> str:
-    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or error.reason)
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return body
-    return str(answer.get("message") or answer.get("error") or body) if isinstance(answer, dict) else body
+    body = error.body
+    return words_of(body.decode(errors="replace") if isinstance(body, bytes) else str(body or error.reason))

@@ -11,6 +11,7 @@ from edge_agent.wire.mqtt import (
     BrokerSettings,
     explain_connect_error,
     explain_refusal,
+    explain_silence,
     log_in,
     parse_broker_url,
 )
@@ -190,7 +191,7 @@ def _wait_for_answer(client: "Client", answers: _Answers, address: BrokerAddress
         if client.loop(timeout=0.1) != 0 and answers.refusal is None:
             return f"{address} ends the connection without an answer: is it MQTT, TLS, or the other MQTT version?"
     if answers.refusal is None:
-        return f"{address} accepts connections but does not answer: is it MQTT?"
+        return explain_silence(address)
     return answers.refusal
 
 

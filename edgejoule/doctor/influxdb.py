@@ -1,13 +1,12 @@
 """The live store that a collector's configuration names: reachable, and ready to take windows."""
 
-import base64
 import http.client
 import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def gather_influx_facts(config: "InfluxConfig") -> InfluxFacts:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         path, headers = parts.path.rstrip("/") + _path(config), _headers(config)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ConfigurationError) as error:
         return InfluxFacts(where=where, fault=str(error))
     try:
         connection.request("POST", path, b"", headers)
@@ -72,13 +71,10 @@ def _path(config: "InfluxConfig") -> str:
 
 
 def _headers(config: "InfluxConfig") -> dict[str, str]:
-    if config.token_file:
-        return {"Authorization": f"Token {_secret(config.token_file)}"}
-    if config.api == "v1" and config.username:
-        password = _secret(config.password_file) if config.password_file else ""
-        return {"Authorization": "Basic " + base64.b64encode(f"{config.username}:{password}".encode()).decode()}
-    return {}
+    from collector.build import read_secret  # noqa: PLC0415  only where there is an InfluxDB
+    from collector.sinks.influxdb_v1 import authorization  # noqa: PLC0415
 
-
-def _secret(name: str) -> str:
-    return Path(name).read_text(encoding="utf-8").strip()
+    token = read_secret(config.token_file, "influxdb.token_file")
+    if config.api == "v2":
+        return authorization("", "", token)
+    return authorization(config.username, read_secret(config.password_file, "influxdb.password_file"), token)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edgejoule.doctor.finding import Finding, failure, ok, warning
+from firmware_bridge.stream import is_pseudo_terminal
 
 
 class PortFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ def gather_port(path: str, description: str = "configured port") -> PortFacts:
         path=path,
         description=description,
         may_open=os.access(place, os.R_OK | os.W_OK),
-        is_terminal=os.path.realpath(path).startswith("/dev/pts/"),
+        is_terminal=is_pseudo_terminal(path),
         group=group,
         user_in_group=user in members,
         active=place.stat().st_gid in os.getgroups(),
