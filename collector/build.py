@@ -68,7 +68,7 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
 
 
 def read_secret(name: str, setting: str) -> str:
-    """Return what the file ``name`` holds, without white space around it; empty for no name. Raises ConfigurationError."""
+    """Return what the file ``name`` holds, stripped; empty for no name. Raises ConfigurationError."""
     if not name:
         return ""
     return read_text(Path(name), f"{setting} {name}").strip()
