@@ -12,16 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from tests.conftest import find_program
+from tests.fakes.ports import free_port
 
 START_TIMEOUT_S = 20.0
 Kind = Literal["mosquitto", "embedded"]
-
-
-def free_port() -> int:
-    """Return a port that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class BrokerProcess:

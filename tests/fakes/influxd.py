@@ -3,7 +3,6 @@
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fakes.ports import free_port
 
 _CONFIG = """\
 reporting-disabled = true
@@ -112,13 +113,6 @@ def running_influxd(directory: Path, *, auth: bool = False, port: int | None = N
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path, timeout_s: float = 30.0) -> None:

@@ -19,7 +19,7 @@ from collector.journal import Journal
 from edge_agent.wire.codec import encode
 from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.topics import topic_for
-from tests.fakes.brokers import BrokerProcess, free_port, running_broker
+from tests.fakes.brokers import BrokerProcess, running_broker
 from tests.fakes.delivery import (
     assert_all_stored_once,
     journal_disk_full,
@@ -28,6 +28,7 @@ from tests.fakes.delivery import (
     running_subscriber,
     wait_until,
 )
+from tests.fakes.ports import free_port
 from tests.fakes.windows import FLEET, make_batch
 
 KINDS = [pytest.param("mosquitto", marks=pytest.mark.mosquitto), "embedded"]

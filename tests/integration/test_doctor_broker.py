@@ -15,7 +15,8 @@ from edgejoule.cli import main
 from edgejoule.doctor.broker import BrokerFacts, check_broker, gather_broker_facts, is_loopback
 from edgejoule.doctor.finding import Finding
 from tests.conftest import find_program
-from tests.fakes.brokers import free_port, running_broker
+from tests.fakes.brokers import running_broker
+from tests.fakes.ports import free_port
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from edgejoule.cli import main
 from edgejoule.doctor.influxdb import InfluxFacts, check_influx
 from tests.fakes.agent import agent_toml
-from tests.fakes.influxd import InfluxServer, free_port, running_influxd
+from tests.fakes.influxd import InfluxServer, running_influxd
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CLOSED = 'state_dir = "state"\n[broker]\nurl = "mqtt://127.0.0.1:1"\n'

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from collector.sinks.influxdb_v1 import InfluxV1Sink
 from collector.sinks.line_protocol import LineEncoder, escape_tag
-from tests.fakes.influxd import InfluxServer, free_port, running_influxd
+from tests.fakes.influxd import InfluxServer, running_influxd
+from tests.fakes.ports import free_port
 from tests.fakes.windows import T0_UNIX_NS, make_fleet_rows, make_stored
 
 pytestmark = pytest.mark.influxdb
