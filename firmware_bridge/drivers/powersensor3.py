@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options
-from firmware_bridge.drivers._dialogue import Dialogue
-from firmware_bridge.drivers._options import OptionReader
-from firmware_bridge.drivers._powersensor3_format import (
+from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.powersensor3_format import (
     FRAME_BYTES,
     MAX_LEVEL,
     RECORD,
@@ -37,7 +37,7 @@ from firmware_bridge.drivers._powersensor3_format import (
     parse_sensor,
     sensor_values,
 )
-from firmware_bridge.drivers._wall_clock import WallClock
+from firmware_bridge.protocol.wall_clock import WallClock
 from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
 
 SAMPLE_INTERVAL_S = 5e-5

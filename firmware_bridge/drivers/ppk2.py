@@ -22,9 +22,9 @@ from collections.abc import Callable
 import numpy as np
 
 from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options
-from firmware_bridge.drivers._dialogue import Dialogue
-from firmware_bridge.drivers._options import OptionReader
-from firmware_bridge.drivers._ppk2_format import (
+from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.ppk2_format import (
     CONSTANTS,
     COUNTER_PERIOD,
     FULL_SCALE,
@@ -34,8 +34,8 @@ from firmware_bridge.drivers._ppk2_format import (
     current_table_a,
     parse_metadata,
 )
-from firmware_bridge.drivers._ppk2_words import WORD_BYTES, Run, WordStream
-from firmware_bridge.drivers._wall_clock import WallClock
+from firmware_bridge.protocol.ppk2_words import WORD_BYTES, Run, WordStream
+from firmware_bridge.protocol.wall_clock import WallClock
 from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
 
 SAMPLE_INTERVAL_S = 1e-5

@@ -22,8 +22,8 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options, SerialSettings
-from firmware_bridge.drivers._crc import crc16_modbus
-from firmware_bridge.drivers._options import OptionReader
+from firmware_bridge.protocol.crc import crc16_modbus
+from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
 
 # The same in every unit and published by every open implementation: it hides nothing, it is part of the format.

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.drivers._options import OptionReader
-from firmware_bridge.drivers._wall_clock import WallClock
 from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.wall_clock import WallClock
 
 PERIOD_S = 6.4e-4
 TICK_S = 0.02

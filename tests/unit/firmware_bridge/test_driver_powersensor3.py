@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmware_bridge.drivers._powersensor3_format import (
+from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder, PowerSensor3Encoder
+from firmware_bridge.protocol.powersensor3_format import (
     FRAME_BYTES,
     FrameStream,
     Sensor,
@@ -14,7 +15,6 @@ from firmware_bridge.drivers._powersensor3_format import (
     levels,
     parse_sensor,
 )
-from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder, PowerSensor3Encoder
 from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
 from tests.fakes.meter_talk import Conversation, steady
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.driver import Options
-from firmware_bridge.drivers._ppk2_format import RangeChangeFilter, current_table_a, parse_metadata
-from firmware_bridge.drivers._ppk2_words import WordStream
 from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder, Ppk2Encoder
+from firmware_bridge.protocol.ppk2_format import RangeChangeFilter, current_table_a, parse_metadata
+from firmware_bridge.protocol.ppk2_words import WordStream
 from firmware_bridge.samples import F64, I8, FrameError, MeterIdentity, SampleBlock
 from tests.fakes.meter_talk import Conversation, steady
 

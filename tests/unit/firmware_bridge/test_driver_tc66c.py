@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.drivers._crc import crc16_modbus
 from firmware_bridge.drivers.tc66c import FORMAT_KEY, Tc66cDecoder, Tc66cEncoder, encode_plain
+from firmware_bridge.protocol.crc import crc16_modbus
 from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock
 
 

@@ -1,0 +1,1 @@
+"""What drivers are built from: checks, dialogues, options, word formats. Pure, and no meter by itself."""
