@@ -50,14 +50,20 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
     """Return each sample's systematic standard uncertainty of power in watts, shape ``(n,)``.
 
     P = V x I with gain and offset limits of both channels, by range, as independent rectangular distributions.
-    It is the part that samples share, so it adds linearly over time; noise and quantisation are not in it.
+    It is the part that samples share, so it adds linearly over time; noise and quantisation are not in it. A meter
+    that measures power itself (AC) has limits for power, which a user's certificate for current replaces too.
     """
+    if sheet.power_gain_limit_ratio is not None and calibration is None:
+        offsets_w = _of_range(block, [one.power_offset_limit_w for one in sheet.ranges])
+        own_u: F64 = RECTANGULAR * np.hypot(sheet.power_gain_limit_ratio * block.power_w, offsets_w)
+        return own_u
     volts, amps = np.abs(block.voltage_v), np.abs(block.current_a)
     voltage_u_v = RECTANGULAR * np.hypot(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
     if calibration is not None:
         current_u_a = np.hypot(calibration.gain_u_ratio * amps, calibration.offset_u_a)
     else:
-        gain_ratio, offset_a = _range_limits(sheet, block)
+        gain_ratio = _of_range(block, [one.gain_limit_ratio for one in sheet.ranges])
+        offset_a = _of_range(block, [one.offset_limit_a for one in sheet.ranges])
         current_u_a = RECTANGULAR * np.hypot(gain_ratio * amps, offset_a)
     power_u: F64 = np.hypot(amps * voltage_u_v, volts * current_u_a)
     return power_u
@@ -65,15 +71,14 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
 
 def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:
     """Return the step of power that one step of V and one of I make at each sample in watts, shape ``(n,)``."""
-    steps_a = np.array([one.resolution_a for one in sheet.ranges])
-    step_a = steps_a[-1:] if block.range_index is None else steps_a[block.range_index]
+    if sheet.power_resolution_w is not None:
+        return np.full(len(block), sheet.power_resolution_w)
+    step_a = _of_range(block, [one.resolution_a for one in sheet.ranges])
     power_step: F64 = np.hypot(block.voltage_v * step_a, block.current_a * sheet.voltage_resolution_v)
     return power_step
 
 
-def _range_limits(sheet: DataSheet, block: SampleBlock) -> tuple[F64, F64]:
-    gains_ratio = np.array([one.gain_limit_ratio for one in sheet.ranges])
-    offsets_a = np.array([one.offset_limit_a for one in sheet.ranges])
-    if block.range_index is None:
-        return gains_ratio[-1:], offsets_a[-1:]
-    return gains_ratio[block.range_index], offsets_a[block.range_index]
+def _of_range(block: SampleBlock, values: list[float]) -> F64:
+    """Return the value of each sample's range, of the largest where the block names none."""
+    table = np.array(values)
+    return table[-1:] if block.range_index is None else table[block.range_index]

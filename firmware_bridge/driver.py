@@ -8,20 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from firmware_bridge.samples import F64, Event
+from firmware_bridge.samples import F64, U8, Event
 
 OptionValue: TypeAlias = str | int | float | bool
+FieldValue: TypeAlias = str | int | float | bool | None
 Options: TypeAlias = Mapping[str, OptionValue]
 
 ClockKind = Literal["device", "sample_counter", "host_arrival"]
 Sampling = Literal["mean", "point"]
-Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail"]
+Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail", "site"]
 
 
 class MeterDecoder(Protocol):
     """The host's side of one meter's protocol. No I/O and no clock: bytes and times come in as arguments.
 
-    ``t_host_s`` is any monotonic host time in seconds.
+    ``t_host_s`` is any monotonic host time in seconds. A decoder that is fed without ever being asked what to send
+    listens only: it takes the bytes for the meter's stream or answers as they come, as from a raw file.
     """
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
@@ -36,6 +38,10 @@ class MeterDecoder(Protocol):
         """Return what the host writes before it closes the port."""
         ...
 
+    def last_fields(self) -> Mapping[str, FieldValue]:
+        """Return what the meter said last beyond the sample's own columns, by name with unit; may be empty."""
+        ...
+
 
 class MeterEncoder(Protocol):
     """The meter's side of the protocol: for emulation and for round-trip tests. Pure, seeded."""
@@ -44,19 +50,26 @@ class MeterEncoder(Protocol):
         """Take the host's bytes and return the meter's answer."""
         ...
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
-        """Measure the samples (shape ``(n,)``) and return stream bytes; polled meters keep them and return empty."""
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:
+        """Measure the samples (shape ``(n,)``) and return stream bytes; polled meters keep them and return empty.
+
+        ``logic``: the levels of the marker inputs as bits, all low where None; ignored by meters without markers.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MeterRange:
-    """One measuring range. ``gain`` and ``offset`` are the data sheet's limits (+-), read as rectangular."""
+    """One measuring range. ``gain`` and ``offset`` are the data sheet's limits (+-), read as rectangular.
+
+    ``power_offset_limit_w`` counts where the sheet gives limits for power itself.
+    """
 
     max_current_a: float
     gain_limit_ratio: float
     offset_limit_a: float
     resolution_a: float
+    power_offset_limit_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,13 @@ class DataSheet:
     ``voltage_gain_limit_ratio``, ``voltage_offset_limit_v``: limits (+-) on the voltage that goes into power,
     read as rectangular distributions (JCGM 100:2008, 4.3.7).
     ``accuracy_basis``: where the limits come from, and whether they are a specification or an assumption.
+    ``integrity``: what shows that bytes were damaged or lost on the way, and what one flipped bit can do unseen.
+    ``power_gain_limit_ratio``: limit (+-) on power where the meter measures power itself (AC); with each range's
+    ``power_offset_limit_w`` it then replaces the limits on current and voltage. ``power_resolution_w``: its step.
+    ``starting_power_w``: below it the meter may show nothing.
+    ``refresh_interval_s``: how often the registers of a polled meter change; read more often they are stale.
+    ``counter_step_j``: the step of the meter's own energy counter, None where it has none.
+    ``marker_inputs``: how many digital inputs are sampled with the power.
     """
 
     manufacturer: str
@@ -86,7 +106,14 @@ class DataSheet:
     sync_facility: str
     usb_ids: tuple[tuple[int, int], ...]
     accuracy_basis: str
+    integrity: str
     source: str
+    power_gain_limit_ratio: float | None = None
+    power_resolution_w: float | None = None
+    starting_power_w: float = 0.0
+    refresh_interval_s: float | None = None
+    counter_step_j: float | None = None
+    marker_inputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Samples become joules: a cumulative register that integrates exactly and never across a gap. Pure."""
 
-from typing import Final
+from dataclasses import fields
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.history import KnotHistory
-from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock
+from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock, SampleFlag
 
 KNOT_S: Final = 1e-3
 """The history holds one point (knot) per millisecond at most; between knots the register is linear."""
@@ -16,8 +17,10 @@ ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
 # Columns of a knot, in the order of EnergyReading's fields.
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION = range(9)
-_COLUMNS: Final = 9
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS = range(12)
+_COLUMNS: Final = 12
+_FIELDS: Final = tuple(field.name for field in fields(EnergyReading))
+_Volts = TypeVar("_Volts", float, F64)
 
 
 class EnergyRegister:
@@ -26,10 +29,16 @@ class EnergyRegister:
     Sampling ``mean``: a sample covers the time since the last one if that is at most ``max_interval_s``; else it
     covers one nominal interval and the rest is gap. Sampling ``point``: trapezoid between two samples at most
     ``max_interval_s`` apart, else gap. In both ``covered_s + gap_s`` is the time since the stream began.
+
+    ``limit_w``: the most that the supply can deliver, if known; it bounds what a gap may hide. Without it the bound
+    is the meter's largest current at the higher of the voltages beside the gap.
     """
 
-    def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None) -> None:
+    def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None, limit_w: float | None = None) -> None:
         self._sheet = sheet
+        self._limit_w = limit_w
+        self._counter = _OwnCounter()
+        self._first_v = self._last_v = 0.0
         self._totals = _CompensatedSum(_COLUMNS)
         self._t_start_s: float | None = None
         self._t_end_s = 0.0
@@ -46,19 +55,26 @@ class EnergyRegister:
         or whose power is not finite are counted as lost.
         """
         if self._t_start_s is None:
-            self._start(float(block.t_device_s[0]))
+            self._start(float(block.t_device_s[0]), abs(float(block.voltage_v[0])))
         good = self._usable(block)
         if not good.any():
             return
         step_w = np.zeros(len(good)) if power_step_w is None else power_step_w
-        columns = block.t_device_s, block.power_w, power_u_w, step_w
-        t_s, power_w, u_w, step_w = columns if good.all() else (column[good] for column in columns)
+        fresh = np.ones(len(good)) if block.flags is None else (block.flags & SampleFlag.STALE == 0).astype(np.float64)
+        columns = block.t_device_s, block.power_w, power_u_w, step_w, block.voltage_v, fresh
+        t_s, power_w, u_w, step_w, volts, fresh = columns if good.all() else (column[good] for column in columns)
         gap_s, rows = self._increments(np.diff(t_s, prepend=self._t_end_s), power_w, u_w)
         rows[_RESOLUTION] = step_w * rows[_COVERED]
-        rows, is_gap = _with_gap_rows(t_s, gap_s, rows)
+        rows[_COUNT] = fresh
+        if block.counter_j is not None:
+            rows[[_COUNTER, _RESETS]] = self._counter.advance(block.counter_j[good])
+        volts = np.abs(volts)
+        beside_v = np.maximum(volts, np.concatenate(([self._last_v], volts[:-1])))
+        rows, is_gap = _with_gap_rows(t_s, gap_s, self._limit(beside_v), rows)
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
         self._last_u_w = float(u_w[-1])
+        self._last_v = float(volts[-1])
         self._history.forget(self._t_end_s)
 
     def add_lost(self, count: float) -> None:
@@ -72,7 +88,8 @@ class EnergyRegister:
         self._knot_here()
         if t_device_s > self._t_end_s:
             gap = np.zeros((_COLUMNS, 1))
-            gap[[_T, _GAP], 0] = t_device_s, t_device_s - self._t_end_s
+            gap_s = t_device_s - self._t_end_s
+            gap[[_T, _GAP, _BOUND], 0] = t_device_s, gap_s, gap_s * self._limit(self._last_v)
             self._add_rows(gap, np.array([True]))
             self._knot_here()
             self._last_power_w = None
@@ -81,11 +98,11 @@ class EnergyRegister:
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
         start_s = self._t_start_s
-        return None if start_s is None else EnergyReading(start_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return None if start_s is None else self._reading(np.array([start_s, *(0.0,) * (_COLUMNS - 1)]))
 
     def latest(self) -> EnergyReading:
         """Return the register after the last sample (all zero before the first)."""
-        return _reading(self._knot())
+        return self._reading(self._knot())
 
     def reading_at(self, t_device_s: float) -> EnergyReading | None:
         """Return the register at ``t_device_s``, None if samples have not reached it.
@@ -95,20 +112,36 @@ class EnergyRegister:
         than that, it is the oldest reading held, with its own time.
         """
         if self._t_start_s is not None and t_device_s < self._t_start_s:
-            return EnergyReading(t_device_s, 0.0, 0.0, 0.0, 0.0, t_device_s - self._t_start_s, 0.0, 0.0)
+            before = np.zeros(_COLUMNS)
+            gap_s = t_device_s - self._t_start_s
+            before[[_T, _GAP, _BOUND]] = t_device_s, gap_s, gap_s * self._limit(self._first_v)
+            return self._reading(before)
         knot = self._history.at(t_device_s)
-        return None if knot is None else _reading(knot)
+        return None if knot is None else self._reading(knot)
 
     @property
     def end_s(self) -> float | None:
         """Return the device time that is accounted for (covered or gap), None before the first sample."""
         return None if self._t_start_s is None else self._t_end_s
 
-    def _start(self, first_s: float) -> None:
+    def _start(self, first_s: float, first_v: float) -> None:
+        self._first_v = self._last_v = first_v
         head_s = self._sheet.sample_interval_s if self._sheet.sampling == "mean" else 0.0
         self._t_start_s = self._t_end_s = first_s - head_s
         self._bin = int(self._t_end_s // KNOT_S)
         self._history.append(self._knot()[np.newaxis, :])
+
+    def _limit(self, volts: _Volts) -> _Volts:
+        """Return the most power that there can have been beside these voltages."""
+        if self._limit_w is not None:
+            return volts * 0.0 + self._limit_w
+        return volts * self._sheet.ranges[-1].max_current_a
+
+    def _reading(self, knot: NDArray[np.float64]) -> EnergyReading:
+        values = dict(zip(_FIELDS, knot.tolist(), strict=True))
+        if self._sheet.counter_step_j is None:
+            values["counter_j"] = None
+        return EnergyReading(**values)
 
     def _usable(self, block: SampleBlock) -> NDArray[np.bool_]:
         t_s, power_w = block.t_device_s, block.power_w
@@ -130,7 +163,7 @@ class EnergyRegister:
             in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
             covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
             energy_j = power_w * covered_s
-            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, none, none)
+            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, *(none,) * 5)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -140,11 +173,11 @@ class EnergyRegister:
             power_sq_w2 = 0.5 * (first_w * first_w + power_w * power_w)
             energy_j = (first_w + power_w) * (0.5 * covered_s)
             u_j = (first_u_w + u_w) * (0.5 * covered_s)
-            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, none, none)
+            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, *(none,) * 5)
         return dt_s - covered_s, np.stack(columns)
 
     def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
-        """Add rows of shape ``(9, n)``; a knot at the first of each millisecond and around each longer gap."""
+        """Add rows of shape ``(_COLUMNS, n)``; a knot at the first of each millisecond and around each longer gap."""
         bins = np.floor_divide(rows[_T], KNOT_S).astype(np.int64)
         is_knot = np.diff(bins, prepend=self._bin) != 0
         long_gaps = np.flatnonzero(is_gap & (rows[_GAP] > KNOT_S))
@@ -202,7 +235,28 @@ class _CompensatedSum:
         self.add(terms)
 
 
-def _with_gap_rows(t_s: F64, gap_s: F64, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+class _OwnCounter:
+    """Follows the meter's own energy counter; one that steps back began anew at zero."""
+
+    def __init__(self) -> None:
+        self._last_j: float | None = None
+
+    def advance(self, counter_j: F64) -> tuple[F64, F64]:
+        """Return how far it moved up to each sample, and whether it began anew there; NaN is no reading."""
+        moved_j, resets = np.zeros_like(counter_j), np.zeros_like(counter_j)
+        shown = np.flatnonzero(np.isfinite(counter_j))
+        if len(shown):
+            before_j = counter_j[shown[0]] if self._last_j is None else self._last_j
+            steps_j = np.diff(counter_j[shown], prepend=before_j)
+            moved_j[shown] = np.where(steps_j < 0.0, counter_j[shown], steps_j)
+            resets[shown] = steps_j < 0.0
+            self._last_j = float(counter_j[shown[-1]])
+        return moved_j, resets
+
+
+def _with_gap_rows(
+    t_s: F64, gap_s: F64, limit_w: F64, rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Put a row for each gap before the sample that ends it, and the end time into every row."""
     rows[_T] = t_s
     before = np.flatnonzero(gap_s)
@@ -211,6 +265,7 @@ def _with_gap_rows(t_s: F64, gap_s: F64, rows: NDArray[np.float64]) -> tuple[NDA
         gaps = np.zeros((_COLUMNS, len(before)))
         gaps[_T] = t_s[before] - rows[_COVERED, before]
         gaps[_GAP] = gap_s[before]
+        gaps[_BOUND] = gap_s[before] * limit_w[before]
         rows = np.insert(rows, before, gaps, axis=1)
         is_gap[before + np.arange(len(before))] = True
     return rows, is_gap
@@ -235,8 +290,22 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
         mean_power_w=mean_power_w,
         power_sd_w=max(variance_w2, 0.0) ** 0.5,
         resolution_j=b.resolution_j - a.resolution_j,
+        gap_bound_j=max(b.gap_bound_j - a.gap_bound_j, 0.0),
+        counter_j=None if a.counter_j is None or b.counter_j is None else b.counter_j - a.counter_j,
+        counter_resets=b.counter_resets - a.counter_resets,
     )
 
 
-def _reading(knot: NDArray[np.float64]) -> EnergyReading:
-    return EnergyReading(*knot.tolist())
+def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]:
+    """Return the least and the most that was drawn, as this meter measures: low and high in joules.
+
+    The gap adds up to ``gap_bound_j``. The meter's own counter, where it has one, saw the gap too: it bounds the
+    whole from both sides to one of its steps, from below only once it began anew. Limits that contradict each other
+    (low > high) say that counter and samples disagree.
+    """
+    low_j, high_j = delta.energy_j, delta.energy_j + delta.gap_bound_j
+    if delta.counter_j is None or sheet.counter_step_j is None:
+        return low_j, high_j
+    slack_j = sheet.counter_step_j + delta.resolution_j
+    low_j = max(low_j, delta.counter_j - slack_j)
+    return low_j, high_j if delta.counter_resets else min(high_j, delta.counter_j + slack_j)

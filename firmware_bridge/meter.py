@@ -44,6 +44,7 @@ class MeterHealth:
 class Meter:
     """One meter, read in the background. All methods may be called from any thread.
 
+    ``limit_w``: the most that the supply can deliver; it bounds what a gap may hide.
     ``on_block``: called in the reader thread with each calibrated block; keep it short.
     """
 
@@ -54,6 +55,7 @@ class Meter:
         *,
         options: Options | None = None,
         calibration: Calibration | None = None,
+        limit_w: float | None = None,
         on_block: Callable[[SampleBlock], None] | None = None,
     ) -> None:
         self.driver = driver
@@ -62,7 +64,7 @@ class Meter:
         self._on_block = on_block
         self._polled = driver.data_sheet.clock == "host_arrival"
         self._lock = threading.Lock()
-        self._timeline = Timeline(driver.data_sheet, calibration)
+        self._timeline = Timeline(driver.data_sheet, calibration, limit_w=limit_w)
         self._frame_errors: Counter[str] = Counter()
         self._meter_complaint = ""
         self._identity: MeterIdentity | None = None

@@ -1,6 +1,7 @@
 """The values that pass between decoder, integrator and caller."""
 
 from dataclasses import dataclass, field
+from enum import IntFlag
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,7 +11,18 @@ F64: TypeAlias = NDArray[np.float64]
 U8: TypeAlias = NDArray[np.uint8]
 I8: TypeAlias = NDArray[np.int8]
 
-FrameErrorKind = Literal["desync", "checksum", "lost", "overrange", "implausible", "stale", "protocol"]
+FrameErrorKind = Literal["desync", "checksum", "lost", "overrange", "implausible", "stale", "protocol", "reset"]
+
+
+class SampleFlag(IntFlag):
+    """What is to be known of one sample; bits of ``SampleBlock.flags``."""
+
+    STALE = 1
+    """The meter has not measured since the sample before: its register was read again."""
+    SATURATED = 2
+    """At the end of the scale: the true value may be larger."""
+    FILTERED = 4
+    """Not the raw conversion: a filter of the maker's replaced or held it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +36,9 @@ class SampleBlock:
     ``voltage_v``, ``current_a``, ``power_w``: the reading. Power is the meter's own where it sends one, else V x I.
     ``range_index``: the measuring range of each sample (an index into ``DataSheet.ranges``), None for one range.
     ``logic``: the digital marker inputs as bits, None where the meter has none.
+    ``flags``: bits of ``SampleFlag``, None where no sample has any.
+    ``counter_j``: the meter's own energy counter at each sample, as it shows it; NaN where the sample came without,
+    None where the meter has none.
     """
 
     t_device_s: F64
@@ -32,6 +47,8 @@ class SampleBlock:
     power_w: F64
     range_index: I8 | None = None
     logic: U8 | None = None
+    flags: U8 | None = None
+    counter_j: F64 | None = None
 
     def __len__(self) -> int:
         return len(self.t_device_s)
@@ -41,7 +58,8 @@ class SampleBlock:
 class FrameError:
     """Bytes that were not a sample, or samples that never came. An event, not an exception.
 
-    ``count`` is bytes for ``desync``, frames or samples otherwise.
+    ``count`` is bytes for ``desync``, frames or samples otherwise. ``reset``: the meter began anew; the blocks after
+    it are on a new device clock, whose times the decoder lets go on increasing.
     """
 
     kind: FrameErrorKind
@@ -74,6 +92,10 @@ class EnergyReading:
     ``covered_s``, ``gap_s``: seconds that samples cover, and seconds that none does.
     ``sample_count``, ``lost_count``: samples taken, samples known to be lost.
     ``resolution_j``: integral of the step of power that one step of the meter's display makes.
+    ``gap_bound_j``: the most that the load can have drawn within ``gap_s``: the meter's full scale at the voltage
+    beside the gap, or a declared limit.
+    ``counter_j``: how far the meter's own energy counter has moved since its first reading, None where it has none.
+    ``counter_resets``: how often that counter began anew; what it had not shown before is not in ``counter_j``.
     """
 
     t_device_s: float
@@ -85,6 +107,9 @@ class EnergyReading:
     sample_count: float
     lost_count: float
     resolution_j: float = 0.0
+    gap_bound_j: float = 0.0
+    counter_j: float | None = None
+    counter_resets: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +117,8 @@ class EnergyDelta:
     """What happened between two readings of one register. ``mean_power_w`` is None where nothing was covered.
 
     ``power_sd_w`` is the standard deviation of the power samples within the span, weighted by time.
+    The energy drawn lies between ``energy_j`` and ``energy_j + gap_bound_j`` as this meter measures (its gain and
+    offset are in ``energy_u_systematic_j``); ``energy.energy_limits_j`` narrows that with the meter's own counter.
     """
 
     duration_s: float
@@ -104,3 +131,6 @@ class EnergyDelta:
     mean_power_w: float | None
     power_sd_w: float
     resolution_j: float = 0.0
+    gap_bound_j: float = 0.0
+    counter_j: float | None = None
+    counter_resets: float = 0.0

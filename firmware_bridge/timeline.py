@@ -41,10 +41,12 @@ class SyncState:
 class Timeline:
     """Feeds blocks into an EnergyRegister on a timeline that reconnections do not break. Not thread-safe."""
 
-    def __init__(self, sheet: DataSheet, calibration: Calibration | None = None) -> None:
+    def __init__(
+        self, sheet: DataSheet, calibration: Calibration | None = None, *, limit_w: float | None = None
+    ) -> None:
         self._sheet = sheet
         self._calibration = calibration
-        self._register = EnergyRegister(sheet)
+        self._register = EnergyRegister(sheet, limit_w=limit_w)
         self._fit = ClockFit()
         self._own_clock = sheet.clock != "host_arrival"
         self._shift_s = 0.0
@@ -53,7 +55,7 @@ class Timeline:
         self._next_lag_check_s = 0.0
 
     def reconnected(self) -> None:
-        """Say that the next block comes from a new connection, whose clock began anew."""
+        """Say that the next block's clock began anew: a new connection, or a meter that was reset."""
         self._new_connection = self._own_clock and self._last_arrival_s is not None
 
     def take(self, events: Iterable[Event], t_host_s: float, frame_errors: Counter[str]) -> Intake:
@@ -68,6 +70,8 @@ class Timeline:
                 frame_errors[event.kind] += event.count
                 if event.kind == "lost":
                     self.add_lost(event.count)
+                elif event.kind == "reset":
+                    self.reconnected()
                 elif event.kind == "protocol":
                     complaint = event.detail
             else:

@@ -20,7 +20,7 @@ scale), so this driver never asks for it and reads it as what it is by its place
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options
+from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.powersensor3_format import (
@@ -73,6 +73,11 @@ _SHEET = DataSheet(
         "assumption: a 10 A module (MLX10) whose zero and gain were set with psconfig; 1.5 % for the Hall sensor's "
         "gain and its drift, 0.5 % for the voltage divider, one level of the 10-bit converter for each offset"
     ),
+    integrity=(
+        "order of the eight sensors and a 10-bit time stamp in each frame; no checksum: a bit flipped inside a level "
+        "passes, and can add at most full scale for one frame of 50 us"
+    ),
+    marker_inputs=1,
     source="arXiv 2504.17883 and nlesc-recruit/PowerSensor3 (rate, levels, sensor types); limits: see accuracy_basis",
 )
 
@@ -116,6 +121,10 @@ class PowerSensor3Decoder:
         except ValueError as error:
             self._dialogue.restart()
             return [FrameError("protocol", 1, t_host_s, str(error))]
+
+    def last_fields(self) -> dict[str, FieldValue]:
+        """Nothing beyond the sample's columns."""
+        return {}
 
     def stop_bytes(self) -> bytes:
         """Stop the stream; ``X`` would answer with the mark that looks like a sample."""
@@ -288,7 +297,7 @@ class PowerSensor3Encoder:
                 answer += b"\xff\x3f\xff\x3f" if command == ord("X") else b""
         return answer
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 the marker comes by command
         """Return one frame for each sample while the stream runs."""
         if not self._streaming:
             return b""

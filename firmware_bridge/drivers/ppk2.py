@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options
+from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.ppk2_format import (
@@ -82,6 +82,11 @@ _SHEET = DataSheet(
         "gain: Nordic's typical accuracy by range, a typical value read here as a limit; offset: assumption, one step "
         "of the range's resolution; voltage: assumption, 50 mV on the set or declared voltage, which is not measured"
     ),
+    integrity=(
+        "6-bit sample counter, checked against the host's clock; no checksum: a bit flipped inside a word passes, and "
+        "can add at most full scale (1 A) for one sample of 10 us"
+    ),
+    marker_inputs=8,
     source="Nordic PPK2 product specification, as transcribed by ppk2lab (docs/calibration.md)",
 )
 
@@ -132,6 +137,10 @@ class Ppk2Decoder:
         if runs:
             self._wall_clock.observe(t_host_s, self._count * SAMPLE_INTERVAL_S)
         return events
+
+    def last_fields(self) -> dict[str, FieldValue]:
+        """Nothing beyond the sample's columns."""
+        return {}
 
     def stop_bytes(self) -> bytes:
         """Stop the stream. The device under test keeps its power until the port closes."""
@@ -242,7 +251,7 @@ class Ppk2Encoder:
             answer += act(argument)
         return answer
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:  # noqa: ARG002 measures current only
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no voltage
         """Return one word for each sample while the stream runs."""
         if not self._streaming:
             return b""

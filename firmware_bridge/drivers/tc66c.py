@@ -16,15 +16,15 @@ Sources: sigrok wiki, "RDTech TC66C"; fields checked against a recorded reply (r
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options, SerialSettings
+from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.crc import crc16_modbus
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
 
 # The same in every unit and published by every open implementation: it hides nothing, it is part of the format.
 FORMAT_KEY = bytes.fromhex("5821fa5601b2f02687ff1204622a4fb086f40260816f9a0ba7f106619ab87288")
@@ -60,6 +60,7 @@ _SHEET = DataSheet(
         "assumption: no data sheet of the maker could be read; the limits are those that sellers print for the "
         "sister model UM25C (0.05 % + 2 counts of 1 mV, 0.1 % + 4 counts of 0.1 mA), without temperature drift"
     ),
+    integrity="CRC-16 over each of the three blocks of an answer: a flipped bit is seen, the answer dropped",
     source="sigrok wiki RDTech_TC66C (protocol, resolution); seller's description (range 4-24 V, 0-5 A)",
 )
 
@@ -180,6 +181,15 @@ class Tc66cDecoder:
         """Nothing: the meter only speaks when asked."""
         return b""
 
+    def last_fields(self) -> dict[str, FieldValue]:
+        """Return every field of the last answer, the recording groups one by one."""
+        if self.last_reading is None:
+            return {}
+        fields = asdict(self.last_reading)
+        for name in ("charge_mah", "energy_mwh"):
+            fields |= {f"{name}_{group}": value for group, value in enumerate(fields.pop(name))}
+        return fields
+
     def _discarded(self, t_host_s: float) -> list[Event]:
         """Return what the questions since the last call found missing or cut short."""
         events: list[Event] = []
@@ -235,7 +245,7 @@ class Tc66cEncoder:
         self._sums = np.zeros(4)
         self._latest: tuple[float, float, float] | None = None
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no markers
         """Add samples to the running mean; the answer waits for its question."""
         self._sums += (len(t_device_s), voltage_v.sum(), current_a.sum(), (voltage_v * current_a).sum())
         return b""

@@ -15,7 +15,7 @@ from edge_agent.wire.records import InferenceWindow, RuntimeIdentity
 from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.drivers.tc66c import Tc66cEncoder
 from firmware_bridge.emulate import POLLED_SAMPLE_S, draw_instrument_error
-from firmware_bridge.samples import F64, EnergyReading, FrameError, SampleBlock
+from firmware_bridge.samples import F64, U8, EnergyReading, FrameError, SampleBlock
 from firmware_bridge.timeline import SyncState, Timeline
 
 GRID_S = 1e-3
@@ -81,8 +81,9 @@ def saturated(seconds: float, duty_ratio: float, rng: np.random.Generator) -> F6
 class PointTc66cEncoder(Tc66cEncoder):
     """A TC66C that answers with the instant's values, not with the mean since the last answer."""
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
-        return super().emit(t_device_s[-1:], voltage_v[-1:], current_a[-1:])
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:
+        last = None if logic is None else logic[-1:]
+        return super().emit(t_device_s[-1:], voltage_v[-1:], current_a[-1:], last)
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:
         answer = super().receive(data, t_device_s)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange, Options
-from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
+from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
 
 FRAME = struct.Struct("<BBHff")
 INTERVAL_S = 1e-3
@@ -32,6 +32,7 @@ SHEET = DataSheet(
     sync_facility="none",
     usb_ids=(),
     accuracy_basis="made up",
+    integrity="none",
     source="tests",
 )
 
@@ -81,6 +82,9 @@ class CounterDecoder:
             events.append(SampleBlock(t_s, volts_v, amperes_a, volts_v * amperes_a))
         return events
 
+    def last_fields(self) -> dict[str, FieldValue]:
+        return {}
+
     def stop_bytes(self) -> bytes:
         return b"X"
 
@@ -98,8 +102,8 @@ class CounterEncoder:
             self._running = byte == ord("G") if byte in b"GX" else self._running
         return b""
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64) -> bytes:
-        del t_device_s
+    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:
+        del t_device_s, logic
         if not self._running or self._mute:
             return b""
         frames = bytearray()

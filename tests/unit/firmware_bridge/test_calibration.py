@@ -1,5 +1,6 @@
 """Uncertainty of power from a data sheet's limits, checked against a simulation, and user certificates."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -76,3 +77,12 @@ def test_no_certificate_changes_nothing() -> None:
 def test_impossible_certificates_are_refused(figures: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"zero|negative"):
         Calibration(**figures)  # type: ignore[arg-type]  # figures are floats
+
+
+def test_a_meter_of_power_itself_has_limits_of_power() -> None:
+    """0.1 % of reading and 0.05 % of a 300 V x 0.5 A range, whatever volts and amperes multiply to (AC)."""
+    ranges = (replace(SHEET.ranges[0], power_offset_limit_w=0.075),)
+    sheet = sheet_like(ranges=ranges, power_gain_limit_ratio=0.001, power_resolution_w=0.001)
+    block = SampleBlock(np.array([1.0]), np.array([230.0]), np.array([0.4]), np.array([50.0]))
+    assert power_u_w(sheet, block) == pytest.approx([math.hypot(0.05, 0.075) / 3**0.5])
+    assert power_step_w(sheet, block) == pytest.approx([0.001])

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.driver import DataSheet
-from firmware_bridge.energy import EnergyRegister, energy_between
+from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.history import KnotHistory
-from firmware_bridge.samples import F64, EnergyReading, SampleBlock
+from firmware_bridge.samples import F64, EnergyReading, SampleBlock, SampleFlag
 from tests.fakes.counter_meter import sheet_like
 
 INTERVAL_S = 0.01
@@ -93,7 +93,11 @@ def test_chunking_never_matters(
 
 def assert_same(a: EnergyReading, b: EnergyReading) -> None:
     for name in EnergyReading.__slots__:
-        assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-9, abs=1e-9), name
+        ours, theirs = getattr(a, name), getattr(b, name)
+        if ours is None or theirs is None:
+            assert ours is theirs, name
+        else:
+            assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9), name
 
 
 @given(sheets, streams, st.lists(st.floats(-0.2, 1.2), min_size=3, max_size=3))
@@ -283,3 +287,77 @@ def test_many_small_additions_do_not_drift() -> None:
     for _ in range(200_000):
         register.add_lost(0.1)
     assert register.latest().lost_count == 20_000.0
+
+
+def test_a_gap_is_bounded_by_full_scale_at_the_higher_voltage_beside_it() -> None:
+    register = EnergyRegister(MEAN)
+    t_s = np.array([0.01, 1.01])
+    register.add(SampleBlock(t_s, np.array([5.0, 12.0]), np.ones(2), np.ones(2)), np.zeros(2))
+    reading = register.latest()
+    assert reading.gap_s == pytest.approx(0.99)
+    assert reading.gap_bound_j == pytest.approx(0.99 * 12.0 * MEAN.ranges[-1].max_current_a)
+    register.add_gap_until(2.01)
+    assert register.latest().gap_bound_j - reading.gap_bound_j == pytest.approx(12.0 * MEAN.ranges[-1].max_current_a)
+
+
+def test_a_declared_limit_of_the_supply_bounds_a_gap_instead() -> None:
+    register = EnergyRegister(POINT, limit_w=15.0)
+    register.add(block_of(np.array([0.01, 3.01]), np.ones(2)), np.zeros(2))
+    before = register.reading_at(-1.0)
+    assert before is not None
+    delta = energy_between(before, register.latest())
+    assert delta.gap_s == pytest.approx(4.01)
+    assert delta.gap_bound_j == pytest.approx(4.01 * 15.0)
+    assert energy_limits_j(delta, POINT) == pytest.approx((0.0, 4.01 * 15.0))
+
+
+COUNTING = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="point", counter_step_j=3600.0)
+
+
+def counting(t_s: list[float], counter_j: list[float], power_w: float = 2.0) -> EnergyRegister:
+    register = EnergyRegister(COUNTING)
+    times_s, power = np.array(t_s), np.full(len(t_s), power_w)
+    block = SampleBlock(times_s, np.full(len(t_s), 230.0), power / 230.0, power, counter_j=np.array(counter_j))
+    register.add(block, np.zeros(len(t_s)))
+    return register
+
+
+def test_the_own_counter_narrows_what_a_gap_may_hide() -> None:
+    register = counting([0.0, 1.0, 7201.0, 7202.0], [7200.0, 7200.0, 21_600.0, 21_600.0])
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.counter_j == 14_400.0
+    assert delta.gap_s == pytest.approx(7200.0)
+    low_j, high_j = energy_limits_j(delta, COUNTING)
+    assert (low_j, high_j) == pytest.approx((14_400.0 - 3600.0, 14_400.0 + 3600.0))
+    assert high_j < delta.energy_j + delta.gap_bound_j
+
+
+def test_a_counter_that_began_anew_bounds_from_below_only() -> None:
+    register = counting([0.0, 1.0, math.nextafter(7201.0, 8000.0)], [1e7, math.nan, 10_800.0])
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert (delta.counter_j, delta.counter_resets) == (10_800.0, 1.0)
+    low_j, high_j = energy_limits_j(delta, COUNTING)
+    assert low_j == pytest.approx(10_800.0 - 3600.0)
+    assert high_j == pytest.approx(delta.energy_j + delta.gap_bound_j)
+
+
+def test_a_counter_that_stands_still_contradicts_the_samples() -> None:
+    register = counting([float(t) for t in range(4000)], [0.0] * 4000)
+    first = register.first()
+    assert first is not None
+    low_j, high_j = energy_limits_j(energy_between(first, register.latest()), COUNTING)
+    assert low_j > high_j
+
+
+def test_a_stale_sample_covers_time_and_counts_as_none() -> None:
+    register = EnergyRegister(POINT)
+    t_s = np.array([0.01, 0.02, 0.03])
+    flags = np.array([0, SampleFlag.STALE, 0], dtype=np.uint8)
+    register.add(SampleBlock(t_s, np.ones(3), np.ones(3), np.ones(3), flags=flags), np.zeros(3))
+    reading = register.latest()
+    assert reading.sample_count == 2
+    assert reading.covered_s == pytest.approx(0.02)
