@@ -115,6 +115,13 @@ class DataSheet:
     counter_step_j: float | None = None
     marker_inputs: int = 0
 
+    @property
+    def nominal_voltage_v(self) -> float:
+        """Return a supply voltage that this meter is made for: 230 V at the wall, else 5 V if it can."""
+        if {"ac_wall", "site"} & set(self.boundaries):
+            return 230.0
+        return min(max(5.0, self.min_voltage_v), self.max_voltage_v)
+
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
