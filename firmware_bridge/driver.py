@@ -136,7 +136,10 @@ class SerialSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeterDriver:
-    """One supported meter. ``options`` documents what ``make_decoder``/``make_encoder`` accept, with defaults."""
+    """One supported meter. ``options`` documents what ``make_decoder``/``make_encoder`` accept, with defaults.
+
+    ``serial_for``: where options decide how the port is opened (a baud rate that the user sets at the meter).
+    """
 
     name: str
     title: str
@@ -145,3 +148,8 @@ class MeterDriver:
     make_encoder: Callable[[Options, int], MeterEncoder]
     serial: SerialSettings = field(default_factory=SerialSettings)
     options: Mapping[str, str] = field(default_factory=dict)
+    serial_for: Callable[[Options], SerialSettings] | None = None
+
+    def serial_settings(self, options: Options) -> SerialSettings:
+        """Return how to open the port for these options."""
+        return self.serial if self.serial_for is None else self.serial_for(options)
