@@ -1,60 +1,20 @@
-"""Raw bytes of a meter with their times, in a file: recorded once, decoded again as often as needed.
+"""The conversation with a meter, recorded into a capture file, and decoded from it again."""
 
-File: the line ``edgejoule-capture 1``, one line of JSON (CaptureHeader), then frames until the end:
-little-endian float64 host time in seconds (CLOCK_BOOTTIME), one letter (R from the meter, S to it), uint32 length,
-that many bytes. A file that was cut off is good up to its last whole frame.
-"""
-
-import json
-import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import BinaryIO, Final
+from dataclasses import dataclass
+from typing import Final
 
 from firmware_bridge.calibration import Calibration
-from firmware_bridge.driver import MeterDriver, Options, OptionValue
+from firmware_bridge.capture_file import Capture, CaptureFrame, CaptureWriter
+from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.energy import energy_between
-from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.samples import EnergyDelta, Event, MeterIdentity
 from firmware_bridge.stream import host_time_s, open_port
 from firmware_bridge.timeline import Timeline
 
-MAGIC: Final = b"edgejoule-capture 1\n"
-_FRAME: Final = struct.Struct("<dcI")
-FROM_METER: Final = b"R"
-TO_METER: Final = b"S"
 POLL_S: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureHeader:
-    """Where a capture comes from."""
-
-    driver: str
-    options: dict[str, OptionValue]
-    port: str
-    started_unix_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureFrame:
-    """Bytes that one read or write moved, and when."""
-
-    t_host_s: float
-    from_meter: bool
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """A whole file in memory. ``cut_bytes``: what is left of a last frame that was cut off."""
-
-    header: CaptureHeader
-    frames: tuple[CaptureFrame, ...]
-    cut_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,49 +30,6 @@ class CaptureSummary:
     sample_count: float
     lost_count: float
     total: EnergyDelta | None
-
-
-class CaptureWriter:
-    """Writes a capture file."""
-
-    def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
-        self._file = file
-        file.write(MAGIC + json.dumps(asdict(header)).encode() + b"\n")
-
-    def write(self, frame: CaptureFrame) -> None:
-        """Append one frame."""
-        kind = FROM_METER if frame.from_meter else TO_METER
-        self._file.write(_FRAME.pack(frame.t_host_s, kind, len(frame.data)) + frame.data)
-
-
-def read_capture(path: Path) -> Capture:
-    """Read a capture file. Raises ConfigurationError with one line if it is none."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot read it: {error.strerror}") from error
-    end = content.find(b"\n", len(MAGIC))
-    if not content.startswith(MAGIC) or end < 0:
-        raise ConfigurationError(f"{path}: not a capture file; make one with 'edgejoule meter record'")
-    try:
-        header = CaptureHeader(**json.loads(content[len(MAGIC) : end]))
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"{path}: the header of this capture is damaged ({error})") from error
-    return _read_frames(path, header, content, end + 1)
-
-
-def _read_frames(path: Path, header: CaptureHeader, content: bytes, at: int) -> Capture:
-    frames: list[CaptureFrame] = []
-    while at + _FRAME.size <= len(content):
-        t_host_s, kind, length = _FRAME.unpack_from(content, at)
-        if kind not in {FROM_METER, TO_METER}:
-            raise ConfigurationError(f"{path}: this capture is damaged at byte {at}; record it again")
-        begin = at + _FRAME.size
-        if begin + length > len(content):
-            break
-        frames.append(CaptureFrame(t_host_s, kind == FROM_METER, content[begin : begin + length]))
-        at = begin + length
-    return Capture(header, tuple(frames), len(content) - at)
 
 
 def record(

@@ -16,7 +16,8 @@ from rich.table import Table
 from edgejoule.argument_types import finite, not_negative, positive
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 from edgejoule.signals import STOP_SIGNALS, handled
-from firmware_bridge.capture import CaptureHeader, CaptureSummary, CaptureWriter, read_capture, record, summarise
+from firmware_bridge.capture import CaptureSummary, record, summarise
+from firmware_bridge.capture_file import CaptureHeader, CaptureWriter, read_capture
 from firmware_bridge.driver import DataSheet, MeterDriver, Options
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.energy import energy_between

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.capture import CaptureFrame, CaptureHeader, CaptureWriter, decode, read_capture, record, summarise
+from firmware_bridge.capture import decode, record, summarise
+from firmware_bridge.capture_file import CaptureFrame, CaptureHeader, CaptureWriter, read_capture
 from firmware_bridge.emulate import MeterEmulator
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.loads import ConstantLoad
