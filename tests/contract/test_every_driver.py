@@ -1,4 +1,7 @@
-"""What every meter driver must do, found by the registry: one more file in drivers/ is tested here without an edit."""
+"""What every meter driver must do, found by the registry: one more file in drivers/ is tested here without an edit.
+
+Voltage, currents and times come from the driver's data sheet. Damage is in test_driver_damage.py.
+"""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -9,35 +12,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.driver import MeterDriver
+from firmware_bridge.driver import DataSheet, MeterDriver
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.registry import all_drivers, driver_names, get_driver
-from tests.fakes.meter_talk import Conversation, Said, byte_by_byte, decode_again, steady
+from firmware_bridge.registry import driver_names, get_driver
+from firmware_bridge.samples import SampleBlock
+from tests.fakes.meter_talk import Conversation, Load, Said, byte_by_byte, decode_again, levels_a, steady
 
-VOLTAGE_V = 5.0
-LEVELS_A = (0.12, 0.45, 0.8)
-every_driver = pytest.mark.parametrize("driver", all_drivers(), ids=lambda driver: driver.name)
+every_driver = pytest.mark.parametrize("driver", driver_names(), indirect=True)
 
 # Lengths around what decoders wait for: words of 4, frames of 18, chains of 24, blocks of 64, answers of 192 bytes.
 _LIMITS = (4, 18, 24, 41, 64, 192, 4096)
+MAX_FRAME_BYTES = 1500
 lengths = st.sampled_from(_LIMITS).flatmap(lambda limit: st.integers(max(1, limit - 2), limit + 2))
 runs_of_one_byte = st.builds(lambda byte, count: bytes([byte]) * count, st.integers(0, 255), lengths)
 garbage = st.one_of(runs_of_one_byte, st.binary(min_size=1, max_size=300))
+
+
+@pytest.fixture(scope="session")
+def driver(request: pytest.FixtureRequest) -> MeterDriver:
+    return get_driver(str(request.param))
+
+
+def at_level(sheet: DataSheet, level: int) -> Load:
+    return steady(sheet.nominal_voltage_v, levels_a(sheet)[level])
+
+
+def is_slow(sheet: DataSheet) -> bool:
+    """Does each sample come by itself, when it is asked for or every second, and not in a stream?"""
+    return sheet.clock == "host_arrival" or sheet.sample_interval_s > 0.02
 
 
 @cache
 def transcript(name: str) -> tuple[Said, ...]:
     """A handshake and a short stretch of samples."""
     talk = Conversation(get_driver(name))
-    talk.run_until_samples(steady(VOLTAGE_V, LEVELS_A[0]))
-    polled = talk.driver.data_sheet.clock == "host_arrival"
-    talk.run(1.0 if polled else 0.04, steady(VOLTAGE_V, LEVELS_A[1]))
+    sheet = talk.driver.data_sheet
+    talk.run_until_samples(at_level(sheet, 0))
+    talk.run(10 * sheet.sample_interval_s if is_slow(sheet) else 0.04, at_level(sheet, 1))
     return tuple(talk.said)
 
 
-def stream_begins(said: tuple[Said, ...]) -> int:
-    """The index of a read in the stream, or of an answer of a polled meter, with two more after it."""
-    return [i for i, one in enumerate(said) if one.from_meter and len(one.data) > 150][-3]
+def last_reads_with_samples(driver: MeterDriver, said: tuple[Said, ...]) -> list[int]:
+    """The indices of the reads that brought samples, in order."""
+    decoder = driver.make_decoder({})
+    found = []
+    for i, one in enumerate(said):
+        if not one.from_meter:
+            decoder.bytes_to_send(one.t_host_s)
+        elif any(isinstance(event, SampleBlock) for event in decoder.feed(one.data, one.t_host_s)):
+            found.append(i)
+    return found
 
 
 @every_driver
@@ -67,19 +91,26 @@ def test_an_unknown_option_is_refused_by_name(driver: MeterDriver) -> None:
 
 @every_driver
 def test_what_is_measured_arrives(driver: MeterDriver) -> None:
+    sheet = driver.data_sheet
     talk = Conversation(driver)
-    talk.run_until_samples(steady(VOLTAGE_V, LEVELS_A[0]))
-    for level_a in LEVELS_A:
-        talk.run(0.3, steady(VOLTAGE_V, level_a))
+    talk.run_until_samples(at_level(sheet, 0))
+    step_a = max(one.resolution_a for one in sheet.ranges)
+    for level_a in levels_a(sheet):
+        load = steady(sheet.nominal_voltage_v, level_a)
+        talk.run(max(0.3, 3 * sheet.sample_interval_s), load)
         before = len(talk.decoded.column("power_w"))
-        decoded = talk.run(0.5, steady(VOLTAGE_V, level_a))
-        resolution_a = max(one.resolution_a for one in driver.data_sheet.ranges)
+        decoded = talk.run(max(0.5, 5 * sheet.sample_interval_s), load)
         current_a = decoded.column("current_a")[before:]
         voltage_v = decoded.column("voltage_v")[before:]
         power_w = decoded.column("power_w")[before:]
-        assert current_a.mean() == pytest.approx(level_a, rel=0.002, abs=resolution_a)
-        assert voltage_v.mean() == pytest.approx(VOLTAGE_V, rel=0.002, abs=driver.data_sheet.voltage_resolution_v)
-        assert power_w.mean() == pytest.approx((voltage_v * current_a).mean(), rel=1e-3, abs=1e-3)
+        assert current_a.mean() == pytest.approx(level_a, rel=0.002, abs=step_a)
+        assert voltage_v.mean() == pytest.approx(sheet.nominal_voltage_v, rel=0.002, abs=sheet.voltage_resolution_v)
+        own_step_w = sheet.power_resolution_w or 1e-3
+        if sheet.power_gain_limit_ratio is not None:
+            expected_w = sheet.nominal_voltage_v * level_a
+            assert power_w.mean() == pytest.approx(expected_w, rel=0.002, abs=own_step_w)
+        else:
+            assert power_w.mean() == pytest.approx((voltage_v * current_a).mean(), rel=1e-3, abs=own_step_w)
     assert talk.decoded.errors() == {}
     talk.decoded.check_blocks()
 
@@ -94,12 +125,14 @@ def test_the_meter_is_known_before_its_first_sample(driver: MeterDriver) -> None
 
 @every_driver
 def test_samples_are_as_far_apart_as_the_data_sheet_says(driver: MeterDriver) -> None:
+    sheet = driver.data_sheet
     talk = Conversation(driver)
-    talk.run_until_samples(steady(VOLTAGE_V, 0.2))
-    polled = driver.data_sheet.clock == "host_arrival"
-    steps_s = np.diff(talk.run(10.0 if polled else 1.0, steady(VOLTAGE_V, 0.2)).column("t_device_s"))
-    assert steps_s.mean() == pytest.approx(driver.data_sheet.sample_interval_s, rel=0.05 if polled else 0.01)
-    assert steps_s.max() <= driver.data_sheet.max_interval_s
+    talk.run_until_samples(at_level(sheet, 0))
+    slow = is_slow(sheet)
+    decoded = talk.run(100 * sheet.sample_interval_s if slow else 0.5, at_level(sheet, 0))
+    steps_s = np.diff(decoded.column("t_device_s"))
+    assert steps_s.mean() == pytest.approx(sheet.sample_interval_s, rel=0.05 if slow else 0.01)
+    assert steps_s.max() <= sheet.max_interval_s
 
 
 def assert_same_samples(driver: MeterDriver, cut_pieces: list[int] | None) -> None:
@@ -136,7 +169,7 @@ def test_chunking_never_matters(driver: MeterDriver, pieces: list[int]) -> None:
 @given(junk=garbage)
 def test_after_garbage_the_samples_come_back(driver: MeterDriver, junk: bytes) -> None:
     said = list(transcript(driver.name))
-    at = stream_begins(tuple(said))
+    at = last_reads_with_samples(driver, transcript(driver.name))[-3]
     clean = decode_again(driver, said).column("current_a")
     said.insert(at, Said(said[at].t_host_s, from_meter=True, data=junk))
     decoded = decode_again(driver, said)
@@ -144,39 +177,8 @@ def test_after_garbage_the_samples_come_back(driver: MeterDriver, junk: bytes) -
     tail = max(1, len(clean) // 20)
     np.testing.assert_allclose(decoded.column("current_a")[-tail:], clean[-tail:], rtol=1e-9)
     assert len(decoded.column("current_a")) >= len(clean) - 30
-    assert decoded.errors().get("desync", 0) >= len(junk) - 192
-
-
-def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip, lose, double or insert a few bytes."""
-    at = int(rng.integers(len(data)))
-    length = int(rng.integers(1, 40))
-    kind = rng.integers(5)
-    if kind == 0:
-        return data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :]
-    if kind == 1:
-        return data[:at] + data[at + length :]
-    if kind == 2:
-        return data[: at + length] + data[at:]
-    if kind == 3:
-        return data[:at] + rng.bytes(length) + data[at:]
-    return data[:at] + rng.bytes(length) + data[at + length :]
-
-
-@every_driver
-def test_damage_never_raises_and_never_makes_up_samples(driver: MeterDriver) -> None:
-    said = transcript(driver.name)
-    clean = decode_again(driver, said)
-    for seed in range(250):
-        rng = np.random.default_rng(seed)
-        hit = set(rng.choice(len(said), size=min(3, len(said)), replace=False).tolist())
-        worse = [
-            Said(one.t_host_s, from_meter=True, data=damaged(one.data, rng)) if i in hit and one.from_meter else one
-            for i, one in enumerate(said)
-        ]
-        decoded = decode_again(driver, worse)
-        decoded.check_blocks()
-        assert len(decoded.column("power_w")) <= len(clean.column("power_w")) + 30
+    if len(junk) > MAX_FRAME_BYTES and not junk.isspace() and any(junk):
+        assert decoded.errors()
 
 
 @every_driver
@@ -192,14 +194,14 @@ def test_endless_garbage_takes_no_memory(driver: MeterDriver, kind: str, during:
         _ = decoder.feed(one.data, t_s) if one.from_meter else decoder.bytes_to_send(t_s)
     tracemalloc.start()
     try:
-        for _ in range(50):
+        for _ in range(16):
             t_s += 0.01
             decoder.bytes_to_send(t_s)
             decoder.feed(junk, t_s)
         held_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held_bytes < 100_000
+    assert held_bytes < 40_000
 
 
 @every_driver

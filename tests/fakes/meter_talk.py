@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from firmware_bridge.driver import MeterDecoder, MeterDriver, MeterEncoder, Options
+from firmware_bridge.driver import DataSheet, MeterDecoder, MeterDriver, MeterEncoder, Options
 from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
 
 TICK_S = 0.02
+LONGEST_TICK_S = 0.2
 POLLED_SAMPLE_S = 1e-3
 Load = Callable[[F64], tuple[F64, F64]]
 Cut = Callable[[bytes], Iterable[bytes]]
@@ -21,6 +22,19 @@ class Said:
     t_host_s: float
     from_meter: bool
     data: bytes
+
+
+def tick_s(sheet: DataSheet) -> float:
+    """Return how often host and meter talk: 50 times within a slow meter's interval, 5 to 50 times a second."""
+    return min(max(TICK_S, sheet.sample_interval_s / 50), LONGEST_TICK_S)
+
+
+def levels_a(sheet: DataSheet) -> tuple[float, float, float]:
+    """Return three currents that this meter measures well: within its range, many steps, above its start."""
+    step_a = max(one.resolution_a for one in sheet.ranges)
+    enough_a = max(1.0, 10 * step_a, 10 * sheet.starting_power_w / sheet.nominal_voltage_v)
+    full_a = min(enough_a, sheet.ranges[-1].max_current_a)
+    return 0.12 * full_a, 0.45 * full_a, 0.8 * full_a
 
 
 def steady(voltage_v: float, current_a: float) -> Load:
@@ -68,6 +82,7 @@ class Conversation:
     options: Options = field(default_factory=dict)
     seed: int = 1
     lossy: Callable[[bytes], bytes] = bytes
+    tick_s: float = 0.0
     began_s: float = 1000.0
     t_s: float = 0.0
     samples: int = 0
@@ -79,6 +94,7 @@ class Conversation:
     def __post_init__(self) -> None:
         self.decoder = self.driver.make_decoder(self.options)
         self.encoder = self.driver.make_encoder(self.options, self.seed)
+        self.tick_s = self.tick_s or tick_s(self.driver.data_sheet)
 
     @property
     def sample_s(self) -> float:
@@ -87,20 +103,21 @@ class Conversation:
 
     def run(self, seconds: float, load: Load) -> Decoded:
         """Go on for a while; return all that was decoded so far."""
-        for _ in range(round(seconds / TICK_S)):
+        for _ in range(round(seconds / self.tick_s)):
             self._measure(load)
             self._talk()
         return self.decoded
 
     def run_until_samples(self, load: Load) -> Decoded:
         """Go on until the first samples are there: the handshake is over."""
-        for _ in range(200):
-            if self.run(TICK_S, load).blocks():
+        limit_s = 4.0 + 4.0 * self.driver.data_sheet.sample_interval_s
+        while self.t_s < limit_s:
+            if self.run(self.tick_s, load).blocks():
                 return self.decoded
-        raise AssertionError(f"{self.driver.name}: no sample within {200 * TICK_S} s")
+        raise AssertionError(f"{self.driver.name}: no sample within {limit_s} s")
 
     def _measure(self, load: Load) -> None:
-        self.t_s += TICK_S
+        self.t_s += self.tick_s
         last = round(self.t_s / self.sample_s)
         t_device_s = np.arange(self.samples + 1, last + 1, dtype=np.float64) * self.sample_s
         self.samples = last
