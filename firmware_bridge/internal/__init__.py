@@ -1,0 +1,1 @@
+"""A board's own power sensors, one file each: a cross-check of the external meter, never the measurement."""
