@@ -17,8 +17,8 @@ ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
 # Columns of a knot, in the order of EnergyReading's fields.
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS = range(12)
-_COLUMNS: Final = 12
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS, _BETWEEN = range(13)
+_COLUMNS: Final = 13
 _FIELDS: Final = tuple(field.name for field in fields(EnergyReading))
 _Volts = TypeVar("_Volts", float, F64)
 
@@ -95,6 +95,11 @@ class EnergyRegister:
             self._last_power_w = None
             self._history.forget(self._t_end_s)
 
+    def begin_anew(self) -> None:
+        """Say that the meter was reset or exchanged: nothing joins its next sample, or its counter, to the last."""
+        self._last_power_w = None
+        self._counter.begin_anew()
+
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
         start_s = self._t_start_s
@@ -163,7 +168,7 @@ class EnergyRegister:
             in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
             covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
             energy_j = power_w * covered_s
-            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, *(none,) * 5)
+            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, *(none,) * 6)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -173,7 +178,9 @@ class EnergyRegister:
             power_sq_w2 = 0.5 * (first_w * first_w + power_w * power_w)
             energy_j = (first_w + power_w) * (0.5 * covered_s)
             u_j = (first_u_w + u_w) * (0.5 * covered_s)
-            columns = (none, energy_j, u_j, power_sq_w2 * covered_s, covered_s, none, ones, *(none,) * 5)
+            between_j = np.abs(power_w - first_w) * (0.5 * covered_s)
+            square = power_sq_w2 * covered_s
+            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j)
         return dt_s - covered_s, np.stack(columns)
 
     def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
@@ -240,16 +247,24 @@ class _OwnCounter:
 
     def __init__(self) -> None:
         self._last_j: float | None = None
+        self._new_meter = False
+
+    def begin_anew(self) -> None:
+        """Say that the next reading is another counter's: it has not moved from the last one."""
+        self._new_meter = self._last_j is not None
 
     def advance(self, counter_j: F64) -> tuple[F64, F64]:
         """Return how far it moved up to each sample, and whether it began anew there; NaN is no reading."""
         moved_j, resets = np.zeros_like(counter_j), np.zeros_like(counter_j)
         shown = np.flatnonzero(np.isfinite(counter_j))
         if len(shown):
-            before_j = counter_j[shown[0]] if self._last_j is None else self._last_j
+            first_j = float(counter_j[shown[0]])
+            before_j = first_j if self._last_j is None or self._new_meter else self._last_j
             steps_j = np.diff(counter_j[shown], prepend=before_j)
             moved_j[shown] = np.where(steps_j < 0.0, counter_j[shown], steps_j)
             resets[shown] = steps_j < 0.0
+            resets[shown[0]] += self._new_meter
+            self._new_meter = False
             self._last_j = float(counter_j[shown[-1]])
         return moved_j, resets
 
@@ -293,17 +308,20 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
         gap_bound_j=max(b.gap_bound_j - a.gap_bound_j, 0.0),
         counter_j=None if a.counter_j is None or b.counter_j is None else b.counter_j - a.counter_j,
         counter_resets=b.counter_resets - a.counter_resets,
+        between_bound_j=b.between_bound_j - a.between_bound_j,
     )
 
 
 def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]:
     """Return the least and the most that was drawn, as this meter measures: low and high in joules.
 
-    The gap adds up to ``gap_bound_j``. The meter's own counter, where it has one, saw the gap too: it bounds the
-    whole from both sides to one of its steps, from below only once it began anew. Limits that contradict each other
-    (low > high) say that counter and samples disagree.
+    The gap adds up to ``gap_bound_j``, instants with a load that moves between them leave ``between_bound_j``. The
+    meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps,
+    from below only once it began anew. Limits that contradict each other (low > high) say that counter and samples
+    disagree.
     """
-    low_j, high_j = delta.energy_j, delta.energy_j + delta.gap_bound_j
+    low_j = delta.energy_j - delta.between_bound_j
+    high_j = delta.energy_j + delta.between_bound_j + delta.gap_bound_j
     if delta.counter_j is None or sheet.counter_step_j is None:
         return low_j, high_j
     slack_j = sheet.counter_step_j + delta.resolution_j

@@ -96,6 +96,8 @@ class EnergyReading:
     beside the gap, or a declared limit.
     ``counter_j``: how far the meter's own energy counter has moved since its first reading, None where it has none.
     ``counter_resets``: how often that counter began anew; what it had not shown before is not in ``counter_j``.
+    ``between_bound_j``: the most (+-) that the energy is off where the load moved one way only between two samples
+    of an instant: half the difference of their powers, times the time between them.
     """
 
     t_device_s: float
@@ -110,6 +112,7 @@ class EnergyReading:
     gap_bound_j: float = 0.0
     counter_j: float | None = None
     counter_resets: float = 0.0
+    between_bound_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,9 @@ class EnergyDelta:
     """What happened between two readings of one register. ``mean_power_w`` is None where nothing was covered.
 
     ``power_sd_w`` is the standard deviation of the power samples within the span, weighted by time.
-    The energy drawn lies between ``energy_j`` and ``energy_j + gap_bound_j`` as this meter measures (its gain and
-    offset are in ``energy_u_systematic_j``); ``energy.energy_limits_j`` narrows that with the meter's own counter.
+    The energy drawn lies between ``energy_j - between_bound_j`` and ``energy_j + between_bound_j + gap_bound_j`` as
+    this meter measures (its gain and offset are in ``energy_u_systematic_j``); ``energy.energy_limits_j`` narrows
+    that with the meter's own counter.
     """
 
     duration_s: float
@@ -134,3 +138,4 @@ class EnergyDelta:
     gap_bound_j: float = 0.0
     counter_j: float | None = None
     counter_resets: float = 0.0
+    between_bound_j: float = 0.0

@@ -51,6 +51,7 @@ class Timeline:
         self._own_clock = sheet.clock != "host_arrival"
         self._shift_s = 0.0
         self._new_connection = False
+        self._identity: MeterIdentity | None = None
         self._last_arrival_s: float | None = None
         self._next_lag_check_s = 0.0
 
@@ -71,11 +72,13 @@ class Timeline:
                 if event.kind == "lost":
                     self.add_lost(event.count)
                 elif event.kind == "reset":
-                    self.reconnected()
+                    self._began_anew()
                 elif event.kind == "protocol":
                     complaint = event.detail
             else:
-                identity = event
+                if self._is_another(event):
+                    self._began_anew()
+                identity = self._identity = event
         return Intake(tuple(blocks), identity, complaint)
 
     def add(self, block: SampleBlock, t_host_s: float) -> SampleBlock:
@@ -132,6 +135,15 @@ class Timeline:
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState("host_clock", self._sheet.sample_interval_s)
+
+    def _began_anew(self) -> None:
+        self.reconnected()
+        self._register.begin_anew()
+
+    def _is_another(self, identity: MeterIdentity) -> bool:
+        """Tell whether another unit answers now, whose own counter does not go on from the last one's."""
+        last = self._identity
+        return last is not None and (last.model, last.serial_number) != (identity.model, identity.serial_number)
 
     def _align(self, first_s: float, last_s: float, t_host_s: float) -> None:
         """Set the shift that brings this connection's clock onto the timeline."""
