@@ -3,15 +3,19 @@
 import csv
 import os
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.samples import F64, U8
 
 PID_FILE_CHECK_S: Final = 0.5
+MARKER_BITS: Final = 0xFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,53 @@ class LoadSource(Protocol):
         ...
 
 
+@runtime_checkable
+class SteppedLoad(LoadSource, Protocol):
+    """A load that is known at every moment, not only as the mean of a step."""
+
+    def changes_s(self, begin_s: float, end_s: float) -> list[float]:
+        """Return the times after ``begin_s`` and before ``end_s`` at which the load steps, in order."""
+        ...
+
+    def marker_at(self, t_s: F64) -> U8 | None:
+        """Return the levels of the marker inputs as bits at each time, None where the load has no markers."""
+        ...
+
+
+class LoadCurve:
+    """What was drawn up to each moment, joules piecewise linear in time: samples take their means from it."""
+
+    def __init__(self, voltage_v: float) -> None:
+        """Begin at time 0 with nothing drawn; ``voltage_v`` stands where a load does not say its own."""
+        self._voltage_v = voltage_v
+        self._t_s, self._drawn_j, self._volts = [0.0], [0.0], [voltage_v]
+
+    def draw(self, until_s: float, load: Load) -> None:
+        """Let ``load`` be drawn from the last time to ``until_s``."""
+        length_s = until_s - self._t_s[-1]
+        if length_s > 0.0:
+            self._t_s.append(until_s)
+            self._drawn_j.append(self._drawn_j[-1] + load.power_w * length_s)
+            self._volts.append(load.voltage_v or self._voltage_v)
+
+    def means(self, edges_s: F64) -> tuple[F64, F64]:
+        """Return mean power between each two edges (shape ``(n + 1,)``), and the voltage at the end of each.
+
+        Forgets what lies before the last edge: edges of later calls do not go back behind it.
+        """
+        times_s = np.array(self._t_s)
+        power_w = np.diff(np.interp(edges_s, times_s, self._drawn_j)) / np.diff(edges_s)
+        at = np.minimum(np.searchsorted(times_s, edges_s[1:], side="left"), len(times_s) - 1)
+        voltage_v = np.array(self._volts)[at]
+        self._forget(max(int(np.searchsorted(times_s, edges_s[-1], side="right")) - 1, 0))
+        return power_w, voltage_v
+
+    def _forget(self, first: int) -> None:
+        base_j = self._drawn_j[first]
+        self._t_s, self._volts = self._t_s[first:], self._volts[first:]
+        self._drawn_j = [drawn_j - base_j for drawn_j in self._drawn_j[first:]]
+
+
 @dataclass(frozen=True, slots=True)
 class ConstantLoad:
     """Always the same power."""
@@ -41,44 +92,89 @@ class ConstantLoad:
         return Load(self.power_w)
 
 
+class ProfileRow(NamedTuple):
+    """The load from ``t_s`` on. ``marker``: the levels of the meter's digital inputs as bits."""
+
+    t_s: float
+    power_w: float
+    voltage_v: float | None = None
+    marker: int | None = None
+
+
 class ProfileLoad:
     """Power by steps: each row holds from its ``t_s`` to the next one's, the last for ever."""
 
-    def __init__(self, rows: list[tuple[float, float, float | None]]) -> None:
+    def __init__(self, rows: list[tuple[float, float, float | None]] | list[ProfileRow]) -> None:
         """Take rows of (t_s, power_w, voltage_v or None). Raises ValueError unless times begin at 0 and increase."""
-        if not rows or rows[0][0] != 0.0 or any(b[0] <= a[0] for a, b in pairwise(rows)):
+        self._rows = [ProfileRow(*row) for row in rows]
+        if not rows or rows[0][0] != 0.0 or not all(b.t_s > a.t_s for a, b in pairwise(self._rows)):
             raise ValueError("t_s must begin at 0 and increase")
-        self._rows = rows
-        self._times_s = [row[0] for row in rows]
+        self._times_s = [row.t_s for row in self._rows]
+        self._marker: U8 | None = None
+        if any(row.marker is not None for row in self._rows):
+            self._marker = np.array([row.marker or 0 for row in self._rows], dtype=np.uint8)
 
     @classmethod
     def from_csv(cls, path: Path) -> "ProfileLoad":
-        """Read columns ``t_s,power_w[,voltage_v]``. Raises ConfigurationError that names file and fault."""
+        """Read columns ``t_s,power_w[,voltage_v][,marker]``. Raises ConfigurationError that names file and fault."""
+        line = 0
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                rows = [_profile_row(row) for row in csv.DictReader(file)]
+                reader = csv.DictReader(file)
+                rows = []
+                for row in reader:
+                    line = reader.line_num
+                    rows.append(_profile_row(row))
+            line = 0
             return cls(rows)
         except OSError as error:
             raise ConfigurationError(f"{path}: cannot read the load profile: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"{path}: not a load profile ({error}); write the columns t_s,power_w and optionally voltage_v"
-            ) from error
+        except KeyError as error:
+            raise _no_profile(path, f"no column {error}") from error
+        except (TypeError, ValueError, csv.Error) as error:
+            raise _no_profile(path, f"line {line}: {error}" if line else str(error)) from error
 
     def step(self, begin_s: float, end_s: float) -> Load:
         """Return the time-weighted mean power, and the voltage at the end of the step."""
         first = max(bisect_right(self._times_s, begin_s) - 1, 0)
         last = max(bisect_right(self._times_s, end_s) - 1, 0)
+        row = self._rows[last]
         if end_s <= begin_s or first == last:
-            return Load(*self._rows[last][1:])
+            return Load(row.power_w, row.voltage_v)
         edges_s = [begin_s, *self._times_s[first + 1 : last + 1], end_s]
-        energy_j = sum(row[1] * (edges_s[i + 1] - edges_s[i]) for i, row in enumerate(self._rows[first : last + 1]))
-        return Load(energy_j / (end_s - begin_s), self._rows[last][2])
+        energy_j = sum(
+            row.power_w * (edges_s[i + 1] - edges_s[i]) for i, row in enumerate(self._rows[first : last + 1])
+        )
+        return Load(energy_j / (end_s - begin_s), self._rows[last].voltage_v)
+
+    def changes_s(self, begin_s: float, end_s: float) -> list[float]:
+        """Return the times of the rows that begin inside."""
+        return self._times_s[bisect_right(self._times_s, begin_s) : bisect_left(self._times_s, end_s)]
+
+    def marker_at(self, t_s: F64) -> U8 | None:
+        """Return the levels of the marker inputs as bits at each time, None without a column of them."""
+        if self._marker is None:
+            return None
+        levels: U8 = self._marker[np.maximum(np.searchsorted(self._times_s, t_s, side="right") - 1, 0)]
+        return levels
 
 
-def _profile_row(row: dict[str, str]) -> tuple[float, float, float | None]:
-    volts = row.get("voltage_v")
-    return float(row["t_s"]), float(row["power_w"]), float(volts) if volts else None
+def _profile_row(row: dict[str, str]) -> ProfileRow:
+    volts, bits = row.get("voltage_v"), row.get("marker")
+    power_w, marker = float(row["power_w"]), int(bits, 0) if bits else None
+    if not 0.0 <= power_w < float("inf"):
+        raise ValueError(f"power_w is {row['power_w']}, give watts from 0 up")
+    if volts and not 0.0 < float(volts) < float("inf"):
+        raise ValueError(f"voltage_v is {volts}, give volts above 0")
+    if marker is not None and not 0 <= marker <= MARKER_BITS:
+        raise ValueError(f"marker is {bits}, give the inputs' levels as bits, 0 to {MARKER_BITS}")
+    return ProfileRow(float(row["t_s"]), power_w, float(volts) if volts else None, marker)
+
+
+def _no_profile(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: not a load profile ({why}); write the columns t_s,power_w and optionally voltage_v, marker"
+    )
 
 
 class ProcessLoad:
