@@ -53,11 +53,13 @@ class Decoded:
     def identities(self) -> list[MeterIdentity]:
         return [event for event in self.events if isinstance(event, MeterIdentity)]
 
+    def frame_errors(self) -> list[FrameError]:
+        return [event for event in self.events if isinstance(event, FrameError)]
+
     def errors(self) -> dict[str, int]:
         counts: dict[str, int] = {}
-        for event in self.events:
-            if isinstance(event, FrameError):
-                counts[event.kind] = counts.get(event.kind, 0) + event.count
+        for event in self.frame_errors():
+            counts[event.kind] = counts.get(event.kind, 0) + event.count
         return counts
 
     def column(self, name: str) -> F64:
@@ -76,12 +78,16 @@ class Decoded:
 
 @dataclass(slots=True)
 class Conversation:
-    """A decoder and an encoder in simulated time. ``said`` is the transcript."""
+    """A decoder and an encoder in simulated time. ``said`` is the transcript.
+
+    ``lossy`` changes what the meter streams, ``line`` whatever it says.
+    """
 
     driver: MeterDriver
     options: Options = field(default_factory=dict)
     seed: int = 1
     lossy: Callable[[bytes], bytes] = bytes
+    line: Callable[[bytes], bytes] = bytes
     tick_s: float = 0.0
     began_s: float = 1000.0
     t_s: float = 0.0
@@ -132,6 +138,7 @@ class Conversation:
             self._hear(self.encoder.receive(outgoing, self.t_s))
 
     def _hear(self, data: bytes) -> None:
+        data = self.line(data)
         if data:
             self.said.append(Said(self.began_s + self.t_s, from_meter=True, data=data))
             self.decoded.events += self.decoder.feed(data, self.began_s + self.t_s)
