@@ -27,7 +27,7 @@ HITS_A_TALK = 50
 MOST_BITS = 1600
 UNSEEN_INTERVALS = 3
 """What one piece of damage that no check can show may last: the wrong sample, and half the time to its neighbours."""
-SAYS_UNCHECKED = re.compile(r"\bno (checksum|check|CRC)\b", re.IGNORECASE)
+SAYS_WHAT_PASSES = re.compile(r"\b(unseen|passes|no checksum|no check)\b", re.IGNORECASE)
 
 every_driver = pytest.mark.parametrize("driver", driver_names(), indirect=True)
 
@@ -110,7 +110,7 @@ def delta_of(driver: MeterDriver, said: tuple[Said, ...]) -> EnergyDelta:
 def test_ten_thousand_corruptions_never_raise_and_never_make_up_power(driver: MeterDriver) -> None:
     hits = 0
     for seed in range(CORRUPTIONS // HITS_A_TALK):
-        talk = MeteredTalk(driver, BadLine(KINDS, 0.5, random.Random(seed)), seed=seed)
+        talk = MeteredTalk(driver, BadLine(KINDS, 0.7, random.Random(seed)), seed=seed)
         talk.start()
         talk.damage(HITS_A_TALK)
         talk.recover()
@@ -151,7 +151,8 @@ def test_a_read_that_comes_twice_adds_no_more_than_itself(driver: MeterDriver) -
 @every_driver
 def test_a_flipped_bit_is_seen_or_the_data_sheet_says_what_it_can_do(driver: MeterDriver) -> None:
     unseen = unseen_flips(driver.name)
-    assert bool(unseen) == bool(SAYS_UNCHECKED.search(driver.data_sheet.integrity)), f"{len(unseen)} bits pass unseen"
+    said_so = SAYS_WHAT_PASSES.search(driver.data_sheet.integrity)
+    assert not unseen or said_so, f"{len(unseen)} bits pass unseen, which the sheet's integrity does not say"
     clean = delta_of(driver, transcript(driver.name))
     for said in unseen[:: max(1, len(unseen) // 200)]:
         power_w = decode_again(driver, said, options=quiet_options(driver)).column("power_w")
