@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.harness import Comparison, benchmark
 from firmware_bridge.driver import MeterDriver
-from firmware_bridge.drivers.ppk2 import Ppk2Encoder
+from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
 from firmware_bridge.protocol.ppk2_format import TABLE_MASK, current_table_a
 from firmware_bridge.registry import all_drivers, get_driver
 from firmware_bridge.samples import F64

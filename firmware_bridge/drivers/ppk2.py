@@ -6,54 +6,100 @@ r"""Nordic Power Profiler Kit II: current at 100 kHz, up to 1 A, at a voltage th
     07                       stop         (may still send up to 17 kB: drained)
     19                       metadata     "KEY: VALUE\n" ... "END"
     11 01|02                 ampere | source meter
-    0D hh ll                 millivolts, big-endian
+    0D hh ll                 millivolts, big-endian, 800 to 5000
     0C 00|01                 power to the device under test off | on
-    06                       start        4-byte words (see _ppk2_format)
+    06                       start        100,000 words of 4 bytes a second, little-endian:
 
-The 6-bit counter shows losses below 64 words; those of whole periods are found against the host's clock.
-The meter counts samples and has no other clock: ``t_device_s`` is the sample's number times 10 us, lost ones counted.
-Power is current times the voltage that was set (source meter) or declared (ampere meter): see the data sheet.
-Placeholder samples in the first second after the start were seen on one unit; they are not marked by the meter.
+    31      24 23         18 17  16  14 13           0
+    | logic   | counter     | 0 | range | ADC code    |      x = (4 code - O) 1.8 / 163840 / R, then
+    | D7..D0  | 0..63       |   | 0..4  | 16383: full |      I = UG (x (GS x + GI) + S V + I), constants of the range
+
+**What it carries.** Up to 1 A at 0.8 to 5 V: a Pi Zero, a microcontroller. Not a Pi 4, a Pi 5 or a Jetson.
+
+**Boundary.** All that hangs on VOUT. Source mode: this meter is the supply. Ampere mode: it sits in the supply's line,
+VIN to VOUT; the other way round the load runs through a diode and nothing is read.
+
+**Voltage is not measured.** Power is current times the voltage set (source) or declared (ampere) in ``voltage_mv``. In
+ampere mode a wrong declaration is a wrong energy in proportion, and nothing shows it.
+
+**Port.** Firmware 1.2.0 and later show two serial ports: the lower interface number is the meter's, on Linux
+``/dev/serial/by-id/usb-Nordic_Semiconductor_PPK2_*-if01``. The baud rate means nothing. The power to the device drops
+half a second after the port is closed (seen on one unit).
+
+**Constants.** 35 numbers, in any order. One that is missing is refused, one that is ``-nan`` takes its range out, none
+is ever filled in. ``Calibrated: 0`` was seen on a unit with a full set: it is shown and not acted on. ``UG`` is a gain
+that a user may have stored in the unit: it scales its range, and is shown. This driver never writes one.
+
+**Spike filter.** After a range change three samples are replaced by a running mean, as Nordic's application does. The
+joules are those of the filtered samples, which are flagged ``filtered``; ``spike_filter = false`` gives every
+conversion as it is. The last raw current, and what the filter changed in all, are among the further fields.
+
+**Full scale.** Code 16383 is a pinned converter, and above 1.2 A there is more than the meter carries: the sample
+stands at its range's end, or at 1.2 A, is flagged ``saturated`` and counted as ``overrange``. A range above 4, or the
+reserved bit, is no sample: ``implausible``, and its time is gap.
+
+**Loss.** The counter shows up to 63 missing words; whole periods of 64 are found against the host's clock once they
+make 20 ms. A counter that does not fit is believed again once six words in a row count up; those between are gap.
+Words that came twice look like a loss of the rest of 64: the time axis is then up to 0.64 ms too long, and it is
+reported as ``implausible`` once it is 20 ms ahead of the host's clock.
+
+**Placeholders.** One user saw placeholder samples in the first second after a start. Nothing marks them: ``settle_s``
+leaves them out.
+
+**Markers.** D0 to D7 are sampled with the current: the finest alignment of any meter here, 10 us. They need VCC.
+
+**A flipped bit** passes unseen inside code, range or logic: at most 1.2 A for one sample of 10 us. In the counter it
+costs one sample.
+
+**Listening.** Fed without being asked, the decoder takes metadata text first, then words. Where the bytes hold no
+text, give the constants as option ``metadata``. The host's time is not used, so losses of whole periods stay unseen.
+
+Known from documents and from others' units, no recording of our own; seen by them: 10 ppm between the sample clock and
+a host, 17 kB of old bytes after a stop. Not known: the byte order of the user gain command.
+
+Sources: Nordic's pc-nrfconnect-ppk (src/device/serialDevice.ts), ppk2lab (docs/protocol-spec.md, docs/calibration.md;
+one unit), Escapement (tools/ppk2_nucleo.py; placeholders, ampere wiring).
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
+from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.protocol import ppk2_format as wire
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.ppk2_format import (
-    CONSTANTS,
-    COUNTER_PERIOD,
-    FULL_SCALE,
-    RANGES,
-    TABLE_MASK,
-    RangeChangeFilter,
-    current_table_a,
-    parse_metadata,
-)
-from firmware_bridge.protocol.ppk2_words import WORD_BYTES, Run, WordStream
+from firmware_bridge.protocol.ppk2_encoder import OPTIONS, Ppk2Encoder
+from firmware_bridge.protocol.ppk2_filter import RangeChangeFilter
+from firmware_bridge.protocol.ppk2_words import U32, WORD_BYTES, Run, WordStream
 from firmware_bridge.protocol.wall_clock import WallClock
-from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import (
+    F64,
+    I8,
+    U8,
+    Event,
+    FrameError,
+    FrameErrorKind,
+    MeterIdentity,
+    SampleBlock,
+    SampleFlag,
+)
 
+Mask = NDArray[np.bool_]
 SAMPLE_INTERVAL_S = 1e-5
-START, STOP, METADATA = b"\x06", b"\x07", b"\x19"
-_POWER_OFF, _POWER_ON = b"\x0c\x00", b"\x0c\x01"
-_MODES = {"ampere": b"\x11\x01", "source": b"\x11\x02"}
 _METADATA_LIMIT_BYTES = 8192
+_RAMP: F64 = np.arange(8192, dtype=np.float64)
+_NO_CONSTANTS = (
+    "no constants in front of the samples: put the metadata text before them, or give option "
+    "metadata='R0: ...; GS0: ...'"
+)
+_TWICE = "more samples than time has passed: bytes came twice"
 
-_OPTIONS = {
-    "mode": "ampere (the device has its own supply) or source (this meter supplies it) (default ampere)",
-    "voltage_mv": "supply of the device, 800 to 5000: set in source mode, declared in ampere mode (default 5000)",
-    "spike_filter": "replace the samples after a range change by a running mean, as Nordic does (default true)",
-    "noise_ratio": "emulation: standard deviation of each sample's current, relative, 0 to 0.5 (default 0.002)",
-}
 
-
-def _range(max_current_a: float, gain_limit_ratio: float, resolution_a: float) -> MeterRange:
-    return MeterRange(max_current_a, gain_limit_ratio, resolution_a, resolution_a)
+def _range(number: int, gain_limit_ratio: float, resolution_a: float) -> MeterRange:
+    return MeterRange(wire.RANGE_ENDS_A[number], gain_limit_ratio, resolution_a, resolution_a)
 
 
 _SHEET = DataSheet(
@@ -62,11 +108,11 @@ _SHEET = DataSheet(
     min_voltage_v=0.8,
     max_voltage_v=5.0,
     ranges=(
-        _range(50e-6, 0.10, 0.2e-6),
-        _range(500e-6, 0.10, 0.5e-6),
-        _range(5e-3, 0.10, 5e-6),
-        _range(50e-3, 0.10, 50e-6),
-        _range(1.0, 0.15, 1e-3),
+        _range(0, 0.10, 0.2e-6),
+        _range(1, 0.10, 0.5e-6),
+        _range(2, 0.10, 5e-6),
+        _range(3, 0.10, 50e-6),
+        _range(4, 0.15, 1e-3),
     ),
     voltage_gain_limit_ratio=0.0,
     voltage_offset_limit_v=0.05,
@@ -84,7 +130,7 @@ _SHEET = DataSheet(
     ),
     integrity=(
         "6-bit sample counter, checked against the host's clock; no checksum: a bit flipped inside a word passes, and "
-        "can add at most full scale (1 A) for one sample of 10 us"
+        "can add at most full scale (1.2 A) for one sample of 10 us"
     ),
     marker_inputs=8,
     source="Nordic PPK2 product specification, as transcribed by ppk2lab (docs/calibration.md)",
@@ -95,23 +141,32 @@ class Ppk2Decoder:
     """Reads the constants, starts the stream, turns words into samples."""
 
     def __init__(self, options: Options) -> None:
-        read = OptionReader("ppk2", options, _OPTIONS)
-        self._mode = read.choice("mode", "ampere", tuple(_MODES))
+        read = OptionReader("ppk2", options, OPTIONS)
+        self._mode = read.choice("mode", "ampere", tuple(wire.MODES))
         self._voltage_mv = round(read.number("voltage_mv", 5000, low=800, high=5000))
+        self._volts = self._voltage_mv / 1000.0
+        self._dut_power = read.choice("dut_power", "on", ("on", "until_stop", "off"))
         self._spike_filter = read.flag("spike_filter", default=True)
-        self._dialogue = Dialogue(STOP, METADATA)
-        self._wall_clock = WallClock(COUNTER_PERIOD * SAMPLE_INTERVAL_S)
+        self._settle_count = round(read.number("settle_s", 0, low=0, high=60) / SAMPLE_INTERVAL_S)
+        self._given = _given_constants(read.text("metadata"))
+        self._dialogue = Dialogue(wire.STOP, wire.METADATA)
+        self._listens = True
+        self._complained = False
         self._text = b""
         self._restarts = 0
         self._table_a: F64 | None = None
-        self._stream = WordStream()
-        self._filter = RangeChangeFilter()
-        self._count = 0
+        self._ceilings_a: F64 = np.full(8, np.nan)
+        self._count = self._settled_count = 0
+        self._fields: dict[str, FieldValue] = {}
+        self._filtered_count = self._saturated_count = 0
+        self._filter_change_j = 0.0
+        self._begin_stream()
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
         """Return the next step of the handshake; after two seconds of silence the handshake begins again."""
+        self._listens = False
         outgoing = self._dialogue.to_send(t_host_s)
-        if outgoing == METADATA:
+        if outgoing == wire.METADATA:
             self._text = b""
         return outgoing
 
@@ -119,202 +174,184 @@ class Ppk2Decoder:
         """Take bytes, return samples. Before the start, what is not metadata belongs to an older stream."""
         if not data:
             return []
+        if self._listens:
+            return self._listen(data, t_host_s)
         self._dialogue.heard(t_host_s)
         if self._dialogue.phase == "starting":
             return []
         if self._dialogue.phase != "streaming" or self._table_a is None:
             return self._read_metadata(data, t_host_s)
-        if self._restarts != self._dialogue.restarts:
-            self._restarts = self._dialogue.restarts
-            self._stream = WordStream()
-        events: list[Event] = self._find_hidden_loss(data, t_host_s)
-        runs = self._stream.feed(data)
-        skipped = self._stream.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
-        for run in runs:
-            events += self._samples(run, self._table_a, t_host_s)
-        if runs:
+        pending_s = len(data) / WORD_BYTES * SAMPLE_INTERVAL_S
+        periods = self._wall_clock.hidden_periods(t_host_s, self._count * SAMPLE_INTERVAL_S, pending_s)
+        self._count += periods * wire.COUNTER_PERIOD
+        before = self._count
+        events = self._read_words(data, self._table_a, t_host_s)
+        if self._count != before:
             self._wall_clock.observe(t_host_s, self._count * SAMPLE_INTERVAL_S)
+        if periods:
+            lost = FrameError("lost", periods * wire.COUNTER_PERIOD, t_host_s, "found against the host's clock")
+            events.insert(0, lost)
+        surplus_s = self._wall_clock.take_surplus_s()
+        if surplus_s:
+            events.append(FrameError("implausible", round(surplus_s / SAMPLE_INTERVAL_S), t_host_s, _TWICE))
         return events
 
     def last_fields(self) -> dict[str, FieldValue]:
-        """Nothing beyond the sample's columns."""
-        return {}
+        """Return the last sample's range, raw current and logic inputs, and what filter and full scale did so far."""
+        return dict(self._fields)
 
     def stop_bytes(self) -> bytes:
-        """Stop the stream. The device under test keeps its power until the port closes."""
-        return STOP
+        """Stop the stream; the power to the device stays on unless ``dut_power`` says ``until_stop``."""
+        return wire.STOP + (wire.POWER_OFF if self._dut_power == "until_stop" else b"")
+
+    def _begin_stream(self) -> None:
+        self._stream = WordStream()
+        self._filter = RangeChangeFilter()
+        self._wall_clock = WallClock(wire.COUNTER_PERIOD * SAMPLE_INTERVAL_S)
+        self._settled_count = self._count + self._settle_count
+
+    def _listen(self, data: bytes, t_host_s: float) -> list[Event]:
+        """Take a raw stream: the metadata text, or the constants from the options, and then words."""
+        if self._table_a is not None:
+            return self._read_words(data, self._table_a, t_host_s)
+        if self._given is not None:
+            return [*self._adopt(self._given, t_host_s), *self._listen(data, t_host_s)]
+        text, end, rest = (self._text + data).rpartition(b"\nEND")
+        if not end:
+            self._text = rest[-_METADATA_LIMIT_BYTES:]
+            unused = len(rest) - len(self._text)
+            events: list[Event] = [FrameError("desync", unused, t_host_s)] if unused else []
+            if unused and not self._complained:
+                self._complained = True
+                events.append(FrameError("protocol", 1, t_host_s, _NO_CONSTANTS))
+            return events
+        self._text = b""
+        try:
+            constants = parse_text(text)
+        except ValueError as error:
+            self._complained = True
+            return [FrameError("protocol", 1, t_host_s, f"{error}; {_NO_CONSTANTS}")]
+        rest = rest.removeprefix(b"\r").removeprefix(b"\n")
+        return [*self._adopt(constants, t_host_s), *(self._listen(rest, t_host_s) if rest else [])]
 
     def _read_metadata(self, data: bytes, t_host_s: float) -> list[Event]:
         self._text = (self._text + data)[-_METADATA_LIMIT_BYTES:]
         end = self._text.rfind(b"\nEND")
         if end < 0:
             return []
-        text, self._text = self._text[:end].decode("ascii", "replace"), b""
+        text, self._text = self._text[:end], b""
         try:
-            constants = parse_metadata(text)
+            constants = parse_text(text)
         except ValueError as error:
             self._dialogue.restart()
             return [FrameError("protocol", 1, t_host_s, str(error))]
-        self._table_a = current_table_a(constants, self._voltage_mv / 1000.0)
-        self._dialogue.begin_stream(
-            _MODES[self._mode] + b"\x0d" + self._voltage_mv.to_bytes(2, "big") + _POWER_ON + START,
-        )
-        identity = MeterIdentity(
-            model="PPK2",
-            firmware=f"HW {constants.get('HW', '?')}",
-            calibration={**constants, "set_voltage_v": self._voltage_mv / 1000.0, "set_mode": self._mode},
-        )
-        unknown = [key for key, value in constants.items() if isinstance(value, float) and math.isnan(value)]
-        if unknown:
-            detail = f"not a number, its range is not measured: {', '.join(unknown)}"
-            return [identity, FrameError("protocol", len(unknown), t_host_s, detail)]
-        return [identity]
-
-    def _find_hidden_loss(self, data: bytes, t_host_s: float) -> list[Event]:
-        """Advance the sample counter by whole counter periods where the host's clock proves that they are missing."""
-        pending_s = len(data) / WORD_BYTES * SAMPLE_INTERVAL_S
-        periods = self._wall_clock.hidden_periods(t_host_s, self._count * SAMPLE_INTERVAL_S, pending_s)
-        if not periods:
-            return []
-        self._count += periods * COUNTER_PERIOD
-        return [FrameError("lost", periods * COUNTER_PERIOD, t_host_s, "found against the host's clock")]
-
-    def _samples(self, run: Run, table_a: F64, t_host_s: float) -> list[Event]:
-        events: list[Event] = []
-        if run.lost:
-            events.append(FrameError("lost", run.lost, t_host_s))
-        first = self._count + run.lost + 1
-        self._count += run.lost + len(run.words)
-        current_a: F64 = table_a[run.words & np.uint32(TABLE_MASK)]
-        measured = ~np.isnan(current_a) & ((run.words >> np.uint32(17)) & np.uint32(1) == 0)
-        words, t_device_s = run.words, np.arange(first, self._count + 1, dtype=np.float64) * SAMPLE_INTERVAL_S
-        if not measured.all():
-            events += self._unmeasured(run, measured, t_host_s)
-            words, t_device_s, current_a = words[measured], t_device_s[measured], current_a[measured]
-        if not len(words):
-            return events
-        range_index = ((words >> np.uint32(14)) & np.uint32(7)).astype(np.int8)
-        if self._spike_filter:
-            current_a = self._filter.apply(current_a, range_index)
-        voltage_v = np.full(len(words), self._voltage_mv / 1000.0)
-        power_w: F64 = voltage_v * current_a
-        logic: U8 = (words >> np.uint32(24)).astype(np.uint8)
-        events.append(SampleBlock(t_device_s, voltage_v, current_a, power_w, range_index, logic))
+        began_anew = self._table_a is not None
+        power = wire.POWER_OFF if self._dut_power == "off" else wire.POWER_ON
+        voltage = wire.SET_VOLTAGE + self._voltage_mv.to_bytes(2, "big")
+        self._dialogue.begin_stream(wire.MODES[self._mode] + voltage + power + wire.START)
+        events = self._adopt(constants, t_host_s)
+        if began_anew:
+            events.insert(0, FrameError("reset", 1, t_host_s, "the stream fell silent and was started again"))
+        self._begin_stream()
         return events
 
-    @staticmethod
-    def _unmeasured(run: Run, measured: np.ndarray[tuple[int], np.dtype[np.bool_]], t_host_s: float) -> list[Event]:
-        """Say why samples were left out: pinned at full scale, or not possible."""
-        left_out = run.words[~measured]
-        pinned = int(np.count_nonzero((left_out & np.uint32(0x20000 | FULL_SCALE)) == FULL_SCALE))
-        events = [
-            FrameError("overrange", pinned, t_host_s),
-            FrameError("implausible", len(left_out) - pinned, t_host_s),
-        ]
-        return [event for event in events if event.count]
+    def _adopt(self, constants: dict[str, float | str], t_host_s: float) -> list[Event]:
+        table_a = wire.current_table_a(constants, self._volts)
+        self._table_a, self._ceilings_a = wire.with_pinned_as_inf(table_a), wire.ceilings_a(table_a)
+        calibration = {**constants, "set_voltage_v": self._volts, "set_mode": self._mode}
+        identity = MeterIdentity("PPK2", firmware=f"HW {constants.get('HW', '?')}", calibration=calibration)
+        unknown = wire.unknown_ranges(constants)
+        if not unknown:
+            return [identity]
+        detail = f"ranges without constants are not measured: {', '.join(map(str, unknown))}"
+        return [identity, FrameError("protocol", len(unknown), t_host_s, detail)]
 
+    def _read_words(self, data: bytes, table_a: F64, t_host_s: float) -> list[Event]:
+        events: list[Event] = []
+        runs = self._stream.feed(data)
+        skipped = self._stream.take_skipped_bytes()
+        if skipped:
+            events.append(FrameError("desync", skipped, t_host_s))
+        for run in runs:
+            events += self._samples(run, table_a, t_host_s)
+        return events
 
-class Ppk2Encoder:
-    """A PPK2 with constants of its own (drawn from the seed), choosing the smallest range that fits each sample."""
+    def _samples(self, run: Run, table_a: F64, t_host_s: float) -> list[Event]:
+        events: list[Event] = [FrameError("lost", run.lost, t_host_s)] if run.lost else []
+        words = run.words
+        t_device_s = self._times_s(run)
+        if self._settled_count > self._count - len(words):
+            early = min(self._settled_count - (self._count - len(words)), len(words))
+            words, t_device_s = words[early:], t_device_s[early:]
+        raw_a: F64 = table_a.take(words & np.uint32(wire.TABLE_MASK))
+        pinned: Mask | None = None
+        if not math.isfinite(raw_a.sum()):
+            measured = ~np.isnan(raw_a)
+            words, t_device_s, raw_a = words[measured], t_device_s[measured], raw_a[measured]
+            pinned = np.isinf(raw_a)
+            raw_a[pinned] = self._ceilings_a[(words[pinned] >> np.uint32(14)) & np.uint32(7)]
+            counts: tuple[tuple[FrameErrorKind, int], ...] = (
+                ("implausible", len(measured) - len(words)),
+                ("overrange", int(np.count_nonzero(pinned))),
+            )
+            self._saturated_count += counts[1][1]
+            events += [FrameError(kind, count, t_host_s) for kind, count in counts if count]
+        if len(words):
+            block = self._block(words, t_device_s, raw_a, pinned)
+            events.append(block)
+            self._note(block, float(raw_a[-1]))
+        return events
 
-    def __init__(self, options: Options, seed: int) -> None:
-        read = OptionReader("ppk2", options, _OPTIONS)
-        self._random = np.random.default_rng(seed)
-        self._noise_ratio = read.number("noise_ratio", 0.002, low=0.0, high=0.5)
-        self._voltage_mv = round(read.number("voltage_mv", 5000, low=800, high=5000))
-        self.constants = self._draw_constants()
-        self.logic = 0
-        self._table_a = self._make_table()
-        self._received = b""
-        self._streaming = False
-        self._counter = int(self._random.integers(COUNTER_PERIOD))
+    def _times_s(self, run: Run) -> F64:
+        """Return when each sample ends; its number counts lost ones."""
+        count = len(run.words)
+        first = self._count + run.lost + 1
+        self._count += run.lost + count
+        numbers = _RAMP[:count] if count <= len(_RAMP) else np.arange(count, dtype=np.float64)
+        times_s: F64 = (numbers + first) * SAMPLE_INTERVAL_S
+        return times_s
 
-    def receive(self, data: bytes, t_device_s: float) -> bytes:  # noqa: ARG002 a meter without a clock
-        """Carry out the commands that are complete; unknown bytes are ignored, as the meter does."""
-        self._received += data
-        answer = b""
-        commands: dict[int, tuple[int, Callable[[bytes], bytes]]] = {
-            0x06: (0, self._start),
-            0x07: (0, self._stop),
-            0x0C: (1, lambda _: b""),
-            0x0D: (2, self._set_voltage),
-            0x11: (1, lambda _: b""),
-            0x19: (0, lambda _: self.metadata()),
-        }
-        while self._received:
-            length, act = commands.get(self._received[0], (0, lambda _: b""))
-            if len(self._received) <= length:
-                break
-            argument, self._received = self._received[1 : 1 + length], self._received[1 + length :]
-            answer += act(argument)
-        return answer
+    def _block(self, words: U32, t_device_s: F64, raw_a: F64, pinned: Mask | None) -> SampleBlock:
+        range_index: I8 = (words >> np.uint32(14)).astype(np.int8) & np.int8(7)
+        logic: U8 = words.view(np.uint8)[3::WORD_BYTES].copy()
+        flags: U8 | None = None
+        if pinned is not None and pinned.any():
+            flags = pinned * np.uint8(SampleFlag.SATURATED)
+        current_a = raw_a
+        if self._spike_filter:
+            current_a, replaced = self._filter.apply(raw_a, range_index)
+            if len(replaced):
+                flags = np.zeros(len(words), dtype=np.uint8) if flags is None else flags
+                flags[replaced] |= np.uint8(SampleFlag.FILTERED)
+                change_a = float((current_a[replaced] - raw_a[replaced]).sum())
+                self._filtered_count += len(replaced)
+                self._filter_change_j += change_a * self._volts * SAMPLE_INTERVAL_S
+        voltage_v = np.full(len(words), self._volts)
+        return SampleBlock(t_device_s, voltage_v, current_a, current_a * self._volts, range_index, logic, flags)
 
-    def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no voltage
-        """Return one word for each sample while the stream runs."""
-        if not self._streaming:
-            return b""
-        current_a = current_a * (1.0 + self._noise_ratio * self._random.standard_normal(len(current_a)))
-        ranges = np.searchsorted([item.max_current_a for item in _SHEET.ranges[:-1]], current_a).astype(np.uint32)
-        codes = np.zeros(len(current_a), dtype=np.uint32)
-        for index in range(RANGES):
-            chosen = ranges == index
-            codes[chosen] = self._nearest_code(index, current_a[chosen])
-        counters = (self._counter + np.arange(len(current_a), dtype=np.uint32)) % COUNTER_PERIOD
-        self._counter = (self._counter + len(current_a)) % COUNTER_PERIOD
-        words = codes | (ranges << np.uint32(14)) | (counters << np.uint32(18)) | np.uint32((self.logic & 0xFF) << 24)
-        stream: bytes = words.astype("<u4").tobytes()
-        return stream
-
-    def metadata(self) -> bytes:
-        """Return the calibration text as the meter prints it."""
-        lines = ["Calibrated: 1", *(f"{key}: {value:.9f}" for key, value in self.constants.items())]
-        lines += [f"VDD: {self._voltage_mv}", "HW: 9173", "mode: 2", "IA: 56"]
-        return ("\n".join(lines) + "\nEND\n").encode("ascii")
-
-    def _draw_constants(self) -> dict[str, float]:
-        """Draw constants of the size that real units report; the resistors are those of Nordic's application."""
-        nominal = {
-            "R": (1031.64, 101.65, 10.15, 0.94, 0.043),
-            "GS": (0.0, 110.0, 18.0, 2.4, 0.07),
-            "GI": (1.0, 0.97, 0.96, 0.95, 0.96),
-            "O": (110.0, 75.0, 65.0, 50.0, 90.0),
-            "S": (5e-8, 6e-8, 3e-7, 1e-6, 2e-5),
-            "I": (-1e-7, -1e-8, 1e-7, 1e-6, 1e-5),
-            "UG": (1.0,) * RANGES,
-        }
-        spread = {name: 0.0 if name == "UG" else 0.03 for name in CONSTANTS}
-        return {
-            f"{name}{index}": round(value * (1.0 + spread[name] * float(self._random.uniform(-1, 1))), 9)
-            for name in CONSTANTS
-            for index, value in enumerate(nominal[name])
+    def _note(self, block: SampleBlock, raw_a: float) -> None:
+        self._fields = {
+            "range": int(block.range_index[-1]) if block.range_index is not None else None,
+            "logic": int(block.logic[-1]) if block.logic is not None else None,
+            "raw_current_a": raw_a,
+            "filtered_samples": self._filtered_count,
+            "filter_change_j": self._filter_change_j,
+            "saturated_samples": self._saturated_count,
         }
 
-    def _make_table(self) -> F64:
-        table = current_table_a(dict(self.constants), self._voltage_mv / 1000.0)
-        return table[: RANGES * (FULL_SCALE + 1)].reshape(RANGES, FULL_SCALE + 1)
 
-    def _nearest_code(self, index: int, current_a: F64) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-        """Return the ADC code whose current is nearest; above the range's end it is the pinned one."""
-        row = self._table_a[index, :FULL_SCALE]
-        middle = (row[1:] + row[:-1]) / 2
-        codes = np.searchsorted(middle, current_a).astype(np.uint32)
-        codes[current_a > row[-1]] = FULL_SCALE
-        return codes
+def parse_text(raw: bytes) -> dict[str, float | str]:
+    """Read the metadata's bytes up to END. Raises ValueError that names what is missing."""
+    return wire.parse_metadata(raw.decode("ascii", "replace"))
 
-    def _start(self, _: bytes) -> bytes:
-        self._streaming = True
-        return b""
 
-    def _stop(self, _: bytes) -> bytes:
-        self._streaming = False
-        return b""
-
-    def _set_voltage(self, argument: bytes) -> bytes:
-        self._voltage_mv = int.from_bytes(argument, "big")
-        self._table_a = self._make_table()
-        return b""
+def _given_constants(text: str) -> dict[str, float | str] | None:
+    if not text:
+        return None
+    try:
+        return wire.parse_metadata(text)
+    except ValueError as error:
+        raise ConfigurationError(f"option 'metadata' of meter driver ppk2: {error}") from None
 
 
 DRIVER = MeterDriver(
@@ -323,5 +360,5 @@ DRIVER = MeterDriver(
     data_sheet=_SHEET,
     make_decoder=Ppk2Decoder,
     make_encoder=Ppk2Encoder,
-    options=_OPTIONS,
+    options=OPTIONS,
 )

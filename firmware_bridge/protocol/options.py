@@ -46,3 +46,7 @@ class OptionReader:
         """Return a yes or no; ``true``, ``yes``, ``on`` and ``1`` are yes in text."""
         yes, no = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
         return self.choice(name, "true" if default else "false", yes + no) in yes
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return free text."""
+        return str(self._options.get(name, default))

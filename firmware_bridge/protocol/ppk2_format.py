@@ -1,4 +1,4 @@
-"""The PPK2's numbers: calibration constants, the word on the wire, and the filter for range changes.
+"""The PPK2's numbers: commands, calibration constants, and the word on the wire.
 
 Word, little-endian, 100,000 per second::
 
@@ -13,33 +13,36 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from firmware_bridge.samples import F64, I8
+from firmware_bridge.samples import F64
+
+START, STOP, METADATA = b"\x06", b"\x07", b"\x19"
+POWER_OFF, POWER_ON = b"\x0c\x00", b"\x0c\x01"
+MODES = {"ampere": b"\x11\x01", "source": b"\x11\x02"}
+SET_VOLTAGE = b"\x0d"
 
 RANGES = 5
+RANGE_ENDS_A = (50e-6, 500e-6, 5e-3, 50e-3, 1.0)
+MOST_A = 1.2
+"""More than the meter carries, its gain error included. The converter alone goes on to about 13 A."""
 CONSTANTS = ("R", "GS", "GI", "O", "S", "I", "UG")
 FULL_SCALE = 0x3FFF
 COUNTER_PERIOD = 64
-TABLE_MASK = 0x1FFFF
+TABLE_MASK = 0x3FFFF
+"""The low 18 bits of a word: ADC code, range and the reserved bit; the index into ``current_table_a``."""
 ADC_VOLTS_PER_COUNT = 1.8 / 163840
 _METADATA_TEXT = ("Calibrated", "HW", "mode", "IA", "VDD")
-
-# Fraction of a new sample in the running mean, for all ranges and for the last one; samples that the mean replaces
-# after a range change; samples of the last range that do not enter it.
-_ALPHA, _ALPHA_LAST_RANGE = 0.18, 0.06
-_REPLACED, _HELD = 3, 2
-_MEMORY = 1024
 
 
 def parse_metadata(text: str) -> dict[str, float | str]:
     """Return the ``KEY: VALUE`` lines before END: constants as numbers (nan where the meter says so), others as text.
 
-    Raises ValueError that names what is missing: a constant is never filled in.
+    Lines end with a line feed or a semicolon, in any order. Raises ValueError that names what is missing: a constant
+    is never filled in.
     """
     values: dict[str, float | str] = {}
     wanted = {f"{name}{index}" for name in CONSTANTS for index in range(RANGES)}
-    for line in text.splitlines():
+    for line in text.replace(";", "\n").splitlines():
         key, colon, value = (part.strip() for part in line.partition(":"))
         if not colon:
             continue
@@ -62,78 +65,41 @@ def _number(key: str, value: str) -> float:
     return number if math.isfinite(number) else math.nan
 
 
-def current_table_a(constants: Mapping[str, float | str], supply_v: float) -> F64:
-    """Return the current of every (range, ADC code), shape (131072,), indexed by the low 17 bits of a word.
+def unknown_ranges(constants: Mapping[str, float | str]) -> list[int]:
+    """Return the ranges that cannot be converted: a constant is not a number, or R is zero."""
+    return [
+        index
+        for index in range(RANGES)
+        if constants[f"R{index}"] == 0.0 or any(math.isnan(float(constants[f"{name}{index}"])) for name in CONSTANTS)
+    ]
 
-    nan: full scale (pinned, not measured), ranges above 4, and ranges whose constants are not numbers.
+
+def current_table_a(constants: Mapping[str, float | str], supply_v: float) -> F64:
+    """Return the current of every (reserved bit, range, ADC code), shape (262144,), by the low 18 bits of a word.
+
+    nan: ranges above 4, ranges that cannot be converted, and words with the reserved bit set.
     """
     code = np.arange(FULL_SCALE + 1) * 4.0
-    table = np.full((8, FULL_SCALE + 1), np.nan)
+    table = np.full((16, FULL_SCALE + 1), np.nan)
+    unknown = unknown_ranges(constants)
     for index in range(RANGES):
-        r, gs, gi, o, s, i, ug = (float(constants[f"{name}{index}"]) for name in CONSTANTS)
-        if r == 0.0:
+        if index in unknown:
             continue
-        x = (code - o) * ADC_VOLTS_PER_COUNT / r
+        r, gs, gi, o, s, i, ug = (float(constants[f"{name}{index}"]) for name in CONSTANTS)
+        x = (code - o) * (ADC_VOLTS_PER_COUNT / r)
         table[index] = ug * (x * (gs * x + gi) + (s * supply_v + i))
-    table[:, FULL_SCALE] = np.nan
     return table.reshape(-1)
 
 
-def running_mean(values: F64, alpha: float) -> F64:
-    """Return y[n] = alpha * x[n] + (1 - alpha) * y[n-1], all n at once: the sum is doubled in length each pass.
-
-    The start counts as zero, so give at least 1024 values of history: what lies further back weighs below 1e-27.
-    """
-    mean = alpha * values
-    weight, span = 1.0 - alpha, 1
-    while weight > 1e-18 and span < len(mean):
-        mean[span:] += weight * mean[:-span]
-        weight, span = weight * weight, span * 2
-    return mean
+def ceilings_a(table_a: F64) -> F64:
+    """Return the most that each range can show, shape (8,): its full-scale code, but not above ``MOST_A``."""
+    ceilings: F64 = np.minimum(table_a.reshape(16, -1)[:8, FULL_SCALE], MOST_A)
+    return ceilings
 
 
-class RangeChangeFilter:
-    """Replaces the spikes of a range change by a running mean, as Nordic's application does.
-
-    After a change three samples are replaced by the mean so far (a slower one in the last range); the first two
-    samples of the last range do not enter either mean.
-    """
-
-    def __init__(self) -> None:
-        self._history: F64 | None = None
-        self._range = -1
-        self._since = _REPLACED
-
-    def apply(self, current_a: F64, range_index: I8) -> F64:
-        """Return the filtered current of consecutive samples, shape (n,), continuing the last call."""
-        if self._history is None:
-            self._history = np.full(_MEMORY, current_a[0])
-            self._range = int(range_index[0])
-        since = self._samples_since_change(range_index)
-        replaced = since < _REPLACED
-        if not replaced.any():
-            self._history = np.concatenate((self._history, current_a[-_MEMORY:]))[-_MEMORY:]
-            return current_a
-        last_range = range_index == RANGES - 1
-        enters = ~(last_range & (since < _HELD))
-        past = np.concatenate((self._history, current_a[enters]))
-        self._history = past[-_MEMORY:]
-        at = np.cumsum(enters)[replaced] + (_MEMORY - 1)
-        filtered = current_a.copy()
-        filtered[replaced] = np.where(
-            last_range[replaced],
-            running_mean(past, _ALPHA_LAST_RANGE)[at],
-            running_mean(past, _ALPHA)[at],
-        )
-        return filtered
-
-    def _samples_since_change(self, range_index: I8) -> NDArray[np.int64]:
-        index = np.arange(len(range_index))
-        changed = np.empty(len(range_index), dtype=np.bool_)
-        changed[0] = range_index[0] != self._range
-        np.not_equal(range_index[1:], range_index[:-1], out=changed[1:])
-        last_change = np.maximum.accumulate(np.where(changed, index, -1 - self._since))
-        since: NDArray[np.int64] = index - last_change
-        self._range = int(range_index[-1])
-        self._since = int(min(since[-1], _REPLACED))
-        return since
+def with_pinned_as_inf(table_a: F64) -> F64:
+    """Return the table with inf where the converter is at its end, or shows more than the meter carries."""
+    table = table_a.reshape(16, -1).copy()
+    table[table > MOST_A] = np.inf
+    table[~np.isnan(table[:, FULL_SCALE]), FULL_SCALE] = np.inf
+    return table.reshape(-1)

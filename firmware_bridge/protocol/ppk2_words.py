@@ -19,6 +19,8 @@ _CHAIN = 6
 _LOOKAHEAD = WORD_BYTES * _CHAIN
 _RANGE_SHIFT, _RANGE_AND_RESERVED = np.uint32(14), np.uint32(0xF)
 _COUNTER_SHIFT, _COUNTER_MASK = np.uint32(18), np.uint32(COUNTER_PERIOD - 1)
+_PIECE = 4096
+_RAMP: U32 = np.arange(_PIECE, dtype=np.uint32)
 
 
 class Run(NamedTuple):
@@ -50,15 +52,17 @@ def _chain_starts(data: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _count_in_step(words: U32, expected: int) -> int:
-    """Return how many words count up from ``expected``; looks in growing pieces, so that a break costs little."""
-    count, size = 0, 1024
+    """Return how many words count up from ``expected``; looks in pieces, so that a break costs little."""
+    count = 0
     while count < len(words):
-        piece = words[count : count + size]
-        wanted = np.arange(expected + count, expected + count + len(piece), dtype=np.uint32) & _COUNTER_MASK
-        in_step = _counters(piece) == wanted
+        piece = words[count : count + _PIECE]
+        ahead = piece >> _COUNTER_SHIFT
+        ahead -= _RAMP[: len(piece)]
+        ahead &= _COUNTER_MASK
+        in_step = ahead == (expected + count) % COUNTER_PERIOD
         if not in_step.all():
             return count + int(np.argmin(in_step))
-        count, size = count + len(piece), size * 2
+        count += len(piece)
     return count
 
 

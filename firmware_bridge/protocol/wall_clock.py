@@ -2,7 +2,8 @@
 
 A counter of few bits, or a time stamp that wraps, hides every loss that is a whole number of its periods. The device
 clock then falls behind the host's for good. Bytes arrive late but never early, so the smallest lag seen in a while
-is the honest one: when it grows by more than arrival can explain, samples are missing.
+is the honest one: when it grows by more than arrival can explain, samples are missing. When it shrinks by as much,
+the stream holds more time than has passed: bytes came twice, or a counter was read as more loss than there was.
 """
 
 import math
@@ -34,6 +35,8 @@ class WallClock:
         self._smallest_s = math.inf
         self._window_began_s = -math.inf
         self._heard_s = -math.inf
+        self._began_s = math.inf
+        self._surplus_s = 0.0
 
     def hidden_periods(self, t_host_s: float, t_device_s: float, pending_s: float) -> int:
         """Return how many periods went missing before the bytes that now arrive; ask once before decoding them.
@@ -60,10 +63,20 @@ class WallClock:
         """Note where the device clock stands once the bytes that arrived at ``t_host_s`` are decoded."""
         lag_s = t_host_s - t_device_s
         if math.isinf(self._reference_s):
-            self._window_began_s = t_host_s
+            self._began_s = self._window_began_s = t_host_s
+        if lag_s < self._reference_s - self._threshold_s and t_host_s - self._began_s > self._window_s:
+            self._surplus_s += self._reference_s - lag_s
         self._reference_s = min(self._reference_s, lag_s)
         self._smallest_s = min(self._smallest_s, lag_s)
         self._heard_s = t_host_s
+
+    def take_surplus_s(self) -> float:
+        """Return by how much the device clock has run ahead of the host's since this was last asked; 0 if it has not.
+
+        In the first window this cannot be told from first bytes that came late.
+        """
+        surplus_s, self._surplus_s = self._surplus_s, 0.0
+        return surplus_s
 
     def _begin_window(self, t_host_s: float) -> None:
         self._window_began_s = t_host_s

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.driver import Options
-from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder, Ppk2Encoder
-from firmware_bridge.protocol.ppk2_format import RangeChangeFilter, current_table_a, parse_metadata
+from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder
+from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
+from firmware_bridge.protocol.ppk2_filter import RangeChangeFilter
+from firmware_bridge.protocol.ppk2_format import TABLE_MASK, current_table_a, parse_metadata
 from firmware_bridge.protocol.ppk2_words import WordStream
-from firmware_bridge.samples import F64, I8, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import F64, I8, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from tests.fakes.meter_talk import Conversation, steady
 
 METADATA = Ppk2Encoder({}, 1).metadata()
@@ -49,7 +51,8 @@ def test_the_conversion_by_hand() -> None:
     # code 1000: 4000 counts, less 90, times 1.8/163840 V over 0.05 ohm = 0.859130859375 A before gain
     x = 0.859130859375
     assert table_a[4 << 14 | 1000] == pytest.approx(1.01 * (x * (0.07 * x + 0.96) + 2e-5 * 3.0 + 1e-5), rel=1e-12)
-    assert np.isnan(table_a[4 << 14 | 0x3FFF])
+    x = (4 * 0x3FFF - 90.0) * 1.8 / 163840 / 0.05
+    assert table_a[4 << 14 | 0x3FFF] == pytest.approx(1.01 * (x * (0.07 * x + 0.96) + 2e-5 * 3.0 + 1e-5), rel=1e-12)
     assert np.isnan(table_a[5 << 14 :]).all()
 
 
@@ -136,11 +139,26 @@ def test_a_corrupted_stretch_counts_for_as_many_words_as_it_was_long() -> None:
     assert numbers == [*range(1, 101), *range(201, 1001)]
 
 
-def test_pinned_and_impossible_samples_are_left_out_in_their_places() -> None:
-    wrong = [word(0x3FFF, 4, 8), word(100, 5, 9), word(100, 7, 10), word(100, 4, 11, reserved=1)]
+def test_impossible_samples_are_left_out_in_their_places() -> None:
+    wrong = [word(100, 5, 8), word(100, 6, 9), word(100, 7, 10), word(100, 4, 11, reserved=1)]
     errors, numbers = summary(streaming(), words(8) + b"".join(wrong) + words(8, first=12))
-    assert errors == [("overrange", 1), ("implausible", 3)]
+    assert errors == [("implausible", 4)]
     assert numbers == [*range(1, 9), *range(13, 21)]
+
+
+@pytest.mark.parametrize("range_index", [0, 2, 4])
+def test_a_pinned_converter_stands_at_its_ranges_end_and_is_flagged(range_index: int) -> None:
+    decoder = streaming()
+    data = words(8, range_index=range_index) + word(0x3FFF, range_index, 8) + words(8, 9, range_index=range_index)
+    error, block = decoder.feed(data, 0.3)
+    assert isinstance(error, FrameError)
+    assert (error.kind, error.count) == ("overrange", 1)
+    assert isinstance(block, SampleBlock)
+    assert block.flags is not None
+    assert np.flatnonzero(block.flags == SampleFlag.SATURATED).tolist() == [8]
+    assert block.current_a.argmax() == 8
+    assert len(block) == 17
+    assert decoder.last_fields()["saturated_samples"] == 1
 
 
 def test_logic_inputs_come_with_their_samples() -> None:
@@ -191,11 +209,14 @@ def test_a_silent_stream_is_started_again() -> None:
     assert decoder.bytes_to_send(1.0) == b""
     assert decoder.bytes_to_send(2.5) == b"\x07"
     assert decoder.bytes_to_send(2.7) == b"\x19"
-    decoder.feed(METADATA, 2.71)
+    reset, identity = decoder.feed(METADATA, 2.71)
+    assert isinstance(reset, FrameError)
+    assert (reset.kind, reset.count) == ("reset", 1)
+    assert isinstance(identity, MeterIdentity)
     decoder.bytes_to_send(2.72)
     errors, numbers = summary(decoder, words(50, first=9), 2.73)
-    assert dict(errors)["lost"] == pytest.approx(243_000 - 50, rel=0.01)
-    assert numbers[-1] == pytest.approx(243_000, rel=0.01)
+    assert errors == []
+    assert numbers == list(range(51, 101))
 
 
 def plain_loop(current_a: list[float], range_index: list[int]) -> list[float]:
@@ -234,7 +255,10 @@ def test_the_filter_equals_a_plain_loop(segments: list[tuple[int, int]], cuts: l
     pieces, at = [], 0
     for size in [*cuts, len(range_index)]:
         if at < len(range_index):
-            pieces.append(filtering.apply(current_a[at : at + size], range_index[at : at + size]))
+            piece = current_a[at : at + size]
+            filtered, replaced = filtering.apply(piece, range_index[at : at + size])
+            assert set(np.flatnonzero(filtered != piece)) <= set(replaced)
+            pieces.append(filtered)
             at += size
     expected = plain_loop(current_a.tolist(), range_index.tolist())
     np.testing.assert_allclose(np.concatenate(pieces), expected, rtol=1e-9, atol=1e-12)
@@ -254,9 +278,9 @@ def test_what_is_held_back_is_bounded(sizes: list[int], byte: int) -> None:
 
 def test_the_emulated_meter_picks_the_range_that_fits() -> None:
     encoder = Ppk2Encoder({"noise_ratio": 0.0}, 5)
-    encoder.receive(b"\x06", 0.0)
+    encoder.receive(b"\x0c\x01\x06", 0.0)
     currents_a = np.array([10e-6, 200e-6, 2e-3, 20e-3, 0.5])
     sent = np.frombuffer(encoder.emit(np.arange(5.0), np.full(5, 5.0), currents_a), dtype="<u4")
     assert ((sent >> 14) & 7).tolist() == [0, 1, 2, 3, 4]
     table_a = current_table_a(dict(encoder.constants), 5.0)
-    np.testing.assert_allclose(table_a[sent & 0x1FFFF], currents_a, rtol=0.003)
+    np.testing.assert_allclose(table_a[sent & TABLE_MASK], currents_a, rtol=0.003)
