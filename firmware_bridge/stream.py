@@ -1,4 +1,4 @@
-"""A byte stream to a meter: serial device, pseudo-terminal, socket:// or rfc2217://, opened through pyserial."""
+"""A byte stream to a meter: serial device, pseudo-terminal, socket:// or rfc2217:// by pyserial, or rfcomm://."""
 
 import contextlib
 import errno
@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 
 from firmware_bridge.driver import SerialSettings
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
+from firmware_bridge.rfcomm import SCHEME as RFCOMM
+from firmware_bridge.rfcomm import open_rfcomm
 
 READ_BYTES: Final = 65_536
 WRITE_TIMEOUT_S: Final = 1.0
@@ -27,11 +29,13 @@ def is_pseudo_terminal(url: str) -> bool:
 
 
 def open_port(url: str, settings: SerialSettings) -> "Port":
-    """Open and lock a port: a path (symlinks too) or a pyserial URL.
+    """Open and lock a port: a path (symlinks too), a pyserial URL or ``rfcomm://ADDRESS[/CHANNEL]``.
 
     Raises ConfigurationError where a setting or a permission must change, MeterUnavailableError where the port is
     busy or may come back.
     """
+    if url.startswith(RFCOMM):
+        return Port(url, open_rfcomm(url))
     try:
         import serial  # noqa: PLC0415  an optional dependency: the pure parts work without it
     except ModuleNotFoundError as error:
