@@ -1,7 +1,10 @@
 """One continuous timeline from one or many connections to a meter: register, clock fit, outages. Pure: time comes in.
 
 The timeline starts as the device's clock of the first connection. A device restarts its clock when it is connected
-again; its samples are then moved to where the host's clock says that they belong, and the outage is gap.
+again; its samples are then moved to where the host's clock says that they belong, and the outage is gap. The same is
+done where the device's clock goes back without a word. One that jumps ahead is moved back at once: an arrival that is
+far too early proves it, and no second was lost. One that falls behind for good has lost samples that nobody saw: that
+is found within seconds, and becomes gap.
 """
 
 from collections import Counter
@@ -10,15 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
-from firmware_bridge.clock import ClockFit
+from firmware_bridge.clock import MIN_DELAY_S, ClockEstimate, ClockFit, Line
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister
+from firmware_bridge.markers import EdgeFinder, HostMark, MarkerClock, MarkerEdge, MarkerEstimate
 from firmware_bridge.samples import EnergyReading, Event, FrameError, MeterIdentity, SampleBlock
 
 SILENT_S: Final = 2.0
 MIN_LAG_S: Final = 0.010
 """A device clock this far behind for six seconds means loss that neither counter nor driver could show."""
 LAG_CHECK_S: Final = 1.0
+MARKER_REACH_S: Final = 0.050
+"""How far beyond the arrival fit's own limit an edge is looked for: a hub or adapter may hold every byte so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Intake:
 class SyncState:
     """How meter time was aligned to host time, and how far it may be off (seconds)."""
 
-    method: Literal["host_clock", "arrival_fit"]
+    method: Literal["host_clock", "arrival_fit", "gpio_marker"]
     residual_s: float
 
 
@@ -54,10 +60,25 @@ class Timeline:
         self._identity: MeterIdentity | None = None
         self._last_arrival_s: float | None = None
         self._next_lag_check_s = 0.0
+        self._last_device_s: float | None = None
+        self._finder = EdgeFinder(sheet.sample_interval_s)
+        self._markers = MarkerClock()
+        self._lag: MarkerEstimate | None = None
+        self._lag_line: Line | None = None
+        self._path_delay_s = 0.0
+        self.meter_changes = 0
 
-    def reconnected(self) -> None:
-        """Say that the next block's clock began anew: a new connection, or a meter that was reset."""
+    def reconnected(self, path_delay_s: float | None = None) -> None:
+        """Say that the next block's clock began anew: a new connection, or a meter that was reset.
+
+        ``path_delay_s``: what the way to the meter takes at least, beyond a USB cable: a network; None as before.
+        """
         self._new_connection = self._own_clock and self._last_arrival_s is not None
+        self._last_device_s = None
+        if path_delay_s is not None:
+            self._path_delay_s = path_delay_s
+            if self._last_arrival_s is None:
+                self._fit = self._new_fit(steps=0)
 
     def take(self, events: Iterable[Event], t_host_s: float, frame_errors: Counter[str]) -> Intake:
         """Take a decoder's events of ``t_host_s``: integrate blocks, count errors into ``frame_errors``."""
@@ -77,6 +98,7 @@ class Timeline:
                     complaint = event.detail
             else:
                 if self._is_another(event):
+                    self.meter_changes += 1
                     self._began_anew()
                 identity = self._identity = event
         return Intake(tuple(blocks), identity, complaint)
@@ -89,6 +111,10 @@ class Timeline:
             if self._shift_s:
                 block = replace(block, t_device_s=block.t_device_s + self._shift_s)
             self._fit.observe(float(block.t_device_s[-1]), t_host_s)
+        edges = self._finder.feed(block)
+        if edges:
+            self._markers.add_edges(edges)
+            self._lag_line = None
         u_w = power_u_w(self._sheet, block, self._calibration)
         self._register.add(block, u_w, power_step_w(self._sheet, block))
         self._last_arrival_s = t_host_s
@@ -114,7 +140,7 @@ class Timeline:
         """
         if self._last_arrival_s is None or t_host_s > now_s:
             return None
-        t_s = self._fit.to_device(t_host_s) if self._own_clock else t_host_s
+        t_s = self._to_device(t_host_s)
         reading = self._register.reading_at(t_s)
         if reading is None and now_s - self._last_arrival_s > max(SILENT_S, self._sheet.max_interval_s):
             self._register.add_gap_until(t_s)
@@ -125,16 +151,57 @@ class Timeline:
         """Return how long ago the last sample arrived, None before the first."""
         return None if self._last_arrival_s is None else now_s - self._last_arrival_s
 
+    def mark(self, mark: HostMark) -> None:
+        """Take note that the host drove a marker line."""
+        self._markers.add_mark(mark)
+        self._lag_line = None
+
+    def edges(self) -> tuple[MarkerEdge, ...]:
+        """Return the latest edges of the marker inputs, on this timeline."""
+        return tuple(self._markers.edges)
+
+    def clock(self) -> ClockEstimate | None:
+        """Return offset and drift of the meter's clock, None where it has none or before the first sample."""
+        return self._fit.estimate() if self._own_clock and self._fit.ready else None
+
+    @property
+    def clock_steps(self) -> int:
+        """Return how often the meter's clock was found to have jumped, gone back, or fallen behind for good."""
+        return self._fit.steps
+
     def sync(self) -> SyncState:
-        """Return how meter time is aligned.
+        """Return how meter time is aligned: by marker edges where three or more agree, else by arrival.
 
         Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
         since the last question, whose middle is half an interval back, and the answer takes its time: together less
         than one interval.
         """
+        lag = self._marker_lag()
+        if lag is not None:
+            return SyncState("gpio_marker", lag.limit_s)
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState("host_clock", self._sheet.sample_interval_s)
+
+    def _to_device(self, t_host_s: float) -> float:
+        if not self._own_clock:
+            return t_host_s
+        lag = self._marker_lag()
+        return self._fit.to_device(t_host_s) + (0.0 if lag is None else lag.lag_s)
+
+    def _marker_lag(self) -> MarkerEstimate | None:
+        """Return what the marks say; they are compared again where there is a new mark, edge or line of arrivals."""
+        if not self._markers.has_marks or not self._own_clock or not self._fit.ready:
+            return None
+        if self._fit.line is not self._lag_line:
+            self._lag_line = self._fit.line
+            self._lag = self._markers.estimate(
+                self._fit.to_device,
+                reach_s=self._fit.residual_s + MARKER_REACH_S,
+                drift_u_ratio=self._fit.estimate().drift_u_ratio,
+                now_s=self._last_arrival_s or 0.0,
+            )
+        return self._lag
 
     def _began_anew(self) -> None:
         self.reconnected()
@@ -147,17 +214,33 @@ class Timeline:
 
     def _align(self, first_s: float, last_s: float, t_host_s: float) -> None:
         """Set the shift that brings this connection's clock onto the timeline."""
-        if self._new_connection:
+        went_back = self._last_device_s is not None and first_s <= self._last_device_s
+        self._last_device_s = last_s
+        if self._new_connection or went_back:
             self._new_connection = False
             expected_s = self._fit.to_device(t_host_s) - last_s
             earliest_s = (self._register.end_s or 0.0) + self._sheet.max_interval_s - first_s
-            self._shift_s = max(expected_s, earliest_s)
-            self._fit = ClockFit()
+            self._restart(max(expected_s, earliest_s), step=went_back)
+            return
+        lead_s = self._fit.lead_s(last_s + self._shift_s, t_host_s)
+        if lead_s:
+            next_s = (self._register.end_s or 0.0) + self._sheet.sample_interval_s
+            self._restart(max(self._shift_s - lead_s, min(next_s - first_s, self._shift_s)), step=True)
             return
         if t_host_s < self._next_lag_check_s:
             return
         self._next_lag_check_s = t_host_s + LAG_CHECK_S
         lag_s = self._fit.lag_s
-        if lag_s > MIN_LAG_S:
-            self._shift_s += lag_s
-            self._fit = ClockFit()
+        if lag_s > max(MIN_LAG_S, 4.0 * self._path_delay_s):
+            self._restart(self._shift_s + lag_s, step=True)
+
+    def _restart(self, shift_s: float, *, step: bool) -> None:
+        """Move the device clock to its new place: what was learnt of the old one holds no longer."""
+        self._shift_s = shift_s
+        self._fit = self._new_fit(steps=self._fit.steps + step)
+        self._finder.restart()
+        self._markers.restart()
+        self._lag = None
+
+    def _new_fit(self, *, steps: int) -> ClockFit:
+        return ClockFit(steps=steps, unseen_delay_s=MIN_DELAY_S + self._path_delay_s)

@@ -1,10 +1,12 @@
 """One timeline over reconnections, silence and losses that no counter shows. Time is an argument throughout."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from firmware_bridge.energy import energy_between
-from firmware_bridge.samples import SampleBlock
+from firmware_bridge.samples import MeterIdentity, SampleBlock
 from firmware_bridge.timeline import Timeline
 from tests.fakes.counter_meter import INTERVAL_S, SHEET, sheet_like
 
@@ -95,3 +97,99 @@ def test_without_a_clock_of_its_own_arrival_is_the_time() -> None:
     assert (duration_s, gap_s, energy_j) == pytest.approx((25.0, 20.0, 5.0 * POWER_W))
     assert timeline.sync().method == "host_clock"
     assert timeline.sync().residual_s == pytest.approx(0.1)
+
+
+# --- steps of the device's clock -----------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_ahead_is_moved_back_and_no_second_is_lost() -> None:
+    """An hour ahead without a word: no gap of an hour appears, and host times still find their samples."""
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=20.0)
+    feed(timeline, host_s=T0_S + 20.0, device_s=3620.0, seconds=20.0)
+    energy_j, gap_s, duration_s = span(timeline, T0_S + 10.0, T0_S + 30.0, T0_S + 40.1)
+    assert duration_s == pytest.approx(20.0, abs=0.002)
+    assert gap_s == pytest.approx(0.0, abs=1e-9)
+    assert energy_j == pytest.approx(20.0 * POWER_W, abs=0.01)
+    assert timeline.clock_steps == 1
+    clock = timeline.clock()
+    assert clock is not None
+    assert clock.steps == 1
+
+
+def test_a_clock_that_goes_back_without_a_word_is_put_in_its_place() -> None:
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=5000.0, seconds=20.0)
+    feed(timeline, host_s=T0_S + 20.3, device_s=0.0, seconds=20.0)
+    energy_j, gap_s, duration_s = span(timeline, T0_S + 10.0, T0_S + 30.0, T0_S + 40.4)
+    assert duration_s == pytest.approx(20.0, abs=0.003)
+    assert gap_s == pytest.approx(0.3, abs=0.003)
+    assert energy_j == pytest.approx((20.0 - gap_s) * POWER_W, abs=0.02)
+    assert timeline.clock_steps == 1
+
+
+def test_a_clock_that_fell_behind_counts_as_a_step() -> None:
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=30.0)
+    feed(timeline, host_s=T0_S + 30.5, device_s=30.0, seconds=20.0)
+    assert timeline.clock_steps == 1
+
+
+def test_a_host_that_slept_is_a_gap_and_not_a_short_integral() -> None:
+    """CLOCK_BOOTTIME goes on while the host is suspended; a meter that counts samples knows nothing of it."""
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=30.0)
+    asleep_s = 600.0
+    feed(timeline, host_s=T0_S + 30.0 + asleep_s, device_s=30.0, seconds=20.0)
+    energy_j, gap_s, duration_s = span(timeline, T0_S + 10.0, T0_S + 645.0, T0_S + 650.1)
+    assert duration_s == pytest.approx(635.0, abs=0.01)
+    assert gap_s == pytest.approx(asleep_s, abs=0.01)
+    assert energy_j == pytest.approx((duration_s - gap_s) * POWER_W, abs=0.01)
+
+
+def test_a_meter_with_a_clock_that_ran_on_while_the_host_slept_has_a_gap_and_no_step() -> None:
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=30.0)
+    feed(timeline, host_s=T0_S + 630.0, device_s=630.0, seconds=20.0)
+    energy_j, gap_s, _ = span(timeline, T0_S + 10.0, T0_S + 645.0, T0_S + 650.1)
+    assert gap_s == pytest.approx(600.0, abs=0.01)
+    assert energy_j == pytest.approx(35.0 * POWER_W, abs=0.01)
+    assert timeline.clock_steps == 0
+
+
+def test_late_arrivals_are_no_steps() -> None:
+    """The reader stood still for 1.5 s each ten seconds, and took everything afterwards."""
+    timeline = Timeline(SHEET)
+    for i in range(3000):
+        t_s = i * 0.02 + np.arange(1, 21, dtype=np.float64) * INTERVAL_S
+        power_w = np.full(20, POWER_W)
+        now_s = i * 0.02
+        arrived_s = max(now_s, now_s // 10.0 * 10.0 + 1.5)
+        timeline.add(SampleBlock(t_s, np.ones(20), power_w, power_w), T0_S + arrived_s + 0.021)
+    assert timeline.clock_steps == 0
+    assert timeline.latest().gap_s == 0.0
+
+
+def test_another_meter_in_its_place_is_counted() -> None:
+    timeline = Timeline(SHEET)
+    errors: Counter[str] = Counter()
+    for serial_number in ("1", "1", "2", "2", "1"):
+        timeline.take([MeterIdentity("counter", serial_number)], T0_S, errors)
+    assert timeline.meter_changes == 2
+
+
+def test_a_network_between_is_in_the_residual() -> None:
+    timeline = Timeline(SHEET)
+    timeline.reconnected(path_delay_s=0.03)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=10.0)
+    assert timeline.sync().residual_s > 0.03
+
+
+def test_without_a_sample_there_is_no_clock_to_tell_of() -> None:
+    assert Timeline(SHEET).clock() is None
+    assert Timeline(sheet_like(clock="host_arrival")).clock() is None
+    timeline = Timeline(SHEET)
+    feed(timeline, host_s=T0_S, device_s=0.0, seconds=30.0)
+    clock = timeline.clock()
+    assert clock is not None
+    assert abs(clock.offset_s - T0_S) <= 2.0 * clock.offset_u_s
