@@ -257,7 +257,9 @@ class Ppk2Decoder:
 
     def _adopt(self, constants: dict[str, float | str], t_host_s: float) -> list[Event]:
         table_a = wire.current_table_a(constants, self._volts)
-        self._table_a, self._ceilings_a = wire.with_pinned_as_inf(table_a), wire.ceilings_a(table_a)
+        self._ceilings_a = wire.ceilings_a(table_a)
+        wire.mark_pinned(table_a)
+        self._table_a = table_a
         calibration = {**constants, "set_voltage_v": self._volts, "set_mode": self._mode}
         identity = MeterIdentity("PPK2", firmware=f"HW {constants.get('HW', '?')}", calibration=calibration)
         unknown = wire.unknown_ranges(constants)

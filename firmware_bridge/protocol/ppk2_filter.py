@@ -22,13 +22,15 @@ _REPLACED, _HELD = 3, 2
 _MEMORY = 1024
 _MANY = 64
 _NONE: Index = np.empty(0, dtype=np.intp)
+_FIRST: Index = np.zeros(1, dtype=np.intp)
+_AFTER: Index = np.arange(_REPLACED)
 
 
 def _weights(alpha: float) -> F64:
     """Return what each of the last samples weighs in the mean, the newest last; what is left out is below 1e-20."""
     count = int(np.log(1e-20) / np.log1p(-alpha)) + 1
-    weights: F64 = alpha * (1.0 - alpha) ** np.arange(count - 1, -1, -1)
-    return weights
+    lags: F64 = np.arange(count - 1, -1, -1, dtype=np.float64)
+    return alpha * np.power(1.0 - alpha, lags)
 
 
 _WEIGHTS, _WEIGHTS_LAST_RANGE = _weights(_ALPHA), _weights(_ALPHA_LAST_RANGE)
@@ -69,9 +71,13 @@ class RangeChangeFilter:
             return current_a, _NONE
         last_range = range_index[positions] == RANGES - 1
         held = positions[last_range & (since < _HELD)]
-        past = np.concatenate((self._history, np.delete(current_a, held) if len(held) else current_a))
+        past = np.concatenate((self._history, current_a))
+        if len(held):
+            entered = np.ones(len(past), dtype=np.bool_)
+            entered[held + _MEMORY] = False
+            past = past[entered]
         self._history = past[-_MEMORY:]
-        at = positions + _MEMORY - np.searchsorted(held, positions, side="right")
+        at = positions + (_MEMORY - held.searchsorted(positions, side="right"))
         filtered = current_a.copy()
         filtered[positions] = _means(past, at, last_range)
         return filtered, positions
@@ -79,20 +85,18 @@ class RangeChangeFilter:
     def _replaced(self, range_index: I8) -> tuple[Index, Index]:
         """Return the positions to replace, ascending, and how many samples after its change each one is."""
         count = len(range_index)
-        changes: Index = np.flatnonzero(range_index[1:] != range_index[:-1]) + 1
+        changes: Index = (range_index[1:] != range_index[:-1]).nonzero()[0] + 1
         if range_index[0] != self._range:
-            changes = np.concatenate(([0], changes))
-        since_before = self._since
+            changes = np.concatenate((_FIRST, changes))
+        begin = -1 - self._since
         self._range = int(range_index[-1])
-        last = int(changes[-1]) if len(changes) else -1 - since_before
-        self._since = min(count - 1 - last, _REPLACED)
-        if not len(changes) and since_before >= _REPLACED - 1:
+        self._since = min(count - 1 - (int(changes[-1]) if len(changes) else begin), _REPLACED)
+        if not len(changes) and begin <= -_REPLACED:
             return _NONE, _NONE
-        begins = np.concatenate(([-1 - since_before], changes))
-        ends = np.concatenate((changes, [count]))
-        positions = begins[:, np.newaxis] + np.arange(_REPLACED)
-        wanted = (positions >= 0) & (positions < ends[:, np.newaxis])
-        return positions[wanted], np.broadcast_to(np.arange(_REPLACED), positions.shape)[wanted]
+        bounds = np.concatenate(([begin], changes, [count]))
+        positions = bounds[:-1, np.newaxis] + _AFTER
+        wanted = (positions >= 0) & (positions < bounds[1:, np.newaxis])
+        return positions[wanted], wanted.nonzero()[1]
 
     def _remember(self, current_a: F64) -> None:
         if len(current_a) >= _MEMORY:

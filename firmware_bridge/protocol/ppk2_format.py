@@ -97,9 +97,8 @@ def ceilings_a(table_a: F64) -> F64:
     return ceilings
 
 
-def with_pinned_as_inf(table_a: F64) -> F64:
-    """Return the table with inf where the converter is at its end, or shows more than the meter carries."""
-    table = table_a.reshape(16, -1).copy()
-    table[table > MOST_A] = np.inf
-    table[~np.isnan(table[:, FULL_SCALE]), FULL_SCALE] = np.inf
-    return table.reshape(-1)
+def mark_pinned(table_a: F64) -> None:
+    """Put inf into the table where the converter is at its end, or shows more than the meter carries."""
+    rows = table_a.reshape(16, -1)[:RANGES]
+    rows[rows > MOST_A] = np.inf
+    rows[~np.isnan(rows[:, FULL_SCALE]), FULL_SCALE] = np.inf
