@@ -9,9 +9,32 @@ r"""RDTech TC66C: a USB-C inline meter that is asked for one reading at a time.
     pac1:  4 product[4]  8 firmware[4]  12 serial  44 runs  48 V 1e-4  52 A 1e-5  56 W 1e-4
     pac2:  4 ohm 0.1  8/12 mAh,mWh group 0  16/20 group 1  24 sign of T  28 T  32 D+ 0.01 V  36 D- 0.01 V
 
-The meter has no clock: a reading is stamped with its arrival. Its own supply current is inside the reading when
-power enters at the socket and outside when power enters at the plug, so feed it at the plug.
-Sources: sigrok wiki, "RDTech TC66C"; fields checked against a recorded reply (resistance is 0.1 ohm there).
+The key is the same in every unit and public: it hides nothing. ``query`` is answered with ``firm`` or, in the boot
+loader, ``boot``; this driver does not send it. Blocks may come in any order.
+
+What it can carry: 4 to 24 V, 5 A, so a Pi or a Jetson up to 100 W at its USB-C socket; about ten readings a second.
+What happens above 5 A is not known; an answer with more than 30 V or 6.5 A is dropped as implausible. Current and
+power come without sign. Boundary: what flows through the plug, with the cable behind it. The meter's own supply is
+outside the reading when its micro-USB port is powered from elsewhere and its slide switch says so.
+
+Times: the meter has no clock, a reading is stamped with the arrival of its answer. Questions come at random, 0.5 to
+1.5 times ``poll_interval_s`` apart. Whether a reading is an instant or a mean is not documented: it is taken for an
+instant, and the energy's limits leave room for what may lie between two. A missing or damaged answer is a gap
+(``max_interval_s`` is shorter than ``timeout_s``) unless the next one comes in time. How often the meter measures
+anew is not known either, so an answer that repeats the last one in every byte is not taken for stale - a steady load
+looks the same -, but ``repeats`` in ``last_fields`` counts them.
+
+Its counters: ``counter_j`` is the mWh of both recording groups together. One that steps back was cleared; ``runs``
+that changes is another start of the meter (assumption: the name is all that is known of it). Both are a reset here:
+the counter begins anew, and the time between the two answers is gap. Whether the meter counts below some current is
+not known; if it does not, samples and counter disagree in ``energy_limits_j``, and that is to be seen there.
+
+What a flipped bit can do unseen: nothing. One bit in a block of 16 bytes scrambles all 16 of them, which the CRC shows
+but for one case in 65,536; what passes then has still to agree in V x A = W and in the scale's end.
+
+Known from a recording: one answer of firmware 1.18 (tests/data/captures/tc66c), with the readings that its owner
+noted; it shows resistance in 0.1 ohm, and watts cut, not rounded. All else is known from documents: sigrok wiki,
+"RDTech TC66C"; jedie/tc66c2mqtt (readings, and V x A = W within two counts); savrcbl/tc66-serial (same format by USB).
 """
 
 import struct
@@ -24,19 +47,25 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.crc import crc16_modbus
 from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.question_timer import MIN_STEP_S, QuestionTimer
 from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
 
-# The same in every unit and published by every open implementation: it hides nothing, it is part of the format.
 FORMAT_KEY = bytes.fromhex("5821fa5601b2f02687ff1204622a4fb086f40260816f9a0ba7f106619ab87288")
 REPLY_BYTES = 192
 BLOCK_BYTES = 64
 POLL = b"getva\r\n"
+JOULES_PER_MWH = 3.6
+_CIPHER_BYTES = 16
 _NAMES = (b"pac1", b"pac2", b"pac3")
+_NAME_WORDS = np.array([int.from_bytes(name, "little") for name in _NAMES], dtype=np.uint32)
 _CHECKED_BYTES = 60
-_MIN_STEP_S = 1e-6
+_LIMIT_V = 30.0
+_LIMIT_A = 6.5
+_POWER_RATIO = 0.05
+_POWER_OFFSET_W = 0.05
 
 _OPTIONS = {
-    "poll_interval_s": "mean seconds between two questions, 0.05 to 0.6 (default 0.1)",
+    "poll_interval_s": "mean seconds between two questions, 0.05 to 0.25 (default 0.1)",
     "timeout_s": "seconds to wait for an answer before asking again, 0.1 to 30 (default 0.5)",
 }
 
@@ -50,7 +79,7 @@ _SHEET = DataSheet(
     voltage_offset_limit_v=0.002,
     voltage_resolution_v=1e-4,
     sample_interval_s=0.1,
-    max_interval_s=1.0,
+    max_interval_s=0.45,
     sampling="point",
     clock="host_arrival",
     boundaries=("usb_dc", "dc_input"),
@@ -60,7 +89,11 @@ _SHEET = DataSheet(
         "assumption: no data sheet of the maker could be read; the limits are those that sellers print for the "
         "sister model UM25C (0.05 % + 2 counts of 1 mV, 0.1 % + 4 counts of 0.1 mA), without temperature drift"
     ),
-    integrity="CRC-16 over each of the three blocks of an answer: a flipped bit is seen, the answer dropped",
+    integrity=(
+        "CRC-16 over each of the three blocks of an answer, and V x A has to be W: a flipped bit is seen, the answer "
+        "dropped and counted"
+    ),
+    counter_step_j=JOULES_PER_MWH,
     source="sigrok wiki RDTech_TC66C (protocol, resolution); seller's description (range 4-24 V, 0-5 A)",
 )
 
@@ -121,60 +154,67 @@ def _parse(blocks: dict[bytes, bytes]) -> Tc66cReading:
     )
 
 
+def _objection(reading: Tc66cReading) -> str:
+    """Return what cannot be true in an answer, empty where nothing stands out."""
+    volts, amperes, watts = reading.voltage_v, reading.current_a, reading.power_w
+    if volts > _LIMIT_V or amperes > _LIMIT_A:
+        return f"{volts:g} V, {amperes:g} A are beyond the scale"
+    if abs(watts - volts * amperes) > _POWER_OFFSET_W + _POWER_RATIO * volts * amperes:
+        return f"{watts:g} W is not {volts:g} V x {amperes:g} A"
+    return ""
+
+
 class Tc66cDecoder:
     """Asks and reads answers; ``last_reading`` holds all fields of the latest.
 
-    Questions come at random (seeded), 0.5 to 1.5 times ``poll_interval_s`` apart: regular ones would see the same
-    phase of a load that repeats with them for ever, and no number of samples would average that out.
+    Questions come at random (seeded): regular ones would see the same phase of a load that repeats with them for
+    ever, and no number of samples would average that out.
     """
 
     def __init__(self, options: Options) -> None:
         read = OptionReader("tc66c", options, _OPTIONS)
-        self._poll_interval_s = read.number("poll_interval_s", _SHEET.sample_interval_s, low=0.05, high=0.6)
-        self._timeout_s = read.number("timeout_s", 0.5, low=0.1, high=30.0)
+        interval_s = read.number("poll_interval_s", _SHEET.sample_interval_s, low=0.05, high=0.25)
+        self._timer = QuestionTimer(interval_s, read.number("timeout_s", 0.5, low=0.1, high=30.0))
         self._decrypt = Cipher(algorithms.AES(FORMAT_KEY), modes.ECB()).decryptor().update  # noqa: S305 the format's
         self._buffer = bytearray()
-        self._unanswered = 0
         self._cut_bytes = 0
-        self._asked_s: float | None = None
-        self._due_s = -np.inf
-        self._random = np.random.default_rng(0)
-        self._waiting = False
         self._last_s = -np.inf
+        self._last_plain = b""
+        self._repeats = 0
         self._identity: MeterIdentity | None = None
         self.last_reading: Tc66cReading | None = None
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
         """Return the question when one is due. What is left of an older answer is then counted and dropped."""
-        if self._asked_s is not None and t_host_s >= self._asked_s:
-            due_s = self._asked_s + self._timeout_s if self._waiting else self._due_s
-            if t_host_s < due_s - _MIN_STEP_S:
-                return b""
-        if self._waiting:
-            self._unanswered += 1
+        if not self._timer.ask(t_host_s):
+            return b""
         self._cut_bytes += len(self._buffer)
         self._buffer.clear()
-        on_time = 0.0 <= t_host_s - self._due_s < self._poll_interval_s
-        self._due_s = (self._due_s if on_time else t_host_s) + self._poll_interval_s * (0.5 + self._random.random())
-        self._asked_s = t_host_s
-        self._waiting = True
         return POLL
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings. Holds at most one answer less one byte between calls."""
-        events = self._discarded(t_host_s)
+        events: list[Event] = []
+        unanswered = self._timer.take_unanswered()
+        if unanswered:
+            events.append(FrameError("stale", unanswered, t_host_s, "no answer in time"))
+        events += self._skip(self._cut_bytes, t_host_s)
+        self._cut_bytes = 0
         self._buffer += data
-        at, skipped = 0, 0
-        while len(self._buffer) - at >= REPLY_BYTES:
-            blocks = self._blocks_at(at)
-            if blocks is None:
-                at, skipped = at + 1, skipped + 1
+        at = 0
+        for start in self._starts():
+            if start < at:
                 continue
-            events += self._skip(skipped, t_host_s)
-            at, skipped = at + REPLY_BYTES, 0
-            events += self._answer(blocks, t_host_s)
-        events += self._skip(skipped, t_host_s)
-        del self._buffer[:at]
+            plain = self._decrypt(bytes(self._buffer[start : start + REPLY_BYTES]))
+            blocks = _blocks(plain)
+            if len(blocks) < len(_NAMES):
+                continue
+            events += self._skip(start - at, t_host_s)
+            events += self._answer(plain, blocks, t_host_s)
+            at = start + REPLY_BYTES
+        keep = max(at, len(self._buffer) - REPLY_BYTES + 1)
+        events += self._skip(keep - at, t_host_s)
+        del self._buffer[:keep]
         return events
 
     def stop_bytes(self) -> bytes:
@@ -182,48 +222,53 @@ class Tc66cDecoder:
         return b""
 
     def last_fields(self) -> dict[str, FieldValue]:
-        """Return every field of the last answer, the recording groups one by one."""
+        """Return every field of the last answer, the recording groups one by one.
+
+        ``repeats``: how many answers in a row, up to this one, were the same in every byte as the one before them.
+        """
         if self.last_reading is None:
             return {}
         fields = asdict(self.last_reading)
         for name in ("charge_mah", "energy_mwh"):
             fields |= {f"{name}_{group}": value for group, value in enumerate(fields.pop(name))}
-        return fields
+        return fields | {"repeats": self._repeats}
 
-    def _discarded(self, t_host_s: float) -> list[Event]:
-        """Return what the questions since the last call found missing or cut short."""
-        events: list[Event] = []
-        if self._unanswered:
-            events.append(FrameError("stale", self._unanswered, t_host_s, "no answer in time"))
-        events += self._skip(self._cut_bytes, t_host_s)
-        self._unanswered = self._cut_bytes = 0
-        return events
-
-    def _blocks_at(self, at: int) -> dict[bytes, bytes] | None:
-        """Return the blocks of an answer that starts here, intact or not; None where none does."""
-        if self._decrypt(bytes(self._buffer[at : at + 16]))[:4] not in _NAMES:
-            return None
-        blocks = _blocks(self._decrypt(bytes(self._buffer[at : at + REPLY_BYTES])))
-        return blocks if len(blocks) == len(_NAMES) else None
+    def _starts(self) -> list[int]:
+        """Return where in the buffer a block with a known name starts, an answer's length before its end or more."""
+        size = len(self._buffer)
+        found: list[int] = []
+        for shift in range(min(_CIPHER_BYTES, size - REPLY_BYTES + 1)):
+            count = (size - REPLY_BYTES - shift) // _CIPHER_BYTES + 1
+            plain = self._decrypt(bytes(self._buffer[shift : shift + count * _CIPHER_BYTES]))
+            firsts = np.frombuffer(plain, dtype="<u4")[:: _CIPHER_BYTES // 4]
+            found += (shift + _CIPHER_BYTES * np.flatnonzero(np.isin(firsts, _NAME_WORDS))).tolist()
+        return sorted(found)
 
     @staticmethod
     def _skip(count: int, t_host_s: float) -> list[Event]:
         return [FrameError("desync", count, t_host_s)] if count else []
 
-    def _answer(self, blocks: dict[bytes, bytes], t_host_s: float) -> list[Event]:
+    def _answer(self, plain: bytes, blocks: dict[bytes, bytes], t_host_s: float) -> list[Event]:
+        self._timer.answered()
         bad = [name.decode() for name in _NAMES if not _intact(blocks[name])]
         if bad:
             return [FrameError("checksum", 1, t_host_s, ", ".join(bad))]
-        self._waiting = False
-        reading = self.last_reading = _parse(blocks)
-        self._last_s = t_s = max(t_host_s, self._last_s + _MIN_STEP_S)
+        reading = _parse(blocks)
+        complaint = _objection(reading)
+        if complaint:
+            return [FrameError("implausible", 1, t_host_s, complaint)]
+        events = [*self._introduce(reading), *self._resets(reading, t_host_s)]
+        self._repeats = self._repeats + 1 if plain == self._last_plain else 0
+        self._last_plain, self.last_reading = plain, reading
+        self._last_s = t_s = max(t_host_s, self._last_s + MIN_STEP_S)
         block = SampleBlock(
             t_device_s=np.array([t_s]),
             voltage_v=np.array([reading.voltage_v]),
             current_a=np.array([reading.current_a]),
             power_w=np.array([reading.power_w]),
+            counter_j=np.array([JOULES_PER_MWH * sum(reading.energy_mwh)]),
         )
-        return [*self._introduce(reading), block]
+        return [*events, block]
 
     def _introduce(self, reading: Tc66cReading) -> list[Event]:
         """Say who it is, the first time and whenever another unit answers."""
@@ -233,9 +278,20 @@ class Tc66cDecoder:
         self._identity = identity
         return [identity]
 
+    def _resets(self, reading: Tc66cReading, t_host_s: float) -> list[Event]:
+        """Say that the same unit has started again, or that one of its counters was cleared."""
+        last = self.last_reading
+        if last is None or last.serial_number != reading.serial_number:
+            return []
+        if last.runs != reading.runs:
+            return [FrameError("reset", 1, t_host_s, f"the meter's run {reading.runs} follows run {last.runs}")]
+        pairs = zip(last.energy_mwh, reading.energy_mwh, strict=True)
+        cleared = [group for group, (before, now) in enumerate(pairs) if now < before]
+        return [FrameError("reset", 1, t_host_s, f"recording group {group} was cleared") for group in cleared[:1]]
+
 
 class Tc66cEncoder:
-    """A TC66C: answers with the mean of what it measured since its last answer, rounded as the fields are."""
+    """A TC66C: answers with the mean of what it measured since its last answer; counts mWh in group 0."""
 
     def __init__(self, options: Options, seed: int) -> None:
         OptionReader("tc66c", options, _OPTIONS)
@@ -244,10 +300,17 @@ class Tc66cEncoder:
         self._received = bytearray()
         self._sums = np.zeros(4)
         self._latest: tuple[float, float, float] | None = None
+        self._measured_s: float | None = None
+        self._energy_j = 0.0
 
     def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no markers
-        """Add samples to the running mean; the answer waits for its question."""
+        """Add samples to the running mean and the counter; the answer waits for its question."""
+        power_w = voltage_v * np.abs(current_a)
+        watts = power_w.sum()
         self._sums += (len(t_device_s), voltage_v.sum(), current_a.sum(), (voltage_v * current_a).sum())
+        if self._measured_s is not None:
+            self._energy_j += watts / len(t_device_s) * (float(t_device_s[-1]) - self._measured_s)
+        self._measured_s = float(t_device_s[-1])
         return b""
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:  # noqa: ARG002 a meter without a clock
@@ -265,15 +328,18 @@ class Tc66cEncoder:
             self._sums[:] = 0.0
         if self._latest is None:
             return b""
-        return self._encrypt(encode_plain(*self._latest, serial_number=self._serial_number))
+        energy_mwh = int(self._energy_j / JOULES_PER_MWH)
+        return self._encrypt(encode_plain(*self._latest, serial_number=self._serial_number, energy_mwh=energy_mwh))
 
 
-def encode_plain(voltage_v: float, current_a: float, power_w: float, *, serial_number: int) -> bytes:
+def encode_plain(
+    voltage_v: float, current_a: float, power_w: float, *, serial_number: int, energy_mwh: int = 0, runs: int = 1
+) -> bytes:
     """Return one answer in the clear, 192 bytes: current and power without sign, as the meter shows them."""
     counts = (round(voltage_v * 1e4), round(abs(current_a) * 1e5), round(abs(power_w) * 1e4))
-    fields1 = struct.pack("<4s4s4sI28xIIII", b"pac1", b"TC66", b"1.15", serial_number, 1, *counts)
+    fields1 = struct.pack("<4s4s4sI28xIIII", b"pac1", b"TC66", b"1.15", serial_number, runs, *counts)
     ohms = round(abs(voltage_v / current_a) * 10) if abs(current_a) > 1e-5 else 99_999
-    fields2 = struct.pack("<4s9I", b"pac2", min(ohms, 99_999), 0, 0, 0, 0, 0, 25, 0, 0)
+    fields2 = struct.pack("<4s9I", b"pac2", min(ohms, 99_999), 0, energy_mwh, 0, 0, 0, 25, 0, 0)
     blocks = (fields.ljust(_CHECKED_BYTES, b"\0") for fields in (fields1, fields2, b"pac3"))
     return b"".join(block + crc16_modbus(block).to_bytes(4, "little") for block in blocks)
 

@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
@@ -16,7 +17,7 @@ from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyReading, SampleBlock
 from firmware_bridge.timeline import SyncState
 
-SHEET = get_driver("tc66c").data_sheet
+SHEET = replace(get_driver("tc66c").data_sheet, max_interval_s=1.0)
 IDENTITY = Identity(
     model_id="digits",
     model_sha256="0" * 64,

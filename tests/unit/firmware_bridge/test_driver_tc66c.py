@@ -2,6 +2,7 @@
 
 import struct
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from firmware_bridge.drivers.tc66c import FORMAT_KEY, Tc66cDecoder, Tc66cEncoder, encode_plain
 from firmware_bridge.protocol.crc import crc16_modbus
-from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
+
+RECORDED = Path(__file__).parents[2] / "data" / "captures" / "tc66c" / "one-answer-firmware-1.18.hex"
 
 
 def encrypt(plain: bytes) -> bytes:
@@ -158,3 +161,79 @@ def test_fields_round_to_the_resolution(volts: float, amperes: float) -> None:
     assert block.voltage_v[0] == pytest.approx(volts, abs=0.51e-4)
     assert block.current_a[0] == pytest.approx(abs(amperes), abs=0.51e-5)
     assert block.power_w[0] == pytest.approx(abs(volts * amperes), abs=0.51e-4)
+
+
+def answer(*, volts: float = 5.0, amperes: float = 1.0, watts: float | None = None, **fields: int) -> bytes:
+    power_w = volts * amperes if watts is None else watts
+    return encrypt(encode_plain(volts, amperes, power_w, **{"serial_number": 1, **fields}))
+
+
+def resets(events: list[Event]) -> list[str]:
+    return [event.detail for event in events if isinstance(event, FrameError) and event.kind == "reset"]
+
+
+def test_the_recorded_answer_of_a_real_meter() -> None:
+    """The readings beside it are those that the recording's owner noted: jedie/tc66c2mqtt, tests."""
+    decoder = Tc66cDecoder({})
+    identity, block = decoder.feed(bytes.fromhex(RECORDED.read_text("ascii")), 1.0)
+    assert identity == MeterIdentity("TC66", "48724", "1.18")
+    assert isinstance(block, SampleBlock)
+    assert (block.voltage_v[0], block.current_a[0]) == (pytest.approx(5.1609), pytest.approx(0.0199))
+    assert block.power_w[0] == pytest.approx(0.1026)
+    assert block.counter_j is not None
+    assert block.counter_j[0] == pytest.approx(18.0)
+    fields = decoder.last_fields()
+    assert fields["resistance_ohm"] == pytest.approx(259.3)
+    assert fields["temperature_c"] == 27.0
+    assert fields["d_plus_v"] == pytest.approx(2.81)
+    assert fields["d_minus_v"] == pytest.approx(2.80)
+    assert (fields["energy_mwh_0"], fields["energy_mwh_1"], fields["runs"], fields["repeats"]) == (5, 0, 40, 0)
+
+
+def test_a_new_run_and_a_cleared_group_are_resets() -> None:
+    decoder = Tc66cDecoder({})
+    assert resets(decoder.feed(answer(energy_mwh=700), 1.0)) == []
+    assert resets(decoder.feed(answer(energy_mwh=701), 1.1)) == []
+    assert resets(decoder.feed(answer(energy_mwh=3), 1.2)) == ["recording group 0 was cleared"]
+    assert resets(decoder.feed(answer(energy_mwh=3, runs=2), 1.3)) == ["the meter's run 2 follows run 1"]
+    assert resets(decoder.feed(answer(energy_mwh=0, runs=9, serial_number=2), 1.4)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"volts": 31.0}, "31 V, 1 A are beyond the scale"),
+        ({"amperes": 7.0}, "5 V, 7 A are beyond the scale"),
+        ({"watts": 5.31}, "5.31 W is not 5 V x 1 A"),
+        ({"watts": 4.69}, "4.69 W is not 5 V x 1 A"),
+    ],
+)
+def test_what_cannot_be_is_left_out_and_said(fields: dict[str, float], detail: str) -> None:
+    whole = {"volts": 5.0, "amperes": 1.0, "watts": None} | fields
+    assert Tc66cDecoder({}).feed(answer(**whole), 1.0) == [FrameError("implausible", 1, 1.0, detail)]  # type: ignore[arg-type]
+
+
+def test_answers_that_repeat_to_the_last_byte_are_counted() -> None:
+    decoder = Tc66cDecoder({})
+    repeats = []
+    for amperes in (1.0, 1.0, 1.0, 1.1, 1.1):
+        decoder.feed(answer(amperes=amperes), 1.0)
+        repeats.append(decoder.last_fields()["repeats"])
+    assert repeats == [0, 1, 2, 0, 1]
+
+
+def test_after_a_damaged_answer_the_next_question_comes_on_time() -> None:
+    decoder = Tc66cDecoder({})
+    assert decoder.bytes_to_send(1.0)
+    plain = bytearray(encode_plain(5.0, 1.0, 5.0, serial_number=1))
+    plain[50] ^= 1
+    decoder.feed(encrypt(bytes(plain)), 1.01)
+    assert decoder.bytes_to_send(1.16), "0.15 s is the longest time between two questions; the timeout is 0.5 s"
+
+
+def test_an_answer_is_found_at_every_place_in_garbage() -> None:
+    for before in range(70):
+        decoder = Tc66cDecoder({})
+        events = decoder.feed(b"\xa5" * before + answer() + b"\xa5" * 7, 1.0)
+        assert sum(isinstance(event, SampleBlock) for event in events) == 1
+        assert [event.count for event in events if isinstance(event, FrameError)] == ([before] if before else [])
