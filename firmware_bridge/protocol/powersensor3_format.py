@@ -16,11 +16,15 @@ Source: nlesc-recruit/PowerSensor3 (Apache-2.0), device/PowerSensor/PowerSensor.
 import math
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge.samples import F64
+
+Packets = NDArray[np.uint16]
+"""Frames as rows of nine packets, shape (n, 9), each a little-endian number: its first byte is the lower one."""
 
 SENSORS = 8
 RECORD = struct.Struct("<16s16sff?")
@@ -35,6 +39,15 @@ _LONGEST_STEP_US = 200
 _FIRST = np.array([0xF0, *(0x80 | sensor << 4 for sensor in range(SENSORS))], dtype=np.uint8)
 _SECOND = np.array([0x40, *([0x00] * SENSORS)], dtype=np.uint8)
 _SECOND_MASK = np.array([0xC0, 0x80, *([0xC0] * (SENSORS - 1))], dtype=np.uint8)
+# The same for packets read as little-endian numbers.
+_PATTERN = _FIRST.astype(np.uint16) | _SECOND.astype(np.uint16) << np.uint16(8)
+_PATTERN_MASK = np.uint16(0xF0) | _SECOND_MASK.astype(np.uint16) << np.uint16(8)
+_MARKER = np.uint16(0x4000)
+_PIECE = 1024
+_PATTERN_TILES, _MASK_TILES = np.tile(_PATTERN, _PIECE), np.tile(_PATTERN_MASK, _PIECE)
+
+CURRENT_SENSORS_V_PER_A = {"MLX10": 0.120, "MLX20": 0.0625, "MLX50": 0.025, "MLX75": 0.01667}
+"""Melexis MLX91221 by its type's name; the number is the module's rated current in amperes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +78,9 @@ def _text(raw: bytes) -> str:
     return "".join(chr(byte) for byte in raw.split(b"\0")[0] if 0x20 <= byte < 0x7F)
 
 
-def well_formed(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say of each row, shape (n, 18), whether all nine packets are in their places."""
-    first_fits = ((rows[:, 0::2] & np.uint8(0xF0)) == _FIRST).all(axis=1)
-    second_fits = ((rows[:, 1::2] & _SECOND_MASK) == _SECOND).all(axis=1)
-    fits: NDArray[np.bool_] = first_fits & second_fits
+def well_formed(packets: Packets) -> NDArray[np.bool_]:
+    """Say of each frame whether all nine packets are in their places."""
+    fits: NDArray[np.bool_] = ((packets & _PATTERN_MASK) == _PATTERN).all(axis=1)
     return fits
 
 
@@ -93,29 +104,43 @@ def frame_starts(data: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.flatnonzero(together[:-FRAME_BYTES] & together[FRAME_BYTES:] & follow)
 
 
-def levels(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Return the 10-bit numbers of the nine packets, shape (n, 9): the time stamp, then the sensors."""
-    wide = rows.astype(np.uint16)
-    numbers: NDArray[np.uint16] = ((wide[:, 0::2] & np.uint16(0x0F)) << np.uint16(6)) | (
-        wide[:, 1::2] & np.uint16(0x3F)
-    )
+def levels(packets: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return the 10-bit numbers of packets, in the same shape."""
+    numbers: NDArray[np.uint16] = packets & np.uint16(0x0F)
+    numbers <<= np.uint16(6)
+    numbers |= (packets >> np.uint16(8)) & np.uint16(0x3F)
     return numbers
 
 
-def frames(stamps: NDArray[np.uint16], sensor_levels: NDArray[np.uint16], markers: NDArray[np.bool_]) -> bytes:
-    """Return frames from time stamps (n,), levels (n, 8) and markers (n,)."""
+def markers(packets: Packets) -> NDArray[np.bool_]:
+    """Say of each frame whether the host has marked it."""
+    marked: NDArray[np.bool_] = (packets[:, 1] & _MARKER) != 0
+    return marked
+
+
+def frames(stamps: NDArray[np.uint16], sensor_levels: NDArray[np.uint16], marked: NDArray[np.bool_]) -> bytes:
+    """Return frames from time stamps (n,), levels (n, 8) and marks (n,)."""
     numbers = np.concatenate((stamps[:, np.newaxis] % STAMP_PERIOD, sensor_levels), axis=1).astype(np.uint16)
     rows = np.empty((len(stamps), FRAME_BYTES), dtype=np.uint8)
     rows[:, 0::2] = _FIRST | (numbers >> 6).astype(np.uint8)
     rows[:, 1::2] = _SECOND | (numbers & 0x3F).astype(np.uint8)
-    rows[:, 3] |= np.where(markers, np.uint8(0x40), np.uint8(0))
+    rows[:, 3] |= np.where(marked, np.uint8(0x40), np.uint8(0))
     return rows.tobytes()
 
 
 def sensor_values(level: NDArray[np.uint16], sensor: Sensor) -> F64:
     """Return amperes or volts."""
-    values: F64 = (level.astype(np.float64) * VOLTS_PER_LEVEL - sensor.vref_v) / sensor.sensitivity
+    values: F64 = level.astype(np.float64)
+    values *= VOLTS_PER_LEVEL / sensor.sensitivity
+    values -= sensor.vref_v / sensor.sensitivity
     return values
+
+
+class Run(NamedTuple):
+    """Adjacent frames, shape (n, 9), n >= 1, and how many bytes before them were no frame."""
+
+    packets: Packets
+    skipped_bytes: int
 
 
 class FrameStream:
@@ -127,20 +152,19 @@ class FrameStream:
         self._skipped_bytes = 0
         self._unreported_bytes = 0
 
-    def feed(self, data: bytes) -> list[tuple[NDArray[np.uint8], int]]:
-        """Return runs of adjacent frames, each shape (n, 18), with the bytes skipped before each."""
+    def feed(self, data: bytes) -> list[Run]:
+        """Return the runs of adjacent frames that are certain now."""
         buffer = self._buffer + data
-        view = np.frombuffer(buffer, dtype=np.uint8)
         starts: NDArray[np.int64] | None = None
-        runs: list[tuple[NDArray[np.uint8], int]] = []
+        runs: list[Run] = []
         at = 0
         while True:
             if self._aligned:
-                at += self._take(view, at, runs)
+                at += self._take(buffer, at, runs)
             if self._aligned or len(buffer) - at < 2 * FRAME_BYTES:
                 break
             if starts is None:
-                starts = frame_starts(view[at:]) + at
+                starts = frame_starts(np.frombuffer(buffer, dtype=np.uint8)[at:]) + at
             found = int(np.searchsorted(starts, at))
             self._aligned = found < len(starts)
             at = self._skip(at, int(starts[found]) if self._aligned else len(buffer) - 2 * FRAME_BYTES + 1)
@@ -149,14 +173,23 @@ class FrameStream:
         self._buffer = buffer[at:]
         return runs
 
-    def _take(self, view: NDArray[np.uint8], at: int, runs: list[tuple[NDArray[np.uint8], int]]) -> int:
+    def take_skipped_bytes(self) -> int:
+        """Return how many bytes were no frame since this was last asked."""
+        count, self._unreported_bytes = self._unreported_bytes, 0
+        return count
+
+    def _take(self, buffer: bytes, at: int, runs: list[Run]) -> int:
         """Append the adjacent frames from here as one run; return their bytes."""
-        rows = self._adjacent(view, at)
-        if len(rows):
-            runs.append((rows, self._skipped_bytes))
+        total = (len(buffer) - at) // FRAME_BYTES
+        if not total:
+            return 0
+        packets = np.frombuffer(buffer, dtype="<u2", count=total * (SENSORS + 1), offset=at).reshape(total, -1)
+        count = _adjacent(packets)
+        if count:
+            runs.append(Run(packets[:count], self._skipped_bytes))
             self._skipped_bytes = 0
-        used = len(rows) * FRAME_BYTES
-        self._aligned = len(view) - at - used < FRAME_BYTES
+        used = count * FRAME_BYTES
+        self._aligned = len(buffer) - at - used < FRAME_BYTES
         return used
 
     def _skip(self, at: int, to: int) -> int:
@@ -164,21 +197,14 @@ class FrameStream:
         self._unreported_bytes += to - at
         return to
 
-    def take_skipped_bytes(self) -> int:
-        """Return how many bytes were no frame since this was last asked."""
-        count, self._unreported_bytes = self._unreported_bytes, 0
-        return count
 
-    @staticmethod
-    def _adjacent(view: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
-        """Return the frames that follow each other from here; looks in growing pieces, so a break costs little."""
-        total = (len(view) - at) // FRAME_BYTES
-        rows = view[at : at + total * FRAME_BYTES].reshape(total, FRAME_BYTES)
-        count, size = 0, 256
-        while count < total:
-            fits = well_formed(rows[count : count + size])
-            if not fits.all():
-                count += int(np.argmin(fits))
-                break
-            count, size = count + len(fits), size * 2
-        return rows[:count]
+def _adjacent(packets: Packets) -> int:
+    """Return how many frames follow each other; looks in pieces, so that a break costs little."""
+    count = 0
+    while count < len(packets):
+        piece = packets[count : count + _PIECE]
+        flat = piece.reshape(-1)
+        if not ((flat & _MASK_TILES[: len(flat)]) == _PATTERN_TILES[: len(flat)]).all():
+            return count + int(np.argmin(well_formed(piece)))
+        count += len(piece)
+    return count

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder, PowerSensor3Encoder
+from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder
+from firmware_bridge.protocol.powersensor3_encoder import PowerSensor3Encoder
 from firmware_bridge.protocol.powersensor3_format import (
     FRAME_BYTES,
     FrameStream,
@@ -15,7 +16,7 @@ from firmware_bridge.protocol.powersensor3_format import (
     levels,
     parse_sensor,
 )
-from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from tests.fakes.meter_talk import Conversation, steady
 
 OFF = Sensor("NA", "NA", 0.0, 0.0, in_use=False)
@@ -186,14 +187,20 @@ def test_the_stop_mark_between_frames_is_skipped() -> None:
     assert errors(events) == [("desync", 4)]
 
 
-def test_saturated_samples_are_left_out_in_their_places() -> None:
+def test_a_pinned_converter_keeps_its_value_and_is_flagged() -> None:
     bad = [[1023, 400], [0, 400], [600, 1023]]
     data = b"".join(
         stream([50 * i], [*pair, *[0] * 6]) for i, pair in enumerate([[600, 0], *bad, [600, 400]], start=1)
     )
-    events = streaming(CURRENT, VOLTAGE).feed(data, 1.0)
+    decoder = streaming(CURRENT, VOLTAGE)
+    events = decoder.feed(data, 1.0)
     assert errors(events) == [("overrange", 3)]
-    assert microseconds(events) == [50, 250]
+    assert microseconds(events) == [50, 100, 150, 200, 250]
+    (block,) = (event for event in events if isinstance(event, SampleBlock))
+    assert block.flags is not None
+    assert block.flags.tolist() == [0, *[SampleFlag.SATURATED] * 3, 0]
+    assert block.current_a[1] == pytest.approx((3.3 - 1.65) / 0.12, rel=1e-6)
+    assert decoder.last_fields()["saturated_samples"] == 3
 
 
 def test_pairs_are_summed_and_a_half_pair_is_not() -> None:
@@ -272,7 +279,7 @@ def test_frames_are_read_as_written_and_found_behind_anything(numbers: list[list
     sensor_levels = np.array(numbers, dtype=np.uint16)
     stamps = np.arange(len(numbers), dtype=np.uint16) * np.uint16(50)
     data = frames(stamps, sensor_levels, np.zeros(len(numbers), dtype=np.bool_))
-    read = levels(np.frombuffer(data, dtype=np.uint8).reshape(-1, FRAME_BYTES))
+    read = levels(np.frombuffer(data, dtype="<u2").reshape(-1, 9))
     assert (read[:, 1:] == sensor_levels).all()
     starts = frame_starts(np.frombuffer(junk + data, dtype=np.uint8))
     assert set(len(junk) + FRAME_BYTES * np.arange(len(numbers) - 1)) <= set(starts.tolist())
@@ -283,6 +290,6 @@ def test_what_is_held_back_is_bounded(sizes: list[int], byte: int) -> None:
     cutter = FrameStream()
     held = 0
     for size in sizes:
-        rows = sum(len(run) for run, _ in cutter.feed(bytes([byte]) * size))
+        rows = sum(len(run.packets) for run in cutter.feed(bytes([byte]) * size))
         held += size - cutter.take_skipped_bytes() - FRAME_BYTES * rows
     assert held < 2 * FRAME_BYTES
