@@ -5,7 +5,7 @@ test suite, ``edgejoule meter list`` and the emulator use it without another edi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias
 
 from firmware_bridge.samples import F64, U8, Event
@@ -139,6 +139,8 @@ class MeterDriver:
     """One supported meter. ``options`` documents what ``make_decoder``/``make_encoder`` accept, with defaults.
 
     ``serial_for``: where options decide how the port is opened (a baud rate that the user sets at the meter).
+    ``sheet_for``: where options decide what the sheet says (a sample rate, a measuring mode); ``data_sheet`` is that
+    of the defaults.
     """
 
     name: str
@@ -149,7 +151,12 @@ class MeterDriver:
     serial: SerialSettings = field(default_factory=SerialSettings)
     options: Mapping[str, str] = field(default_factory=dict)
     serial_for: Callable[[Options], SerialSettings] | None = None
+    sheet_for: Callable[[Options], DataSheet] | None = None
 
     def serial_settings(self, options: Options) -> SerialSettings:
         """Return how to open the port for these options."""
         return self.serial if self.serial_for is None else self.serial_for(options)
+
+    def for_options(self, options: Options) -> "MeterDriver":
+        """Return this driver with the data sheet that holds for these options."""
+        return self if self.sheet_for is None else replace(self, data_sheet=self.sheet_for(options))
