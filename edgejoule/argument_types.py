@@ -31,6 +31,14 @@ def not_negative(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = finite(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be within 0 and 1, not {text}")
+    return value
+
+
 def port_number(text: str) -> int:
     """Return a TCP port, 1 to 65535."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):

@@ -12,13 +12,13 @@ from typing import Protocol, cast
 import structlog
 
 from edgejoule import __version__
-from edgejoule.output import EXIT_USAGE
+from edgejoule.output import EXIT_NO, EXIT_USAGE
 from edgejoule.parent import die_with_parent_if_asked
 
 COMMANDS: dict[str, str] = {
     "demo": "the whole system on this machine, with simulated meters",
     "doctor": "check this machine and configuration; every fault with its remedy",
-    "meter": "list, read, record and emulate power meters on serial lines",
+    "meter": "list, show, read, record, replay, decode, emulate power meters",
     "agent": "run the agent on a device",
     "collector": "run the collector on a server",
     "broker": "run the embedded in-memory MQTT broker",
@@ -67,9 +67,12 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
 
     try:
         return command.run(arguments)
-    except (ConfigurationError, meter_errors.FirmwareBridgeError) as error:
+    except (ConfigurationError, meter_errors.ConfigurationError) as error:
         sys.stderr.write(f"edgejoule: {error}\n")
         return EXIT_USAGE
+    except meter_errors.FirmwareBridgeError as error:
+        sys.stderr.write(f"edgejoule: {error}\n")
+        return EXIT_NO
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"edgejoule: the package {error.name!r} is not installed; install edgejoule with the extra that this "

@@ -30,6 +30,12 @@ def get_driver(name: str) -> MeterDriver:
     return driver
 
 
+def driver_page(name: str) -> str:
+    """Return one driver's page: its module's docstring, drawings and all."""
+    get_driver(name)
+    return importlib.import_module(f"{drivers.__name__}.{name}").__doc__ or ""
+
+
 def all_drivers() -> tuple[MeterDriver, ...]:
     """Return every driver, in the order of their names."""
     return tuple(get_driver(name) for name in driver_names())

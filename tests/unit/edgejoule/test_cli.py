@@ -17,8 +17,10 @@ HEAVY = ("pyarrow", "matplotlib", "paho", "iotcore", "serial", "influxdb_client"
 def test_the_list_and_the_files_agree() -> None:
     (folder,) = commands.__path__
     files = {path.stem for path in Path(folder).glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in Path(folder).glob("*/__init__.py")}
 
-    assert files == set(COMMANDS)
+    assert files | packages == set(COMMANDS)
+    assert not files & packages
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,6 +10,7 @@ from collector.config import journal_path
 from collector.journal import Journal
 from edge_agent.wire.records import Birth, Status
 from edgejoule.cli import main
+from firmware_bridge.registry import driver_names
 from tests.fakes.delivery import make_birth
 from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_batch, make_fleet_rows
 
@@ -18,7 +19,7 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spo
 HELP = [
     ["demo"],
     ["doctor"],
-    *([["meter", verb] for verb in ("list", "read", "record", "decode", "emulate")]),
+    *([["meter", verb] for verb in ("list", "show", "read", "record", "replay", "decode", "emulate")]),
     *([["agent", action] for action in ("run", "check-config")]),
     *([["collector", action] for action in ("run", "check-config")]),
     ["broker"],
@@ -95,6 +96,14 @@ def test_a_comparison_and_the_meters(capsys: pytest.CaptureFixture[str]) -> None
     shown(capsys)
     main(["meter", "list"])
     shown(capsys)
+
+
+@pytest.mark.parametrize("name", driver_names())
+def test_a_meters_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["meter", "show", name]) == 0
+    text = shown(capsys)
+    assert "Data sheet" in text
+    assert "``" not in text
 
 
 def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

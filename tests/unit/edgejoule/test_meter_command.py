@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgejoule.cli import main
-from edgejoule.commands.meter import find_ports
+from edgejoule.commands.meter.list_verb import find_ports
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.registry import all_drivers, driver_names, get_driver
@@ -18,7 +18,8 @@ def test_list_names_every_driver_with_its_accuracy(capsys: pytest.CaptureFixture
     assert [meter["driver"] for meter in listed["meters"]] == list(driver_names())
     for meter in listed["meters"]:
         assert meter["data_sheet"]["accuracy_basis"]
-        assert meter["data_sheet"]["ranges"][0]["gain_limit_ratio"] > 0.0
+        sheet = meter["data_sheet"]
+        assert max(sheet["ranges"][0]["gain_limit_ratio"], sheet["power_gain_limit_ratio"] or 0.0) > 0.0
     assert main(["meter", "list"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in driver_names())
@@ -66,7 +67,12 @@ def test_record_then_decode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["read", "tc66", "/dev/x"], "there is no meter driver 'tc66'; did you mean tc66c?"),
         (["read", "tc66c", "/dev/no-such-meter"], "/dev/no-such-meter: there is no such port"),
         (["read", "tc66c", "/dev/null", "--option", "x=1"], "no option 'x'"),
-        (["decode", "tc66c", "/dev/null"], "not a capture file"),
+        (["decode", "tc66c", "/dev/null"], "/dev/null: empty, there is nothing to decode"),
+        (["replay", "/dev/null"], "/dev/null: not a capture file"),
+        (["show", "ppk"], "there is no meter driver 'ppk'; did you mean ppk2"),
+        (["read", "tc66c", "/dev/null", "--csv", "/tmp/x.txt"], "ends in .csv or .parquet"),
+        (["read", "tc66c", "/dev/null", "--csv", "/no/such/folder/x.csv"], "cannot write it"),
+        (["emulate", "tc66c", "--unplug-at", "1:5", "--unplug-at", "2:1"], "must follow one another"),
         (["record", "tc66c", "/dev/null", "/no/such/folder/file", "--seconds", "1"], "cannot write it"),
         (
             ["emulate", "tc66c", "--link", "/tmp/x", "--profile", "a.csv", "--cpu-of-pid-file", "b"],
@@ -82,7 +88,17 @@ def test_mistakes_are_one_line_and_exit_2(words: list[str], message: str, capsys
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["read", "a", "b", "--seconds", "-1"], ["read", "a", "b", "--option", "x"], []])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["read", "a", "b", "--seconds", "-1"],
+        ["read", "a", "b", "--option", "x"],
+        ["replay", "a", "--fast", "--speed", "2"],
+        ["emulate", "a", "--loss", "1.5"],
+        ["emulate", "a", "--unplug-at", "3"],
+        [],
+    ],
+)
 def test_wrong_usage_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["meter", *words])
