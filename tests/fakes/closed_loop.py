@@ -4,6 +4,7 @@ What comes out are the windows that an agent would send, each beside the energy 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from edge_agent.wire.records import InferenceWindow, RuntimeIdentity
 from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.drivers.tc66c import Tc66cEncoder
 from firmware_bridge.emulate import POLLED_SAMPLE_S, draw_instrument_error
-from firmware_bridge.samples import F64, U8, EnergyReading, FrameError, SampleBlock
+from firmware_bridge.samples import F64, U8, EnergyReading
 from firmware_bridge.timeline import SyncState, Timeline
 
 GRID_S = 1e-3
@@ -182,13 +183,10 @@ class SimulatedMeter:
         self._errors = errors
 
     def hear(self, data: bytes) -> None:
-        for event in self.decoder.feed(data, self.now_s) if data else []:
-            if isinstance(event, SampleBlock):
-                self._timeline.add(event, self.now_s)
-            elif isinstance(event, FrameError):
-                self._errors[event.kind] = self._errors.get(event.kind, 0) + event.count
-                if event.kind == "lost":
-                    self._timeline.add_lost(event.count)
+        counted = Counter[str]()
+        self._timeline.take(self.decoder.feed(data, self.now_s) if data else [], self.now_s, counted)
+        for kind, count in counted.items():
+            self._errors[kind] = self._errors.get(kind, 0) + count
 
     def reading_at(self, t_host_s: float) -> EnergyReading | None:
         return self._timeline.reading_at(t_host_s, self.now_s)
