@@ -124,7 +124,10 @@ class CaptureReader:
         self.cut_bytes = len(head)
 
     def _read_header(self) -> CaptureHeader:
-        if self._read(len(MAGIC)) != MAGIC:
+        head = self._read(len(MAGIC))
+        if is_capture(head) and head != MAGIC:
+            self._refuse("this capture is of another version of edgejoule; update this one")
+        if head != MAGIC:
             self._refuse("not a capture file; make one with 'edgejoule meter record'")
         line = self._file.readline(_HEADER_LIMIT_BYTES)
         if not line.endswith(b"\n"):

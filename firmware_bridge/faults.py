@@ -8,6 +8,7 @@ import numpy as np
 
 LOSS_BURST_S: Final = 2e-4
 """Samples go missing in bursts of this mean length (never below one sample), as they do when a buffer overflows."""
+LONGEST_RUN: Final = 1e12
 HELD_FLIPS: Final = 64
 """Flips wait for bytes to flip; no more than these."""
 
@@ -68,7 +69,7 @@ class FaultyLine:
         ratio = faults.loss_ratio
         odds = ratio / (1.0 - ratio) if ratio < 1.0 else 1.0
         self._mean_lost = max(LOSS_BURST_S / sample_s, odds, 1.0)
-        self._mean_kept = self._mean_lost / odds if odds else 1.0
+        self._mean_kept = min(self._mean_lost / odds, LONGEST_RUN) if odds else 1.0
         self._losing = True
         self._run_left = 0
         self._damaged_until_s = 0.0

@@ -4,6 +4,7 @@ import csv
 import os
 import time
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -104,7 +105,7 @@ class ProfileRow(NamedTuple):
 class ProfileLoad:
     """Power by steps: each row holds from its ``t_s`` to the next one's, the last for ever."""
 
-    def __init__(self, rows: list[tuple[float, float, float | None]] | list[ProfileRow]) -> None:
+    def __init__(self, rows: Sequence[tuple[float, float, float | None] | ProfileRow]) -> None:
         """Take rows of (t_s, power_w, voltage_v or None). Raises ValueError unless times begin at 0 and increase."""
         self._rows = [ProfileRow(*row) for row in rows]
         if not rows or rows[0][0] != 0.0 or not all(b.t_s > a.t_s for a, b in pairwise(self._rows)):

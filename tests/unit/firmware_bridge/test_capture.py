@@ -1,7 +1,9 @@
 """Captures: what was written is read back, whatever the bytes; a cut or foreign file is one clear line."""
 
 import io
+import struct
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.capture import decode, record, summarise
-from firmware_bridge.capture_file import CaptureFrame, CaptureHeader, CaptureWriter, read_capture
+from firmware_bridge.capture_file import CaptureFrame, CaptureHeader, CaptureWriter, open_capture, read_capture
 from firmware_bridge.emulate import MeterEmulator
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.loads import ConstantLoad
@@ -67,6 +69,10 @@ def test_a_cut_file_is_good_up_to_its_last_whole_frame(path: Path, frames: list[
         (b"", "not a capture file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a capture file"),
         (b"edgejoule-capture 1\n{}", "not a capture file"),
+        (b"edgejoule-capture 2\n{}\n", "another version of edgejoule"),
+        (file_of([]) + struct.pack("<dcI", 1.0, b"R", 2**31) + bytes(40), "damaged at byte"),
+        (file_of([]) + struct.pack("<dcI", 1.0, b"N", 3) + b"[1]", "damaged in the note"),
+        (b'edgejoule-capture 1\n{"driver": "x", "options": {"a": []}, "port": "", "started_unix_ns": 1}\n', "damaged"),
         (b"edgejoule-capture 1\n[1]\n", "header of this capture is damaged"),
         (b'edgejoule-capture 1\n{"driver": 1}\n', "header of this capture is damaged"),
         (file_of([]) + bytes(40), "damaged at byte"),
@@ -77,6 +83,42 @@ def test_foreign_files_are_refused_in_one_line(path: Path, content: bytes, messa
     with pytest.raises(ConfigurationError, match=message) as caught:
         read_capture(path)
     assert "\n" not in str(caught.value)
+
+
+def test_keys_and_notes_that_a_later_version_adds_are_passed_over(path: Path) -> None:
+    file = io.BytesIO()
+    writer = CaptureWriter(file, HEADER)
+    writer.note(1.0, weather="fine")
+    writer.write(CaptureFrame(2.0, from_meter=True, data=b"x"))
+    head, _, rest = file.getvalue().partition(b'{"driver"')
+    path.write_bytes(head + b'{"mood": 1, "driver"' + rest)
+    capture = read_capture(path)
+    assert capture.header == HEADER
+    assert [frame.data for frame in capture.frames] == [b"x"]
+    assert capture.notes == ({"weather": "fine"},)
+
+
+def test_a_capture_of_the_first_version_is_read(path: Path) -> None:
+    """Files are kept for ever: this one was written before the header said who simulated what."""
+    header = b'{"driver": "counter", "options": {}, "port": "/dev/x", "started_unix_ns": 5}\n'
+    path.write_bytes(b"edgejoule-capture 1\n" + header + struct.pack("<dcI", 1.5, b"R", 2) + b"ab")
+    capture = read_capture(path)
+    assert capture.header == CaptureHeader("counter", {}, "/dev/x", 5, simulated=None, version="", started_host_s=None)
+    assert capture.frames == (CaptureFrame(1.5, from_meter=True, data=b"ab"),)
+
+
+def test_frames_are_read_one_by_one(path: Path) -> None:
+    """A file as large as a day of the fastest meter must not come into memory at once."""
+    with path.open("wb") as file:
+        writer = CaptureWriter(file, HEADER)
+        for i in range(200):
+            writer.write(CaptureFrame(float(i), from_meter=True, data=bytes(100_000)))
+    tracemalloc.start()
+    with open_capture(path) as reader:
+        assert sum(len(frame.data) for frame in reader) == 20_000_000
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -117,5 +159,8 @@ def test_recording_from_a_port(tmp_path: Path) -> None:
         received = record(counter_meter.DRIVER, str(port), {}, writer, seconds=0.5, stop=threading.Event())
     capture = read_capture(file)
     assert received == sum(len(frame.data) for frame in capture.frames if frame.from_meter) > 0
+    identity, ending = capture.notes
+    assert identity["identity"]["model"] == "counter"
+    assert ending == {"ended": "over", "received_bytes": received}
     blocks = [event for _, event in decode(counter_meter.DRIVER, capture) if isinstance(event, SampleBlock)]
     assert sum(map(len, blocks)) * counter_meter.INTERVAL_S == pytest.approx(0.5, abs=0.1)

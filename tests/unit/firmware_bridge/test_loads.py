@@ -6,12 +6,13 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.loads import ConstantLoad, ProcessLoad, ProfileLoad, process_cpu_s
+from firmware_bridge.loads import ConstantLoad, Load, LoadCurve, ProcessLoad, ProfileLoad, process_cpu_s
 
 
 @given(
@@ -27,6 +28,76 @@ def test_steps_add_up_to_the_profile(rows: list[tuple[float, float]], cuts: list
     edges_s = [0.0, *sorted(cut * begins_s[-1] for cut in cuts), begins_s[-1]]
     energy_j = sum(profile.step(a, b).power_w * (b - a) for a, b in pairwise(edges_s))
     assert energy_j == pytest.approx(exact_j, abs=1e-9)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 5.0), st.floats(0.0, 20.0)), min_size=1, max_size=20),
+    st.lists(st.floats(0.001, 3.0), min_size=1, max_size=20),
+    st.integers(1, 7),
+)
+def test_samples_hold_all_that_was_drawn(rows: list[tuple[float, float]], steps_s: list[float], per_step: int) -> None:
+    """The curve is cut at the steps of the profile, the samples are not: their energy is that of the load."""
+    begin_s, table = 0.0, []
+    for length_s, power_w in rows:
+        table.append((begin_s, power_w, None))
+        begin_s += length_s
+    profile, curve = ProfileLoad(table), LoadCurve(5.0)
+    now_s = drawn_j = sampled_j = edge_s = 0.0
+    for step_s in steps_s:
+        changes_s = [now_s, *profile.changes_s(now_s, now_s + step_s), now_s + step_s]
+        for one_s, next_s in pairwise(changes_s):
+            load = profile.step(one_s, next_s)
+            drawn_j += load.power_w * (next_s - one_s)
+            curve.draw(next_s, load)
+        now_s += step_s
+        edges_s = np.linspace(edge_s, now_s, per_step + 1)
+        means_w, voltage_v = curve.means(edges_s)
+        assert voltage_v.tolist() == [5.0] * per_step
+        assert means_w.max() <= max(row[1] for row in rows) * (1.0 + 1e-9) + 1e-9
+        sampled_j += float((means_w * np.diff(edges_s)).sum())
+        edge_s = now_s
+    assert sampled_j == pytest.approx(drawn_j, rel=1e-9, abs=1e-9)
+
+
+def test_a_slow_sample_is_the_mean_of_the_load_and_not_its_end() -> None:
+    curve = LoadCurve(5.0)
+    for tick in range(50):
+        curve.draw(0.02 * (tick + 1), Load(2.0 if tick < 25 else 4.0, 12.0))
+    power_w, voltage_v = curve.means(np.array([0.0, 1.0]))
+    assert power_w[0] == pytest.approx(3.0)
+    assert voltage_v[0] == 12.0
+
+
+def test_markers_stand_from_their_row_on(tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    path.write_text("t_s,power_w,marker\n0,1,0\n0.5,2,0x81\n1.5,1,\n")
+    profile = ProfileLoad.from_csv(path)
+    levels = profile.marker_at(np.array([0.0, 0.4999, 0.5, 1.4, 1.5]))
+    assert levels is not None
+    assert levels.tolist() == [0, 0, 0x81, 0x81, 0]
+    assert profile.changes_s(0.0, 1.5) == [0.5]
+    assert profile.changes_s(0.5, 1.6) == [1.5]
+    assert ProfileLoad([(0.0, 1.0, None)]).marker_at(np.array([0.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("t_s,power_w\n0,1\n1,-2\n", "line 3: power_w is -2, give watts from 0 up"),
+        ("t_s,power_w\n0,nan\n", "line 2: power_w is nan"),
+        ("t_s,power_w,voltage_v\n0,1,0\n", "line 2: voltage_v is 0, give volts above 0"),
+        ("t_s,power_w,marker\n0,1,256\n", "line 2: marker is 256, give the inputs' levels as bits, 0 to 255"),
+        ("t_s,power_w\n0,1\nnan,1\n", "t_s must begin at 0 and increase"),
+        ("t_s,watts\n0,1\n", "no column 'power_w'"),
+    ],
+)
+def test_the_fault_of_a_profile_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "load.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        ProfileLoad.from_csv(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_profile_from_a_file_holds_its_last_value(tmp_path: Path) -> None:
