@@ -24,7 +24,9 @@ from tests.fakes.metered_talk import SAMPLES_A_READ, MeteredTalk, full_scale_w, 
 
 CORRUPTIONS = 10_000
 HITS_A_TALK = 50
-MOST_BITS = 1600
+MOST_BITS = 2000
+DRAWN_BITS = 400
+"""Of a longer format's bits, so many are drawn."""
 UNSEEN_INTERVALS = 3
 """What one piece of damage that no check can show may last: the wrong sample, and half the time to its neighbours."""
 SAYS_WHAT_PASSES = re.compile(r"\b(unseen|passes|no checksum|no check)\b", re.IGNORECASE)
@@ -66,7 +68,7 @@ def with_one_bit_flipped(name: str) -> list[tuple[Said, ...]]:
     reads = [i for i in range(with_samples[-4] + 1, with_samples[-3] + 1) if said[i].from_meter]
     bits = [(i, bit) for i in reads for bit in range(8 * len(said[i].data))]
     if len(bits) > MOST_BITS:
-        bits = random.Random(1).sample(bits, MOST_BITS)
+        bits = random.Random(1).sample(bits, DRAWN_BITS)
     flipped = []
     for i, bit in bits:
         data = bytearray(said[i].data)
@@ -110,7 +112,7 @@ def delta_of(driver: MeterDriver, said: tuple[Said, ...]) -> EnergyDelta:
 def test_ten_thousand_corruptions_never_raise_and_never_make_up_power(driver: MeterDriver) -> None:
     hits = 0
     for seed in range(CORRUPTIONS // HITS_A_TALK):
-        talk = MeteredTalk(driver, BadLine(KINDS, 0.7, random.Random(seed)), seed=seed)
+        talk = MeteredTalk(driver, BadLine(KINDS, 0.7, random.Random(seed)), seed=seed, ticks_a_sample=2)
         talk.start()
         talk.damage(HITS_A_TALK)
         talk.recover()

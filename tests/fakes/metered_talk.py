@@ -12,7 +12,6 @@ from tests.fakes.damage import BadLine
 from tests.fakes.meter_talk import Conversation, Load, levels_a
 
 SAMPLES_A_READ = 8
-TICKS_A_SAMPLE = 4
 SLOW_S = 0.02
 
 
@@ -67,7 +66,15 @@ class SquareLoad:
 class MeteredTalk:
     """Reads of a few samples over a line that damages them; each sample is integrated as it comes."""
 
-    def __init__(self, driver: MeterDriver, line: BadLine, half_intervals: float | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        driver: MeterDriver,
+        line: BadLine,
+        half_intervals: float | None = None,
+        *,
+        seed: int = 1,
+        ticks_a_sample: int = 4,
+    ) -> None:
         self.sheet = sheet = driver.data_sheet
         self.line = line
         self.load = SquareLoad(sheet, half_intervals and half_intervals * sheet.max_interval_s)
@@ -75,6 +82,7 @@ class MeteredTalk:
         self.timeline = Timeline(sheet)
         self.errors: Counter[str] = Counter()
         self.samples = 0
+        self._ticks_a_sample = ticks_a_sample
         self._taken = 0
         self._began_s: float | None = None
 
@@ -82,7 +90,7 @@ class MeteredTalk:
         """Talk over a good line until samples come, then go on in small reads."""
         slow = is_slow(self.sheet)
         if slow:
-            self.talk.tick_s = self.sheet.sample_interval_s / TICKS_A_SAMPLE
+            self.talk.tick_s = self.sheet.sample_interval_s / self._ticks_a_sample
         while self._began_s is None:
             assert self.talk.t_s < 4.0 + 4.0 * self.sheet.sample_interval_s, "no sample came"
             self.tick()
