@@ -266,7 +266,7 @@ class ModbusPoller:
         self._at += 1
         if self._at == len(self._blocks):
             self._at = self._cycle_at
-            self._next_s = max(self._next_s, self._due_s)
+            self._next_s = max(self._next_s, min(self._due_s, t_host_s + self._poll_interval_s))
 
 
 def _desync(count: int, t_host_s: float) -> list[Heard]:
