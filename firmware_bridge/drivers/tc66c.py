@@ -57,7 +57,7 @@ POLL = b"getva\r\n"
 JOULES_PER_MWH = 3.6
 _CIPHER_BYTES = 16
 _NAMES = (b"pac1", b"pac2", b"pac3")
-_NAME_WORDS = np.array([int.from_bytes(name, "little") for name in _NAMES], dtype=np.uint32)
+_NAME_START = b"pac"
 _CHECKED_BYTES = 60
 _LIMIT_V = 30.0
 _LIMIT_A = 6.5
@@ -240,8 +240,11 @@ class Tc66cDecoder:
         for shift in range(min(_CIPHER_BYTES, size - REPLY_BYTES + 1)):
             count = (size - REPLY_BYTES - shift) // _CIPHER_BYTES + 1
             plain = self._decrypt(bytes(self._buffer[shift : shift + count * _CIPHER_BYTES]))
-            firsts = np.frombuffer(plain, dtype="<u4")[:: _CIPHER_BYTES // 4]
-            found += (shift + _CIPHER_BYTES * np.flatnonzero(np.isin(firsts, _NAME_WORDS))).tolist()
+            at = plain.find(_NAME_START)
+            while at >= 0:
+                if at % _CIPHER_BYTES == 0 and plain[at : at + 4] in _NAMES:
+                    found.append(shift + at)
+                at = plain.find(_NAME_START, at + 1)
         return sorted(found)
 
     @staticmethod
