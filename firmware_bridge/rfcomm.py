@@ -85,7 +85,7 @@ def explain(url: str, error: OSError) -> FirmwareBridgeError:
     """Turn a failed connection into one line with the remedy."""
     if error.errno in {errno.EACCES, errno.EPERM, errno.ECONNREFUSED, errno.EBADE}:
         return ConfigurationError(
-            f"{url}: the meter refuses the connection ({error.strerror}); pair it first in bluetoothctl: pair ADDRESS, "
+            f"{url}: the meter refuses the connection ({error.strerror}); pair it first: bluetoothctl, pair ADDRESS, "
             "PIN 1234 for an RDTech UM, then trust ADDRESS"
         )
     if error.errno in {errno.EBUSY, errno.EADDRINUSE}:

@@ -217,7 +217,7 @@ class UmDecoder:
         return self._reading(reading, t_host_s)
 
     def _reading(self, reading: UmReading, t_host_s: float) -> list[Event]:
-        self._last_s = t_s = max(t_host_s, self._last_s + MIN_STEP_S)
+        self._last_s = t_s = max(float(t_host_s), self._last_s + MIN_STEP_S)
         usual_w = 2.0 * max(reading.power_w, self._last_power_w)
         counter_j, said = self._guard.follow(reading.counter_j, t_s, usual_w=usual_w, register=reading.group)
         self._last_power_w = reading.power_w
