@@ -152,8 +152,7 @@ class Ppk2Decoder:
         self._dialogue = Dialogue(wire.STOP, wire.METADATA)
         self._listens = True
         self._complained = False
-        self._text = b""
-        self._restarts = 0
+        self._text = self._line_end = b""
         self._table_a: F64 | None = None
         self._ceilings_a: F64 = np.full(8, np.nan)
         self._count = self._settled_count = 0
@@ -213,6 +212,9 @@ class Ppk2Decoder:
     def _listen(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take a raw stream: the metadata text, or the constants from the options, and then words."""
         if self._table_a is not None:
+            while self._line_end and data:
+                _, found, self._line_end = self._line_end.partition(data[:1])
+                data = data[len(found) :]
             return self._read_words(data, self._table_a, t_host_s)
         if self._given is not None:
             return [*self._adopt(self._given, t_host_s), *self._listen(data, t_host_s)]
@@ -231,7 +233,7 @@ class Ppk2Decoder:
         except ValueError as error:
             self._complained = True
             return [FrameError("protocol", 1, t_host_s, f"{error}; {_NO_CONSTANTS}")]
-        rest = rest.removeprefix(b"\r").removeprefix(b"\n")
+        self._line_end = b"\r\n"
         return [*self._adopt(constants, t_host_s), *(self._listen(rest, t_host_s) if rest else [])]
 
     def _read_metadata(self, data: bytes, t_host_s: float) -> list[Event]:
