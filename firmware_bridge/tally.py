@@ -11,8 +11,7 @@ from firmware_bridge.calibration import Calibration
 from firmware_bridge.clock import ClockEstimate
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver
 from firmware_bridge.energy import energy_between, energy_limits_j
-from firmware_bridge.markers import EdgeFinder, MarkerEdge
-from firmware_bridge.samples import EnergyDelta, EnergyReading, Event, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import F64, U8, EnergyDelta, EnergyReading, Event, MeterIdentity, SampleBlock, SampleFlag
 from firmware_bridge.timeline import SyncState, Timeline
 
 MARKER_LIMIT: Final = 1000
@@ -73,7 +72,7 @@ class Tally:
     ) -> None:
         self._driver = driver
         self._timeline = Timeline(driver.data_sheet, calibration, limit_w=limit_w)
-        self._finder = EdgeFinder(driver.data_sheet.sample_interval_s)
+        self._level: np.uint8 | None = None
         self._sums = np.zeros(4)
         self._markers: list[Marker] = []
         self._marker_count = 0
@@ -125,9 +124,9 @@ class Tally:
             energy_j=None if total is None else total.energy_j,
             gap_s=None if total is None else total.gap_s,
             frame_errors=dict(sorted(self.frame_errors.items())),
-            markers=tuple(self._markers),
+            markers=tuple(self._markers[:MARKER_LIMIT]),
             last={**last_sample(self.last_block), **{k: v for k, v in last_fields.items() if k not in _COLUMNS}},
-            marker_count=self._marker_count + self._finder.dropped,
+            marker_count=self._marker_count,
             gap_bound_j=None if total is None else total.gap_bound_j,
             energy_limits_j=limits_j(total, self._driver.data_sheet),
             lost=self._timeline.latest().lost_count,
@@ -146,9 +145,17 @@ class Tally:
         if self._first_s is None:
             self._first_s = float(block.t_device_s[0])
         self.last_block = block
-        edges = self._finder.feed(block)
-        self._marker_count += len(edges)
-        self._markers += map(_marker, edges[: MARKER_LIMIT - len(self._markers)])
+        if block.logic is not None:
+            self._add_markers(block.t_device_s, block.logic)
+
+    def _add_markers(self, t_s: F64, logic: U8) -> None:
+        before = logic[0] if self._level is None else self._level
+        changed = logic ^ np.concatenate(([before], logic[:-1]), dtype=np.uint8)
+        self._level = logic[-1]
+        self._marker_count += int(np.bitwise_count(changed).sum())
+        for at in np.flatnonzero(changed)[: MARKER_LIMIT - len(self._markers)].tolist():
+            for bit in (bit for bit in range(8) if changed[at] >> bit & 1):
+                self._markers.append(Marker(float(t_s[at]), bit, "rising" if logic[at] >> bit & 1 else "falling"))
 
 
 def limits_j(total: EnergyDelta | None, sheet: DataSheet) -> tuple[float, float] | None:
@@ -176,7 +183,3 @@ def last_sample(block: SampleBlock | None) -> dict[str, Cell]:
 def flag_names(bits: int) -> list[str]:
     """Return the names of sample flags, small letters."""
     return [str(flag.name).lower() for flag in SampleFlag if bits & flag]
-
-
-def _marker(edge: MarkerEdge) -> Marker:
-    return Marker(edge.t_device_s, edge.bit, "rising" if edge.rising else "falling")
