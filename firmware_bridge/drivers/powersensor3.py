@@ -37,9 +37,9 @@ for an MLX10 about -11 mA. A vref that psconfig found at zero input takes it out
 
 **Loss.** The stamp is that of the frame's end. Up to 19 missing frames show in it; whole periods of 1.024 ms are found
 from the bytes skipped, or against the host's clock once they make 20 ms. A frame that came twice is left out. A longer
-stretch that came twice, or a stamp that goes back, looks like a loss: the time axis is then 1.024 ms too long, and it
-is reported as ``implausible`` once it is 20 ms ahead of the host's clock. The board's stock CDC driver drops data: its
-makers ask for a patch.
+stretch that came twice, or a stamp that goes back, looks like a loss (20 or 21 frames look like the next ones): the
+time axis is then 1.024 ms too long. More than 20 ms at once ahead of the host's clock is reported as ``implausible``.
+The board's stock CDC driver drops data: its makers ask for a patch.
 
 **A reset** (Z, or two silent seconds while the configuration is read) ends the stream: after two seconds of silence
 the meter is asked again, its configuration too, and the time axis goes on.

@@ -40,8 +40,8 @@ reserved bit, is no sample: ``implausible``, and its time is gap.
 
 **Loss.** The counter shows up to 63 missing words; whole periods of 64 are found against the host's clock once they
 make 20 ms. A counter that does not fit is believed again once six words in a row count up; those between are gap.
-Words that came twice look like a loss of the rest of 64: the time axis is then up to 0.64 ms too long, and it is
-reported as ``implausible`` once it is 20 ms ahead of the host's clock.
+Words that came twice look like a loss of the rest of 64: the time axis is then up to 0.64 ms too long. More than 20 ms
+at once ahead of the host's clock is reported as ``implausible``.
 
 **Placeholders.** One user saw placeholder samples in the first second after a start. Nothing marks them: ``settle_s``
 leaves them out.
