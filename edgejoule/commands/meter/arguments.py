@@ -21,6 +21,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _record(_verb(verbs, "record", "write the meter's raw bytes with their times to a file"))
     _replay(_verb(verbs, "replay", "play a recorded file as if it happened now"))
     _decode(_verb(verbs, "decode", "turn a recorded file, or raw bytes, into samples and joules"))
+    _internal(_verb(verbs, "internal", "the board's own power sensors, alone or against an external meter"))
     _emulate(_verb(verbs, "emulate", "serve a meter's protocol on a pseudo-terminal"))
 
 
@@ -68,6 +69,19 @@ def _decode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=Path, metavar="OUT", help="write every sample to OUT.csv or OUT.parquet")
     parser.add_argument("--any-driver", action="store_true", help="decode a capture of another driver")
     _limit(parser)
+
+
+def _internal(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "A cross-check, never the measurement: what a sensor cannot tell is a named warning, no number."
+    parser.add_argument("--seconds", type=positive, default=10.0, help="read for this long (default 10)")
+    parser.add_argument(
+        "--against", nargs=2, metavar=("DRIVER", "PORT"), help="fit the sensors to this external meter, by windows"
+    )
+    parser.add_argument("--window-s", type=positive, default=1.0, metavar="S", help="length of a window (default 1)")
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), metavar="DIR", help="look for sensors below a copied file tree"
+    )
+    _option(parser)
 
 
 def _emulate(parser: argparse.ArgumentParser) -> None:
