@@ -149,8 +149,9 @@ def test_a_dump_of_the_memory_is_not_live(count: int) -> None:
     assert block.power_w[0] == pytest.approx(61.0)
 
 
-def test_a_dump_in_a_raw_file_is_known_by_its_announcement() -> None:
-    dump = b"#n,-,3,_,1,3;\r\n" + b"".join(record(10.0 + k) for k in range(3)) + b"#l,-,2,_,1;\r\n"
+@pytest.mark.parametrize("end", [b"#l,-,2,_,1;\r\n", b""])
+def test_a_dump_in_a_raw_file_is_known_by_its_announcement(end: bytes) -> None:
+    dump = b"#n,-,3,_,1,3;\r\n" + b"".join(record(10.0 + k) for k in range(3)) + end
     events = listen(record(50.0) + dump + record(51.0))
     assert [block.power_w[0] for block in blocks_of(events)] == pytest.approx([50.0, 51.0])
     assert errors_of(events) == [("stale", 1)] * 3
@@ -190,6 +191,7 @@ def test_a_false_count_of_stored_records_does_not_silence_the_meter() -> None:
         RECORD.replace(b",45,", b",45,45,"),
         b"#d,-,17," + b",".join([b"1"] * 17) + b";\r\n",  # counts itself right, but is not what the meter records
         RECORD.replace(b"#d,-,18", b"#d,-,1x"),
+        RECORD.replace(b"#d,-,18", b"#d,-,19"),
     ],
 )
 def test_a_record_that_is_not_whole_is_an_error(bad: bytes) -> None:
@@ -261,6 +263,13 @@ def test_damaged_bytes_mean_the_same_however_they_are_cut(sizes: list[int], junk
     pieces = [event for piece in cut(data, sizes) for event in decoder.feed(piece, 1.0)]
     assert [block.power_w[0] for block in blocks_of(pieces)] == [block.power_w[0] for block in blocks_of(whole)]
     assert sum(count for _, count in errors_of(pieces)) == sum(count for _, count in errors_of(whole))
+
+
+def test_a_packet_without_an_end_is_given_up() -> None:
+    decoder = WattsUpDecoder({})
+    events = [event for _ in range(50) for event in decoder.feed(b"#" + b"d" * 99, 1.0)]
+    events += [event for _ in range(50) for event in decoder.feed(b"d" * 100, 1.0)]
+    assert sum(count for _, count in errors_of(events)) >= 9700
 
 
 @given(st.binary(max_size=60))
