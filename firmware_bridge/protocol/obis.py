@@ -117,7 +117,10 @@ def electricity(found: Mapping[str, Quantity]) -> Electricity:
 
 
 def _power(found: Mapping[str, Quantity]) -> Quantity | None:
-    """Return the net power: 16.7.0, else 1.7.0 less 2.7.0, else the sum of the phases that are named."""
+    """Return the net power: 16.7.0, else 1.7.0 less 2.7.0, else the sum of the phases that are named, else 15.7.0.
+
+    15.7.0 has no sign: it is taken only where the meter does not count what is fed back, as older eHZ meters do not.
+    """
     if "16.7.0" in found:
         return found["16.7.0"]
     if "1.7.0" in found:
@@ -129,6 +132,8 @@ def _power(found: Mapping[str, Quantity]) -> Quantity | None:
             phase = _difference(found[drawn], found.get(fed))
         if phase is not None:
             total = phase if total is None else _sum(total, phase)
+    if total is None and not any(code.startswith("2.8.") for code in found):
+        return found.get("15.7.0")
     return total
 
 
