@@ -174,14 +174,17 @@ class Timeline:
 
         Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
         since the last question, whose middle is half an interval back, and the answer takes its time: together less
-        than one interval.
+        than one interval. A register that the meter refreshes by itself is up to one refresh old, and its mean is
+        of the refresh before: one and a half of them.
         """
         lag = self._marker_lag()
         if lag is not None:
             return SyncState("gpio_marker", lag.limit_s)
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
-        return SyncState("host_clock", self._sheet.sample_interval_s)
+        return SyncState(
+            "host_clock", max(self._sheet.sample_interval_s, 1.5 * (self._sheet.refresh_interval_s or 0.0))
+        )
 
     def _to_device(self, t_host_s: float) -> float:
         if not self._own_clock:

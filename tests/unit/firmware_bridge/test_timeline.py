@@ -99,6 +99,11 @@ def test_without_a_clock_of_its_own_arrival_is_the_time() -> None:
     assert timeline.sync().residual_s == pytest.approx(0.1)
 
 
+def test_a_register_that_changes_once_a_second_is_known_to_be_late() -> None:
+    sheet = sheet_like(clock="host_arrival", sample_interval_s=0.5, max_interval_s=3.0, refresh_interval_s=1.0)
+    assert Timeline(sheet).sync().residual_s == pytest.approx(1.5)
+
+
 # --- steps of the device's clock -----------------------------------------------------------------------------------
 
 
