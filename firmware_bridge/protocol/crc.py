@@ -34,3 +34,8 @@ def crc16_arc(data: bytes) -> int:
 def crc16_x25(data: bytes) -> int:
     """Return the CRC-16 of SML 1.04, transport layer (reflected 0x1021, start 0xFFFF, inverted); 0..65535."""
     return _reflected(_1021, 0xFFFF, data) ^ 0xFFFF
+
+
+def crc16_kermit(data: bytes) -> int:
+    """Return the CRC-16/KERMIT that some Holley meters put under SML (reflected 0x1021, start 0); 0..65535."""
+    return _reflected(_1021, 0x0000, data)
