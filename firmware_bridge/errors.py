@@ -11,3 +11,7 @@ class ConfigurationError(FirmwareBridgeError):
 
 class MeterUnavailableError(FirmwareBridgeError):
     """The port is absent, busy or went away: trying again later can help."""
+
+
+class RecordingEndedError(FirmwareBridgeError):
+    """A recording was played to its end: stop, nothing more will come."""

@@ -1,6 +1,10 @@
-"""A meter at a port: a reader thread that decodes, integrates, and comes back after the cable was pulled."""
+"""A meter at a port: read in the background, integrated, and found again after the cable was pulled.
 
-import logging
+``Reader`` (firmware_bridge.reader) has the port and the decoder and no lock; ``Meter`` has the state and the lock, and
+takes the reader's messages. Between the two runs nothing but those messages, so that a reader process can take the
+place of the reader thread.
+"""
+
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -9,43 +13,56 @@ from types import TracebackType
 from typing import Final, Self
 
 from firmware_bridge.calibration import Calibration
-from firmware_bridge.driver import MeterDecoder, MeterDriver, Options
-from firmware_bridge.errors import FirmwareBridgeError, MeterUnavailableError
-from firmware_bridge.samples import EnergyReading, Event, MeterIdentity, SampleBlock
-from firmware_bridge.stream import Port, host_time_s, is_pseudo_terminal, open_port
+from firmware_bridge.clock import ClockEstimate
+from firmware_bridge.driver import MeterDriver, Options
+from firmware_bridge.errors import MeterUnavailableError
+from firmware_bridge.markers import HostMark, MarkerEdge
+from firmware_bridge.port import host_time_s
+from firmware_bridge.reader import Connected, Disconnected, Heard, Message, Reader
+from firmware_bridge.replay_port import recorded_header
+from firmware_bridge.samples import EnergyReading, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.stream import UsbPorts, is_simulated_port
 from firmware_bridge.timeline import SyncState, Timeline
-
-LOG = logging.getLogger(__name__)
+from firmware_bridge.usb import UsbPort, list_usb_ports
 
 OPEN_TIMEOUT_S: Final = 5.0
-POLL_S: Final = 0.02
-"""How often a polled meter's decoder is asked what to send."""
-STREAM_POLL_S: Final = 0.1
-DRAIN_S: Final = 0.005
-"""A stream is read this often: a Linux tty holds 4 kB, which is 10 ms of the fastest meter."""
-DECODE_S: Final = 0.02
-"""A stream is decoded this often: larger pieces cost far less."""
-SILENT_RECONNECT_S: Final = 5.0
-FIRST_BACKOFF_S: Final = 0.1
-MAX_BACKOFF_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class MeterHealth:
-    """The state of the connection. ``last_sample_age_s`` is None before the first sample."""
+    """The state of the connection, and what went wrong since ``open``.
+
+    ``last_sample_age_s`` is None before the first sample. ``device`` is what is or was open for the port, ``usb_url``
+    names that device whatever it is called, empty where it is not USB. ``meter_changes``: how often another unit
+    answered than before. ``resets``: how often the meter said that it began anew. ``clock_steps``: how often its
+    clock jumped. ``last_error``: what was wrong last, empty where nothing was. ``ended``: a recording is over.
+    """
 
     connected: bool
     frame_errors: dict[str, int]
     reconnects: int
     last_sample_age_s: float | None
     identity: MeterIdentity | None
+    received_bytes: int = 0
+    lost_count: float = 0.0
+    resets: int = 0
+    clock_steps: int = 0
+    meter_changes: int = 0
+    last_error: str = ""
+    device: str = ""
+    usb_url: str = ""
+    ended: bool = False
 
 
 class Meter:
     """One meter, read in the background. All methods may be called from any thread.
 
+    ``port``: any path or URL that ``firmware_bridge.stream`` opens. ``options`` of a recording's header hold where
+    none are given here.
     ``limit_w``: the most that the supply can deliver; it bounds what a gap may hide.
     ``on_block``: called in the reader thread with each calibrated block; keep it short.
+    ``usb_ports``: lists the machine's USB ports. Raises ConfigurationError for options that decide the data sheet
+    and cannot be.
     """
 
     def __init__(
@@ -57,24 +74,32 @@ class Meter:
         calibration: Calibration | None = None,
         limit_w: float | None = None,
         on_block: Callable[[SampleBlock], None] | None = None,
+        usb_ports: UsbPorts = list_usb_ports,
     ) -> None:
-        self.driver = driver
+        recorded = recorded_header(port)
+        self._options: Options = {**({} if recorded is None else recorded.options), **(options or {})}
+        self.driver = driver = driver.for_options(self._options)
         self.port = port
-        self._options: Options = options or {}
         self._on_block = on_block
-        self._polled = driver.data_sheet.clock == "host_arrival"
+        self._usb_ports = usb_ports
         self._lock = threading.Lock()
         self._timeline = Timeline(driver.data_sheet, calibration, limit_w=limit_w)
         self._frame_errors: Counter[str] = Counter()
         self._meter_complaint = ""
+        self._last_error = ""
         self._identity: MeterIdentity | None = None
         self._last_block: SampleBlock | None = None
-        self._reconnects = 0
         self._received_bytes = 0
-        self._connection: Port | None = None
+        self._reconnects = 0
+        self._device = ""
+        self._usb: UsbPort | None = None
+        self._simulated = False
         self._connected = False
-        self._stop = threading.Event()
+        self._time_s: Callable[[], float] = host_time_s
         self._progress = threading.Event()
+        self._ended = threading.Event()
+        self._sampled = False
+        self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
 
     def open(self, timeout_s: float = OPEN_TIMEOUT_S) -> None:
@@ -85,36 +110,36 @@ class Meter:
         """
         if self._thread is not None:
             raise RuntimeError("this meter is open already")
-        decoder = self.driver.make_decoder(self._options)
-        self._stop.clear()
         self._progress.clear()
-        self._connection = open_port(self.port, self.driver.serial)
-        with self._lock:
-            self._timeline.reconnected()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._connection, decoder), name=f"meter {self.port}", daemon=True
-        )
+        self._ended.clear()
+        self._sampled = False
+        reader = Reader(self.driver, self.port, self._options, self._take, usb_ports=self._usb_ports)
+        try:
+            self._time_s = reader.open().time_s
+            thread = threading.Thread(target=reader.run, name=f"meter {self.port}", daemon=True)
+            thread.start()
+        except BaseException:
+            reader.close()
+            raise
+        self._reader, self._thread = reader, thread
         waited_s = timeout_s + 2.0 * self.driver.data_sheet.sample_interval_s
         try:
-            self._thread.start()
             self._progress.wait(waited_s)
         finally:
-            if not self._progress.is_set():
+            if not self._sampled:
                 self.close()
-        if not self._progress.is_set():
+        if not self._sampled:
             raise MeterUnavailableError(self._no_samples(waited_s))
 
     def close(self) -> None:
         """Stop the meter's stream, close the port and join the thread. Safe to call twice."""
-        thread = self._thread
-        if thread is None:
+        reader, thread = self._reader, self._thread
+        if reader is None or thread is None:
             return
-        self._stop.set()
-        with self._lock:
-            if self._connection is not None:
-                self._connection.wake()
+        reader.stop()
         thread.join()
-        self._thread = None
+        reader.close()
+        self._reader = self._thread = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -125,23 +150,27 @@ class Meter:
     ) -> None:
         self.close()
 
+    def now_s(self) -> float:
+        """Return the host time that this meter's bytes are stamped with: ``host_time_s``, or a recording's clock."""
+        return self._time_s()
+
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
         with self._lock:
             return self._timeline.first()
 
     def snapshot(self) -> EnergyReading:
-        """Return the cumulative register after the last sample."""
+        """Return the cumulative register after the last sample; all zero before the first."""
         with self._lock:
             return self._timeline.latest()
 
     def reading_at(self, t_host_s: float) -> EnergyReading | None:
-        """Return the register at a host time (``host_time_s``), None if samples have not reached it yet.
+        """Return the register at a host time (``now_s``), None if samples have not reached it yet.
 
         After two seconds of silence the missing time is a gap, and stays one when samples resume.
         """
         with self._lock:
-            return self._timeline.reading_at(t_host_s, host_time_s())
+            return self._timeline.reading_at(t_host_s, self._time_s())
 
     def latest_block(self) -> SampleBlock | None:
         """Return the samples that arrived last, calibrated; None before the first."""
@@ -162,8 +191,17 @@ class Meter:
                 connected=self._connected,
                 frame_errors=dict(self._frame_errors),
                 reconnects=self._reconnects,
-                last_sample_age_s=self._timeline.silent_s(host_time_s()),
+                last_sample_age_s=self._timeline.silent_s(self._time_s()),
                 identity=self._identity,
+                received_bytes=self._received_bytes,
+                lost_count=self._timeline.latest().lost_count,
+                resets=self._frame_errors["reset"],
+                clock_steps=self._timeline.clock_steps,
+                meter_changes=self._timeline.meter_changes,
+                last_error=self._last_error,
+                device=self._device,
+                usb_url="" if self._usb is None else self._usb.url,
+                ended=self._ended.is_set(),
             )
 
     def sync(self) -> SyncState:
@@ -171,100 +209,82 @@ class Meter:
         with self._lock:
             return self._timeline.sync()
 
+    def clock(self) -> ClockEstimate | None:
+        """Return offset and drift of the meter's clock with their uncertainty, None where it has none to tell of."""
+        with self._lock:
+            return self._timeline.clock()
+
+    def mark(self, level: bool, before_s: float, after_s: float | None = None, *, bit: int = 0) -> None:  # noqa: FBT001 a level
+        """Say that the host drove the line on the meter's marker input ``bit`` to ``level`` between two host times.
+
+        Take ``before_s`` (``now_s``) right before the line is driven, and call this right after, so that ``after_s``
+        is now. From three agreeing marks on, ``sync`` goes by them: see ``firmware_bridge.markers``.
+        """
+        mark = HostMark(before_s, self._time_s() if after_s is None else after_s, level, bit)
+        with self._lock:
+            self._timeline.mark(mark)
+
+    def markers(self) -> tuple[MarkerEdge, ...]:
+        """Return the latest edges of the marker inputs, oldest first, on the device's clock as ``snapshot`` has it."""
+        with self._lock:
+            return self._timeline.edges()
+
+    def wait_until_ended(self, timeout_s: float | None = None) -> bool:
+        """Wait until a recording is over; tell whether it is. A live meter never ends."""
+        return self._ended.wait(timeout_s)
+
     @property
     def is_simulated(self) -> bool:
-        """Is the port a pseudo-terminal, so that no real meter is behind it?"""
-        return is_pseudo_terminal(self.port)
+        """Is the port a pseudo-terminal or a recording, so that no real meter measures now?"""
+        return self._simulated or is_simulated_port(self.port)
 
-    def _run(self, port: Port, decoder: MeterDecoder) -> None:
-        """Supervise: serve a connection until it fails, then connect again with back-off, until ``close``."""
-        backoff_s = FIRST_BACKOFF_S
-        connection: Port | None = port
-        while not self._stop.is_set():
-            try:
-                if connection is None:
-                    connection, decoder = self._connect()
-                    backoff_s = FIRST_BACKOFF_S
-                self._serve(connection, decoder)
-            except FirmwareBridgeError as error:
-                LOG.log(logging.WARNING if connection else logging.DEBUG, "%s", error)
-            except Exception:  # the supervisor: a decoder's bug must not end the measurement in silence
-                LOG.exception("%s: the reader failed; it connects again", self.port)
-            finally:
-                self._disconnect(connection)
-                connection = None
-            self._stop.wait(backoff_s)
-            backoff_s = min(2.0 * backoff_s, MAX_BACKOFF_S)
-
-    def _connect(self) -> tuple[Port, MeterDecoder]:
-        decoder = self.driver.make_decoder(self._options)
-        port = open_port(self.port, self.driver.serial)
+    def _take(self, message: Message) -> None:
+        """Take what the reader tells, in its thread."""
+        if isinstance(message, Heard):
+            self._hear(message)
+            return
         with self._lock:
-            self._connection = port
-            self._reconnects += 1
-            self._timeline.reconnected()
-        LOG.info("%s: connected again", self.port)
-        return port, decoder
+            if isinstance(message, Connected):
+                self._note_connection(message)
+            else:
+                self._note_loss(message)
+        if self._ended.is_set():
+            self._progress.set()
 
-    def _disconnect(self, port: Port | None) -> None:
+    def _note_connection(self, message: Connected) -> None:
+        self._device, self._usb = message.device, message.usb
+        self._simulated = self._simulated or message.simulated
+        self._reconnects += not message.is_first
+        self._timeline.reconnected(message.path_delay_s)
+
+    def _note_loss(self, message: Disconnected) -> None:
+        self._connected = False
+        if message.is_final:
+            self._ended.set()
+        self._last_error = message.reason or self._last_error
+
+    def _hear(self, heard: Heard) -> None:
         with self._lock:
-            self._connected = False
-            self._connection = None
-        if port is not None:
-            port.close()
-
-    def _serve(self, port: Port, decoder: MeterDecoder) -> None:
-        """Drive the decoder until ``close`` is called. Raises MeterUnavailableError."""
-        began_s = host_time_s()
-        timeout_s = POLL_S if self._polled else STREAM_POLL_S
-        patience_s = max(SILENT_RECONNECT_S, 10.0 * self.driver.data_sheet.max_interval_s)
-        while not self._stop.is_set():
-            outgoing = decoder.bytes_to_send(host_time_s())
-            if outgoing:
-                port.write(outgoing)
-            data = port.read(timeout_s)
-            now_s = host_time_s()
-            if data:
-                if not self._polled:
-                    data, now_s = self._gather(port, data, now_s)
-                self._received_bytes += len(data)
-                self._take(decoder.feed(data, now_s), now_s)
-            if min(now_s - began_s, self._silent_s(now_s)) > patience_s:
-                raise MeterUnavailableError(f"{self.port}: no samples for {patience_s:.0f} s; connecting again")
-        port.write(decoder.stop_bytes())
-
-    def _gather(self, port: Port, data: bytes, now_s: float) -> tuple[bytes, float]:
-        """Go on reading for ``DECODE_S``; return all bytes and when the last of them came."""
-        pieces, end_s = [data], now_s + DECODE_S
-        while (before_s := host_time_s()) < end_s and not self._stop.is_set():
-            port.pause(min(DRAIN_S, end_s - before_s))
-            piece = port.read(0.0)
-            if piece:
-                pieces.append(piece)
-                now_s = host_time_s()
-        return b"".join(pieces), now_s
-
-    def _take(self, events: list[Event], now_s: float) -> None:
-        with self._lock:
-            taken = self._timeline.take(events, now_s, self._frame_errors)
+            self._received_bytes += heard.received_bytes
+            taken = self._timeline.take(heard.events, heard.t_host_s, self._frame_errors)
             self._identity = taken.identity or self._identity
             self._meter_complaint = taken.complaint or self._meter_complaint
+            for event in heard.events:
+                if isinstance(event, FrameError):
+                    self._last_error = _described(event)
             if taken.blocks:
                 self._last_block = taken.blocks[-1]
-                self._connected = True
+                self._connected = self._sampled = True
         if taken.blocks:
             self._progress.set()
         if self._on_block is not None:
             for block in taken.blocks:
                 self._on_block(block)
 
-    def _silent_s(self, now_s: float) -> float:
-        with self._lock:
-            silent_s = self._timeline.silent_s(now_s)
-        return now_s if silent_s is None else silent_s
-
     def _no_samples(self, waited_s: float) -> str:
         name = self.driver.name
+        if self._ended.is_set():
+            return f"{self._last_error}, and it holds no sample of a {name}"
         if not self._received_bytes:
             return (
                 f"{self.port}: nothing came from the meter in {waited_s:.0f} s; is it powered, is this its port, "
@@ -278,3 +298,7 @@ class Meter:
             f"{self.port}: {self._received_bytes} bytes came in {waited_s:.0f} s, none of them a sample of a {name}; "
             "wrong driver, wrong port or wrong baud rate?"
         )
+
+
+def _described(error: FrameError) -> str:
+    return f"{error.kind} ({error.count}){f': {error.detail}' if error.detail else ''}"

@@ -1,26 +1,48 @@
-"""A byte stream to a meter: serial device, pseudo-terminal, socket:// or rfc2217:// by pyserial, or rfcomm://."""
+"""Opens the way to a meter by its path or URL.
+
+::
+
+    /dev/ttyACM0, /dev/serial/by-id/...     a serial device or pseudo-terminal; links are followed
+    usb://SERIAL, usb://VID:PID[:SERIAL]    a USB device under whatever name it has now (firmware_bridge.usb)
+    socket://HOST:PORT                      a raw TCP connection (firmware_bridge.tcp)
+    rfc2217://HOST:PORT                     a serial port of another machine, through pyserial; for slow meters: it
+                                            takes each byte by itself, and a stream should come by socket://
+    rfcomm://ADDRESS[/CHANNEL]              Bluetooth (firmware_bridge.rfcomm)
+    capture:///PATH[?speed=X], or a PATH    a recording (firmware_bridge.replay_port)
+
+Anything else that pyserial opens by URL is opened too.
+"""
 
 import contextlib
 import errno
 import os
 import select
-import time
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from firmware_bridge.driver import SerialSettings
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
+from firmware_bridge.port import Port, Waker, host_time_s
+from firmware_bridge.replay_port import SCHEME as CAPTURE
+from firmware_bridge.replay_port import ReplayPort, is_capture_path
 from firmware_bridge.rfcomm import SCHEME as RFCOMM
 from firmware_bridge.rfcomm import open_rfcomm
+from firmware_bridge.tcp import SCHEME as TCP
+from firmware_bridge.tcp import open_tcp, parse_address, round_trip_s
+from firmware_bridge.usb import SCHEME as USB
+from firmware_bridge.usb import UsbPort, find_usb_port, identify, list_usb_ports, parse_usb_url, same_device
+
+__all__ = ["Port", "SerialPort", "host_time_s", "is_pseudo_terminal", "is_simulated_port", "locate", "open_port"]
 
 READ_BYTES: Final = 65_536
 WRITE_TIMEOUT_S: Final = 1.0
-FALLBACK_READ_S: Final = 0.05
+TTY_BYTES: Final = 4095
+"""What a Linux tty returns at most in one read; a shorter piece was all there was."""
+FALLBACK_READ_S: Final = 0.01
+"""How often a port without a descriptor (rfc2217) is looked at."""
+RFC2217: Final = "rfc2217://"
 
-
-def host_time_s() -> float:
-    """Return seconds on CLOCK_BOOTTIME: monotonic, counts suspended time, never stepped."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+UsbPorts = Callable[[], Sequence[UsbPort]]
 
 
 def is_pseudo_terminal(url: str) -> bool:
@@ -28,22 +50,75 @@ def is_pseudo_terminal(url: str) -> bool:
     return "://" not in url and os.path.realpath(url).startswith("/dev/pts/")
 
 
-def open_port(url: str, settings: SerialSettings) -> "Port":
-    """Open and lock a port: a path (symlinks too), a pyserial URL or ``rfcomm://ADDRESS[/CHANNEL]``.
+def is_simulated_port(url: str) -> bool:
+    """Tell whether no real meter measures there now: a pseudo-terminal, or a recording."""
+    return is_pseudo_terminal(url) or url.startswith(CAPTURE) or ("://" not in url and is_capture_path(url))
 
-    Raises ConfigurationError where a setting or a permission must change, MeterUnavailableError where the port is
-    busy or may come back.
+
+def locate(url: str, known: UsbPort | None, usb_ports: UsbPorts) -> tuple[str, UsbPort | None]:
+    """Return the device to open for a URL now, and which USB device that is.
+
+    ``known``: the device that was there before; no other is taken for it, whatever its name. Raises
+    MeterUnavailableError where it is not there, ConfigurationError where several could be it.
     """
+    if known is not None:
+        ports = usb_ports()
+        at_path = None if url.startswith(USB) else identify(url, ports)
+        if at_path is not None and same_device(known).matches(at_path):
+            return at_path.device, at_path
+        try:
+            port = find_usb_port(url if url == known.url else f"{url} ({known.url})", same_device(known), ports)
+        except MeterUnavailableError as error:
+            if at_path is None:
+                raise
+            raise MeterUnavailableError(
+                f"{url} is another device now, {at_path.url}; waiting for {known.url}"
+            ) from error
+        return port.device, port
+    if url.startswith(USB):
+        port = find_usb_port(url, parse_usb_url(url), usb_ports())
+        return port.device, port
+    if "://" in url or is_pseudo_terminal(url):
+        return url, None
+    return url, identify(url, usb_ports())
+
+
+def open_port(
+    url: str,
+    settings: SerialSettings,
+    *,
+    known: UsbPort | None = None,
+    waker: Waker | None = None,
+    usb_ports: UsbPorts = list_usb_ports,
+) -> Port:
+    """Open and lock a port by its path or URL.
+
+    ``known``: which USB device was behind it before. Raises ConfigurationError where a setting or a permission must
+    change, MeterUnavailableError where the port is busy or may come back.
+    """
+    if url.startswith(CAPTURE) or ("://" not in url and is_capture_path(url)):
+        return ReplayPort(url, waker=waker)
     if url.startswith(RFCOMM):
-        return Port(url, open_rfcomm(url))
+        return SerialPort(url, open_rfcomm(url), waker=waker)
+    if url.startswith(TCP):
+        connection, delay_s = open_tcp(url)
+        port = SerialPort(url, connection, waker=waker)
+        port.path_delay_s = delay_s
+        return port
+    device, usb = locate(url, known, usb_ports)
+    return SerialPort(url, _open_serial(url, device, settings), device=device, usb=usb, waker=waker)
+
+
+def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
     try:
         import serial  # noqa: PLC0415  an optional dependency: the pure parts work without it
     except ModuleNotFoundError as error:
         raise ConfigurationError("pyserial is not installed; pip install 'edgejoule[serial]'") from error
-    _check_network_url(url)
+    if url.startswith(RFC2217):
+        parse_address(url)
     try:
-        handle = serial.serial_for_url(
-            url,
+        return serial.serial_for_url(
+            device,
             baudrate=settings.baud_hz,
             bytesize=settings.bytesize,
             parity=settings.parity,
@@ -54,44 +129,42 @@ def open_port(url: str, settings: SerialSettings) -> "Port":
         )
     except (OSError, ValueError) as error:
         raise _explain(url, error) from error
-    return Port(url, handle)
 
 
-def _check_network_url(url: str) -> None:
-    """Say what pyserial says in words of Python."""
-    scheme, _, rest = url.partition("://")
-    if scheme not in {"socket", "rfc2217"}:
-        return
-    host, _, port = rest.split("/")[0].partition("?")[0].rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ConfigurationError(f"{url}: a meter on the network is {scheme}://HOST:PORT, with a port from 1 to 65535")
+class SerialPort(Port):
+    """A port with a handle as pyserial's are: ``fileno`` if it has one, ``write``, ``close``."""
 
-
-class Port:
-    """An open, locked port. One thread reads and writes; ``wake`` and ``close`` may come from another, in that order.
-
-    A port that fails raises MeterUnavailableError from ``read`` or ``write``.
-    """
-
-    def __init__(self, url: str, handle: Any) -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        handle: Any,
+        *,
+        device: str = "",
+        usb: UsbPort | None = None,
+        waker: Waker | None = None,
+    ) -> None:
+        super().__init__(url, device=device, usb=usb, waker=waker)
         self._handle = handle
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._fd: int | None = _descriptor(handle)
         self._poll = select.poll()
-        self._poll.register(self._wake_fd, select.POLLIN)
+        self._poll.register(self._waker.fileno(), select.POLLIN)
         if self._fd is not None:
             self._poll.register(self._fd, select.POLLIN)
+        elif url.startswith(RFC2217) and getattr(handle, "_socket", None) is not None:
+            self.path_delay_s = FALLBACK_READ_S + round_trip_s(handle._socket)  # noqa: SLF001 pyserial shows it nowhere
 
     def read(self, timeout_s: float) -> bytes:
         """Return all that has arrived, waiting at most ``timeout_s`` for the first byte; empty if nothing came."""
         try:
             if self._fd is None:
                 return self._read_without_descriptor(timeout_s)
-            ready = dict(self._poll.poll(timeout_s * 1e3))
-            return self._drain(self._fd) if self._fd in ready else b""
+            data = _drain(self._fd) if timeout_s <= 0.0 else None
+            if not data and self._fd in dict(self._poll.poll(timeout_s * 1e3)):
+                data = _drain(self._fd)
+                _check_end(data)
         except OSError as error:
             raise MeterUnavailableError(f"{self.url}: the meter went away ({_reason(error)})") from error
+        return data or b""
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``."""
@@ -100,55 +173,42 @@ class Port:
         except OSError as error:
             raise MeterUnavailableError(f"{self.url}: cannot write to the meter ({_reason(error)})") from error
 
-    def pause(self, pause_s: float) -> None:
-        """Let bytes gather for ``pause_s``, or until ``wake``."""
-        select.select([self._wake_fd], [], [], pause_s)
-
-    def wake(self) -> None:
-        """End a ``read`` or ``pause`` that waits, and every later one at once."""
-        os.eventfd_write(self._wake_fd, 1)
-
-    def close(self) -> None:
-        """Close the port and release its lock."""
-        if self._wake_fd < 0:
-            return
-        os.close(self._wake_fd)
-        self._wake_fd = -1
+    def _release(self) -> None:
         with contextlib.suppress(OSError):  # the device is gone already, and with it the lock
             self._handle.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _drain(self, fd: int) -> bytes:
-        """Read until the kernel has no more: the last byte is then as young as it can be."""
-        pieces: list[bytes] = []
-        size = 0
-        while size < READ_BYTES:
-            try:
-                piece = os.read(fd, READ_BYTES)
-            except BlockingIOError:
-                break
-            if not piece:
-                if pieces:
-                    break
-                raise OSError(errno.EIO, "end of stream")
-            pieces.append(piece)
-            size += len(piece)
-        return b"".join(pieces)
-
     def _read_without_descriptor(self, timeout_s: float) -> bytes:
-        """Read from a URL handler that has no file descriptor (rfc2217)."""
+        """Read from a URL handler that has no file descriptor (rfc2217); a lost connection shows in ``read``."""
         waiting = self._handle.in_waiting
         if not waiting:
             self.pause(min(timeout_s, FALLBACK_READ_S))
             waiting = self._handle.in_waiting
-        return bytes(self._handle.read(waiting)) if waiting else b""
+        return bytes(self._handle.read(waiting or 1))
+
+
+def _drain(fd: int) -> bytes | None:
+    """Read until the kernel has no more: the last byte is then as young as it can be.
+
+    Nothing is None where the kernel says so, empty at the end of a stream, and empty too from a tty that has nothing.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while size < READ_BYTES:
+        try:
+            piece = os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return b"".join(pieces) or None
+        pieces.append(piece)
+        size += len(piece)
+        if len(piece) < TTY_BYTES:
+            break
+    return b"".join(pieces)
+
+
+def _check_end(data: bytes | None) -> None:
+    """Raise OSError for what a descriptor that is ready returns only at its end."""
+    if data is not None and not data:
+        raise OSError(errno.EIO, "end of stream")
 
 
 def _descriptor(handle: Any) -> int | None:
