@@ -122,8 +122,8 @@ class MeterEmulator:
         self._curve = LoadCurve(settings.voltage_v or driver.data_sheet.nominal_voltage_v)
         self._rng = np.random.default_rng([settings.seed, 1])
         self._encoder = driver.make_encoder(settings.options, settings.seed)
-        polled = driver.data_sheet.clock == "host_arrival"
-        self._sample_s = POLLED_SAMPLE_S if polled else driver.data_sheet.sample_interval_s
+        self._polled = driver.data_sheet.clock == "host_arrival"
+        self._sample_s = POLLED_SAMPLE_S if self._polled else driver.data_sheet.sample_interval_s
         self._line = FaultyLine(settings.faults, self._sample_s, settings.seed)
         drift_ratio = settings.faults.drift_ratio
         self._clock_rate = 1.0 + (self.error.clock_ratio if drift_ratio is None else drift_ratio)
@@ -209,6 +209,8 @@ class MeterEmulator:
                 self._tell(truth)
                 self._carry_out(terminal, now_s)
             self._deliver(terminal, now_s)
+        self._advance(min(host_time_s(), end_s))
+        self._tell(truth)
 
     def _wait(self, terminal: PseudoTerminal, until_s: float) -> bool:
         """Wait until the host has sent something, can take something, or it is time; tell whether it has sent."""
@@ -228,7 +230,8 @@ class MeterEmulator:
 
     def _answer(self, data: bytes, now_s: float) -> None:
         self._advance(now_s)
-        self._send(self._line.answer(self._encoder.receive(data, self._device_s(now_s))), now_s)
+        answer = self._encoder.receive(data, self._device_s(now_s))
+        self._send(self._line.answer(answer) if self._polled else answer, now_s)
 
     def _advance(self, now_s: float) -> None:
         """Draw the load up to ``now_s`` and let the meter measure it."""

@@ -1,14 +1,15 @@
-"""A recorded meter, whatever it was recorded as, through the same decoder: captures, raw bytes, hexadecimal text.
+"""A recorded meter, whatever it was recorded as: captures, raw bytes, hexadecimal text, Nordic's saved sessions.
 
 A capture has times and both sides of the talk, and is decoded as if it happened now. Raw bytes have neither: the
 decoder listens. A meter with a clock of its own keeps its time then; the readings of one without get nominal times,
-one sample interval apart.
+one sample interval apart. A session of Nordic's Power Profiler holds samples, not bytes.
 """
 
 import io
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, Protocol
 
@@ -16,11 +17,16 @@ from firmware_bridge.capture_file import CaptureHeader, CaptureReader, is_captur
 from firmware_bridge.driver import FieldValue, MeterDriver, Options
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.hex_text import looks_like_hex, parse_hex
+from firmware_bridge.ppk2_file import is_ppk2_file, open_ppk2_file
 from firmware_bridge.samples import Event, SampleBlock
 
 TimeBasis = Literal["device", "arrival", "nominal"]
 HEAD_BYTES: Final = 64
 CHUNK_BYTES: Final = 16_384
+SESSION_DRIVER: Final = "ppk2"
+DEFAULT_SESSION_MV: Final = 5000
+"""The default of the driver's option: the file does not hold the voltage."""
+ZIP_HEAD: Final = b"PK\x03\x04"
 
 
 class Recording(Protocol):
@@ -125,22 +131,64 @@ class RawRecording:
             raise ConfigurationError(f"{self._name}: cannot read it: {error.strerror}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open file that can seek, what to call it, and where it lies (None: nowhere; Nordic's sessions need it)."""
+
+    file: BinaryIO
+    name: str
+    path: Path | None = None
+
+    def head(self) -> bytes:
+        """Return the first bytes, and go back to the begin. Raises ConfigurationError."""
+        try:
+            self.file.seek(0)
+            head = self.file.read(HEAD_BYTES)
+            self.file.seek(0)
+        except OSError as error:
+            raise ConfigurationError(f"{self.name}: cannot read it: {error.strerror}") from error
+        return head
+
+
+class SessionRecording:
+    """A session that Nordic's Power Profiler saved. The driver's option ``voltage_mv`` is the supply's voltage."""
+
+    def __init__(self, driver: MeterDriver, path: Path, options: Options) -> None:
+        driver.make_decoder(options)
+        volts = float(options.get("voltage_mv", DEFAULT_SESSION_MV)) / 1e3
+        self._session = open_ppk2_file(path, voltage_v=volts)
+        self.driver = replace(driver, data_sheet=self._session.data_sheet)
+        self.time_basis: TimeBasis = "device"
+        self.header: CaptureHeader | None = None
+        self.received_bytes = path.stat().st_size
+        self.cut_bytes = 0
+
+    def play(self) -> Iterator[tuple[float, list[Event]]]:
+        """Yield the samples."""
+        for block in self._session.blocks():
+            yield float(block.t_device_s[-1]), [block]
+
+    def last_fields(self) -> Mapping[str, FieldValue]:
+        """Return what the file says beyond its samples."""
+        return {"started_unix_ns": self._session.started_unix_ns}
+
+
 def open_recording(
     driver: MeterDriver,
-    file: BinaryIO,
-    name: str,
+    source: Source,
     *,
     options: Options | None = None,
     as_hex: bool = False,
     interval_s: float | None = None,
     any_driver: bool = False,
 ) -> Recording:
-    """Take a recording from an open file that can seek, whatever it is; ``name`` is for messages.
+    """Take a recording from an open file, whatever it is.
 
     ``interval_s``: nominal seconds between readings that have no time of their own (default: the data sheet's).
     ``any_driver``: decode a capture that was recorded with another driver. Raises ConfigurationError, one line.
     """
-    head = head_of(file, name)
+    file, name, path = source.file, source.name, source.path
+    head = source.head()
     if not head:
         raise ConfigurationError(f"{name}: empty, there is nothing to decode; record with 'edgejoule meter record'")
     if is_capture(head):
@@ -149,6 +197,10 @@ def open_recording(
                 f"{name}: a capture has its own bytes and times; leave --hex and --interval-s out"
             )
         return _capture(driver, CaptureReader(file, name), name, options or {}, any_driver=any_driver)
+    if path is not None and _is_session(path, head, driver):
+        if driver.name != SESSION_DRIVER:
+            raise ConfigurationError(f"{name}: a session of Nordic's Power Profiler; decode it as {SESSION_DRIVER}")
+        return SessionRecording(driver, path, options or {})
     if as_hex:
         try:
             text = file.read().decode("utf-8")
@@ -158,9 +210,11 @@ def open_recording(
     return RawRecording(driver, file, name, options or {}, interval_s)
 
 
-def why_no_samples(recording: Recording, name: str, complaint: str, head: bytes) -> str:
+def why_no_samples(recording: Recording, source: Source, complaint: str) -> str:
     """Return one line that says why nothing was decoded, and the remedy."""
-    driver = recording.driver.name
+    driver, name, head = recording.driver.name, source.name, source.head()
+    if head.startswith(ZIP_HEAD):
+        return f"{name}: a ZIP archive, but no session that can be read from here; give Nordic's .ppk2 by its path"
     if not recording.received_bytes:
         return f"{name}: no byte of the meter is in it; record again while the meter is on"
     if complaint:
@@ -170,21 +224,26 @@ def why_no_samples(recording: Recording, name: str, complaint: str, head: bytes)
     return f"{name}: no sample of a {driver} in {recording.received_bytes} bytes; is it another meter's, or no bytes?"
 
 
-@contextmanager
-def open_file(path: str) -> Iterator[tuple[BinaryIO, str]]:
-    """Open a file to decode, ``-`` for what comes on stdin; yield it and its name.
+def _is_session(path: Path, head: bytes, driver: MeterDriver) -> bool:
+    """Tell a saved session by its ZIP head; the older kind has none, and only its own driver looks for it."""
+    return (driver.name == SESSION_DRIVER or head.startswith(ZIP_HEAD)) and is_ppk2_file(path)
 
-    Raises ConfigurationError, one line.
-    """
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Open a file to decode, ``-`` for what comes on stdin. Raises ConfigurationError, one line."""
     if path == "-":
-        yield io.BytesIO(sys.stdin.buffer.read()), "stdin"
+        yield Source(io.BytesIO(sys.stdin.buffer.read()), "stdin")
         return
     try:
         file = Path(path).open("rb")  # noqa: SIM115  its own errors only
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read it: {error.strerror}") from error
     with file:
-        yield file if file.seekable() else io.BytesIO(file.read()), path
+        if file.seekable():
+            yield Source(file, path, Path(path))
+        else:
+            yield Source(io.BytesIO(file.read()), path)
 
 
 def _capture(
@@ -196,14 +255,3 @@ def _capture(
             f"{name}: recorded from a {recorded}, not a {driver.name}; decode it as {recorded}, or add --any-driver"
         )
     return CaptureRecording(driver, reader, options)
-
-
-def head_of(file: BinaryIO, name: str) -> bytes:
-    """Return the first bytes of a file that can seek, and go back to its begin."""
-    try:
-        file.seek(0)
-        head = file.read(HEAD_BYTES)
-        file.seek(0)
-    except OSError as error:
-        raise ConfigurationError(f"{name}: cannot read it: {error.strerror}") from error
-    return head

@@ -152,7 +152,7 @@ class Tally:
         before = logic[0] if self._level is None else self._level
         changed = logic ^ np.concatenate(([before], logic[:-1]), dtype=np.uint8)
         self._level = logic[-1]
-        self._marker_count += int(np.bitwise_count(changed).sum())
+        self._marker_count += int(np.unpackbits(changed).sum())
         for at in np.flatnonzero(changed)[: MARKER_LIMIT - len(self._markers)].tolist():
             for bit in (bit for bit in range(8) if changed[at] >> bit & 1):
                 self._markers.append(Marker(float(t_s[at]), bit, "rising" if logic[at] >> bit & 1 else "falling"))

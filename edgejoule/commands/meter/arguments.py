@@ -62,7 +62,7 @@ def _decode(parser: argparse.ArgumentParser) -> None:
         "taken one sample interval apart."
     )
     parser.add_argument("driver", metavar="DRIVER", help=DRIVER_HELP)
-    parser.add_argument("file", metavar="FILE", help="a capture, raw bytes, or hex text; - for stdin")
+    parser.add_argument("file", metavar="FILE", help="a capture, raw bytes, hex text or .ppk2; - for stdin")
     _option(parser)
     parser.add_argument("--hex", action="store_true", help="the file is text: pairs of digits, comments after #")
     parser.add_argument("--interval-s", type=positive, metavar="S", help="nominal time between readings without any")

@@ -36,15 +36,16 @@ class Now:
 
 
 class LiveDisplay:
-    """Shows ``Now`` after ``Now``. Use as a context manager."""
+    """Shows ``Now`` after ``Now``. Use as a context manager. ``line_s``: between two lines off a terminal."""
 
-    def __init__(self, title: str, *, simulated: bool) -> None:
+    def __init__(self, title: str, *, simulated: bool, line_s: float = LINE_S) -> None:
         self._title = title + (" SIMULATED" if simulated else "")
         self._console = stderr_console()
         self._on_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, transient=True, auto_refresh=False) if self._on_terminal else None
         self._history = PowerHistory()
-        self._next_line_s = time.monotonic() + LINE_S
+        self._line_s = line_s
+        self._next_line_s = time.monotonic() + line_s
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -63,7 +64,7 @@ class LiveDisplay:
         if self._live is not None:
             self._live.update(self._drawn(now), refresh=True)
         elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += LINE_S
+            self._next_line_s += self._line_s
             self._console.print(_line(now), markup=False, soft_wrap=True)
 
     def _drawn(self, now: Now) -> Group:
@@ -90,9 +91,8 @@ def _line(now: Now) -> str:
         return "no sample yet"
     volts, amperes, watts = _means(now.block)
     total = now.total
-    return (
-        f"{total.duration_s:.1f} s: {volts} V, {amperes} A, {watts} W, {total.energy_j:.3f} J, gap {total.gap_s:.3f} s"
-    )
+    means = "disconnected" if now.block is None else f"{volts} V, {amperes} A, {watts} W"
+    return f"{total.duration_s:.1f} s: {means}, {total.energy_j:.3f} J, gap {total.gap_s:.3f} s"
 
 
 def _notes(now: Now) -> list[str]:

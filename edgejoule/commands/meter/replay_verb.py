@@ -10,7 +10,7 @@ from edgejoule.commands.meter.live import REFRESH_S, LiveDisplay, Now
 from edgejoule.commands.meter.recorded import report
 from firmware_bridge.capture_file import CaptureReader, is_capture
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError
-from firmware_bridge.recording import CaptureRecording, Recording, head_of, open_file, why_no_samples
+from firmware_bridge.recording import CaptureRecording, Recording, open_source, why_no_samples
 from firmware_bridge.registry import get_driver
 from firmware_bridge.tally import Tally, limits_j
 
@@ -20,20 +20,20 @@ QUIET_S: Final = 2.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the file through to its end, or until somebody stops it; the figures are those of 'decode'."""
-    with open_file(arguments.file) as (file, name), stop_on_signal() as stop:
-        if not is_capture(head_of(file, name)):
+    with open_source(arguments.file) as source, stop_on_signal() as stop:
+        if not is_capture(source.head()):
             raise ConfigurationError(
-                f"{name}: not a capture file, so it has no times to play; turn raw bytes into samples with "
+                f"{source.name}: not a capture file, so it has no times to play; turn raw bytes into samples with "
                 "'edgejoule meter decode'"
             )
-        reader = CaptureReader(file, name)
+        reader = CaptureReader(source.file, source.name)
         driver = get_driver(reader.header.driver)
         recording = CaptureRecording(driver, reader, options_of(arguments))
         tally = Tally(driver, limit_w=arguments.limit_w)
         with LiveDisplay(driver.title, simulated=bool(reader.header.simulated)) as live:
             _Player(recording, tally, live, stop, None if arguments.fast else arguments.speed).play()
         summary = tally.summary(recording.last_fields())
-        why = None if summary.samples else why_no_samples(recording, name, summary.complaint, b"")
+        why = None if summary.samples else why_no_samples(recording, source, summary.complaint)
     code = report(recording, summary, as_json=arguments.json, stopped=stop.is_set())
     if why is not None:
         raise FirmwareBridgeError(why)

@@ -1,12 +1,20 @@
 """What ``edgejoule meter`` draws: the power of the last minute, and a meter's page."""
 
+import re
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgejoule.commands.meter.live import LiveDisplay, Now
 from edgejoule.commands.meter.page_text import page_lines
 from edgejoule.commands.meter.power_line import SECONDS, PowerHistory, power_line
-from firmware_bridge.samples import EnergyReading
+from firmware_bridge.clock import ClockEstimate
+from firmware_bridge.energy import energy_between
+from firmware_bridge.samples import EnergyReading, MeterIdentity, SampleBlock
+from firmware_bridge.timeline import SyncState
 
 PAGE = """A meter of nobody.
 
@@ -72,6 +80,55 @@ def test_a_line_of_power(powers_w: tuple[float | None, ...], line: str) -> None:
 def test_a_line_is_never_too_wide(powers_w: tuple[float | None, ...], width: int) -> None:
     assert len(power_line(powers_w, width)) <= width
     assert power_line(powers_w, width, plain=True).isascii()
+
+
+def now(block: SampleBlock | None) -> Now:
+    delta = energy_between(reading(0.0, 0.0, 0.0), reading(3.0, 7.5, 2.5))
+    return Now(
+        block=block,
+        total=delta,
+        reading=reading(3.0, 7.5, 2.5),
+        limits_j=(7.5, 9.0),
+        frame_errors={"desync": 3},
+        identity=MeterIdentity("M[1]", "42", "1.0"),
+        sync=SyncState("arrival_fit", 0.0012),
+        clock=ClockEstimate(1.0, 1e-3, 12e-6, 1e-6, 50, 60.0, 0, 3.0),
+    )
+
+
+def test_off_a_terminal_a_plain_line_comes_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    block = SampleBlock(*(np.array([value]) for value in (3.0, 5.0, 0.5, 2.5)))
+    with LiveDisplay("a meter", simulated=True, line_s=0.0) as live:
+        live.show(now(block))
+        live.show(now(None))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "3.0 s: 5.0000 V, 0.50000 A, 2.5000 W, 7.500 J, gap 0.500 s",
+        "3.0 s: disconnected, 7.500 J, gap 0.500 s",
+    ]
+
+
+def test_on_a_terminal_everything_is_to_be_seen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    block = SampleBlock(*(np.array([value]) for value in (3.0, 5.0, 0.5, 2.5)))
+    with LiveDisplay("a [meter]", simulated=True) as live:
+        live.show(replace(now(block), reading=reading(0.0, 0.0, 0.0)))
+        live.show(now(block))
+    text = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    for words in (
+        "a [meter] SIMULATED",
+        "2.5000",
+        "3 W ▅▅▅ 3 W",
+        "errors: desync 3",
+        "meter: M[1] 42 1.0",
+        "+12.0 ± 1.0",
+    ):
+        assert words in text
 
 
 def test_a_page_keeps_its_drawings_and_wraps_its_words() -> None:
