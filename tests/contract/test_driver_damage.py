@@ -18,15 +18,16 @@ from firmware_bridge.energy import energy_between
 from firmware_bridge.registry import driver_names, get_driver
 from firmware_bridge.samples import EnergyDelta, SampleBlock
 from firmware_bridge.timeline import Timeline
-from tests.fakes.damage import KINDS, LOSSES, BadLine, Damage, insert, twice
-from tests.fakes.meter_talk import Decoded, Said, decode_again
-from tests.fakes.metered_talk import SAMPLES_A_READ, MeteredTalk, full_scale_w, is_slow, quiet_options
+from tests.fakes.damage import KINDS, LOSSES, BadLine, Damage, OneFlip, insert, twice
+from tests.fakes.meter_talk import Conversation, Decoded, Said, decode_again
+from tests.fakes.metered_talk import SAMPLES_A_READ, MeteredTalk, SquareLoad, full_scale_w, is_slow, quiet_options
 
 CORRUPTIONS = 10_000
 HITS_A_TALK = 50
 MOST_BITS = 2000
 DRAWN_BITS = 400
 """Of a longer format's bits, so many are drawn."""
+HANDSHAKE_BITS = 100
 UNSEEN_INTERVALS = 3
 """What one piece of damage that no check can show may last: the wrong sample, and half the time to its neighbours."""
 SAYS_WHAT_PASSES = re.compile(r"\b(unseen|passes|no checksum|no check)\b", re.IGNORECASE)
@@ -55,25 +56,29 @@ def readings(decoded: Decoded) -> set[tuple[float, float, float]]:
     return set(zip(*columns, strict=True))
 
 
-def with_one_bit_flipped(name: str) -> list[tuple[Said, ...]]:
-    """The transcript as often as there are bits in what the meter said between its last samples but two and three."""
-    driver, said = get_driver(name), transcript(name)
-    decoder = driver.make_decoder(quiet_options(driver))
-    with_samples = []
-    for i, one in enumerate(said):
+def reads_with_samples(driver: MeterDriver) -> list[int]:
+    """Where in the transcript samples came."""
+    decoder, found = driver.make_decoder(quiet_options(driver)), []
+    for i, one in enumerate(transcript(driver.name)):
         if not one.from_meter:
             decoder.bytes_to_send(one.t_host_s)
         elif any(isinstance(event, SampleBlock) for event in decoder.feed(one.data, one.t_host_s)):
-            with_samples.append(i)
+            found.append(i)
+    return found
+
+
+def with_one_bit_flipped(name: str) -> list[tuple[Said, ...]]:
+    """The transcript as often as there are bits in what the meter said between its last samples but two and three."""
+    driver, said = get_driver(name), transcript(name)
+    with_samples = reads_with_samples(driver)
     reads = [i for i in range(with_samples[-4] + 1, with_samples[-3] + 1) if said[i].from_meter]
     bits = [(i, bit) for i in reads for bit in range(8 * len(said[i].data))]
     if len(bits) > MOST_BITS:
         bits = random.Random(1).sample(bits, DRAWN_BITS)
     flipped = []
     for i, bit in bits:
-        data = bytearray(said[i].data)
-        data[bit // 8] ^= 1 << bit % 8
-        flipped.append((*said[:i], Said(said[i].t_host_s, from_meter=True, data=bytes(data)), *said[i + 1 :]))
+        data = OneFlip(bit)(said[i].data)
+        flipped.append((*said[:i], Said(said[i].t_host_s, from_meter=True, data=data), *said[i + 1 :]))
     return flipped
 
 
@@ -161,6 +166,21 @@ def test_a_flipped_bit_is_seen_or_the_data_sheet_says_what_it_can_do(driver: Met
         assert abs(power_w).max() <= 1.25 * full_scale_w(driver.data_sheet)
         delta = delta_of(driver, said)
         assert abs(delta.energy_j - clean.energy_j) <= worst_j(driver) + delta.gap_bound_j
+
+
+@every_driver
+def test_a_flipped_bit_in_the_handshake_does_not_silence_the_meter(driver: MeterDriver) -> None:
+    """What is learnt from a damaged answer must not last: without a sample the meter is asked again."""
+    sheet = driver.data_sheet
+    load = SquareLoad(sheet, None)
+    before = [one for one in transcript(driver.name)[: reads_with_samples(driver)[0]] if one.from_meter]
+    bits = 8 * sum(len(one.data) for one in before)
+    for bit in random.Random(1).sample(range(bits), min(bits, HANDSHAKE_BITS)):
+        talk = Conversation(driver, quiet_options(driver), line=OneFlip(bit))
+        limit_s = 15.0 + 10.0 * sheet.sample_interval_s
+        while not talk.decoded.blocks():
+            talk.run(talk.tick_s, load)
+            assert talk.t_s < limit_s, f"bit {bit} of the handshake: {talk.decoded.frame_errors()[-3:]}"
 
 
 @every_driver

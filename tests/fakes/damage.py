@@ -75,3 +75,18 @@ class BadLine:
             return data
         self.hits += 1
         return self.rng.choice(self.kinds)(data, self.rng)
+
+
+@dataclass(slots=True)
+class OneFlip:
+    """Turns over one bit of all that passes, counted from the first byte."""
+
+    bit: int
+    passed_bytes: int = 0
+
+    def __call__(self, data: bytes) -> bytes:
+        at = self.bit // 8 - self.passed_bytes
+        self.passed_bytes += len(data)
+        if not 0 <= at < len(data):
+            return data
+        return data[:at] + bytes([data[at] ^ 1 << self.bit % 8]) + data[at + 1 :]
