@@ -15,17 +15,24 @@ class QuestionTimer:
     """Seeded. ``interval_s``: mean time between questions; ``spread_ratio``: how far from it they may be (+-).
 
     ``timeout_s``: how long to wait for an answer, counted from the question or from the last sign of life
-    (``heard``). ``least_s``: never ask sooner than that after the last question. A host clock that jumps back makes a
-    question due.
+    (``heard``), within ``longest_s`` of the question. ``least_s``: never ask sooner than that after the last question.
+    A host clock that jumps back makes a question due.
     """
 
     def __init__(
-        self, interval_s: float, timeout_s: float, *, spread_ratio: float = 0.5, least_s: float = 0.0
+        self,
+        interval_s: float,
+        timeout_s: float,
+        *,
+        spread_ratio: float = 0.5,
+        least_s: float = 0.0,
+        longest_s: float = math.inf,
     ) -> None:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._spread_ratio = spread_ratio
         self._least_s = least_s
+        self._longest_s = longest_s
         self._random = np.random.default_rng(0)
         self._asked_s: float | None = None
         self._heard_s = -math.inf
@@ -50,7 +57,8 @@ class QuestionTimer:
 
     def heard(self, t_host_s: float) -> None:
         """Say that the answer is on its way: the wait for the rest begins anew."""
-        self._heard_s = t_host_s
+        if self._asked_s is not None and t_host_s <= self._asked_s + self._longest_s:
+            self._heard_s = t_host_s
 
     def answered(self) -> None:
         """Say that the answer is there, or that there will be none."""

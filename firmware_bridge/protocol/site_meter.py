@@ -41,11 +41,15 @@ class SiteSamples:
         self._last_s = max(float(t_host_s), self._last_s + _MIN_STEP_S)
         return self._last_s
 
-    def counter(self, now: Electricity, t_s: float) -> tuple[float, list[FrameError]]:
-        """Return the meter's own counter in joules, NaN where it can't be compared with power, and what it broke."""
+    def shows(self, now: Electricity) -> bool:
+        """Tell whether the meter's counter can be compared with its power: fine enough, and nothing ever fed back."""
         if now.import_wh is None or (now.export_wh is not None and now.export_wh.value > 0.0):
-            return math.nan, []
-        if now.import_wh.step * JOULES_PER_WH > self._counter_step_j * (1.0 + 1e-9):
+            return False
+        return now.import_wh.step * JOULES_PER_WH <= self._counter_step_j * (1.0 + 1e-9)
+
+    def counter(self, now: Electricity, t_s: float) -> tuple[float, list[FrameError]]:
+        """Return the meter's own counter in joules, NaN where it is not shown, and what it broke."""
+        if now.import_wh is None or not self.shows(now):
             return math.nan, []
         return self._guard.follow(now.import_wh.value * JOULES_PER_WH, t_s)
 
