@@ -16,9 +16,10 @@ import pytest
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.energy import energy_between
 from firmware_bridge.registry import driver_names, get_driver
-from firmware_bridge.samples import EnergyDelta, SampleBlock
+from firmware_bridge.samples import EnergyDelta
 from firmware_bridge.timeline import Timeline
 from tests.fakes.damage import KINDS, LOSSES, BadLine, Damage, OneFlip, insert, twice
+from tests.fakes.driver_checks import check_listening, reads_with_samples
 from tests.fakes.meter_talk import Conversation, Decoded, Said, decode_again
 from tests.fakes.metered_talk import SAMPLES_A_READ, MeteredTalk, SquareLoad, full_scale_w, is_slow, quiet_options
 
@@ -56,21 +57,10 @@ def readings(decoded: Decoded) -> set[tuple[float, float, float]]:
     return set(zip(*columns, strict=True))
 
 
-def reads_with_samples(driver: MeterDriver) -> list[int]:
-    """Where in the transcript samples came."""
-    decoder, found = driver.make_decoder(quiet_options(driver)), []
-    for i, one in enumerate(transcript(driver.name)):
-        if not one.from_meter:
-            decoder.bytes_to_send(one.t_host_s)
-        elif any(isinstance(event, SampleBlock) for event in decoder.feed(one.data, one.t_host_s)):
-            found.append(i)
-    return found
-
-
 def with_one_bit_flipped(name: str) -> list[tuple[Said, ...]]:
     """The transcript as often as there are bits in what the meter said between its last samples but two and three."""
     driver, said = get_driver(name), transcript(name)
-    with_samples = reads_with_samples(driver)
+    with_samples = reads_with_samples(driver, said, quiet_options(driver))
     reads = [i for i in range(with_samples[-4] + 1, with_samples[-3] + 1) if said[i].from_meter]
     bits = [(i, bit) for i in reads for bit in range(8 * len(said[i].data))]
     if len(bits) > MOST_BITS:
@@ -173,7 +163,9 @@ def test_a_flipped_bit_in_the_handshake_does_not_silence_the_meter(driver: Meter
     """What is learnt from a damaged answer must not last: without a sample the meter is asked again."""
     sheet = driver.data_sheet
     load = SquareLoad(sheet, None)
-    before = [one for one in transcript(driver.name)[: reads_with_samples(driver)[0]] if one.from_meter]
+    said = transcript(driver.name)
+    first = reads_with_samples(driver, said, quiet_options(driver))[0]
+    before = [one for one in said[:first] if one.from_meter]
     bits = 8 * sum(len(one.data) for one in before)
     for bit in random.Random(1).sample(range(bits), min(bits, HANDSHAKE_BITS)):
         talk = Conversation(driver, quiet_options(driver), line=OneFlip(bit))
@@ -205,16 +197,4 @@ def test_a_meter_that_begins_anew_leaves_the_energy_before_and_after(driver: Met
 
 @every_driver
 def test_who_only_listens_gets_the_same_samples_or_hears_what_is_missing(driver: MeterDriver) -> None:
-    said = transcript(driver.name)
-    options = quiet_options(driver)
-    asked = decode_again(driver, said, options=options)
-    heard = decode_again(driver, [one for one in said if one.from_meter], options=options)
-    heard.check_blocks()
-    details = [error.detail for error in heard.frame_errors() if error.kind == "protocol"]
-    if not heard.blocks():
-        assert any(len(detail) > 20 for detail in details), "neither a sample nor a word on what is missing"
-        return
-    count = len(heard.column("power_w"))
-    assert count >= 0.5 * len(asked.column("power_w"))
-    for name in ("voltage_v", "current_a", "power_w"):
-        np.testing.assert_allclose(heard.column(name), asked.column(name)[-count:], rtol=1e-9, atol=1e-12)
+    check_listening(driver, transcript(driver.name), quiet_options(driver))

@@ -3,7 +3,6 @@
 Voltage, currents and times come from the driver's data sheet. Damage is in test_driver_damage.py.
 """
 
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -14,15 +13,16 @@ from hypothesis import strategies as st
 from firmware_bridge.driver import DataSheet, MeterDriver
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.registry import driver_names, get_driver
-from firmware_bridge.samples import SampleBlock
+from firmware_bridge.samples import SampleFlag
+from tests.fakes.driver_checks import check_clock_jumps, check_cut, check_garbage, check_known_first
 from tests.fakes.held import held_bytes
-from tests.fakes.meter_talk import Conversation, Load, Said, byte_by_byte, decode_again, levels_a, steady
+from tests.fakes.meter_talk import Conversation, Load, Said, levels_a, steady
+from tests.fakes.metered_talk import is_slow
 
 every_driver = pytest.mark.parametrize("driver", driver_names(), indirect=True)
 
 # Lengths around what decoders wait for: words of 4, frames of 18, chains of 24, blocks of 64, answers of 192 bytes.
 _LIMITS = (4, 18, 24, 41, 64, 192, 4096)
-MAX_FRAME_BYTES = 1500
 lengths = st.sampled_from(_LIMITS).flatmap(lambda limit: st.integers(max(1, limit - 2), limit + 2))
 runs_of_one_byte = st.builds(lambda byte, count: bytes([byte]) * count, st.integers(0, 255), lengths)
 garbage = st.one_of(runs_of_one_byte, st.binary(min_size=1, max_size=300))
@@ -37,11 +37,6 @@ def at_level(sheet: DataSheet, level: int) -> Load:
     return steady(sheet.nominal_voltage_v, levels_a(sheet)[level])
 
 
-def is_slow(sheet: DataSheet) -> bool:
-    """Does each sample come by itself, when it is asked for or every second, and not in a stream?"""
-    return sheet.clock == "host_arrival" or sheet.sample_interval_s > 0.02
-
-
 @cache
 def transcript(name: str) -> tuple[Said, ...]:
     """A handshake and a short stretch of samples."""
@@ -50,18 +45,6 @@ def transcript(name: str) -> tuple[Said, ...]:
     talk.run_until_samples(at_level(sheet, 0))
     talk.run(10 * sheet.sample_interval_s if is_slow(sheet) else 0.04, at_level(sheet, 1))
     return tuple(talk.said)
-
-
-def last_reads_with_samples(driver: MeterDriver, said: tuple[Said, ...]) -> list[int]:
-    """The indices of the reads that brought samples, in order."""
-    decoder = driver.make_decoder({})
-    found = []
-    for i, one in enumerate(said):
-        if not one.from_meter:
-            decoder.bytes_to_send(one.t_host_s)
-        elif any(isinstance(event, SampleBlock) for event in decoder.feed(one.data, one.t_host_s)):
-            found.append(i)
-    return found
 
 
 @every_driver
@@ -117,10 +100,7 @@ def test_what_is_measured_arrives(driver: MeterDriver) -> None:
 
 @every_driver
 def test_the_meter_is_known_before_its_first_sample(driver: MeterDriver) -> None:
-    events = decode_again(driver, transcript(driver.name)).events
-    kinds = [type(event).__name__ for event in events]
-    assert kinds[0] == "MeterIdentity"
-    assert kinds.count("MeterIdentity") == 1
+    check_known_first(driver, transcript(driver.name))
 
 
 @every_driver
@@ -135,50 +115,40 @@ def test_samples_are_as_far_apart_as_the_data_sheet_says(driver: MeterDriver) ->
     assert steps_s.max() <= sheet.max_interval_s
 
 
-def assert_same_samples(driver: MeterDriver, cut_pieces: list[int] | None) -> None:
-    def cut(data: bytes) -> Iterator[bytes]:
-        at = 0
-        for size in cut_pieces or []:
-            yield data[at : at + size]
-            at += size
-        yield data[at:]
-
-    said = transcript(driver.name)
-    expected = decode_again(driver, said)
-    got = decode_again(driver, said, cut=byte_by_byte if cut_pieces is None else cut)
-    for name in ("t_device_s", "voltage_v", "current_a", "power_w"):
-        np.testing.assert_allclose(got.column(name), expected.column(name), rtol=1e-12, atol=1e-15)
-    assert got.errors() == expected.errors()
-    assert got.identities() == expected.identities()
+@every_driver
+def test_a_register_that_was_read_again_is_stale(driver: MeterDriver) -> None:
+    """Where the sheet says how often the meter measures, there are no more fresh samples than that."""
+    sheet = driver.data_sheet
+    if sheet.refresh_interval_s is None:
+        return
+    talk = Conversation(driver)
+    load = at_level(sheet, 1)
+    talk.run_until_samples(load)
+    talk.run(20 * sheet.refresh_interval_s, load)
+    fresh = sum(
+        len(block) if block.flags is None else int(np.count_nonzero(block.flags & SampleFlag.STALE == 0))
+        for block in talk.decoded.blocks()
+    )
+    assert 10 <= fresh <= 23
 
 
 @every_driver
 def test_chunking_never_matters_byte_by_byte(driver: MeterDriver) -> None:
-    assert_same_samples(driver, None)
+    check_cut(driver, transcript(driver.name), None)
 
 
 @every_driver
 @settings(max_examples=30, deadline=None)
-@given(pieces=st.lists(st.one_of(st.integers(1, 40), lengths), max_size=40))
-def test_chunking_never_matters(driver: MeterDriver, pieces: list[int]) -> None:
-    assert_same_samples(driver, pieces)
+@given(sizes=st.lists(st.one_of(st.integers(1, 40), lengths), max_size=40))
+def test_chunking_never_matters(driver: MeterDriver, sizes: list[int]) -> None:
+    check_cut(driver, transcript(driver.name), sizes)
 
 
 @every_driver
 @settings(max_examples=40, deadline=None)
 @given(junk=garbage)
 def test_after_garbage_the_samples_come_back(driver: MeterDriver, junk: bytes) -> None:
-    said = list(transcript(driver.name))
-    at = last_reads_with_samples(driver, transcript(driver.name))[-3]
-    clean = decode_again(driver, said).column("current_a")
-    said.insert(at, Said(said[at].t_host_s, from_meter=True, data=junk))
-    decoded = decode_again(driver, said)
-    decoded.check_blocks()
-    tail = max(1, len(clean) // 20)
-    np.testing.assert_allclose(decoded.column("current_a")[-tail:], clean[-tail:], rtol=1e-9)
-    assert len(decoded.column("current_a")) >= len(clean) - 30
-    if len(junk) > MAX_FRAME_BYTES and not junk.isspace() and any(junk):
-        assert decoded.errors()
+    check_garbage(driver, transcript(driver.name), junk)
 
 
 @every_driver
@@ -202,12 +172,7 @@ def test_endless_garbage_takes_no_memory(driver: MeterDriver, kind: str, during:
 
 @every_driver
 def test_a_decoder_survives_a_host_clock_that_jumps(driver: MeterDriver) -> None:
-    said = transcript(driver.name)
-    jumps = np.random.default_rng(3).choice([-50.0, 0.0, 3.0, 4000.0], size=len(said))
-    decoded = decode_again(
-        driver, [Said(one.t_host_s + jump, one.from_meter, one.data) for one, jump in zip(said, jumps, strict=True)]
-    )
-    decoded.check_blocks()
+    check_clock_jumps(driver, transcript(driver.name))
 
 
 @pytest.mark.parametrize(("asked", "near"), [("tc66", "tc66c"), ("ppk", "ppk2"), ("Power-Sensor-3", "powersensor3")])
