@@ -154,7 +154,7 @@ class Ppk2Decoder:
         self._complained = False
         self._text = self._line_end = b""
         self._table_a: F64 | None = None
-        self._ceilings_a: F64 = np.full(8, np.nan)
+        self._ceilings_a: F64 = np.full(wire.RANGES, np.nan)
         self._count = self._settled_count = 0
         self._fields: dict[str, FieldValue] = {}
         self._filtered_count = self._saturated_count = 0
@@ -287,7 +287,7 @@ class Ppk2Decoder:
         if self._settled_count > self._count - len(words):
             early = min(self._settled_count - (self._count - len(words)), len(words))
             words, t_device_s = words[early:], t_device_s[early:]
-        raw_a: F64 = table_a.take(words & np.uint32(wire.TABLE_MASK))
+        raw_a: F64 = table_a.take(words & np.uint32(wire.TABLE_MASK), mode="clip")
         pinned: Mask | None = None
         if not math.isfinite(raw_a.sum()):
             measured = ~np.isnan(raw_a)

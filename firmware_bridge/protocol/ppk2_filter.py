@@ -110,8 +110,16 @@ def _means(past: F64, at: Index, last_range: NDArray[np.bool_]) -> F64:
     if len(at) > _MANY:
         slow, fast = running_mean(past, _ALPHA_LAST_RANGE), running_mean(past, _ALPHA)
         return np.where(last_range, slow[at], fast[at])
-    means = np.empty(len(at))
-    for number, (index, is_last) in enumerate(zip(at.tolist(), last_range.tolist(), strict=True)):
-        weights = _WEIGHTS_LAST_RANGE if is_last else _WEIGHTS
-        means[number] = weights @ past[index + 1 - len(weights) : index + 1]
-    return means
+    means: list[float] = []
+    before, was_last = -1, False
+    for index, is_last in zip(at.tolist(), last_range.tolist(), strict=True):
+        if is_last != was_last or not 0 <= index - before <= 1:
+            weights = _WEIGHTS_LAST_RANGE if is_last else _WEIGHTS
+            means.append(float(weights @ past[index + 1 - len(weights) : index + 1]))
+        elif index == before:
+            means.append(means[-1])
+        else:
+            alpha = _ALPHA_LAST_RANGE if is_last else _ALPHA
+            means.append(alpha * float(past[index]) + (1.0 - alpha) * means[-1])
+        before, was_last = index, is_last
+    return np.array(means)

@@ -29,7 +29,7 @@ CONSTANTS = ("R", "GS", "GI", "O", "S", "I", "UG")
 FULL_SCALE = 0x3FFF
 COUNTER_PERIOD = 64
 TABLE_MASK = 0x3FFFF
-"""The low 18 bits of a word: ADC code, range and the reserved bit; the index into ``current_table_a``."""
+"""The low 18 bits of a word: ADC code, range and the reserved bit; the index into ``current_table_a``, clipped."""
 ADC_VOLTS_PER_COUNT = 1.8 / 163840
 _METADATA_TEXT = ("Calibrated", "HW", "mode", "IA", "VDD")
 
@@ -75,12 +75,14 @@ def unknown_ranges(constants: Mapping[str, float | str]) -> list[int]:
 
 
 def current_table_a(constants: Mapping[str, float | str], supply_v: float) -> F64:
-    """Return the current of every (reserved bit, range, ADC code), shape (262144,), by the low 18 bits of a word.
+    """Return the current of every (range, ADC code) by the low 18 bits of a word, shape (81921,).
 
-    nan: ranges above 4, ranges that cannot be converted, and words with the reserved bit set.
+    nan: ranges that cannot be converted, and at the end, where all words belong that have a range above 4 or the
+    reserved bit set (``take`` with ``mode="clip"``).
     """
     code = np.arange(FULL_SCALE + 1) * 4.0
-    table = np.full((16, FULL_SCALE + 1), np.nan)
+    flat = np.full(RANGES * (FULL_SCALE + 1) + 1, np.nan)
+    table = _rows(flat)
     unknown = unknown_ranges(constants)
     for index in range(RANGES):
         if index in unknown:
@@ -88,17 +90,21 @@ def current_table_a(constants: Mapping[str, float | str], supply_v: float) -> F6
         r, gs, gi, o, s, i, ug = (float(constants[f"{name}{index}"]) for name in CONSTANTS)
         x = (code - o) * (ADC_VOLTS_PER_COUNT / r)
         table[index] = ug * (x * (gs * x + gi) + (s * supply_v + i))
-    return table.reshape(-1)
+    return flat
+
+
+def _rows(table_a: F64) -> F64:
+    return table_a[:-1].reshape(RANGES, FULL_SCALE + 1)
 
 
 def ceilings_a(table_a: F64) -> F64:
-    """Return the most that each range can show, shape (8,): its full-scale code, but not above ``MOST_A``."""
-    ceilings: F64 = np.minimum(table_a.reshape(16, -1)[:8, FULL_SCALE], MOST_A)
+    """Return the most that each range can show, shape (5,): its full-scale code, but not above ``MOST_A``."""
+    ceilings: F64 = np.minimum(_rows(table_a)[:, FULL_SCALE], MOST_A)
     return ceilings
 
 
 def mark_pinned(table_a: F64) -> None:
     """Put inf into the table where the converter is at its end, or shows more than the meter carries."""
-    rows = table_a.reshape(16, -1)[:RANGES]
+    rows = _rows(table_a)
     rows[rows > MOST_A] = np.inf
     rows[~np.isnan(rows[:, FULL_SCALE]), FULL_SCALE] = np.inf
