@@ -24,7 +24,11 @@ more ``Comparison``; what stands before a yield prepares, what stands after it c
         )
 
 ``kind``: "floor" is the least work that anybody has to do, "peer" another way to do the same, "budget" a time that
-must not be exceeded, such as real time: give ``budget_s`` for one call instead of ``other``.
+must not be exceeded, such as real time: give ``budget_s`` for one call instead of ``other``. What cannot be called
+again and again (the CPU time of a thread, memory after an hour) is measured by the benchmark itself and yielded as a
+``Measurement``.
+
+``limit_ratio``: the median ratio that is promised. The command ends with 1 if a promise is not kept.
 
 ``python -m benchmarks [NAME ...] [--json FILE]`` runs those whose file or function starts with a NAME; ``make bench``
 runs all.
@@ -39,7 +43,8 @@ from typing import Any, Literal
 import msgspec
 
 Kind = Literal["floor", "peer", "budget"]
-Make = Callable[[], Iterator["Comparison"]]
+Make = Callable[[], Iterator["Comparison | Measurement"]]
+Unit = Literal["s", "bytes"]
 Clock = Callable[[], float]
 
 REGISTRY: dict[str, Make] = {}
@@ -56,6 +61,7 @@ class Comparison:
     other: Callable[[], Any] | None = None
     budget_s: float | None = None
     operations: int = 1
+    limit_ratio: float | None = None
 
     def __post_init__(self) -> None:
         if (self.other is None) == (self.budget_s is None) or (self.kind == "budget") != (self.other is None):
@@ -64,8 +70,21 @@ class Comparison:
             raise ValueError(f"{self.name}: operations and budget_s have to be positive")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a benchmark has measured itself, one figure of each side for each round, both in ``unit``."""
+
+    name: str
+    ours: Sequence[float]
+    other: Sequence[float]
+    other_name: str
+    kind: Kind
+    unit: Unit = "s"
+    limit_ratio: float | None = None
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison's outcome: ``ratio_*`` of ours / other over the rounds, ``*_s`` medians for one operation."""
+    """One comparison's outcome: ``ratio_*`` of ours / other over the rounds, and medians for one operation."""
 
     benchmark: str
     name: str
@@ -75,8 +94,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     ratio_min: float
     ratio_median: float
     ratio_max: float
-    ours_s: float
-    other_s: float
+    ours_s: float | None = None
+    other_s: float | None = None
+    ours_bytes: float | None = None
+    other_bytes: float | None = None
+    limit_ratio: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Is the promised ratio kept, if there is one?"""
+        return self.limit_ratio is None or self.ratio_median <= self.limit_ratio
 
 
 def benchmark(make: Make) -> Make:
@@ -109,8 +136,11 @@ def run(
 ) -> Iterator[Result]:
     """Run benchmarks one after the other; each side of each round lasts ``least_s`` or longer."""
     for name, make in chosen(names).items():
-        for comparison in make():
-            yield compare(name, comparison, rounds=rounds, least_s=least_s, clock=clock)
+        for one in make():
+            if isinstance(one, Measurement):
+                yield result_of(name, one)
+            else:
+                yield compare(name, one, rounds=rounds, least_s=least_s, clock=clock)
 
 
 def compare(name: str, comparison: Comparison, *, rounds: int, least_s: float, clock: Clock) -> Result:
@@ -129,18 +159,38 @@ def compare(name: str, comparison: Comparison, *, rounds: int, least_s: float, c
         else:
             other_s.append(other.time_s())
             ours_s.append(ours.time_s())
-    ratios = [one / two for one, two in zip(ours_s, other_s, strict=True)]
+    return result_of(
+        name,
+        Measurement(
+            name=comparison.name,
+            ours=[one / comparison.operations for one in ours_s],
+            other=[one / comparison.operations for one in other_s],
+            other_name=comparison.other_name,
+            kind=comparison.kind,
+            limit_ratio=comparison.limit_ratio,
+        ),
+    )
+
+
+def result_of(name: str, measured: Measurement) -> Result:
+    """Return the ratios of what was measured."""
+    ratios = [one / two for one, two in zip(measured.ours, measured.other, strict=True)]
+    ours, other = statistics.median(measured.ours), statistics.median(measured.other)
+    in_s = measured.unit == "s"
     return Result(
         benchmark=name,
-        name=comparison.name,
-        kind=comparison.kind,
-        other_name=comparison.other_name,
-        rounds=rounds,
+        name=measured.name,
+        kind=measured.kind,
+        other_name=measured.other_name,
+        rounds=len(ratios),
         ratio_min=min(ratios),
         ratio_median=statistics.median(ratios),
         ratio_max=max(ratios),
-        ours_s=statistics.median(ours_s) / comparison.operations,
-        other_s=statistics.median(other_s) / comparison.operations,
+        ours_s=ours if in_s else None,
+        other_s=other if in_s else None,
+        ours_bytes=None if in_s else ours,
+        other_bytes=None if in_s else other,
+        limit_ratio=measured.limit_ratio,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.harness import REGISTRY, Comparison, benchmark, chosen, compare
+from benchmarks.harness import REGISTRY, Comparison, Measurement, benchmark, chosen, compare, result_of
 
 
 class ManualClock:
@@ -118,6 +118,37 @@ def planted() -> Iterator[str]:
     (name,) = [known for known, make in REGISTRY.items() if make is quick]
     yield name
     del REGISTRY[name]
+
+
+def test_what_a_benchmark_measured_itself_is_shown_in_its_unit() -> None:
+    seconds = Measurement(
+        name="share", ours=[0.03, 0.02, 0.05], other=[1.0, 1.0, 1.0], other_name="time", kind="floor"
+    )
+    memory = Measurement(name="held", ours=[66e6], other=[60e6], other_name="early", kind="floor", unit="bytes")
+
+    share, held = result_of("file.function", seconds), result_of("file.function", memory)
+
+    assert (share.ratio_min, share.ratio_median, share.ratio_max) == (0.02, 0.03, 0.05)
+    assert (share.ours_s, share.ours_bytes) == (0.03, None)
+    assert held.ratio_median == pytest.approx(1.1)
+    assert (held.ours_s, held.ours_bytes, held.other_bytes) == (None, 66e6, 60e6)
+    assert command.shown(held.ours_s, held.ours_bytes) == "66 MB"
+
+
+@pytest.mark.parametrize(("limit_ratio", "code"), [(None, 0), (2.0, 0), (0.4, 1)])
+def test_a_promise_that_is_not_kept_is_exit_1(
+    limit_ratio: float | None, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @benchmark
+    def promised() -> Iterator[Measurement]:
+        yield Measurement(name="it", ours=[1.0], other=[2.0], other_name="x", kind="floor", limit_ratio=limit_ratio)
+
+    (name,) = [known for known, make in REGISTRY.items() if make is promised]
+    try:
+        assert command.main([name]) == code
+    finally:
+        del REGISTRY[name]
+    assert ("it: 0.5, not the promised 0.4" in capsys.readouterr().err) == bool(code)
 
 
 def test_names_choose_by_file_or_function(planted: str) -> None:
