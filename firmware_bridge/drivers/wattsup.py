@@ -190,12 +190,16 @@ class WattsUpDecoder:
             self._from_memory = int(packet.arguments[2])
         elif packet.command == b"l":
             self._from_memory = 0
-        elif packet.command == b"v" and len(packet.arguments) == 8 and self._dialogue.phase == "asking":
+        elif packet.command == b"v" and len(packet.arguments) == 8 and self._is_wanted():
             self._dialogue.say(HEADER)
             return [_identity(packet)]
-        elif packet.command == b"h" and self._dialogue.phase == "asking":
+        elif packet.command == b"h" and self._is_wanted():
             return self._take_names(packet, t_host_s)
         return []
+
+    def _is_wanted(self) -> bool:
+        """Is this the time for an answer: when it was asked for, or at any time in a raw file?"""
+        return not self._asked or self._dialogue.phase == "asking"
 
     def _take_names(self, packet: Packet, t_host_s: float) -> list[Event]:
         names = [argument.decode("ascii", "replace").strip() for argument in packet.arguments]
@@ -205,7 +209,8 @@ class WattsUpDecoder:
                 FrameError("protocol", 1, t_host_s, "its records hold no watts, volts or amperes: set them with #C")
             ]
         self._names = names
-        self._dialogue.begin_stream(START)
+        if self._asked:
+            self._dialogue.begin_stream(START)
         return []
 
     def _take_record(self, packet: Packet, t_host_s: float) -> list[Event]:

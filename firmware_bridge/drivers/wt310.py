@@ -27,7 +27,8 @@ Where the RS-232 port is set to another rate than 9600, name it with ``baud_hz``
 Known from documents and public projects only. Unverified: a compound question with five parts (one with four is seen
 in PTDaemon's log, "1.000E+00;1;300.0E+00;1"), that crest factor 6 doubles the part of the range, ":INTEG:STAR" while
 it runs being ignored, the rates beyond 9600 baud. WT310EH and WT310HC have other ranges and are refused,
-as is crest factor 6A, with which the over-range is another.
+as is crest factor 6A, with which the over-range is another. A raw file without the handshake is read as of crest
+factor 3.
 Sources: IM WT310E-17EN (commands, status), IM WT310E-01EN p. 2-7 (ranges), IM WT310E-02EN p. 1-12 (over-range),
 WT300E specifications p. 120 (accuracy); intel yoko-tool, mlcommons/power-dev (answers of real meters).
 """
@@ -256,12 +257,20 @@ class Wt310Decoder:
             return []
         reading = parse_reading(line)
         if reading is None:
-            return [FrameError("desync", len(raw) + 1, t_host_s, "not an answer")]
+            known = not self._asked and self._is_of_the_handshake(line)
+            return [] if known else [FrameError("desync", len(raw) + 1, t_host_s, "not an answer")]
         self._dialogue.heard(t_host_s)
         if self._asked and not self._waiting:
             return [FrameError("stale", 1, t_host_s, "an answer that nobody asked for")]
         self._waiting = False
         return self._take_reading(reading, t_host_s)
+
+    def _is_of_the_handshake(self, line: str) -> bool:
+        """Take the crest factor from a raw file that holds the handshake; without it 3 is assumed."""
+        units = line.split(";")
+        if len(units) == 4 and units[3] in _CREST_FACTORS:
+            self._crest_factor = _CREST_FACTORS[units[3]]
+        return len(units) == 4 or line.startswith("YOKOGAWA,")
 
     def _take_answer(self, line: str, t_host_s: float) -> list[Event]:
         if line.upper().startswith("YOKOGAWA,"):

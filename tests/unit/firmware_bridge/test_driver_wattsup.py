@@ -122,6 +122,12 @@ def test_fields_may_come_in_another_order() -> None:
     assert (block.power_w[0], block.voltage_v[0], block.current_a[0]) == pytest.approx((23.0, 230.0, 0.1))
 
 
+def test_a_raw_file_names_its_meter_and_its_fields() -> None:
+    events = listen(VERSION + b"#h,-,4,V,A,W,Hz;\r\n#d,-,4,2300,100,230,500;\r\n")
+    assert isinstance(events[0], MeterIdentity)
+    assert blocks_of(events)[0].power_w[0] == pytest.approx(23.0)
+
+
 def test_a_meter_that_records_no_watts_is_told() -> None:
     decoder = WattsUpDecoder({})
     decoder.bytes_to_send(0.0)

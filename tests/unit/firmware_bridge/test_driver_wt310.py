@@ -230,6 +230,14 @@ def test_with_crest_factor_6_a_range_counts_as_the_whole() -> None:
     assert range_index(whole, 6, 0.0005) is None  # there is no range of 0.2 A then
 
 
+def test_a_raw_file_may_hold_the_handshake() -> None:
+    events = listen(IDENTITY + CHECKED.replace(b";3", b";6") + answer(9.0, ranges="150.0E+00;100.0E-03", volts=100.0))
+    (block,) = blocks_of(events)
+    assert errors_of(events) == []
+    assert block.range_index is not None
+    assert DRIVER.data_sheet.ranges[block.range_index[0]].power_offset_limit_w == pytest.approx(0.0005 * 300 * 0.2)
+
+
 def test_watt_hours_count_only_while_the_integrator_runs() -> None:
     running = answer(energy="12.3456E+00", integrator="START")
     (block,) = blocks_of(listen(running))
