@@ -37,6 +37,8 @@ class EnergyRegister:
     def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None, limit_w: float | None = None) -> None:
         self._sheet = sheet
         self._limit_w = limit_w
+        self._by_arrival = sheet.clock == "host_arrival"
+        self._mean_s = max(sheet.sample_interval_s, sheet.refresh_interval_s or 0.0)
         self._counter = _OwnCounter()
         self._first_v = self._last_v = 0.0
         self._totals = _CompensatedSum(_COLUMNS)
@@ -168,7 +170,9 @@ class EnergyRegister:
             in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
             covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
             energy_j = power_w * covered_s
-            columns = (none, energy_j, u_w * covered_s, power_w * energy_j, covered_s, none, ones, *(none,) * 6)
+            beyond_j = self._beyond_mean_j(power_w, covered_s) if self._by_arrival else none
+            square = power_w * energy_j
+            columns = (none, energy_j, u_w * covered_s, square, covered_s, none, ones, *(none,) * 5, beyond_j)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -182,6 +186,12 @@ class EnergyRegister:
             square = power_sq_w2 * covered_s
             columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j)
         return dt_s - covered_s, np.stack(columns)
+
+    def _beyond_mean_j(self, power_w: F64, covered_s: F64) -> F64:
+        """Return what means may be off that count for longer than they were taken over: an answer is missing."""
+        steps_w = np.abs(np.diff(power_w, prepend=power_w[0] if self._last_power_w is None else self._last_power_w))
+        beyond_j: F64 = steps_w * np.maximum(covered_s - self._mean_s, 0.0)
+        return beyond_j
 
     def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
         """Add rows of shape ``(_COLUMNS, n)``; a knot at the first of each millisecond and around each longer gap."""
@@ -315,7 +325,7 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
 def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]:
     """Return the least and the most that was drawn, as this meter measures: low and high in joules.
 
-    The gap adds up to ``gap_bound_j``, instants with a load that moves between them leave ``between_bound_j``. The
+    The gap adds up to ``gap_bound_j``, samples with a load that moves between them leave ``between_bound_j``. The
     meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps,
     from below only once it began anew. Limits that contradict each other (low > high) say that counter and samples
     disagree.

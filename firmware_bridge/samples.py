@@ -96,8 +96,9 @@ class EnergyReading:
     beside the gap, or a declared limit.
     ``counter_j``: how far the meter's own energy counter has moved since its first reading, None where it has none.
     ``counter_resets``: how often that counter began anew; what it had not shown before is not in ``counter_j``.
-    ``between_bound_j``: the most (+-) that the energy is off where the load moved one way only between two samples
-    of an instant: half the difference of their powers, times the time between them.
+    ``between_bound_j``: the most (+-) that the energy is off where the load moved one way only between two samples:
+    the difference of their powers, times half the time between them for samples of an instant, times what is beyond
+    the time that it was taken over for a mean.
     """
 
     t_device_s: float

@@ -361,39 +361,3 @@ def test_a_stale_sample_covers_time_and_counts_as_none() -> None:
     reading = register.latest()
     assert reading.sample_count == 2
     assert reading.covered_s == pytest.approx(0.02)
-
-
-@given(
-    times=st.lists(st.floats(0.001, 0.0249), min_size=1, max_size=30),
-    step_s=st.floats(0.0, 1.0),
-    levels_w=st.tuples(st.floats(0.0, 50.0), st.floats(0.0, 50.0)),
-)
-def test_one_step_of_the_load_is_within_what_instants_leave_open(
-    times: list[float], step_s: float, levels_w: tuple[float, float]
-) -> None:
-    t_s = np.concatenate(([0.0], np.cumsum(times)))
-    at_s = step_s * float(t_s[-1])
-    register = register_of(POINT, t_s, np.where(t_s < at_s, *levels_w))
-    first = register.first()
-    assert first is not None
-    delta = energy_between(first, register.latest())
-    true_j = levels_w[0] * at_s + levels_w[1] * (float(t_s[-1]) - at_s)
-    low_j, high_j = energy_limits_j(delta, POINT)
-    assert low_j - 1e-9 <= true_j <= high_j + 1e-9
-    assert high_j - low_j <= abs(levels_w[1] - levels_w[0]) * MAX_INTERVAL_S + 1e-9
-
-
-def test_means_leave_nothing_open_between_samples() -> None:
-    register = register_of(MEAN, np.array([0.01, 0.02]), np.array([1.0, 9.0]))
-    assert register.latest().between_bound_j == 0.0
-
-
-def test_another_meter_is_not_joined_to_the_last_one() -> None:
-    register = counting([0.0, 1.0], [7200.0, 10_800.0])
-    register.begin_anew()
-    volts, power_w = np.full(2, 230.0), np.full(2, 2.0)
-    counter_j = np.array([360_000.0, 363_600.0])
-    register.add(SampleBlock(np.array([2.0, 3.0]), volts, power_w / 230.0, power_w, counter_j=counter_j), np.zeros(2))
-    reading = register.latest()
-    assert (reading.counter_j, reading.counter_resets) == (7200.0, 1.0)
-    assert (reading.covered_s, reading.gap_s, reading.energy_j) == (2.0, 1.0, 4.0)
