@@ -13,7 +13,7 @@ import pytest
 from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
-from firmware_bridge.energy import energy_between
+from firmware_bridge.energy import energy_between, energy_limits_j
 from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
 from firmware_bridge.loads import ConstantLoad, ProfileLoad
 from firmware_bridge.meter import Meter
@@ -21,9 +21,17 @@ from firmware_bridge.registry import all_drivers, driver_names, get_driver
 from firmware_bridge.samples import Event, FrameError
 from firmware_bridge.stream import host_time_s, open_port
 from tests.fakes import counter_meter
+from tests.fakes.meter_talk import levels_a
 from tests.fakes.metered import measure, true_energy_j, wait_for_reading
 
 EVERY_DRIVER = [counter_meter.DRIVER, *all_drivers()]
+FAST_DRIVERS = [driver for driver in EVERY_DRIVER if driver.data_sheet.sample_interval_s < 0.2]
+SLOW_DRIVERS = {
+    (sheet.sampling, sheet.refresh_interval_s, sheet.sample_interval_s): driver
+    for driver in EVERY_DRIVER
+    if 0.2 <= (sheet := driver.data_sheet).sample_interval_s <= 1.0
+}
+"""One of each pace: real seconds pass here. What all of them do in simulated time is in tests/contract."""
 EDGE_S = 0.03
 """The host stamps a window's edge, the emulator its tick: both are good to a few milliseconds on a busy machine."""
 
@@ -36,13 +44,23 @@ def open_descriptors() -> set[str]:
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
-@pytest.mark.parametrize("driver", EVERY_DRIVER, ids=by_name)
+def levels_w(driver: MeterDriver) -> tuple[float, float]:
+    """Two powers that this meter measures well."""
+    sheet = driver.data_sheet
+    _, low_a, high_a = levels_a(sheet)
+    return low_a * sheet.nominal_voltage_v, high_a * sheet.nominal_voltage_v
+
+
+@pytest.mark.parametrize("driver", [*FAST_DRIVERS, *SLOW_DRIVERS.values()], ids=by_name)
 def test_measured_energy_is_the_true_one_within_its_uncertainty(driver: MeterDriver, tmp_path: Path) -> None:
     truth = tmp_path / "truth.csv"
-    load = ProfileLoad([(0.5 * i, 2.0 + i % 2, None) for i in range(40)])
-    settings = EmulatorSettings(seed=11, noise_w=0.05, truth=truth)
+    interval_s = driver.data_sheet.sample_interval_s
+    step_s, window_s = max(0.5, 1.5 * interval_s), max(3.0, 4.0 * interval_s)
+    low_w, high_w = levels_w(driver)
+    load = ProfileLoad([(step_s * i, high_w if i % 2 else low_w, None) for i in range(40)])
+    settings = EmulatorSettings(seed=11, noise_w=0.02 * low_w, truth=truth)
     with MeterEmulator(driver, tmp_path / "port", load, settings), Meter(driver, str(tmp_path / "port")) as meter:
-        delta, begin_unix_ns, end_unix_ns = measure(meter, 3.0)
+        delta, begin_unix_ns, end_unix_ns = measure(meter, window_s)
         time.sleep(0.1)
         health = meter.health()
         assert meter.is_simulated
@@ -51,23 +69,25 @@ def test_measured_energy_is_the_true_one_within_its_uncertainty(driver: MeterDri
     true_j = true_energy_j(truth, begin_unix_ns, end_unix_ns)
     edge_u_j = delta.power_sd_w * (EDGE_S + sync.residual_s)
     u_j = (delta.energy_u_systematic_j**2 + edge_u_j**2) ** 0.5
-    assert abs(delta.energy_j - true_j) < 3.0 * u_j
+    low_j, high_j = energy_limits_j(delta, driver.data_sheet)
+    assert low_j - 3.0 * u_j < true_j < high_j + 3.0 * u_j
     assert u_j < 0.2 * true_j
-    assert delta.duration_s == pytest.approx(3.0, abs=0.1)
+    assert delta.duration_s == pytest.approx(window_s, abs=0.1)
     assert delta.covered_s + delta.gap_s == pytest.approx(delta.duration_s, abs=1e-6)
     assert delta.gap_s < 0.1
     assert health.connected
     assert health.reconnects == 0
+    assert health.received_bytes > 0
     assert health.identity is not None
-    assert power_w == pytest.approx(2.5, abs=1.5)
-    assert sync.residual_s <= 0.1
+    assert power_w == pytest.approx(0.5 * (low_w + high_w), rel=0.6)
+    assert sync.residual_s <= max(0.1, 1.5 * (driver.data_sheet.refresh_interval_s or interval_s))
 
 
-@pytest.mark.parametrize("driver", EVERY_DRIVER, ids=by_name)
+@pytest.mark.parametrize("driver", FAST_DRIVERS, ids=by_name)
 def test_a_unit_far_out_of_its_data_sheet_is_found_out(driver: MeterDriver, tmp_path: Path) -> None:
     truth = tmp_path / "truth.csv"
     settings = EmulatorSettings(seed=11, gain_error_ratio=0.5, truth=truth)
-    load = ConstantLoad(2.5)
+    load = ConstantLoad(levels_w(driver)[0])
     with MeterEmulator(driver, tmp_path / "port", load, settings), Meter(driver, str(tmp_path / "port")) as meter:
         delta, begin_unix_ns, end_unix_ns = measure(meter, 1.0)
         time.sleep(0.1)
@@ -75,10 +95,11 @@ def test_a_unit_far_out_of_its_data_sheet_is_found_out(driver: MeterDriver, tmp_
     assert abs(delta.energy_j - true_j) > 3.0 * delta.energy_u_systematic_j
 
 
-@pytest.mark.parametrize("driver", EVERY_DRIVER, ids=by_name)
+@pytest.mark.parametrize("driver", FAST_DRIVERS, ids=by_name)
 def test_an_unplugged_meter_comes_back_and_the_outage_is_gap(driver: MeterDriver, tmp_path: Path) -> None:
     port = tmp_path / "port"
-    load = ConstantLoad(2.5)
+    power_w = levels_w(driver)[0]
+    load = ConstantLoad(power_w)
     with MeterEmulator(driver, port, load, EmulatorSettings(seed=3)):
         meter = Meter(driver, str(port))
         meter.open()
@@ -90,6 +111,7 @@ def test_an_unplugged_meter_comes_back_and_the_outage_is_gap(driver: MeterDriver
         in_silence = wait_for_reading(meter, silent_at_s)
         assert not meter.health().connected
         assert meter.latest_power_w() is None
+        assert "no such port" in meter.health().last_error
         with MeterEmulator(driver, port, load, EmulatorSettings(seed=3)):
             deadline_s = host_time_s() + 10.0
             while not meter.health().connected and host_time_s() < deadline_s:
@@ -103,7 +125,7 @@ def test_an_unplugged_meter_comes_back_and_the_outage_is_gap(driver: MeterDriver
     assert after.covered_s > 0.5
     for delta in (outage, after):
         assert delta.covered_s + delta.gap_s == pytest.approx(delta.duration_s, abs=1e-6)
-        assert delta.energy_j == pytest.approx(2.5 * delta.covered_s, rel=0.2)
+        assert delta.energy_j == pytest.approx(power_w * delta.covered_s, rel=0.2)
     assert meter.health().reconnects >= 1
 
 
