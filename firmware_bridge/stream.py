@@ -78,7 +78,7 @@ def locate(url: str, known: UsbPort | None, usb_ports: UsbPorts) -> tuple[str, U
     if url.startswith(USB):
         port = find_usb_port(url, parse_usb_url(url), usb_ports())
         return port.device, port
-    if "://" in url or is_pseudo_terminal(url):
+    if "://" in url:
         return url, None
     return url, identify(url, usb_ports())
 
