@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.history import KnotHistory
+from firmware_bridge.own_counter import OwnCounter
 from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock, SampleFlag
 
 KNOT_S: Final = 1e-3
@@ -17,8 +18,10 @@ ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
 # Columns of a knot, in the order of EnergyReading's fields.
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS, _BETWEEN = range(13)
-_COLUMNS: Final = 13
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS, _BETWEEN, _OPEN = (
+    range(14)
+)
+_COLUMNS: Final = 14
 _FIELDS: Final = tuple(field.name for field in fields(EnergyReading))
 _Volts = TypeVar("_Volts", float, F64)
 
@@ -39,7 +42,7 @@ class EnergyRegister:
         self._limit_w = limit_w
         self._by_arrival = sheet.clock == "host_arrival"
         self._mean_s = max(sheet.sample_interval_s, sheet.refresh_interval_s or 0.0)
-        self._counter = _OwnCounter()
+        self._counter = OwnCounter()
         self._first_v = self._last_v = 0.0
         self._totals = _CompensatedSum(_COLUMNS)
         self._t_start_s: float | None = None
@@ -68,11 +71,13 @@ class EnergyRegister:
         gap_s, rows = self._increments(np.diff(t_s, prepend=self._t_end_s), power_w, u_w)
         rows[_RESOLUTION] = step_w * rows[_COVERED]
         rows[_COUNT] = fresh
-        if block.counter_j is not None:
-            rows[[_COUNTER, _RESETS]] = self._counter.advance(block.counter_j[good])
         volts = np.abs(volts)
-        beside_v = np.maximum(volts, np.concatenate(([self._last_v], volts[:-1])))
-        rows, is_gap = _with_gap_rows(t_s, gap_s, self._limit(beside_v), rows)
+        gap_bound_j = gap_s * self._limit(np.maximum(volts, np.concatenate(([self._last_v], volts[:-1]))))
+        if self._sheet.counter_step_j is not None:
+            shown_j = None if block.counter_j is None else block.counter_j[good]
+            counted = self._counter.advance(shown_j, rows[_ENERGY], gap_bound_j, rows[_BETWEEN])
+            rows[[_COUNTER, _RESETS, _OPEN]] = counted.moved_j, counted.resets, counted.open_j
+        rows, is_gap = _with_gap_rows(t_s, gap_s, gap_bound_j, rows)
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
         self._last_u_w = float(u_w[-1])
@@ -91,7 +96,9 @@ class EnergyRegister:
         if t_device_s > self._t_end_s:
             gap = np.zeros((_COLUMNS, 1))
             gap_s = t_device_s - self._t_end_s
-            gap[[_T, _GAP, _BOUND], 0] = t_device_s, gap_s, gap_s * self._limit(self._last_v)
+            bound_j = gap_s * self._limit(self._last_v)
+            gap[[_T, _GAP, _BOUND, _OPEN], 0] = t_device_s, gap_s, bound_j, bound_j
+            self._counter.gap(bound_j)
             self._add_rows(gap, np.array([True]))
             self._knot_here()
             self._last_power_w = None
@@ -146,7 +153,7 @@ class EnergyRegister:
 
     def _reading(self, knot: NDArray[np.float64]) -> EnergyReading:
         values = dict(zip(_FIELDS, knot.tolist(), strict=True))
-        if self._sheet.counter_step_j is None:
+        if self._sheet.counter_step_j is None or not self._counter.seen:
             values["counter_j"] = None
         return EnergyReading(**values)
 
@@ -172,7 +179,7 @@ class EnergyRegister:
             energy_j = power_w * covered_s
             beyond_j = self._beyond_mean_j(power_w, covered_s) if self._by_arrival else none
             square = power_w * energy_j
-            columns = (none, energy_j, u_w * covered_s, square, covered_s, none, ones, *(none,) * 5, beyond_j)
+            columns = (none, energy_j, u_w * covered_s, square, covered_s, none, ones, *(none,) * 5, beyond_j, none)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -184,7 +191,7 @@ class EnergyRegister:
             u_j = (first_u_w + u_w) * (0.5 * covered_s)
             between_j = np.abs(power_w - first_w) * (0.5 * covered_s)
             square = power_sq_w2 * covered_s
-            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j)
+            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j, none)
         return dt_s - covered_s, np.stack(columns)
 
     def _beyond_mean_j(self, power_w: F64, covered_s: F64) -> F64:
@@ -252,35 +259,8 @@ class _CompensatedSum:
         self.add(terms)
 
 
-class _OwnCounter:
-    """Follows the meter's own energy counter; one that steps back began anew at zero."""
-
-    def __init__(self) -> None:
-        self._last_j: float | None = None
-        self._new_meter = False
-
-    def begin_anew(self) -> None:
-        """Say that the next reading is another counter's: it has not moved from the last one."""
-        self._new_meter = self._last_j is not None
-
-    def advance(self, counter_j: F64) -> tuple[F64, F64]:
-        """Return how far it moved up to each sample, and whether it began anew there; NaN is no reading."""
-        moved_j, resets = np.zeros_like(counter_j), np.zeros_like(counter_j)
-        shown = np.flatnonzero(np.isfinite(counter_j))
-        if len(shown):
-            first_j = float(counter_j[shown[0]])
-            before_j = first_j if self._last_j is None or self._new_meter else self._last_j
-            steps_j = np.diff(counter_j[shown], prepend=before_j)
-            moved_j[shown] = np.where(steps_j < 0.0, counter_j[shown], steps_j)
-            resets[shown] = steps_j < 0.0
-            resets[shown[0]] += self._new_meter
-            self._new_meter = False
-            self._last_j = float(counter_j[shown[-1]])
-        return moved_j, resets
-
-
 def _with_gap_rows(
-    t_s: F64, gap_s: F64, limit_w: F64, rows: NDArray[np.float64]
+    t_s: F64, gap_s: F64, bound_j: F64, rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Put a row for each gap before the sample that ends it, and the end time into every row."""
     rows[_T] = t_s
@@ -290,7 +270,7 @@ def _with_gap_rows(
         gaps = np.zeros((_COLUMNS, len(before)))
         gaps[_T] = t_s[before] - rows[_COVERED, before]
         gaps[_GAP] = gap_s[before]
-        gaps[_BOUND] = gap_s[before] * limit_w[before]
+        gaps[_BOUND] = gaps[_OPEN] = bound_j[before]
         rows = np.insert(rows, before, gaps, axis=1)
         is_gap[before + np.arange(len(before))] = True
     return rows, is_gap
@@ -318,6 +298,7 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
         gap_bound_j=max(b.gap_bound_j - a.gap_bound_j, 0.0),
         counter_j=None if a.counter_j is None or b.counter_j is None else b.counter_j - a.counter_j,
         counter_resets=b.counter_resets - a.counter_resets,
+        counter_open_j=max(a.counter_open_j, 0.0) + max(b.counter_open_j, 0.0),
         between_bound_j=b.between_bound_j - a.between_bound_j,
     )
 
@@ -326,7 +307,8 @@ def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]
     """Return the least and the most that was drawn, as this meter measures: low and high in joules.
 
     The gap adds up to ``gap_bound_j``, samples with a load that moves between them leave ``between_bound_j``. The
-    meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps,
+    meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps
+    (and what is open at either end since it was read last),
     from below only once it began anew. Limits that contradict each other (low > high) say that counter and samples
     disagree.
     """
@@ -334,6 +316,6 @@ def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]
     high_j = delta.energy_j + delta.between_bound_j + delta.gap_bound_j
     if delta.counter_j is None or sheet.counter_step_j is None:
         return low_j, high_j
-    slack_j = sheet.counter_step_j + delta.resolution_j
+    slack_j = sheet.counter_step_j + delta.resolution_j + delta.counter_open_j
     low_j = max(low_j, delta.counter_j - slack_j)
     return low_j, high_j if delta.counter_resets else min(high_j, delta.counter_j + slack_j)

@@ -94,7 +94,8 @@ class EnergyReading:
     ``resolution_j``: integral of the step of power that one step of the meter's display makes.
     ``gap_bound_j``: the most that the load can have drawn within ``gap_s``: the meter's full scale at the voltage
     beside the gap, or a declared limit.
-    ``counter_j``: how far the meter's own energy counter has moved since its first reading, None where it has none.
+    ``counter_j``: how far the meter's own energy counter has moved, None where it has none or has not shown it yet;
+    before its first reading and between two the integral stands in for it.
     ``counter_resets``: how often that counter began anew; what it had not shown before is not in ``counter_j``.
     ``between_bound_j``: the most (+-) that the energy is off where the load moved one way only between two samples:
     the difference of their powers, times half the time between them for samples of an instant, times what is beyond
@@ -114,6 +115,7 @@ class EnergyReading:
     counter_j: float | None = None
     counter_resets: float = 0.0
     between_bound_j: float = 0.0
+    counter_open_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +142,4 @@ class EnergyDelta:
     counter_j: float | None = None
     counter_resets: float = 0.0
     between_bound_j: float = 0.0
+    counter_open_j: float = 0.0

@@ -361,3 +361,58 @@ def test_a_stale_sample_covers_time_and_counts_as_none() -> None:
     reading = register.latest()
     assert reading.sample_count == 2
     assert reading.covered_s == pytest.approx(0.02)
+
+
+def test_a_counter_that_never_shows_bounds_nothing() -> None:
+    register = counting([0.0, 1.0, 7201.0], [math.nan] * 3)
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.counter_j is None
+    assert energy_limits_j(delta, COUNTING)[1] == pytest.approx(delta.energy_j + delta.gap_bound_j)
+
+
+def test_samples_stand_in_for_the_counter_until_it_shows() -> None:
+    fine = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="point", counter_step_j=0.01)
+    register = EnergyRegister(fine)
+    t_s = np.arange(7, dtype=np.float64)
+    nan = math.nan
+    counter_j = np.array([nan, nan, 500.0, nan, nan, 506.02, nan])
+    power_w = np.full(7, 2.0)
+    register.add(SampleBlock(t_s, np.ones(7), power_w, power_w, counter_j=counter_j), np.zeros(7))
+    for at_s, expected_j in ((1.0, 2.0), (2.0, 4.0), (3.5, 7.0), (5.0, 10.02), (6.0, 12.02)):
+        reading = register.reading_at(at_s)
+        assert reading is not None
+        assert reading.counter_j == pytest.approx(expected_j, abs=0.02)
+    assert register.latest().counter_resets == 0.0
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([1.0, 1.0, 1.0, 3.0, 40.0]), st.floats(0.0, 4.9), st.booleans()),
+        min_size=3,
+        max_size=40,
+    ),
+    cut=st.integers(1, 30),
+    asked=st.tuples(st.integers(0, 39), st.integers(0, 39)),
+)
+def test_counter_and_samples_together_always_hold_the_truth(
+    steps: list[tuple[float, float, bool]], cut: int, asked: tuple[int, int]
+) -> None:
+    """Power is constant between two samples; the counter is read with some of them, in steps of 1 J."""
+    sheet = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="mean", counter_step_j=1.0)
+    dt_s, power_w, shows = (np.array(column) for column in zip(*steps, strict=True))
+    t_s, true_j = np.cumsum(dt_s), np.cumsum(dt_s * power_w)
+    counter_j = np.where(shows, np.floor(true_j + 1234.5), math.nan)
+    register = EnergyRegister(sheet, limit_w=5.0, history=KnotHistory(fine_s=1e9))
+    for part in (slice(0, cut), slice(cut, None)):
+        if len(t_s[part]):
+            ones = np.ones(len(t_s[part]))
+            block = SampleBlock(t_s[part], ones, power_w[part], power_w[part], counter_j=counter_j[part])
+            register.add(block, 0.0 * ones)
+    first, last = sorted(min(index, len(t_s) - 1) for index in asked)
+    a, b = register.reading_at(float(t_s[first])), register.reading_at(float(t_s[last]))
+    assert a is not None
+    assert b is not None
+    low_j, high_j = energy_limits_j(energy_between(a, b), sheet)
+    assert low_j - 1e-6 <= true_j[last] - true_j[first] <= high_j + 1e-6

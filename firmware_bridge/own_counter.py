@@ -1,0 +1,76 @@
+"""A meter's own energy counter beside the integral of its samples. Pure.
+
+The counter is seen with some samples only, in coarse steps, and began long before the stream. Up to its first reading,
+and between two readings, the integral stands in for it; each reading then sets it right.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_bridge.samples import F64
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRows:
+    """What each sample adds, shape ``(n,)``: joules of the counter, its new beginnings, and what stays open.
+
+    ``open_j`` is what the integral may miss since the counter was read last; reading it takes that back to zero.
+    """
+
+    moved_j: F64
+    resets: F64
+    open_j: F64
+
+
+class OwnCounter:
+    """Follows one counter; one that steps back began anew at zero."""
+
+    def __init__(self) -> None:
+        self._last_j: float | None = None
+        self._new_meter = False
+        self._since_j = 0.0
+        self._open_j = 0.0
+        self._open_gap = False
+        self.seen = False
+
+    def begin_anew(self) -> None:
+        """Say that the next reading is another counter's, or one that was set back: it goes on from no other."""
+        self._new_meter = self._last_j is not None
+
+    def gap(self, bound_j: float) -> None:
+        """Take note of a gap that no sample ends yet."""
+        self._open_j += bound_j
+        self._open_gap = True
+
+    def advance(self, counter_j: F64 | None, energy_j: F64, gap_bound_j: F64, between_j: F64) -> CounterRows:
+        """Take samples: the counter at each (NaN where it was not read), and what each adds to the integral."""
+        rows = CounterRows(energy_j.copy(), np.zeros_like(energy_j), between_j.copy())
+        shown = np.empty(0, dtype=np.intp) if counter_j is None else np.flatnonzero(np.isfinite(counter_j))
+        since_j, gaps_j = np.cumsum(energy_j), np.cumsum(gap_bound_j)
+        opened_j = gaps_j + np.cumsum(between_j)
+        done_j = done_gap_j = done_open_j = 0.0
+        for i in shown.tolist() if counter_j is not None else ():
+            self._since_j += since_j[i] - done_j
+            self._open_gap = self._open_gap or bool(gaps_j[i] > done_gap_j)
+            self._open_j += opened_j[i] - between_j[i] - done_open_j
+            self._read(float(counter_j[i]), i, rows)
+            rows.open_j[i] = -self._open_j
+            self._since_j, self._open_j, self._open_gap = 0.0, 0.0, False
+            done_j, done_gap_j, done_open_j = since_j[i], gaps_j[i], opened_j[i]
+        if len(energy_j):
+            self._since_j += since_j[-1] - done_j
+            self._open_gap = self._open_gap or bool(gaps_j[-1] > done_gap_j)
+            self._open_j += opened_j[-1] - done_open_j
+        return rows
+
+    def _read(self, now_j: float, i: int, rows: CounterRows) -> None:
+        """Set the counter right where it was read."""
+        if self._last_j is None or self._new_meter:
+            rows.resets[i] = self._new_meter or self._open_gap
+        elif now_j < self._last_j:
+            rows.resets[i] = 1.0
+            rows.moved_j[i] += max(now_j - self._since_j, 0.0)
+        else:
+            rows.moved_j[i] += now_j - self._last_j - self._since_j
+        self._last_j, self._new_meter, self.seen = now_j, False, True
