@@ -52,9 +52,11 @@ def transcript(name: str) -> tuple[Said, ...]:
     return tuple(talk.talk.said)
 
 
-def readings(decoded: Decoded) -> set[tuple[float, float, float]]:
+def readings(decoded: Decoded) -> set[tuple[float, ...]]:
+    """Every reading, and every state of the meter's own counter."""
     columns = (decoded.column(name).tolist() for name in ("voltage_v", "current_a", "power_w"))
-    return set(zip(*columns, strict=True))
+    counters = [block.counter_j for block in decoded.blocks() if block.counter_j is not None]
+    return {*zip(*columns, strict=True), *((float(x),) for column in counters for x in column[np.isfinite(column)])}
 
 
 def with_one_bit_flipped(name: str) -> list[tuple[Said, ...]]:

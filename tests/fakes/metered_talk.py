@@ -13,6 +13,7 @@ from tests.fakes.meter_talk import Conversation, Load, levels_a
 
 SAMPLES_A_READ = 8
 SLOW_S = 0.02
+BLUR_S = 2e-3
 
 
 def is_slow(sheet: DataSheet) -> bool:
@@ -53,6 +54,9 @@ class SquareLoad:
             return voltage_v, np.full(len(t_s), self._high_a)
         high = np.floor((t_s - 1e-9) / self._half_s) % 2 == 1
         return voltage_v, np.where(high, self._high_a, self._low_a)
+
+    def steps_until(self, t_s: float) -> int:
+        return 0 if self._half_s is None else int(t_s / self._half_s) + 1
 
     def energy_j(self, t_s: float) -> float:
         """Joules drawn from time zero."""
@@ -142,15 +146,16 @@ class MeteredTalk:
     def check_energy(self, unseen_j: float = 0.0) -> None:
         """Assert that the truth lies within what the register states, give or take the display's steps.
 
-        A meter that shows what it measured a moment ago is late at both ends of the span: two steps of the load for
-        the time of one reading. ``unseen_j``: what damage that the format cannot show may have done.
+        A meter whose registers change now and then is late at both ends of the span: two steps of the load for the
+        time between two of its measurements. The emulator's samples blur each step a little. ``unseen_j``: what
+        damage that the format cannot show may have done.
         """
         delta = self.delta()
         assert delta.energy_j > 0.0
         assert min(delta.gap_s, delta.covered_s, delta.gap_bound_j) >= 0.0
         low_j, high_j = energy_limits_j(delta, self.sheet)
-        late_s = max(self.sheet.sample_interval_s, self.sheet.refresh_interval_s or 0.0)
-        slack_j = 1.01 * delta.resolution_j + 2.0 * self.load.step_w * late_s + unseen_j
+        late_s = 2.0 * (self.sheet.refresh_interval_s or 0.0) + self.load.steps_until(self.talk.t_s) * BLUR_S
+        slack_j = 1.01 * delta.resolution_j + late_s * self.load.step_w + unseen_j
         true_j = self.true_j()
         assert low_j - slack_j <= true_j <= high_j + slack_j, (
             f"{low_j:.9g} to {high_j:.9g} J +- {slack_j:.3g} J, truth {true_j:.9g} J; {dict(self.errors)} {delta}"
