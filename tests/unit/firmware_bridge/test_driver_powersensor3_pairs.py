@@ -186,6 +186,14 @@ def test_a_frame_that_comes_twice_counts_once() -> None:
     assert times_us.tolist() == [50.0 * i for i in range(1, 101)]
 
 
+def test_another_frame_with_the_same_stamp_is_a_period_later() -> None:
+    decoder, _ = streaming(THREE)
+    events = decoder.feed(stream(10) + stream(10, (601, *LEVELS[1:]), first=9), 1.0)
+    assert errors(events) == [("lost", 19)]
+    times_us = np.rint(np.concatenate([one.t_device_s for one in blocks(events)]) * 1e6)
+    assert times_us[9:11].tolist() == [500.0, 1524.0]
+
+
 @pytest.mark.parametrize("repeated", [2, 5, 19, 22])
 def test_a_stretch_that_comes_twice_is_never_time_going_back(repeated: int) -> None:
     data = stream(100)

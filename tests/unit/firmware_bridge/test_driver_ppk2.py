@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.driver import Options
@@ -161,6 +161,17 @@ def test_a_pinned_converter_stands_at_its_ranges_end_and_is_flagged(range_index:
     assert decoder.last_fields()["saturated_samples"] == 1
 
 
+def test_more_than_the_meter_carries_counts_for_no_more_than_that() -> None:
+    decoder = streaming()
+    (error, block) = decoder.feed(words(8) + word(0x3000, 4, 8) + words(8, first=9), 0.3)
+    assert isinstance(error, FrameError)
+    assert (error.kind, error.count) == ("overrange", 1)
+    assert isinstance(block, SampleBlock)
+    assert block.flags is not None
+    assert block.current_a[8] == 1.2
+    assert block.flags.tolist() == [0] * 8 + [SampleFlag.SATURATED] + [0] * 8
+
+
 def test_logic_inputs_come_with_their_samples() -> None:
     data = b"".join(word(500, 4, i, logic=i % 256) for i in range(300))
     blocks = [event for event in streaming().feed(data, 0.3) if isinstance(event, SampleBlock)]
@@ -243,6 +254,8 @@ def plain_loop(current_a: list[float], range_index: list[int]) -> list[float]:
 
 
 @settings(max_examples=200)
+@example(segments=[(0, 10), (1, 4), (2, 10)], cuts=[], seed=1)  # replaced samples with just one between them
+@example(segments=[(4, 10), (0, 1), (4, 4), (3, 1), (4, 10)], cuts=[12], seed=1)
 @given(
     segments=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 60)), min_size=1, max_size=12),
     cuts=st.lists(st.integers(1, 30), max_size=20),
