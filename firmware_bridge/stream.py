@@ -38,8 +38,8 @@ READ_BYTES: Final = 65_536
 WRITE_TIMEOUT_S: Final = 1.0
 TTY_BYTES: Final = 4095
 """What a Linux tty returns at most in one read; a shorter piece was all there was."""
-FALLBACK_READ_S: Final = 0.01
-"""How often a port without a descriptor (rfc2217) is looked at."""
+RFC2217_READ_S: Final = 0.02
+"""How long a port without a descriptor is waited on at a time."""
 RFC2217: Final = "rfc2217://"
 
 UsbPorts = Callable[[], Sequence[UsbPort]]
@@ -114,7 +114,8 @@ def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
         import serial  # noqa: PLC0415  an optional dependency: the pure parts work without it
     except ModuleNotFoundError as error:
         raise ConfigurationError("pyserial is not installed; pip install 'edgejoule[serial]'") from error
-    if url.startswith(RFC2217):
+    is_remote = url.startswith(RFC2217)
+    if is_remote:
         parse_address(url)
     try:
         return serial.serial_for_url(
@@ -123,8 +124,8 @@ def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
             bytesize=settings.bytesize,
             parity=settings.parity,
             stopbits=settings.stopbits,
-            timeout=0,
-            write_timeout=WRITE_TIMEOUT_S,
+            timeout=RFC2217_READ_S if is_remote else 0,  # with 0 it returns single bytes there
+            write_timeout=None if is_remote else WRITE_TIMEOUT_S,  # and refuses this
             exclusive=settings.exclusive or None,
         )
     except (OSError, ValueError) as error:
@@ -151,7 +152,7 @@ class SerialPort(Port):
         if self._fd is not None:
             self._poll.register(self._fd, select.POLLIN)
         elif url.startswith(RFC2217) and getattr(handle, "_socket", None) is not None:
-            self.path_delay_s = FALLBACK_READ_S + round_trip_s(handle._socket)  # noqa: SLF001 pyserial shows it nowhere
+            self.path_delay_s = round_trip_s(handle._socket)  # noqa: SLF001 pyserial shows it nowhere
 
     def read(self, timeout_s: float) -> bytes:
         """Return all that has arrived, waiting at most ``timeout_s`` for the first byte; empty if nothing came."""
@@ -178,12 +179,13 @@ class SerialPort(Port):
             self._handle.close()
 
     def _read_without_descriptor(self, timeout_s: float) -> bytes:
-        """Read from a URL handler that has no file descriptor (rfc2217); a lost connection shows in ``read``."""
+        """Read from a URL handler that has no file descriptor (rfc2217); a lost connection shows in its ``read``."""
         waiting = self._handle.in_waiting
-        if not waiting:
-            self.pause(min(timeout_s, FALLBACK_READ_S))
-            waiting = self._handle.in_waiting
-        return bytes(self._handle.read(waiting or 1))
+        if not waiting and timeout_s <= 0.0:
+            return b""
+        data = bytes(self._handle.read(waiting or 1))
+        more = self._handle.in_waiting if data else 0
+        return data + bytes(self._handle.read(more)) if more else data
 
 
 def _drain(fd: int) -> bytes | None:
