@@ -11,12 +11,15 @@ from firmware_bridge.calibration import Calibration
 from firmware_bridge.capture_file import Capture, CaptureFrame, CaptureWriter
 from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.energy import energy_between
-from firmware_bridge.errors import MeterUnavailableError
+from firmware_bridge.errors import MeterUnavailableError, RecordingEndedError
+from firmware_bridge.port import Port
+from firmware_bridge.reader import TellsWhenDue
 from firmware_bridge.samples import EnergyDelta, Event, FrameError, MeterIdentity, SampleBlock
-from firmware_bridge.stream import Port, host_time_s, open_port
+from firmware_bridge.stream import open_port
 from firmware_bridge.timeline import Timeline
 
 POLL_S: Final = 0.02
+SHORTEST_WAIT_S: Final = 1e-3
 GATHER_S: Final = 0.005
 """A stream is read this often: a Linux tty holds 4 kB, which is 10 ms of the fastest meter."""
 FLUSH_S: Final = 0.25
@@ -81,21 +84,22 @@ def record_from(
     Raises MeterUnavailableError when the meter goes away, OSError where the file takes no more.
     """
     decoder = driver.make_decoder(options)
-    is_stream = driver.data_sheet.clock != "host_arrival"
+    is_stream = driver.data_sheet.clock != "host_arrival" and port.recorded is None
+    due_s = decoder.next_due_s if isinstance(decoder, TellsWhenDue) else None
     progress = RecordProgress()
-    begin_s = flushed_s = host_time_s()
+    begin_s = flushed_s = now_s = port.time_s()
     ending = "over"
     try:
-        while (now_s := host_time_s()) < begin_s + seconds and not stop.is_set():
-            outgoing = decoder.bytes_to_send(now_s)
+        while now_s < begin_s + seconds and not stop.is_set():
+            outgoing = decoder.bytes_to_send(now_s) if port.host_may_speak() else b""
             if outgoing:
                 port.write(outgoing)
                 writer.write(CaptureFrame(now_s, from_meter=False, data=outgoing))
-            data = port.read(POLL_S)
+            data = port.read(POLL_S if due_s is None else min(max(due_s() - now_s, SHORTEST_WAIT_S), POLL_S))
             if data and is_stream:
                 port.pause(GATHER_S)
                 data += port.read(0.0)
-            now_s = host_time_s()
+            now_s = port.time_s()
             if data:
                 writer.write(CaptureFrame(now_s, from_meter=True, data=data))
                 _take(decoder.feed(data, now_s), now_s, writer, progress)
@@ -107,11 +111,13 @@ def record_from(
                 if watch is not None:
                     watch(progress)
         port.write(decoder.stop_bytes())
+    except RecordingEndedError as error:
+        ending = str(error)
     except MeterUnavailableError as error:
         ending = str(error)
         raise
     finally:
-        writer.note(host_time_s(), ended=ending, received_bytes=progress.received_bytes)
+        writer.note(port.time_s(), ended=ending, received_bytes=progress.received_bytes)
         writer.flush()
     return progress
 
@@ -140,7 +146,8 @@ def decode(driver: MeterDriver, capture: Capture) -> Iterator[tuple[float, Event
 
 def summarise(driver: MeterDriver, capture: Capture, calibration: Calibration | None = None) -> CaptureSummary:
     """Decode and integrate a whole capture."""
-    timeline = Timeline(driver.data_sheet, calibration)
+    sheet = driver.for_options(capture.header.options).data_sheet
+    timeline = Timeline(sheet, calibration)
     errors: Counter[str] = Counter()
     identity: MeterIdentity | None = None
     for t_host_s, event in decode(driver, capture):

@@ -112,10 +112,10 @@ class MeterEmulator:
         *,
         on_port: Callable[[str], None] | None = None,
     ) -> None:
-        self.driver = driver
+        self._settings = settings = settings or EmulatorSettings()
+        self.driver = driver = driver.for_options(settings.options)
         self.link = link
         self.port = ""
-        self._settings = settings = settings or EmulatorSettings()
         self.error = draw_instrument_error(driver.data_sheet, settings.seed, settings.gain_error_ratio)
         self._on_port = on_port
         self._load = load

@@ -32,6 +32,8 @@ ZIP_HEAD: Final = b"PK\x03\x04"
 class Recording(Protocol):
     """Something to decode once. ``received_bytes`` and ``cut_bytes`` are complete when ``play`` is over.
 
+    ``driver``: with the data sheet that holds for the options.
+
     ``time_basis``: the meter's own clock, arrival at the host that recorded it, or nominal steps.
     ``header``: where it comes from, None where the file does not say.
     """
@@ -55,12 +57,13 @@ class CaptureRecording:
     """A capture file: the options are those it was recorded with, ``options`` on top of them."""
 
     def __init__(self, driver: MeterDriver, reader: CaptureReader, options: Options) -> None:
-        self.driver = driver
+        options = {**reader.header.options, **options}
+        self.driver = driver = driver.for_options(options)
         self.header: CaptureHeader | None = reader.header
         self.time_basis: TimeBasis = "arrival" if driver.data_sheet.clock == "host_arrival" else "device"
         self.received_bytes = self.cut_bytes = 0
         self._reader = reader
-        self._decoder = driver.make_decoder({**reader.header.options, **options})
+        self._decoder = driver.make_decoder(options)
 
     def play(self) -> Iterator[tuple[float, list[Event]]]:
         """Yield what each read of the recording meant."""
@@ -83,7 +86,7 @@ class RawRecording:
     def __init__(
         self, driver: MeterDriver, file: BinaryIO, name: str, options: Options, interval_s: float | None
     ) -> None:
-        self.driver = driver
+        self.driver = driver = driver.for_options(options)
         self.header: CaptureHeader | None = None
         self.received_bytes = self.cut_bytes = 0
         self._own_clock = driver.data_sheet.clock != "host_arrival"
@@ -210,7 +213,7 @@ def open_recording(
     return RawRecording(driver, file, name, options or {}, interval_s)
 
 
-def why_no_samples(recording: Recording, source: Source, complaint: str) -> str:
+def why_no_samples(recording: Recording, source: Source, complaint: str, frame_errors: Mapping[str, int]) -> str:
     """Return one line that says why nothing was decoded, and the remedy."""
     driver, name, head = recording.driver.name, source.name, source.head()
     if head.startswith(ZIP_HEAD):
@@ -221,7 +224,11 @@ def why_no_samples(recording: Recording, source: Source, complaint: str) -> str:
         return f"{name}: no sample of a {driver}: {complaint}"
     if looks_like_hex(head):
         return f"{name}: no sample of a {driver}; it looks like hexadecimal text: add --hex"
-    return f"{name}: no sample of a {driver} in {recording.received_bytes} bytes; is it another meter's, or no bytes?"
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(frame_errors.items())) or "no whole frame"
+    return (
+        f"{name}: no sample of a {driver} in {recording.received_bytes} bytes ({counts}); is it another meter's, "
+        "or does an option not fit?"
+    )
 
 
 def _is_session(path: Path, head: bytes, driver: MeterDriver) -> bool:

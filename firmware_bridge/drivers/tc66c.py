@@ -339,7 +339,10 @@ def encode_plain(
     voltage_v: float, current_a: float, power_w: float, *, serial_number: int, energy_mwh: int = 0, runs: int = 1
 ) -> bytes:
     """Return one answer in the clear, 192 bytes: current and power without sign, as the meter shows them."""
-    counts = (round(voltage_v * 1e4), round(abs(current_a) * 1e5), round(abs(power_w) * 1e4))
+    counts = (
+        min(round(abs(value) * steps), 0xFFFF_FFFF)
+        for value, steps in ((voltage_v, 1e4), (current_a, 1e5), (power_w, 1e4))
+    )
     fields1 = struct.pack("<4s4s4sI28xIIII", b"pac1", b"TC66", b"1.15", serial_number, runs, *counts)
     ohms = round(abs(voltage_v / current_a) * 10) if abs(current_a) > 1e-5 else 99_999
     fields2 = struct.pack("<4s9I", b"pac2", min(ohms, 99_999), 0, energy_mwh, 0, 0, 0, 25, 0, 0)

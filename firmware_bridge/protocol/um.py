@@ -294,7 +294,8 @@ def encode_answer(
     model: UmModel, voltage_v: float, current_a: float, *, group: int = 0, counters: list[tuple[int, int]]
 ) -> bytes:
     """Return one answer; watts and ohms follow from volts and amperes as shown. ``counters``: ten of (mAh, mWh)."""
-    volts, amperes = round(voltage_v / model.volt_step), round(current_a / model.ampere_step)
+    steps = round(voltage_v / model.volt_step), round(current_a / model.ampere_step)
+    volts, amperes = (min(max(step, 0), 0xFFFF) for step in steps)  # what the fields hold
     milliwatts = int(volts * model.volt_step * amperes * model.ampere_step * 1e3 + 1e-6)
     ohms = min(99_999, int(10 * volts * model.volt_step / (amperes * model.ampere_step))) if amperes else 99_999
     head = struct.pack(">2sHHIHHH", model.start, volts, amperes, milliwatts, 25, 77, group)

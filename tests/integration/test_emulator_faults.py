@@ -21,6 +21,7 @@ from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import all_drivers, get_driver
 from tests.fakes import counter_meter
+from tests.fakes.meter_talk import Conversation, steady
 
 COMMAND = [sys.executable, "-m", "edgejoule", "meter"]
 POWER_METERS = [one for one in all_drivers() if one.data_sheet.power_gain_limit_ratio is not None]
@@ -166,6 +167,14 @@ def test_without_a_link_the_new_port_is_said() -> None:
     assert first.startswith("/dev/pts/")
     assert second.startswith("/dev/pts/")
     assert truth.endswith("unplugs 1")
+
+
+@pytest.mark.parametrize("driver", all_drivers(), ids=lambda driver: driver.name)
+@pytest.mark.parametrize(("voltage_v", "current_a"), [(0.0, 0.0), (5.0, -0.01), (5.0, 1e3), (1e4, 1e3), (230.0, -5.0)])
+def test_no_load_is_too_much_for_an_emulated_meter(driver: MeterDriver, voltage_v: float, current_a: float) -> None:
+    """A load beyond the meter's range, or a unit whose offset is below zero, ends no emulation."""
+    talk = Conversation(driver)
+    talk.run(3.0, steady(voltage_v, current_a)).check_blocks()
 
 
 @pytest.mark.parametrize("driver", POWER_METERS, ids=lambda driver: driver.name)

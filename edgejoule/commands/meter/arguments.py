@@ -119,7 +119,9 @@ def _emulate(parser: argparse.ArgumentParser) -> None:
 
 def _meter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("driver", metavar="DRIVER", help=DRIVER_HELP)
-    parser.add_argument("port", metavar="PORT", help="/dev/..., socket://host:port or rfc2217://host:port")
+    parser.add_argument(
+        "port", metavar="PORT", help="/dev/..., usb://SERIAL, socket://host:port, rfcomm://, a capture"
+    )
     _option(parser)
 
 

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
                 if out is not None:
                     out.write(block)
         summary = tally.summary(recording.last_fields())
-        why = None if summary.samples else why_no_samples(recording, source, summary.complaint)
+        why = None if summary.samples else why_no_samples(recording, source, summary.complaint, summary.frame_errors)
     code = report(recording, summary, as_json=arguments.json)
     if why is not None:
         raise FirmwareBridgeError(why)

@@ -6,21 +6,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.driver_table import accuracy, markdown_table, rate
 from firmware_bridge.registry import all_drivers
+from firmware_bridge.usb import usb_ports_of
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPort:
-    """A serial port of this machine. ``drivers``: meters that identify themselves with its USB id."""
+    """A serial port of this machine.
+
+    ``usb_url``: the same device under any name. ``drivers``: meters that identify themselves with its USB id.
+    """
 
     port: str
     description: str
     usb_id: str | None
+    usb_url: str | None
     drivers: tuple[str, ...]
 
 
@@ -58,15 +64,19 @@ def find_ports(drivers: tuple[MeterDriver, ...]) -> list[FoundPort]:
     """Return this machine's serial ports, each with the drivers that its USB id suggests."""
     from serial.tools.list_ports import comports
 
-    return [
-        FoundPort(
-            port=port.device,
-            description=port.description or "",
-            usb_id=None if port.vid is None or port.pid is None else f"{port.vid:04x}:{port.pid:04x}",
-            drivers=tuple(one.name for one in drivers if (port.vid, port.pid) in one.data_sheet.usb_ids),
+    found: list[FoundPort] = []
+    for port in sorted(comports()):
+        usb = next(iter(usb_ports_of([port])), None)
+        found.append(
+            FoundPort(
+                port=port.device,
+                description=port.description or "",
+                usb_id=None if usb is None else f"{usb.vid:04x}:{usb.pid:04x}",
+                usb_url=None if usb is None else usb.url,
+                drivers=tuple(one.name for one in drivers if (port.vid, port.pid) in one.data_sheet.usb_ids),
+            )
         )
-        for port in sorted(comports())
-    ]
+    return found
 
 
 def _facts(driver: MeterDriver) -> dict[str, Any]:
@@ -82,7 +92,8 @@ def _print_ports(console: Console, ports: list[FoundPort]) -> None:
     if not ports:
         console.print("No serial port was found on this machine.")
         return
-    table = Table("port", "description", "USB id", "likely driver", title="Serial ports")
+    table = Table("port", "device", "likely driver", title="Serial ports")
     for port in ports:
-        table.add_row(port.port, port.description, port.usb_id or "-", ", ".join(port.drivers) or "-")
+        name = port.usb_url if port.usb_url is not None else port.description
+        table.add_row(port.port, escape(name or "-"), ", ".join(port.drivers) or "-")
     console.print(table)

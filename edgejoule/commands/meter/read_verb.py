@@ -10,7 +10,7 @@ from typing import Final
 
 from edgejoule.commands.meter.common import options_of, refuse_to_overwrite, stop_on_signal
 from edgejoule.commands.meter.figures import Figures, print_figures
-from edgejoule.commands.meter.live import REFRESH_S, LiveDisplay, Now
+from edgejoule.commands.meter.live import REFRESH_S, LiveDisplay, Now, clock_text
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, write_json
 from firmware_bridge.clock import ClockEstimate
 from firmware_bridge.energy import energy_between, energy_limits_j
@@ -18,7 +18,6 @@ from firmware_bridge.meter import Meter, MeterHealth
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyDelta, EnergyReading, SampleBlock
 from firmware_bridge.samples_file import SamplesFile
-from firmware_bridge.stream import host_time_s
 from firmware_bridge.timeline import SILENT_S, SyncState
 
 HELD_SAMPLES: Final = 1_000_000
@@ -92,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             end_s = None if arguments.seconds is None else time.monotonic() + arguments.seconds
             with LiveDisplay(driver.title, simulated=meter.is_simulated) as live:
                 while not stop.wait(REFRESH_S if end_s is None else min(REFRESH_S, end_s - time.monotonic())):
-                    if end_s is not None and time.monotonic() >= end_s:
+                    if meter.wait_until_ended(0.0) or (end_s is not None and time.monotonic() >= end_s):
                         break
                     if rows is not None:
                         rows.write()
@@ -115,7 +114,9 @@ def _report(result: ReadResult, *, as_json: bool) -> int:
         write_json(result)
     else:
         health = result.health
-        more = {"reconnected": str(health.reconnects)} if health.reconnects else {}
+        more = {"clock": clock_text(result.sync, result.clock)}
+        more |= {"reconnected": str(health.reconnects)} if health.reconnects else {}
+        more |= {"last trouble": health.last_error} if health.last_error else {}
         print_figures(
             Figures(
                 total=result.total,
@@ -133,7 +134,7 @@ def _reading(meter: Meter) -> EnergyReading:
     """Return the register; where the meter has been silent, the silence is a gap in it."""
     age_s = meter.health().last_sample_age_s
     if age_s is not None and age_s > max(SILENT_S, meter.driver.data_sheet.max_interval_s):
-        return meter.reading_at(host_time_s()) or meter.snapshot()
+        return meter.reading_at(meter.now_s()) or meter.snapshot()
     return meter.snapshot()
 
 
@@ -149,7 +150,7 @@ def _now(meter: Meter, first: EnergyReading) -> Now:
         frame_errors=health.frame_errors,
         identity=health.identity,
         sync=meter.sync(),
-        clock=None,
+        clock=meter.clock(),
     )
 
 
@@ -162,5 +163,5 @@ def _result(meter: Meter, total: EnergyDelta) -> ReadResult:
         energy_limits_j=energy_limits_j(total, meter.driver.data_sheet),
         health=meter.health(),
         sync=meter.sync(),
-        clock=None,
+        clock=meter.clock(),
     )

@@ -17,7 +17,7 @@ from firmware_bridge.capture import RecordProgress, record_from
 from firmware_bridge.capture_file import CaptureHeader, CaptureWriter
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
 from firmware_bridge.registry import get_driver
-from firmware_bridge.stream import host_time_s, is_pseudo_terminal, open_port
+from firmware_bridge.stream import is_simulated_port, open_port
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,17 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     driver.make_decoder(options)
     refuse_to_overwrite(path, force=arguments.force)
     _check_folder(path)
-    header = CaptureHeader(
-        driver=driver.name,
-        options=dict(options),
-        port=arguments.port,
-        started_unix_ns=time.time_ns(),
-        simulated=is_pseudo_terminal(arguments.port),
-        version=__version__,
-        started_host_s=host_time_s(),
-    )
     seconds = math.inf if arguments.seconds is None else arguments.seconds
     with stop_on_signal() as stop, open_port(arguments.port, driver.serial_settings(options)) as port:
+        header = CaptureHeader(
+            driver=driver.name,
+            options=dict(options),
+            port=arguments.port,
+            started_unix_ns=time.time_ns(),
+            simulated=is_simulated_port(arguments.port) or is_simulated_port(port.device),
+            version=__version__,
+            started_host_s=port.time_s(),
+        )
         try:
             with _create(path) as file, _Progress(driver.title) as shown:
                 writer = CaptureWriter(file, header)

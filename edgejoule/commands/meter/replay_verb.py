@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         with LiveDisplay(driver.title, simulated=bool(reader.header.simulated)) as live:
             _Player(recording, tally, live, stop, None if arguments.fast else arguments.speed).play()
         summary = tally.summary(recording.last_fields())
-        why = None if summary.samples else why_no_samples(recording, source, summary.complaint)
+        why = None if summary.samples else why_no_samples(recording, source, summary.complaint, summary.frame_errors)
     code = report(recording, summary, as_json=arguments.json, stopped=stop.is_set())
     if why is not None:
         raise FirmwareBridgeError(why)

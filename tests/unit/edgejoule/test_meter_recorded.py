@@ -63,6 +63,17 @@ def test_decode_and_replay_say_the_same(name: str, tmp_path: Path, capsys: pytes
     assert said_json(capsys, "replay", str(path), "--speed", "20") == decoded
 
 
+def test_read_takes_a_recording_for_a_meter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_capture(tmp_path / "x.capture", "tc66c")
+    decoded = said_json(capsys, "decode", "tc66c", str(path))
+    rows = tmp_path / "x.csv"
+    read = said_json(capsys, "read", "tc66c", f"capture://{path}?speed=20", "--csv", str(rows))
+    assert read["simulated"] is True
+    assert read["health"]["ended"] is True
+    assert read["total"]["energy_j"] == pytest.approx(decoded["energy_j"])
+    assert len(rows.read_text().splitlines()) == decoded["samples"] + 1
+
+
 def test_replay_keeps_the_pace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = make_capture(tmp_path / "x.capture", "tc66c", seconds=4.0)
     begin_s = os.times().elapsed

@@ -154,7 +154,7 @@ def test_the_option_of_today_goes_over_the_one_of_the_recording() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint", "message"),
     [
-        (b"\x00" * 50, "", "no sample of a counter in 50 bytes"),
+        (b"\x00" * 50, "", "no sample of a counter in 50 bytes (desync 39)"),
         (b"00 0a ff", "", "it looks like hexadecimal text: add --hex"),
         (b"\x00" * 50, "no coil", "no sample of a counter: no coil"),
         (b"PK\x03\x04", "", "give Nordic's .ppk2 by its path"),
@@ -163,8 +163,9 @@ def test_the_option_of_today_goes_over_the_one_of_the_recording() -> None:
 )
 def test_no_sample_has_a_reason(content: bytes, complaint: str, message: str) -> None:
     recording = open_bytes(COUNTER, content)
-    assert summary_of(recording).samples == 0
-    assert message in why_no_samples(recording, Source(io.BytesIO(content), "x"), complaint)
+    summary = summary_of(recording)
+    assert summary.samples == 0
+    assert message in why_no_samples(recording, Source(io.BytesIO(content), "x"), complaint, summary.frame_errors)
 
 
 def test_a_capture_of_another_driver_can_be_insisted_on() -> None:
