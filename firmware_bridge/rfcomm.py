@@ -10,35 +10,12 @@ import socket
 from typing import Final
 
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
+from firmware_bridge.tcp import SocketHandle
 
 SCHEME: Final = "rfcomm://"
 CONNECT_TIMEOUT_S: Final = 10.0
-WRITE_TIMEOUT_S: Final = 1.0
 _URL = re.compile(r"rfcomm://((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})(?:/([1-9]|[12][0-9]|30))?/?")
 _INSTEAD: Final = "use 'sudo rfcomm bind 0 ADDRESS' and /dev/rfcomm0 as port"
-
-
-class RfcommHandle:
-    """A connected stream socket with those methods of a pyserial port that ``stream.Port`` needs."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-
-    def fileno(self) -> int:
-        """Return the descriptor, for poll and read."""
-        return self._connection.fileno()
-
-    def write(self, data: bytes) -> None:
-        """Write all of ``data``; raises OSError, also when the other side takes none for a second."""
-        self._connection.settimeout(WRITE_TIMEOUT_S)
-        try:
-            self._connection.sendall(data)
-        finally:
-            self._connection.setblocking(False)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
 
 def parse_url(url: str) -> tuple[str, int]:
@@ -55,7 +32,7 @@ def parse_url(url: str) -> tuple[str, int]:
     return found[1].upper(), int(found[2] or 1)
 
 
-def open_rfcomm(url: str) -> RfcommHandle:
+def open_rfcomm(url: str) -> SocketHandle:
     """Connect to a paired Bluetooth meter; blocks for ten seconds at most.
 
     Raises ConfigurationError where the URL, Python, the kernel or the pairing must change, MeterUnavailableError where
@@ -77,8 +54,7 @@ def open_rfcomm(url: str) -> RfcommHandle:
     except OSError as error:
         connection.close()
         raise explain(url, error) from error
-    connection.setblocking(False)
-    return RfcommHandle(connection)
+    return SocketHandle(connection)
 
 
 def explain(url: str, error: OSError) -> FirmwareBridgeError:

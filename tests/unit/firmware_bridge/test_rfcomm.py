@@ -7,8 +7,9 @@ import pytest
 
 from firmware_bridge.driver import SerialSettings
 from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
-from firmware_bridge.rfcomm import RfcommHandle, explain, parse_url
+from firmware_bridge.rfcomm import explain, parse_url
 from firmware_bridge.stream import SerialPort, open_port
+from firmware_bridge.tcp import SocketHandle
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_failed_connection_comes_with_its_remedy(code: int, kind: type[Excepti
 
 def test_a_port_reads_and_writes_through_the_handle() -> None:
     ours, meters = socket.socketpair()
-    with meters, SerialPort("rfcomm://00:90:72:56:98:D7", RfcommHandle(ours)) as port:
+    with meters, SerialPort("rfcomm://00:90:72:56:98:D7", SocketHandle(ours)) as port:
         port.write(b"\xf0")
         assert meters.recv(10) == b"\xf0"
         assert port.read(0.01) == b""
@@ -66,6 +67,6 @@ def test_a_port_reads_and_writes_through_the_handle() -> None:
 
 def test_a_meter_that_takes_no_bytes_fails_the_write() -> None:
     ours, meters = socket.socketpair()
-    port = SerialPort("rfcomm://00:90:72:56:98:D7", RfcommHandle(ours))
+    port = SerialPort("rfcomm://00:90:72:56:98:D7", SocketHandle(ours))
     with meters, port, pytest.raises(MeterUnavailableError, match="cannot write"):
         port.write(bytes(10_000_000))
