@@ -153,7 +153,7 @@ class Reader:
         finally:
             if port is not None:
                 port.close()
-        is_over = port is not None and port.recorded is not None
+        is_over = bool(reason) and port is not None and port.recorded is not None
         self._tell(Disconnected(host_time_s(), reason, is_over))
         return not is_over
 
