@@ -62,12 +62,10 @@ class SmlFrames:
                 return found
             self._drop(start)
             end = self._end()
-            if end is None:
-                if len(self._buffer) <= LONGEST_BYTES:
-                    return found
+            if end is None and len(self._buffer) <= LONGEST_BYTES:
+                return found
+            if end is None or end < 0:
                 self._drop(len(_START))
-            elif end < 0:
-                self._drop(-end)
             else:
                 found.append(self._frame(end))
                 del self._buffer[:end]
@@ -82,7 +80,7 @@ class SmlFrames:
         del self._buffer[:count]
 
     def _end(self) -> int | None:
-        """Return where the transmission at the buffer's begin ends, None while it has not, -n to drop n bytes."""
+        """Return where the transmission at the buffer's begin ends, None while it has not, -1 where it can't."""
         at = len(_START)
         while True:
             at = self._buffer.find(_ESCAPE, at)
@@ -91,10 +89,8 @@ class SmlFrames:
             after = self._buffer[at + 4 : at + 8]
             if after[0] == _END:
                 return at + 8
-            if after == _START[4:]:
-                return -at
             if after != _ESCAPE:
-                return -len(_START)
+                return -1
             at += 8
 
     def _frame(self, end: int) -> Frame:

@@ -183,7 +183,13 @@ def test_a_recorded_meter_behind_a_gateway_that_adds_lines() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b"001688.21*W", b"\xb001688.21*W"), (b"1-0:1.7.0", b"1-0:1.7.8"), (b"(80)", b"(80"), (b"*W", b"*V")],
+    [
+        (b"001688.21*W", b"\xb001688.21*W"),
+        (b"1-0:1.7.0", b"1-0:1.7.8"),
+        (b"(80)", b"(8\x10)"),
+        (b"(80)", b"(80"),
+        (b"*W", b"*V"),
+    ],
 )
 def test_a_broken_line_without_check_sum_is_dropped(old: bytes, new: bytes) -> None:
     decoder = Iec6205621Decoder({"mode": "push"})

@@ -201,10 +201,11 @@ def test_the_counter_goes_on_by_what_the_power_draws(model: UmModel) -> None:
 
 
 @every_model
-def test_another_group_is_a_reset_once_it_is_confirmed(model: UmModel) -> None:
-    answers = [answer(model, mwh=100), answer(model, mwh=900, group=3), answer(model, mwh=901, group=3)]
+@pytest.mark.parametrize("other_mwh", [900, 101, 0])
+def test_another_group_is_a_reset_once_it_is_confirmed(model: UmModel, other_mwh: int) -> None:
+    answers = [answer(model, mwh=100), *(answer(model, mwh=other_mwh + i, group=3) for i in range(2))]
     shown, said = counters_j(UmDecoder(model, {}), answers)
-    assert shown == pytest.approx([360.0, np.nan, 3243.6], nan_ok=True)
+    assert shown == pytest.approx([360.0, np.nan, 3.6 * (other_mwh + 1)], nan_ok=True)
     assert said == ["reset"]
 
 
