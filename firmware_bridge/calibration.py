@@ -55,17 +55,17 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
     """
     if sheet.power_gain_limit_ratio is not None and calibration is None:
         offsets_w = _of_range(block, [one.power_offset_limit_w for one in sheet.ranges])
-        own_u: F64 = RECTANGULAR * np.hypot(sheet.power_gain_limit_ratio * block.power_w, offsets_w)
+        own_u: F64 = RECTANGULAR * _root_sum_square(sheet.power_gain_limit_ratio * block.power_w, offsets_w)
         return own_u
     volts, amps = np.abs(block.voltage_v), np.abs(block.current_a)
-    voltage_u_v = RECTANGULAR * np.hypot(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
+    voltage_u_v = RECTANGULAR * _root_sum_square(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
     if calibration is not None:
-        current_u_a = np.hypot(calibration.gain_u_ratio * amps, calibration.offset_u_a)
+        current_u_a = _root_sum_square(calibration.gain_u_ratio * amps, calibration.offset_u_a)
     else:
         gain_ratio = _of_range(block, [one.gain_limit_ratio for one in sheet.ranges])
         offset_a = _of_range(block, [one.offset_limit_a for one in sheet.ranges])
-        current_u_a = RECTANGULAR * np.hypot(gain_ratio * amps, offset_a)
-    power_u: F64 = np.hypot(amps * voltage_u_v, volts * current_u_a)
+        current_u_a = RECTANGULAR * _root_sum_square(gain_ratio * amps, offset_a)
+    power_u: F64 = _root_sum_square(amps * voltage_u_v, volts * current_u_a)
     return power_u
 
 
@@ -74,11 +74,19 @@ def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:
     if sheet.power_resolution_w is not None:
         return np.full(len(block), sheet.power_resolution_w)
     step_a = _of_range(block, [one.resolution_a for one in sheet.ranges])
-    power_step: F64 = np.hypot(block.voltage_v * step_a, block.current_a * sheet.voltage_resolution_v)
+    power_step: F64 = _root_sum_square(block.voltage_v * step_a, block.current_a * sheet.voltage_resolution_v)
     return power_step
 
 
 def _of_range(block: SampleBlock, values: list[float]) -> F64:
-    """Return the value of each sample's range, of the largest where the block names none."""
-    table = np.array(values)
-    return table[-1:] if block.range_index is None else table[block.range_index]
+    """Return the value of each sample's range, shape ``(n,)`` or ``(1,)``; of the largest where none is named."""
+    table, index = np.array(values), block.range_index
+    if index is None:
+        return table[-1:]
+    return table[index[:1]] if (index == index[0]).all() else table[index]
+
+
+def _root_sum_square(a: F64, b: F64 | float) -> F64:
+    """Return sqrt(a^2 + b^2); np.hypot costs several times as much to guard against overflow."""
+    root: F64 = np.sqrt(a * a + b * b)
+    return root

@@ -72,6 +72,9 @@ class EnergyRegister:
         rows[_RESOLUTION] = step_w * rows[_COVERED]
         rows[_COUNT] = fresh
         volts = np.abs(volts)
+        if self._limit_w is not None and block.flags is not None:
+            pinned = (block.flags[good] & SampleFlag.SATURATED) != 0
+            rows[_BOUND] = np.where(pinned, np.maximum(self._limit_w - power_w, 0.0) * rows[_COVERED], 0.0)
         gap_bound_j = gap_s * self._limit(np.maximum(volts, np.concatenate(([self._last_v], volts[:-1]))))
         if self._sheet.counter_step_j is not None:
             shown_j = None if block.counter_j is None else block.counter_j[good]
@@ -142,7 +145,7 @@ class EnergyRegister:
         self._first_v = self._last_v = first_v
         head_s = self._sheet.sample_interval_s if self._sheet.sampling == "mean" else 0.0
         self._t_start_s = self._t_end_s = first_s - head_s
-        self._bin = int(self._t_end_s // KNOT_S)
+        self._bin = int(_bin_of(np.array([self._t_end_s]))[0])
         self._history.append(self._knot()[np.newaxis, :])
 
     def _limit(self, volts: _Volts) -> _Volts:
@@ -202,7 +205,7 @@ class EnergyRegister:
 
     def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
         """Add rows of shape ``(_COLUMNS, n)``; a knot at the first of each millisecond and around each longer gap."""
-        bins = np.floor_divide(rows[_T], KNOT_S).astype(np.int64)
+        bins = _bin_of(rows[_T])
         is_knot = np.diff(bins, prepend=self._bin) != 0
         long_gaps = np.flatnonzero(is_gap & (rows[_GAP] > KNOT_S))
         if len(long_gaps):
@@ -231,6 +234,11 @@ class EnergyRegister:
         knot = self._totals.values
         knot[_T] = self._t_end_s
         return knot
+
+
+def _bin_of(t_s: F64) -> NDArray[np.int64]:
+    """Return the millisecond that each time is in."""
+    return np.floor(t_s * (1.0 / KNOT_S)).astype(np.int64)
 
 
 class _CompensatedSum:

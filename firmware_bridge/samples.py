@@ -93,7 +93,7 @@ class EnergyReading:
     ``sample_count``, ``lost_count``: samples taken, samples known to be lost.
     ``resolution_j``: integral of the step of power that one step of the meter's display makes.
     ``gap_bound_j``: the most that the load can have drawn within ``gap_s``: the meter's full scale at the voltage
-    beside the gap, or a declared limit.
+    beside the gap, or a declared limit. With a declared limit also what samples pinned at full scale may hide.
     ``counter_j``: how far the meter's own energy counter has moved, None where it has none or has not shown it yet;
     before its first reading and between two the integral stands in for it.
     ``counter_resets``: how often that counter began anew; what it had not shown before is not in ``counter_j``.

@@ -416,3 +416,12 @@ def test_counter_and_samples_together_always_hold_the_truth(
     assert b is not None
     low_j, high_j = energy_limits_j(energy_between(a, b), sheet)
     assert low_j - 1e-6 <= true_j[last] - true_j[first] <= high_j + 1e-6
+
+
+def test_what_pinned_samples_hide_is_bounded_by_the_declared_limit() -> None:
+    flags = np.array([0, SampleFlag.SATURATED, SampleFlag.SATURATED], dtype=np.uint8)
+    t_s, power_w = np.array([0.01, 0.02, 0.03]), np.array([1.0, 5.0, 5.0])
+    for limit_w, expected_j in ((None, 0.0), (15.0, 2 * 10.0 * INTERVAL_S), (3.0, 0.0)):
+        register = EnergyRegister(MEAN, limit_w=limit_w)
+        register.add(SampleBlock(t_s, np.ones(3), power_w, power_w, flags=flags), np.zeros(3))
+        assert register.latest().gap_bound_j == pytest.approx(expected_j)
