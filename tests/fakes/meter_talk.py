@@ -11,6 +11,7 @@ from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, Sampl
 TICK_S = 0.02
 LONGEST_TICK_S = 0.2
 POLLED_SAMPLE_S = 1e-3
+SAMPLES_AN_ANSWER = 2000
 Load = Callable[[F64], tuple[F64, F64]]
 Cut = Callable[[bytes], Iterable[bytes]]
 
@@ -105,7 +106,9 @@ class Conversation:
     @property
     def sample_s(self) -> float:
         sheet = self.driver.data_sheet
-        return POLLED_SAMPLE_S if sheet.clock == "host_arrival" else sheet.sample_interval_s
+        if sheet.clock != "host_arrival":
+            return sheet.sample_interval_s
+        return max(POLLED_SAMPLE_S, sheet.sample_interval_s / SAMPLES_AN_ANSWER)
 
     def run(self, seconds: float, load: Load) -> Decoded:
         """Go on for a while; return all that was decoded so far."""

@@ -13,7 +13,6 @@ from tests.fakes.meter_talk import Conversation, Load, levels_a
 
 SAMPLES_A_READ = 8
 SLOW_S = 0.02
-BLUR_S = 2e-3
 
 
 def is_slow(sheet: DataSheet) -> bool:
@@ -154,7 +153,10 @@ class MeteredTalk:
         assert delta.energy_j > 0.0
         assert min(delta.gap_s, delta.covered_s, delta.gap_bound_j) >= 0.0
         low_j, high_j = energy_limits_j(delta, self.sheet)
-        late_s = 2.0 * (self.sheet.refresh_interval_s or 0.0) + self.load.steps_until(self.talk.t_s) * BLUR_S
+        late_s = (
+            2.0 * (self.sheet.refresh_interval_s or 0.0)
+            + 2.0 * self.load.steps_until(self.talk.t_s) * self.talk.sample_s
+        )
         slack_j = 1.01 * delta.resolution_j + late_s * self.load.step_w + unseen_j
         true_j = self.true_j()
         assert low_j - slack_j <= true_j <= high_j + slack_j, (
