@@ -1,0 +1,48 @@
+"""Bytes of an X-NUCLEO-LPM01A, made by hand, and what a listening decoder makes of them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from firmware_bridge.drivers.lpm01a import Lpm01aDecoder
+from firmware_bridge.protocol.lpm01a_format import (
+    pack_stamp,
+    words_of,
+)
+from firmware_bridge.samples import F64, Event, FrameError, SampleBlock
+
+HZ = 100_000
+
+
+def blocks_of(events: Iterable[Event]) -> list[SampleBlock]:
+    return [event for event in events if isinstance(event, SampleBlock)]
+
+
+def errors_of(events: Iterable[Event]) -> list[tuple[str, int]]:
+    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
+
+
+def joined(events: Iterable[Event], name: str) -> F64:
+    return np.concatenate([getattr(block, name) for block in blocks_of(events)] or [np.empty(0)])
+
+
+def stretch(count: int, first: int = 0) -> F64:
+    """A load that rises slowly: every sample can be told from its neighbours."""
+    return 0.02 + 1e-6 * np.arange(first, first + count, dtype=np.float64)
+
+
+def words(current_a: F64) -> bytes:
+    data: bytes = words_of(current_a).astype(">u2").tobytes()
+    return data
+
+
+def binary(blocks: int, *, from_block: int = 0) -> bytes:
+    """Stamps with 1000 words between them, at 100 kHz: a stamp is later by 10 ms than the one before."""
+    numbers = range(from_block, from_block + blocks)
+    return b"".join(pack_stamp(10 * k) + words(stretch(1000, 1000 * k)) for k in numbers) + pack_stamp(
+        10 * (from_block + blocks)
+    )
+
+
+def listen(data: bytes, **options: float | str) -> list[Event]:
+    return Lpm01aDecoder({"voltage_v": 3.3} | options).feed(data, 1.0)

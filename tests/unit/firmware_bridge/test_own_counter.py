@@ -1,0 +1,109 @@
+"""A meter's own energy counter beside the integral: it bounds what gaps hide, and is followed over its resets."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
+from firmware_bridge.history import KnotHistory
+from firmware_bridge.samples import SampleBlock
+from tests.fakes.counter_meter import sheet_like
+
+COUNTING = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="point", counter_step_j=3600.0)
+
+
+def counting(t_s: list[float], counter_j: list[float], power_w: float = 2.0) -> EnergyRegister:
+    register = EnergyRegister(COUNTING)
+    times_s, power = np.array(t_s), np.full(len(t_s), power_w)
+    block = SampleBlock(times_s, np.full(len(t_s), 230.0), power / 230.0, power, counter_j=np.array(counter_j))
+    register.add(block, np.zeros(len(t_s)))
+    return register
+
+
+def test_the_own_counter_narrows_what_a_gap_may_hide() -> None:
+    register = counting([0.0, 1.0, 7201.0, 7202.0], [7200.0, 7200.0, 21_600.0, 21_600.0])
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.counter_j == 14_400.0
+    assert delta.gap_s == pytest.approx(7200.0)
+    low_j, high_j = energy_limits_j(delta, COUNTING)
+    assert (low_j, high_j) == pytest.approx((14_400.0 - 3600.0, 14_400.0 + 3600.0))
+    assert high_j < delta.energy_j + delta.gap_bound_j
+
+
+def test_a_counter_that_began_anew_bounds_from_below_only() -> None:
+    register = counting([0.0, 1.0, math.nextafter(7201.0, 8000.0)], [1e7, math.nan, 10_800.0])
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert (delta.counter_j, delta.counter_resets) == (10_800.0, 1.0)
+    low_j, high_j = energy_limits_j(delta, COUNTING)
+    assert low_j == pytest.approx(10_800.0 - 3600.0)
+    assert high_j == pytest.approx(delta.energy_j + delta.gap_bound_j)
+
+
+def test_a_counter_that_stands_still_contradicts_the_samples() -> None:
+    register = counting([float(t) for t in range(4000)], [0.0] * 4000)
+    first = register.first()
+    assert first is not None
+    low_j, high_j = energy_limits_j(energy_between(first, register.latest()), COUNTING)
+    assert low_j > high_j
+
+
+def test_a_counter_that_never_shows_bounds_nothing() -> None:
+    register = counting([0.0, 1.0, 7201.0], [math.nan] * 3)
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert delta.counter_j is None
+    assert energy_limits_j(delta, COUNTING)[1] == pytest.approx(delta.energy_j + delta.gap_bound_j)
+
+
+def test_samples_stand_in_for_the_counter_until_it_shows() -> None:
+    fine = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="point", counter_step_j=0.01)
+    register = EnergyRegister(fine)
+    t_s = np.arange(7, dtype=np.float64)
+    nan = math.nan
+    counter_j = np.array([nan, nan, 500.0, nan, nan, 506.02, nan])
+    power_w = np.full(7, 2.0)
+    register.add(SampleBlock(t_s, np.ones(7), power_w, power_w, counter_j=counter_j), np.zeros(7))
+    for at_s, expected_j in ((1.0, 2.0), (2.0, 4.0), (3.5, 7.0), (5.0, 10.02), (6.0, 12.02)):
+        reading = register.reading_at(at_s)
+        assert reading is not None
+        assert reading.counter_j == pytest.approx(expected_j, abs=0.02)
+    assert register.latest().counter_resets == 0.0
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([1.0, 1.0, 1.0, 3.0, 40.0]), st.floats(0.0, 4.9), st.booleans()),
+        min_size=3,
+        max_size=40,
+    ),
+    cut=st.integers(1, 30),
+    asked=st.tuples(st.integers(0, 39), st.integers(0, 39)),
+)
+def test_counter_and_samples_together_always_hold_the_truth(
+    steps: list[tuple[float, float, bool]], cut: int, asked: tuple[int, int]
+) -> None:
+    """Power is constant between two samples; the counter is read with some of them, in steps of 1 J."""
+    sheet = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="mean", counter_step_j=1.0)
+    dt_s, power_w, shows = (np.array(column) for column in zip(*steps, strict=True))
+    t_s, true_j = np.cumsum(dt_s), np.cumsum(dt_s * power_w)
+    counter_j = np.where(shows, np.floor(true_j + 1234.5), math.nan)
+    register = EnergyRegister(sheet, limit_w=5.0, history=KnotHistory(fine_s=1e9))
+    for part in (slice(0, cut), slice(cut, None)):
+        if len(t_s[part]):
+            ones = np.ones(len(t_s[part]))
+            block = SampleBlock(t_s[part], ones, power_w[part], power_w[part], counter_j=counter_j[part])
+            register.add(block, 0.0 * ones)
+    first, last = sorted(min(index, len(t_s) - 1) for index in asked)
+    a, b = register.reading_at(float(t_s[first])), register.reading_at(float(t_s[last]))
+    assert a is not None
+    assert b is not None
+    low_j, high_j = energy_limits_j(energy_between(a, b), sheet)
+    assert low_j - 1e-6 <= true_j[last] - true_j[first] <= high_j + 1e-6
