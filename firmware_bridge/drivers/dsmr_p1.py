@@ -37,6 +37,7 @@ in hand: Netbeheer Nederland, DSMR P1 companion standard 5.0.2; test telegrams o
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -134,6 +135,10 @@ class DsmrP1Decoder:
     def bytes_to_send(self, t_host_s: float) -> bytes:  # noqa: ARG002 the meter is never asked
         """Nothing: the meter sends by itself."""
         return b""
+
+    def next_due_s(self) -> float:
+        """Return infinity: there is nothing to ask."""
+        return math.inf
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each telegram."""

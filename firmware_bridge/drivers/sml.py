@@ -32,6 +32,7 @@ transmissions of others, not from a meter in hand: BSI TR-03109-1 Anlage IV (SML
 spacemanspiff2007/SmlLib.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -113,6 +114,10 @@ class SmlDecoder:
     def bytes_to_send(self, t_host_s: float) -> bytes:  # noqa: ARG002 the meter is never asked
         """Nothing: the meter sends by itself."""
         return b""
+
+    def next_due_s(self) -> float:
+        """Return infinity: there is nothing to ask."""
+        return math.inf
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each transmission."""

@@ -192,6 +192,10 @@ class Tc66cDecoder:
         self._buffer.clear()
         return POLL
 
+    def next_due_s(self) -> float:
+        """Return when the next question is due."""
+        return self._timer.next_due_s()
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings. Holds at most one answer less one byte between calls."""
         events: list[Event] = []

@@ -175,6 +175,10 @@ class ModbusPoller:
         self._asked_s, self._next_s = t_host_s, t_host_s + self._timeout_s
         return self._questions[self._asked]
 
+    def next_due_s(self) -> float:
+        """Return when the next question is due."""
+        return self._next_s
+
     def feed(self, data: bytes, t_host_s: float) -> list[Heard]:
         """Take bytes in any chunking; return answers, and what was not one."""
         heard = self._since_last(t_host_s)

@@ -109,6 +109,10 @@ class ModbusMeterDecoder:
         """Return the question when one is due."""
         return self._poller.bytes_to_send(t_host_s)
 
+    def next_due_s(self) -> float:
+        """Return when the next question is due."""
+        return self._poller.next_due_s()
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return samples. Holds less than one answer between calls."""
         events: list[Event] = []

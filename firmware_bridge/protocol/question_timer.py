@@ -42,10 +42,8 @@ class QuestionTimer:
 
     def ask(self, t_host_s: float) -> bool:
         """Tell whether the question is due now; it counts as asked then."""
-        if self._asked_s is not None and t_host_s >= self._asked_s:
-            due_s = max(self._asked_s, self._heard_s) + self._timeout_s if self._waiting else self._due_s
-            if t_host_s < due_s - MIN_STEP_S:
-                return False
+        if self._asked_s is not None and self._asked_s <= t_host_s < self.next_due_s() - MIN_STEP_S:
+            return False
         self._unanswered += self._waiting
         on_time = 0.0 <= t_host_s - self._due_s < self._interval_s
         spread = 1.0 + self._spread_ratio * (2.0 * self._random.random() - 1.0)
@@ -54,6 +52,12 @@ class QuestionTimer:
         self._asked_s, self._heard_s = t_host_s, -math.inf
         self._waiting = True
         return True
+
+    def next_due_s(self) -> float:
+        """Return when the next question is due, as far as is known now."""
+        if self._asked_s is not None and self._waiting:
+            return max(self._asked_s, self._heard_s) + self._timeout_s
+        return self._due_s
 
     def heard(self, t_host_s: float) -> None:
         """Say that the answer is on its way: the wait for the rest begins anew."""

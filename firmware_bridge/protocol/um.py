@@ -160,6 +160,10 @@ class UmDecoder:
         self._buffer.clear()
         return POLL
 
+    def next_due_s(self) -> float:
+        """Return when the next question is due."""
+        return self._timer.next_due_s()
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings, and what was damaged or missing since the last call."""
         events: list[Event] = []
