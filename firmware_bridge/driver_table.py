@@ -25,6 +25,9 @@ BOARDS: Final = (
 )
 """Round figures to choose a meter by: a board at full load without peripherals. USB devices and HATs come on top."""
 
+MAX_OFFSET_RATIO: Final = 0.1
+"""A meter whose offset may be a tenth of a board's peak current says little about that board."""
+
 BOUNDARY_WORDS: Final[dict[Boundary, str]] = {
     "ac_wall": "AC, with the power adapter",
     "usb_dc": "USB cable",
@@ -39,13 +42,21 @@ HEADINGS: Final = (
 
 
 def carries(sheet: DataSheet, board: Board) -> bool:
-    """Tell whether the meter's range holds this board's supply. AC meters take it with its adapter."""
+    """Tell whether the meter's range holds this board's supply, and its offset is small beside it.
+
+    AC meters take a board with its adapter; above their starting power they have something to show.
+    """
     if "site" in sheet.boundaries:
         return False
     if "ac_wall" in sheet.boundaries:
         return board.voltage_v * board.peak_current_a > sheet.starting_power_w
     in_range = sheet.min_voltage_v <= board.voltage_v <= sheet.max_voltage_v
-    return in_range and board.peak_current_a <= sheet.ranges[-1].max_current_a
+    offset_a = min(one.offset_limit_a for one in sheet.ranges)
+    return (
+        in_range
+        and offset_a < MAX_OFFSET_RATIO * board.peak_current_a
+        and board.peak_current_a <= sheet.ranges[-1].max_current_a
+    )
 
 
 def accuracy(sheet: DataSheet) -> str:

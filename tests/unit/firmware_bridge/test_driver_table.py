@@ -42,3 +42,8 @@ def test_the_readme_has_the_table_of_today() -> None:
     text = README.read_text(encoding="utf-8")
     table = text.partition("<!-- meters -->\n")[2].partition("<!-- /meters -->")[0]
     assert table == markdown_table(all_drivers())
+
+
+def test_a_meter_whose_offset_is_as_large_as_the_board_does_not_carry_it() -> None:
+    assert not carries(get_driver("powersensor3").data_sheet, BY_NAME["microcontroller"])
+    assert carries(get_driver("powersensor3").data_sheet, BY_NAME["Pi 4"])
