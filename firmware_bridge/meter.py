@@ -293,7 +293,8 @@ class Meter:
         if self._meter_complaint:
             return f"{self.port}: the {name} answers, but: {self._meter_complaint}"
         if self._identity is not None:
-            return f"{self.port}: the {name} answers but sends no samples ({waited_s:.0f} s); is its load connected?"
+            why = self._last_error or "is its load connected?"
+            return f"{self.port}: the {name} answers but sends no samples ({waited_s:.0f} s); {why}"
         return (
             f"{self.port}: {self._received_bytes} bytes came in {waited_s:.0f} s, none of them a sample of a {name}; "
             "wrong driver, wrong port or wrong baud rate?"
