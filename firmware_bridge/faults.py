@@ -124,13 +124,11 @@ class FaultyLine:
         """Put bytes on their way."""
         if data:
             due_s = now_s + self._faults.jitter_s * self._rng.random()
-            if self._on_the_way:
-                due_s = max(due_s, self._on_the_way[-1][0])
             self._on_the_way.append((due_s, data))
             self.on_the_way_bytes += len(data)
 
     def arrived(self, now_s: float) -> bytes:
-        """Return what has come to the end of the line by now, in order."""
+        """Return what has come to the end of the line by now: in order, nothing overtakes."""
         pieces: list[bytes] = []
         while self._on_the_way and self._on_the_way[0][0] <= now_s:
             pieces.append(self._on_the_way.popleft()[1])

@@ -94,6 +94,8 @@ def test_a_hole_in_raw_bytes_is_a_gap_that_no_host_clock_disputes() -> None:
         t_s = (1000 * i + np.arange(1, 1001, dtype=np.float64)) * counter_meter.INTERVAL_S
         pieces.append(encoder.emit(t_s, np.full(1000, 5.0), np.full(1000, 0.5)))
     content = b"".join(pieces[:20]) + b"".join(pieces[50:])
+    for t_host_s, events in open_bytes(COUNTER, content).play():
+        assert [t_host_s] == [float(one.t_device_s[-1]) for one in events if isinstance(one, SampleBlock)][-1:]
     summary = summary_of(open_bytes(COUNTER, content))
     assert summary.gap_s == pytest.approx(30.0)
     assert summary.energy_j == pytest.approx(75.0)
