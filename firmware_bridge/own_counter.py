@@ -50,11 +50,12 @@ class OwnCounter:
         since_j, gaps_j = np.cumsum(energy_j), np.cumsum(gap_bound_j)
         opened_j = gaps_j + np.cumsum(between_j)
         done_j = done_gap_j = done_open_j = 0.0
-        for i in shown.tolist() if counter_j is not None else ():
+        counts_j = [] if counter_j is None else counter_j[shown].tolist()
+        for i, now_j in zip(shown.tolist(), counts_j, strict=True):
             self._since_j += since_j[i] - done_j
             self._open_gap = self._open_gap or bool(gaps_j[i] > done_gap_j)
             self._open_j += opened_j[i] - between_j[i] - done_open_j
-            self._read(float(counter_j[i]), i, rows)
+            self._read(now_j, i, rows)
             rows.open_j[i] = -self._open_j
             self._since_j, self._open_j, self._open_gap = 0.0, 0.0, False
             done_j, done_gap_j, done_open_j = since_j[i], gaps_j[i], opened_j[i]

@@ -94,7 +94,8 @@ def test_the_nano_of_l4t_32_is_read_in_milliwatts(tmp_path: Path) -> None:
     assert reading is not None
     rail = total_rail(reading)
     assert rail is not None
-    assert (rail.name, rail.power_w, rail.voltage_v) == ("POM_5V_IN", pytest.approx(2.1), None)
+    assert (rail.name, rail.voltage_v) == ("POM_5V_IN", None)
+    assert rail.power_w == pytest.approx(2.1)
 
 
 def test_thor_reads_power_itself_in_microwatts(tmp_path: Path) -> None:
