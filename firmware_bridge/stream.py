@@ -17,7 +17,9 @@ import contextlib
 import errno
 import os
 import select
+import termios
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from firmware_bridge.driver import SerialSettings
@@ -117,6 +119,8 @@ def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
     is_remote = url.startswith(RFC2217)
     if is_remote:
         parse_address(url)
+    if is_pseudo_terminal(device):  # it has no line, and Linux refuses to set seven bits or parity a second time
+        settings = replace(settings, bytesize=8, parity="N", stopbits=1)
     try:
         return serial.serial_for_url(
             device,
@@ -128,6 +132,8 @@ def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
             write_timeout=None if is_remote else WRITE_TIMEOUT_S,  # and refuses this
             exclusive=settings.exclusive or None,
         )
+    except termios.error as error:
+        raise _explain(url, OSError(*error.args)) from error
     except (OSError, ValueError) as error:
         raise _explain(url, error) from error
 

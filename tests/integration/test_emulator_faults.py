@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from firmware_bridge.driver import MeterDriver, Options
+from firmware_bridge.driver import MeterDriver, Options, SerialSettings
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator, draw_instrument_error
 from firmware_bridge.energy import energy_between, energy_limits_j
 from firmware_bridge.faults import Faults
@@ -23,6 +23,7 @@ from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import all_drivers, get_driver
 from firmware_bridge.samples import F64, U8
+from firmware_bridge.stream import open_port
 from tests.fakes import counter_meter
 from tests.fakes.meter_talk import Conversation, steady
 
@@ -197,6 +198,18 @@ def test_without_a_link_the_new_port_is_said() -> None:
     assert first.startswith("/dev/pts/")
     assert second.startswith("/dev/pts/")
     assert truth.endswith("unplugs 1")
+
+
+def test_a_meter_with_seven_bits_and_parity_can_be_opened_again(tmp_path: Path) -> None:
+    settings = SerialSettings(baud_hz=300, bytesize=7, parity="E")
+    with MeterEmulator(counter_meter.DRIVER, tmp_path / "port", ConstantLoad(1.0)):
+        for _ in range(3):
+            with open_port(str(tmp_path / "port"), settings) as port:
+                port.write(b"G")
+                deadline_s = time.monotonic() + 5.0
+                while not (data := port.read(0.1)) and time.monotonic() < deadline_s:
+                    pass
+                assert data[0] == 0xA5
 
 
 @pytest.mark.parametrize("driver", all_drivers(), ids=lambda driver: driver.name)
