@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.harness import Comparison, benchmark
 from firmware_bridge.driver import DataSheet, MeterDriver
-from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
-from firmware_bridge.protocol.ppk2_format import TABLE_MASK, current_table_a
+from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
+from firmware_bridge.protocol.ppk2.format import TABLE_MASK, current_table_a
 from firmware_bridge.registry import all_drivers, get_driver
 from firmware_bridge.samples import F64
 from tests.fakes.meter_talk import Conversation, Decoded, Load, Said, decode_again, levels_a

@@ -20,8 +20,8 @@ from ppk2_api.ppk2_api import PPK2_API
 
 from benchmarks.decode import VOLTAGE_V, conversation, decode
 from benchmarks.harness import Comparison, benchmark
-from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
-from firmware_bridge.protocol.ppk2_format import CONSTANTS, RANGES
+from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
+from firmware_bridge.protocol.ppk2.format import CONSTANTS, RANGES
 from firmware_bridge.registry import get_driver
 
 STREAM_S = 4.0

@@ -48,10 +48,8 @@ import numpy as np
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.crc import crc16_arc
-from firmware_bridge.protocol.obis import Electricity, electricity, quantities, read_sets
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.p1_frames import P1Frames, Telegram
-from firmware_bridge.protocol.site_meter import (
+from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
     LEAST_V,
     MOST_V,
@@ -62,6 +60,8 @@ from firmware_bridge.protocol.site_meter import (
     make_sheet,
     objection,
 )
+from firmware_bridge.protocol.site.obis import Electricity, electricity, quantities, read_sets
+from firmware_bridge.protocol.site.p1_frames import P1Frames, Telegram
 from firmware_bridge.samples import F64, U8, Event, FrameError, FrameErrorKind
 
 VERSIONS = ("2", "3", "4", "5")

@@ -43,11 +43,10 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.iec_frames import DataBlock, Identification, IecFrames
-from firmware_bridge.protocol.obis import Electricity, electricity, quantities, read_sets
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.question_timer import QuestionTimer
-from firmware_bridge.protocol.site_meter import (
+from firmware_bridge.protocol.site.iec_frames import DataBlock, Identification, IecFrames
+from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
     LEAST_V,
     MOST_V,
@@ -58,6 +57,7 @@ from firmware_bridge.protocol.site_meter import (
     make_sheet,
     objection,
 )
+from firmware_bridge.protocol.site.obis import Electricity, electricity, quantities, read_sets
 from firmware_bridge.samples import F64, U8, Event, FrameError, FrameErrorKind
 
 ACK = b"\x06"

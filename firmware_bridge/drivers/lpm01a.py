@@ -36,10 +36,10 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.dialogue import Dialogue
-from firmware_bridge.protocol.lpm01a_emulation import Lpm01aEncoder
-from firmware_bridge.protocol.lpm01a_format import Mark, clean_text
-from firmware_bridge.protocol.lpm01a_options import read_settings
-from firmware_bridge.protocol.lpm01a_stream import AsciiStream, BinaryStream, Run, SampleStream
+from firmware_bridge.protocol.lpm01a.encoder import Lpm01aEncoder
+from firmware_bridge.protocol.lpm01a.format import Mark, clean_text
+from firmware_bridge.protocol.lpm01a.options import read_settings
+from firmware_bridge.protocol.lpm01a.stream import AsciiStream, BinaryStream, Run, SampleStream
 from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
 _DEFAULT_HZ = 100_000

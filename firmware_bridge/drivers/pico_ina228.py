@@ -41,7 +41,7 @@ from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRang
 from firmware_bridge.protocol.cobs import CobsStream
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.pico_ina228_format import (
+from firmware_bridge.protocol.pico_ina228.format import (
     BUS_FULL_SCALE,
     BUS_STEP_V,
     ENERGY_PERIOD,
@@ -66,7 +66,7 @@ from firmware_bridge.protocol.pico_ina228_format import (
     text_fields,
     text_frame,
 )
-from firmware_bridge.protocol.pico_ina228_track import FrameTrack, Run, Scale
+from firmware_bridge.protocol.pico_ina228.track import FrameTrack, Run, Scale
 from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
 MODEL = "pico_ina228"

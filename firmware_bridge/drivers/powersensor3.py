@@ -60,11 +60,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
-from firmware_bridge.protocol import powersensor3_config as config
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.powersensor3_encoder import OPTIONS, PowerSensor3Encoder
-from firmware_bridge.protocol.powersensor3_format import (
+from firmware_bridge.protocol.powersensor3 import config
+from firmware_bridge.protocol.powersensor3.encoder import OPTIONS, PowerSensor3Encoder
+from firmware_bridge.protocol.powersensor3.format import (
     CURRENT_SENSORS_V_PER_A,
     FRAME_BYTES,
     MAX_LEVEL,

@@ -68,12 +68,12 @@ from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol import ppk2_format as wire
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.ppk2_encoder import OPTIONS, Ppk2Encoder
-from firmware_bridge.protocol.ppk2_filter import RangeChangeFilter
-from firmware_bridge.protocol.ppk2_words import U32, WORD_BYTES, Run, WordStream
+from firmware_bridge.protocol.ppk2 import format as wire
+from firmware_bridge.protocol.ppk2.encoder import OPTIONS, Ppk2Encoder
+from firmware_bridge.protocol.ppk2.filter import RangeChangeFilter
+from firmware_bridge.protocol.ppk2.words import U32, WORD_BYTES, Run, WordStream
 from firmware_bridge.protocol.wall_clock import WallClock
 from firmware_bridge.samples import (
     F64,

@@ -43,7 +43,7 @@ from firmware_bridge.driver import (
     Options,
     SerialSettings,
 )
-from firmware_bridge.protocol import pzem
+from firmware_bridge.protocol.modbus import pzem
 
 _NAME = "pzem004t"
 _SHEET = DataSheet(

@@ -33,7 +33,7 @@ from firmware_bridge.driver import (
     Options,
     SerialSettings,
 )
-from firmware_bridge.protocol import pzem
+from firmware_bridge.protocol.modbus import pzem
 
 _NAME = "pzem016"
 _RANGE = MeterRange(

@@ -41,9 +41,9 @@ from firmware_bridge.driver import (
     Options,
     SerialSettings,
 )
-from firmware_bridge.protocol import pzem
-from firmware_bridge.protocol.modbus import read_address
-from firmware_bridge.protocol.modbus_meter import ModbusMeterDecoder
+from firmware_bridge.protocol.modbus import pzem
+from firmware_bridge.protocol.modbus.meter import ModbusMeterDecoder
+from firmware_bridge.protocol.modbus.poller import read_address
 from firmware_bridge.protocol.options import OptionReader
 
 _NAME = "pzem017"

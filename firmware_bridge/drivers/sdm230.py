@@ -35,8 +35,8 @@ from firmware_bridge.driver import (
     Options,
     SerialSettings,
 )
-from firmware_bridge.protocol import eastron
-from firmware_bridge.protocol.modbus_meter import Pace
+from firmware_bridge.protocol.modbus import eastron
+from firmware_bridge.protocol.modbus.meter import Pace
 from firmware_bridge.protocol.options import OptionReader
 
 _NAME = "sdm230"

@@ -40,9 +40,8 @@ import numpy as np
 
 from firmware_bridge.driver import FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.obis import Electricity, Quantity, electricity
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.site_meter import (
+from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
     LEAST_V,
     MOST_V,
@@ -53,8 +52,9 @@ from firmware_bridge.protocol.site_meter import (
     make_sheet,
     objection,
 )
-from firmware_bridge.protocol.sml_messages import UNITS, Entry, get_list
-from firmware_bridge.protocol.sml_transport import CRCS, SmlFrames, well_formed, wrap
+from firmware_bridge.protocol.site.obis import Electricity, Quantity, electricity
+from firmware_bridge.protocol.site.sml_messages import UNITS, Entry, get_list
+from firmware_bridge.protocol.site.sml_transport import CRCS, SmlFrames, well_formed, wrap
 from firmware_bridge.samples import F64, U8, Event, FrameError
 
 _WH_PER_KWH = 1000.0

@@ -6,7 +6,7 @@ r"""Yokogawa WT310 and WT310E: the reference meter of SPEC's PTDaemon and MLPerf
     host:  ":COMM:HEAD OFF;:COMM:VERB OFF;:NUM:FORM ASC;:NUM:NORM:NUM 8;:NUM:NORM:ITEM1 U,1; ... ITEM8 WH,1\n"
            ":RATE 250MS;:STAT:FILT1 FALL\n"
            ":NUM:NORM:NUM?;:RATE?;:INP:MODE?;:INP:CFAC?\n"   meter: "8;250.0E-03;RMS;3\r\n"
-    host:  one question for each update, see protocol/wt310_format; the answer is one line
+    host:  one question for each update, see protocol/wt310/format; the answer is one line
 
 The meter averages power over each update interval (0.1, 0.25 or 0.5 s here) and gives the last one. Bit 0 of the
 event register says if there was an update since the last question: without one the sample is marked stale. INF is
@@ -42,8 +42,8 @@ from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRang
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.dialogue import Dialogue
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.wt310_emulation import Wt310Encoder
-from firmware_bridge.protocol.wt310_format import (
+from firmware_bridge.protocol.wt310.encoder import Wt310Encoder
+from firmware_bridge.protocol.wt310.format import (
     AC_RANGE_RATIO,
     CURRENT_RANGES_A,
     DC_RANGE_RATIO,

@@ -10,7 +10,7 @@ import numpy as np
 
 from firmware_bridge.drivers.pico_ina228 import DRIVER
 from firmware_bridge.protocol import cobs
-from firmware_bridge.protocol.pico_ina228_format import TextFrame, parse, state_of
+from firmware_bridge.protocol.pico_ina228.format import TextFrame, parse, state_of
 from firmware_bridge.samples import F64
 from tests.fakes.meter_talk import Decoded
 

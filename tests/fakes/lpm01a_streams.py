@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from firmware_bridge.drivers.lpm01a import Lpm01aDecoder
-from firmware_bridge.protocol.lpm01a_format import (
+from firmware_bridge.protocol.lpm01a.format import (
     pack_stamp,
     words_of,
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.driver import MeterDriver
-from firmware_bridge.protocol.ppk2_words import WORD_BYTES
+from firmware_bridge.protocol.ppk2.words import WORD_BYTES
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import F64
 from tests.fakes.closed_loop import (

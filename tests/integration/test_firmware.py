@@ -14,7 +14,7 @@ from firmware_bridge.calibration import power_step_w, power_u_w
 from firmware_bridge.drivers.pico_ina228 import DRIVER
 from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.protocol import cobs
-from firmware_bridge.protocol.pico_ina228_format import (
+from firmware_bridge.protocol.pico_ina228.format import (
     BUS_STEP_V,
     ENERGY_STEPS,
     FAULT,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from firmware_bridge.drivers.dsmr_p1 import DRIVER, DsmrP1Decoder, DsmrP1Encoder
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.crc import crc16_arc
-from firmware_bridge.protocol.p1_frames import LONGEST_BYTES, P1Frames
+from firmware_bridge.protocol.site.p1_frames import LONGEST_BYTES, P1Frames
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
 V5 = rb"""/ISk5\2MT382-1000

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from firmware_bridge.drivers.iec62056_21 import DRIVER, Iec6205621Decoder, Iec6205621Encoder, encode_block
 from firmware_bridge.energy import energy_between, energy_limits_j
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.iec_frames import LONGEST_BYTES, DataBlock, Identification, IecFrames
-from firmware_bridge.protocol.obis import electricity, quantities, read_sets
+from firmware_bridge.protocol.site.iec_frames import LONGEST_BYTES, DataBlock, Identification, IecFrames
+from firmware_bridge.protocol.site.obis import electricity, quantities, read_sets
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
 from firmware_bridge.timeline import Timeline
 from tests.fakes.meter_talk import Conversation, steady

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.drivers.lpm01a import Lpm01aDecoder
-from firmware_bridge.protocol.lpm01a_format import (
+from firmware_bridge.protocol.lpm01a.format import (
     STAMP_BITS,
     decimal_lines,
     decimals_a,

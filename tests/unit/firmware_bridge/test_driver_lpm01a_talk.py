@@ -9,7 +9,7 @@ import pytest
 
 from firmware_bridge.drivers.lpm01a import DRIVER, Lpm01aDecoder, sheet_for
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.lpm01a_format import (
+from firmware_bridge.protocol.lpm01a.format import (
     pack_mark,
     pack_stamp,
 )

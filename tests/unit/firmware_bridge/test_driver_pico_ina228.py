@@ -9,7 +9,7 @@ import pytest
 
 from firmware_bridge.driver import MeterDecoder
 from firmware_bridge.drivers.pico_ina228 import DRIVER, PicoIna228Encoder
-from firmware_bridge.protocol.pico_ina228_format import (
+from firmware_bridge.protocol.pico_ina228.format import (
     ENERGY_STEPS,
     FAULT,
     IDENTITY,

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder
-from firmware_bridge.protocol.powersensor3_encoder import PowerSensor3Encoder
-from firmware_bridge.protocol.powersensor3_format import (
+from firmware_bridge.protocol.powersensor3.encoder import PowerSensor3Encoder
+from firmware_bridge.protocol.powersensor3.format import (
     FRAME_BYTES,
     FrameStream,
     Sensor,

@@ -9,8 +9,8 @@ import pytest
 from firmware_bridge.driver import Options, OptionValue
 from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.powersensor3_encoder import PowerSensor3Encoder
-from firmware_bridge.protocol.powersensor3_format import FRAME_BYTES, Sensor, frames
+from firmware_bridge.protocol.powersensor3.encoder import PowerSensor3Encoder
+from firmware_bridge.protocol.powersensor3.format import FRAME_BYTES, Sensor, frames
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
 from firmware_bridge.timeline import Timeline
 from tests.fakes.meter_talk import Conversation, steady

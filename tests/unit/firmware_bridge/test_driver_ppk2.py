@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from firmware_bridge.driver import Options
 from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder
-from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
-from firmware_bridge.protocol.ppk2_filter import RangeChangeFilter
-from firmware_bridge.protocol.ppk2_format import TABLE_MASK, current_table_a, parse_metadata
-from firmware_bridge.protocol.ppk2_words import WordStream
+from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
+from firmware_bridge.protocol.ppk2.filter import RangeChangeFilter
+from firmware_bridge.protocol.ppk2.format import TABLE_MASK, current_table_a, parse_metadata
+from firmware_bridge.protocol.ppk2.words import WordStream
 from firmware_bridge.samples import F64, I8, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from tests.fakes.meter_talk import Conversation, steady
 

@@ -9,8 +9,8 @@ import pytest
 from firmware_bridge.driver import Options, OptionValue
 from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.ppk2_encoder import Ppk2Encoder
-from firmware_bridge.protocol.ppk2_format import parse_metadata
+from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
+from firmware_bridge.protocol.ppk2.format import parse_metadata
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from firmware_bridge.timeline import Timeline
 from tests.fakes.meter_talk import Conversation, steady

@@ -4,7 +4,7 @@ import pytest
 
 from firmware_bridge.drivers.pzem004t import DRIVER as SISTER
 from firmware_bridge.drivers.pzem016 import DRIVER
-from firmware_bridge.protocol.modbus_encoder import framed
+from firmware_bridge.protocol.modbus.encoder import framed
 from firmware_bridge.samples import MeterIdentity, SampleBlock
 from tests.fakes.meter_talk import Conversation, steady
 

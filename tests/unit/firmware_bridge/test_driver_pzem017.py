@@ -5,7 +5,7 @@ import pytest
 from firmware_bridge.driver import Options
 from firmware_bridge.drivers.pzem017 import DRIVER
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.modbus_encoder import framed
+from firmware_bridge.protocol.modbus.encoder import framed
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from tests.fakes.meter_talk import Conversation, steady
 

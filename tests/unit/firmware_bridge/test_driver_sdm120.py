@@ -12,8 +12,8 @@ from firmware_bridge.driver import Options
 from firmware_bridge.drivers.sdm120 import DRIVER
 from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol import eastron
-from firmware_bridge.protocol.modbus_encoder import framed
+from firmware_bridge.protocol.modbus import eastron
+from firmware_bridge.protocol.modbus.encoder import framed
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 from tests.fakes.meter_talk import Conversation, steady
 

@@ -7,7 +7,7 @@ import pytest
 
 from firmware_bridge.driver import Options
 from firmware_bridge.drivers.sdm630 import DRIVER
-from firmware_bridge.protocol.modbus_encoder import framed
+from firmware_bridge.protocol.modbus.encoder import framed
 from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock
 from tests.fakes.meter_talk import Conversation, steady
 

@@ -15,8 +15,8 @@ from smllib import SmlStreamReader  # type: ignore[attr-defined,unused-ignore]
 from firmware_bridge.drivers.sml import SmlDecoder, SmlEncoder
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.crc import crc16_kermit, crc16_x25
-from firmware_bridge.protocol.sml_messages import Entry, fields, get_list, octets, unsigned
-from firmware_bridge.protocol.sml_transport import LONGEST_BYTES, SmlFrames, well_formed, wrap
+from firmware_bridge.protocol.site.sml_messages import Entry, fields, get_list, octets, unsigned
+from firmware_bridge.protocol.site.sml_transport import LONGEST_BYTES, SmlFrames, well_formed, wrap
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
 WITHOUT_PIN = bytes.fromhex(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from firmware_bridge.calibration import RECTANGULAR, power_u_w
 from firmware_bridge.drivers.wt310 import DRIVER, Wt310Decoder
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.wt310_emulation import AutoRange
-from firmware_bridge.protocol.wt310_format import (
+from firmware_bridge.protocol.wt310.encoder import AutoRange
+from firmware_bridge.protocol.wt310.format import (
     CURRENT_RANGES_A,
     OFFSETS_W_PER_A,
     POLL,

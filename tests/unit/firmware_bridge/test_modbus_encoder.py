@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firmware_bridge.protocol.modbus_encoder import ModbusMeterEncoder, RegisterTable, Shown, framed
+from firmware_bridge.protocol.modbus.encoder import ModbusMeterEncoder, RegisterTable, Shown, framed
 
 READ_THREE = framed(bytes.fromhex("010400000003"))
 

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.modbus import ANY_ADDRESS, Answer, Block, Heard, Missing, ModbusPoller, read_address
-from firmware_bridge.protocol.modbus_encoder import framed
+from firmware_bridge.protocol.modbus.encoder import framed
+from firmware_bridge.protocol.modbus.poller import (
+    ANY_ADDRESS,
+    Answer,
+    Block,
+    Heard,
+    Missing,
+    ModbusPoller,
+    read_address,
+)
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import FrameError
 

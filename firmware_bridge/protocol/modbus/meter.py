@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue
-from firmware_bridge.protocol.modbus import Answer, Block, Missing, ModbusPoller, Registers, read_address
+from firmware_bridge.protocol.modbus.poller import Answer, Block, Missing, ModbusPoller, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 

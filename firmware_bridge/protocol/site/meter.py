@@ -6,7 +6,7 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterRange
 from firmware_bridge.protocol.counter_guard import CounterGuard
-from firmware_bridge.protocol.obis import Electricity
+from firmware_bridge.protocol.site.obis import Electricity
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
 JOULES_PER_WH = 3600.0

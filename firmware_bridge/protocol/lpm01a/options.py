@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from firmware_bridge.driver import Options
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.protocol.lpm01a_stream import FREQUENCIES_HZ
+from firmware_bridge.protocol.lpm01a.stream import FREQUENCIES_HZ
 from firmware_bridge.protocol.options import OptionReader
 
 ASCII_LIMIT_HZ: Final = 5000

@@ -10,7 +10,7 @@ Source: behaviour of pc-nrfconnect-ppk, src/device/serialDevice.ts, described an
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge.protocol.ppk2_format import RANGES
+from firmware_bridge.protocol.ppk2.format import RANGES
 from firmware_bridge.samples import F64, I8
 
 Index = NDArray[np.intp]

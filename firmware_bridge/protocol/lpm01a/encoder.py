@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from firmware_bridge.protocol.lpm01a_format import (
+from firmware_bridge.protocol.lpm01a.format import (
     STAMP_SAMPLES,
     decimal_lines,
     pack_mark,
@@ -10,7 +10,7 @@ from firmware_bridge.protocol.lpm01a_format import (
     stamp_line,
     words_of,
 )
-from firmware_bridge.protocol.lpm01a_options import Lpm01aSettings
+from firmware_bridge.protocol.lpm01a.options import Lpm01aSettings
 from firmware_bridge.samples import F64, U8
 
 _PROMPT = b"\r\nPowerShield > "

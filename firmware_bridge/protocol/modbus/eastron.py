@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterEncoder, SerialSettings
-from firmware_bridge.protocol.modbus import Block, Registers, read_address
-from firmware_bridge.protocol.modbus_encoder import ModbusMeterEncoder, RegisterTable, Shown
-from firmware_bridge.protocol.modbus_meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.encoder import ModbusMeterEncoder, RegisterTable, Shown
+from firmware_bridge.protocol.modbus.meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.poller import Block, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import MeterIdentity
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge.protocol.pico_ina228_format import (
+from firmware_bridge.protocol.pico_ina228.format import (
     BUS_STEP_V,
     ENERGY_PERIOD,
     ENERGY_STEPS,

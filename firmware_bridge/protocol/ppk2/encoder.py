@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from firmware_bridge.driver import Options
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.ppk2_format import (
+from firmware_bridge.protocol.ppk2.format import (
     CONSTANTS,
     COUNTER_PERIOD,
     FULL_SCALE,

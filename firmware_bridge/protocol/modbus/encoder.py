@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from firmware_bridge.protocol.crc import crc16_modbus
-from firmware_bridge.protocol.modbus import ANY_ADDRESS
+from firmware_bridge.protocol.modbus.poller import ANY_ADDRESS
 from firmware_bridge.samples import F64, U8
 
 SILENCE_S: Final = 0.05

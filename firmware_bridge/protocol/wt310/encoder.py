@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from firmware_bridge.protocol.wt310_format import (
+from firmware_bridge.protocol.wt310.format import (
     CURRENT_RANGES_A,
     OVER_RANGE_RATIO,
     UPDATED_BIT,

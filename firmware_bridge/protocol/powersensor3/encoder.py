@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from firmware_bridge.driver import Options
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.powersensor3_format import (
+from firmware_bridge.protocol.powersensor3.format import (
     CURRENT_SENSORS_V_PER_A,
     MAX_LEVEL,
     SENSORS,

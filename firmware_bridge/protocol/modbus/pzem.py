@@ -18,9 +18,9 @@ src/pzem_modbus.hpp (refresh of 1 s).
 from typing import Final
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterEncoder, Options
-from firmware_bridge.protocol.modbus import Block, Registers, read_address
-from firmware_bridge.protocol.modbus_encoder import Layout, ModbusMeterEncoder, RegisterTable, Shown
-from firmware_bridge.protocol.modbus_meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.encoder import Layout, ModbusMeterEncoder, RegisterTable, Shown
+from firmware_bridge.protocol.modbus.meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.poller import Block, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import MeterIdentity
 

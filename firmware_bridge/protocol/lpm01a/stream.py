@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge.protocol.lpm01a_format import (
+from firmware_bridge.protocol.lpm01a.format import (
     HEADER,
     STAMP_BITS,
     STAMP_SAMPLES,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge.protocol.ppk2_format import COUNTER_PERIOD, RANGES
+from firmware_bridge.protocol.ppk2.format import COUNTER_PERIOD, RANGES
 
 U32 = NDArray[np.uint32]
 WORD_BYTES = 4

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from firmware_bridge.driver import Options
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.powersensor3_encoder import ZERO_CURRENT_V
-from firmware_bridge.protocol.powersensor3_format import (
+from firmware_bridge.protocol.powersensor3.encoder import ZERO_CURRENT_V
+from firmware_bridge.protocol.powersensor3.format import (
     CURRENT_SENSORS_V_PER_A,
     RECORD,
     SENSORS,

@@ -1,0 +1,1 @@
+"""The open meter of ``firmware/``: its frames, and the constants and times that give them meaning."""

@@ -1,0 +1,1 @@
+"""PowerSensor3: its frames, its configuration, and the emulated device."""
