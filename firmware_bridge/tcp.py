@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 import struct
+import time
 from typing import Final
 
 from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
@@ -11,6 +12,8 @@ from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
 SCHEME: Final = "socket://"
 CONNECT_TIMEOUT_S: Final = 3.0
 WRITE_TIMEOUT_S: Final = 1.0
+LINGER_S: Final = 0.2
+LINGER_BYTES: Final = 65_536
 _ADDRESS = re.compile(r"\w+://(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/?\[\]]+)):(\d{1,5})(?:[/?].*)?")
 _RTT_AT: Final = 68
 """Where struct tcp_info of Linux (include/uapi/linux/tcp.h) has tcpi_rtt: the smoothed round trip in microseconds."""
@@ -36,8 +39,17 @@ class SocketHandle:
             self._connection.setblocking(False)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection once the other side has taken what was written, a fifth of a second at most.
+
+        A socket that is closed with unread bytes in it is reset, and with that go the bytes still on their way: the
+        command that stops the meter.
+        """
+        with self._connection, contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+            self._connection.settimeout(LINGER_S)
+            end_s = time.monotonic() + LINGER_S
+            while self._connection.recv(LINGER_BYTES) and time.monotonic() < end_s:
+                pass
 
 
 def parse_address(url: str) -> tuple[str, int]:

@@ -86,6 +86,22 @@ def test_a_server_that_closes_at_once_leaves_no_socket_behind() -> None:
         thread.join()
 
 
+def test_the_last_word_arrives_though_the_meter_goes_on_talking() -> None:
+    """Unread bytes at closing time would reset the connection, and the stop command would be lost with it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        handle, _ = open_tcp(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        meter, _ = server.accept()
+        with meter:
+            meter.sendall(bytes(50_000))
+            handle.write(b"STOP")
+            closing = threading.Thread(target=handle.close)
+            closing.start()
+            time.sleep(0.05)
+            assert meter.recv(100) == b"STOP"
+            assert meter.recv(100) == b""
+        closing.join()
+
+
 @pytest.mark.parametrize(
     ("url", "address"),
     [
