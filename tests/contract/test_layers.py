@@ -55,6 +55,7 @@ def test_every_contract_is_kept() -> None:
             "import time",
         ),
         ("inside firmware_bridge: ports at the top", "firmware_bridge/samples.py", "import firmware_bridge.stream"),
+        ("inside firmware_bridge: ports at the top", "firmware_bridge/without_a_place.py", ""),
         ("collector.carbon is pure", "collector/carbon/planted.py", "import socket"),
     ],
 )
