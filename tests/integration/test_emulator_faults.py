@@ -60,13 +60,13 @@ def watched(emulator: MeterEmulator, driver: MeterDriver, port: str, seconds: fl
 
 
 def test_the_port_is_the_first_line_and_the_truth_the_last() -> None:
-    with running("emulate", "tc66c", "--seconds", "1.5", "--idle-w", "3") as process:
+    with running("emulate", "tc66c", "--seconds", "0.9", "--idle-w", "3") as process:
         port = line_of(process)
         assert port.startswith("/dev/pts/")
         with Meter(get_driver("tc66c"), port) as meter:
             assert meter.is_simulated
         assert process.wait(timeout=10) == 0
-        assert line_of(process) == "the load drew 4.500000 J in 1.500 s"
+        assert line_of(process) == "the load drew 2.700000 J in 0.900 s"
 
 
 def test_json_lines_name_port_and_truth(tmp_path: Path) -> None:
@@ -191,6 +191,12 @@ def test_unplugged_and_plugged_again_behind_the_same_link(tmp_path: Path) -> Non
     assert not link.is_symlink()
 
 
+def test_a_load_beyond_the_meter_is_noted() -> None:
+    with running("emulate", "ppk2", "--seconds", "0.1", "--idle-w", "10") as process:
+        _, err = process.communicate(timeout=15)
+    assert err == "note: 10 W at 5 V are 2 A; a ppk2 measures up to 1 A\n"
+
+
 def test_without_a_link_the_new_port_is_said() -> None:
     with running("emulate", "tc66c", "--seconds", "1.0", "--unplug-at", "0.3:0.2") as process:
         out, _ = process.communicate(timeout=15)
@@ -217,7 +223,7 @@ def test_a_meter_with_seven_bits_and_parity_can_be_opened_again(tmp_path: Path) 
 def test_no_load_is_too_much_for_an_emulated_meter(driver: MeterDriver, voltage_v: float, current_a: float) -> None:
     """A load beyond the meter's range, or a unit whose offset is below zero, ends no emulation."""
     talk = Conversation(driver)
-    talk.run(3.0, steady(voltage_v, current_a)).check_blocks()
+    talk.run(2.0, steady(voltage_v, current_a)).check_blocks()
 
 
 @pytest.mark.parametrize("driver", POWER_METERS, ids=lambda driver: driver.name)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from edgejoule.commands.meter.common import options_of, stop_on_signal
-from edgejoule.output import EXIT_DONE
+from edgejoule.output import EXIT_DONE, stderr_console
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.faults import Faults
@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         _say({"driver": driver.name, "port": path, "link": link} if arguments.json else path)
 
     emulator = MeterEmulator(driver, arguments.link, _load(arguments), settings, on_port=say_port)
+    _warn_of_too_much(emulator, arguments)
     with stop_on_signal() as stop:
         emulator.run(stop, math.inf if arguments.seconds is None else arguments.seconds)
     _say(_truth(emulator) if arguments.json else _text(emulator))
@@ -45,6 +46,19 @@ def _say(value: str | dict[str, Any]) -> None:
     """Write one line, JSON for a dictionary, and hand it over at once: whoever waits for the port reads it now."""
     sys.stdout.write((value if isinstance(value, str) else msgspec.json.encode(value).decode()) + "\n")
     sys.stdout.flush()
+
+
+def _warn_of_too_much(emulator: MeterEmulator, arguments: argparse.Namespace) -> None:
+    """Say on stderr that a constant load is beyond the meter's range: it will then see no samples, or full scale."""
+    sheet = emulator.driver.data_sheet
+    voltage_v, most_a = arguments.voltage_v or sheet.nominal_voltage_v, sheet.ranges[-1].max_current_a
+    if arguments.profile is None and arguments.idle_w / voltage_v > most_a:
+        stderr_console().print(
+            f"note: {arguments.idle_w:g} W at {voltage_v:g} V are {arguments.idle_w / voltage_v:.3g} A; "
+            f"a {emulator.driver.name} measures up to {most_a:g} A",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _truth(emulator: MeterEmulator) -> dict[str, Any]:

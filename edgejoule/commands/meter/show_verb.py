@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _sheet(driver: MeterDriver) -> Table:
     sheet = driver.data_sheet
-    table = Table("property", "value", title="Data sheet", show_header=False)
+    title = "Data sheet" if driver.sheet_for is None else "Data sheet, without options: some change it"
+    table = Table("property", "value", title=title, show_header=False)
     rows = {
         "meter": f"{sheet.manufacturer} {sheet.model}",
         "supply": f"{sheet.min_voltage_v:g} to {sheet.max_voltage_v:g} V",
