@@ -11,12 +11,14 @@ import pytest
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.energy import energy_between
 from firmware_bridge.errors import ConfigurationError, MeterUnavailableError
+from firmware_bridge.faults import Faults
 from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
 from firmware_bridge.stream import host_time_s
 from firmware_bridge.usb import UsbPort
 from tests.fakes import counter_meter
+from tests.fakes.metered import wait_for_reading
 from tests.fakes.scripted_meter import ScriptedMeter
 
 DRIVER = counter_meter.DRIVER
@@ -178,3 +180,25 @@ def test_another_meter_at_the_same_port_shows(tmp_path: Path) -> None:
     assert health.identity is not None
     assert before.serial_number != health.identity.serial_number
     assert health.meter_changes == 1
+
+
+@pytest.mark.parametrize("name", ["ppk2", "powersensor3", "tc66c"])
+def test_a_meter_that_begins_anew_goes_on_in_the_same_register(name: str, tmp_path: Path) -> None:
+    """Its clock starts again at zero, its stream stops until it is asked again; the time in between is gap."""
+    driver, port = get_driver(name), tmp_path / "port"
+    settings = EmulatorSettings(gain_error_ratio=0.0, faults=Faults(reset_at_s=(1.5,)))
+    with MeterEmulator(driver, port, ConstantLoad(2.0), settings), Meter(driver, str(port)) as meter:
+        begin_s = host_time_s()
+        time.sleep(5.5)
+        first, last = wait_for_reading(meter, begin_s), wait_for_reading(meter, host_time_s() - 0.3)
+        health = meter.health()
+    delta = energy_between(first, last)
+    assert delta.duration_s == pytest.approx(5.2, abs=0.3)
+    assert delta.covered_s + delta.gap_s == pytest.approx(delta.duration_s, abs=1e-6)
+    assert delta.energy_j == pytest.approx(2.0 * delta.covered_s, rel=0.1)
+    assert delta.gap_s < 3.0
+    assert health.connected
+    assert health.reconnects == 0
+    if driver.data_sheet.clock != "host_arrival":
+        assert delta.gap_s > 0.1
+        assert health.resets + health.clock_steps >= 1

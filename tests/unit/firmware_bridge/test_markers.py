@@ -18,9 +18,11 @@ from firmware_bridge.markers import (
     MarkerEstimate,
     most_agree,
 )
+from firmware_bridge.registry import driver_names, get_driver
 from firmware_bridge.samples import F64, U8, SampleBlock
 from firmware_bridge.timeline import Timeline
 from tests.fakes.counter_meter import sheet_like
+from tests.fakes.meter_talk import Conversation, levels_a, steady
 
 STEP_S = 1e-5
 DELAY_S = 0.0007
@@ -235,3 +237,27 @@ def test_without_marks_the_arrival_fit_is_untouched() -> None:
     fit = ClockFit()
     fit.observe(1.0, 5.0)
     assert fit.line is fit.line
+
+
+@pytest.mark.parametrize("name", [name for name in driver_names() if get_driver(name).data_sheet.marker_inputs])
+def test_a_line_that_is_driven_shows_at_its_sample_in_every_meter_with_markers(name: str) -> None:
+    """Through encoder, bytes and decoder: input 0 rises and falls, and both edges are found where they were."""
+    driver = get_driver(name)
+    sheet = driver.data_sheet
+    talk = Conversation(driver)
+    load = steady(sheet.nominal_voltage_v, levels_a(sheet)[1])
+    talk.run_until_samples(load)
+    finder = EdgeFinder(sheet.sample_interval_s)
+    begun = talk.decoded.blocks()[-1]
+    finder.feed(begun)
+    t_s: F64 = (talk.samples + np.arange(1.0, 101.0)) * sheet.sample_interval_s
+    logic = np.zeros(100, dtype=np.uint8)
+    logic[20:60] = 1
+    data = talk.encoder.emit(t_s, *load(t_s), logic)
+    blocks = [event for event in talk.decoder.feed(data, talk.began_s + talk.t_s) if isinstance(event, SampleBlock)]
+    edges = [edge for block in blocks for edge in finder.feed(block)]
+    since = [round((edge.t_device_s - float(begun.t_device_s[-1])) / sheet.sample_interval_s) for edge in edges]
+    assert [(edge.bit, edge.rising) for edge in edges] == [(0, True), (0, False)]
+    unsent = 0 if name != "pico_ina228" else since[0] - 21  # it sends several samples in one frame
+    assert since == [21 + unsent, 61 + unsent]
+    assert 0 <= unsent < 16
