@@ -18,19 +18,21 @@ class PowerHistory:
     def __init__(self) -> None:
         self._powers_w: deque[float | None] = deque(maxlen=SECONDS)
         self._last: EnergyReading | None = None
+        self._drawn_to_s = 0.0
 
     def note(self, reading: EnergyReading) -> None:
         """Take the register as it stands; call it more often than once a second."""
         last = self._last
         if last is None:
-            self._last = reading
+            self._last, self._drawn_to_s = reading, reading.t_device_s
             return
-        passed_s = reading.t_device_s - last.t_device_s
-        if passed_s < 1.0:
+        seconds = int(reading.t_device_s - self._drawn_to_s)
+        if seconds < 1:
             return
         covered_s = reading.covered_s - last.covered_s
         power_w = (reading.energy_j - last.energy_j) / covered_s if covered_s > 0.0 else None
-        self._powers_w.extend([power_w] * min(int(passed_s), SECONDS))
+        self._powers_w.extend([power_w] * min(seconds, SECONDS))
+        self._drawn_to_s += seconds
         self._last = reading
 
     @property

@@ -49,6 +49,15 @@ def test_history_holds_the_mean_of_each_second() -> None:
     assert history.powers_w == pytest.approx([2.0] * 10 + [4.0] * 10)
 
 
+def test_history_draws_a_bar_for_each_second_however_often_it_is_looked_at() -> None:
+    history = PowerHistory()
+    for tick in range(64):
+        t_s = 100.0 + 0.7 * tick
+        history.note(reading(t_s, 2.0 * t_s, t_s))
+    assert len(history.powers_w) == 44
+    assert history.powers_w == pytest.approx([2.0] * 44)
+
+
 def test_history_knows_gaps_and_slow_meters_and_forgets() -> None:
     history = PowerHistory()
     history.note(reading(0.0, 0.0, 0.0))
