@@ -4,6 +4,7 @@ import pickle
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from firmware_bridge.capture import summarise
@@ -17,7 +18,7 @@ from firmware_bridge.replay_port import is_capture_path, parse_capture_url
 from firmware_bridge.samples import SampleBlock
 from firmware_bridge.stream import host_time_s
 from tests.fakes import counter_meter
-from tests.fakes.meter_talk import Conversation, levels_a, steady
+from tests.fakes.meter_talk import Conversation, Said, levels_a, steady
 
 HEADER = CaptureHeader("counter", {}, "/dev/ttyACM0", 0)
 
@@ -29,8 +30,12 @@ def record(path: Path, driver: MeterDriver, seconds: float, options: Options | N
     load = steady(sheet.nominal_voltage_v, levels_a(sheet)[1])
     talk.run_until_samples(load)
     talk.run(seconds, load)
+    return write(path, driver, talk, options or {})
+
+
+def write(path: Path, driver: MeterDriver, talk: Conversation, options: Options) -> Path:
     with path.open("wb") as file:
-        writer = CaptureWriter(file, CaptureHeader(driver.name, dict(options or {}), "/dev/ttyACM0", 0))
+        writer = CaptureWriter(file, CaptureHeader(driver.name, dict(options), "/dev/ttyACM0", 0))
         for said in talk.said:
             writer.write(CaptureFrame(said.t_host_s, said.from_meter, said.data))
     return path
@@ -194,3 +199,34 @@ def test_an_unreadable_option_is_refused_as_ever(tmp_path: Path) -> None:
     path = record(tmp_path / "a.ejcap", get_driver("tc66c"), 0.3)
     with pytest.raises(FirmwareBridgeError, match="no option 'colour'"):
         Meter(get_driver("tc66c"), str(path), options={"colour": "red"}).open()
+
+
+def test_marks_of_the_host_and_edges_of_the_meter_meet(tmp_path: Path) -> None:
+    """A PPK2 whose input 2 was driven ten times: edges are shown, and the host's marks for them align the clocks."""
+    driver = get_driver("ppk2")
+    sheet = driver.data_sheet
+    talk = Conversation(driver)
+    load = steady(sheet.nominal_voltage_v, levels_a(sheet)[1])
+    talk.run_until_samples(load)
+    toggles_s = talk.t_s + np.cumsum([0.11, 0.17, 0.09, 0.23, 0.13, 0.19, 0.08, 0.21, 0.12, 0.16])
+    while talk.t_s < toggles_s[-1] + 0.1:
+        talk.t_s += 0.02
+        last = round(talk.t_s / sheet.sample_interval_s)
+        t_s = np.arange(talk.samples + 1.0, last + 1) * sheet.sample_interval_s
+        talk.samples = last
+        logic = (np.searchsorted(toggles_s, t_s) % 2 * 4).astype(np.uint8)
+        data = talk.encoder.emit(t_s, *load(t_s), logic)
+        talk.said.append(Said(talk.began_s + talk.t_s, from_meter=True, data=data))
+    path = write(tmp_path / "a.ejcap", driver, talk, {})
+    with Meter(driver, str(path)) as meter:
+        assert meter.wait_until_ended(10.0)
+        edges, clock = meter.markers(), meter.clock()
+        assert [(edge.bit, edge.rising) for edge in edges] == [(2, i % 2 == 0) for i in range(10)]
+        assert clock is not None
+        assert meter.sync().method == "arrival_fit"
+        for edge in edges:
+            host_s = edge.t_device_s + clock.offset_s
+            meter.mark(edge.rising, host_s - 0.0005, host_s + 0.0005, bit=2)
+        assert meter.sync().method == "gpio_marker"
+        assert meter.sync().residual_s < 0.0006
+        assert meter.now_s() > host_s
