@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import structlog
@@ -26,12 +26,12 @@ from edge_agent.service import StopFlag, notify
 from edge_agent.state_dir import locked_state_dir, pid_file
 from edge_agent.window import Identity
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import Birth
+from edge_agent.wire.records import Birth, Boundary
 from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
-from firmware_bridge.stream import host_time_s
+from firmware_bridge.stream import host_time_s, is_pseudo_terminal, is_simulated_port
 
 FLUSH_TIMEOUT_S: Final = 30.0
 FLUSH_STEP_S: Final = 0.5
@@ -46,18 +46,20 @@ class Prepared:
 
     driver: MeterDriver
     model: CatalogModel
+    boundary: Boundary
 
 
 def prepare(config: AgentConfig) -> Prepared:
     """Find driver and model and check that they fit. Raises ConfigurationError (of either package)."""
     driver = get_driver(config.meter.driver)
-    offered = driver.data_sheet.boundaries
-    if config.meter.boundary not in offered:
-        raise ConfigurationError(
-            f"[meter] boundary = {config.meter.boundary!r}: a {driver.name} measures {' or '.join(offered)}"
-        )
     _ = driver.make_decoder(config.meter.options)
-    return Prepared(driver, _verified_model(config))
+    driver = driver.for_options(config.meter.options)
+    if is_simulated_port(config.meter.port) and not is_pseudo_terminal(config.meter.port):
+        raise ConfigurationError(
+            f"[meter] port = {config.meter.port!r} is a recording, and an agent measures what its model draws now; "
+            "name a meter's port, and play recordings with: edgejoule meter replay"
+        )
+    return Prepared(driver, _verified_model(config), _boundary(config.meter.boundary, driver))
 
 
 def run_agent(config: AgentConfig, stop: StopFlag) -> None:
@@ -82,7 +84,7 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
         publisher.start()
         stack.callback(publisher.stop)
         notify("READY=1")
-        parts = Parts(config, prepared.driver.data_sheet, meter, outbox, publisher, identity)
+        parts = Parts(config, meter.driver.data_sheet, meter, outbox, publisher, identity)
         _measure(parts, InferenceLoop(runner, tensors, host_time_s), stop)
         notify("STOPPING=1")
         flush(publisher, outbox, stop)
@@ -112,6 +114,24 @@ def _measure(parts: Parts, loop: InferenceLoop, stop: StopFlag) -> None:
     t_first_s = host_time_s()
     recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity, t_first_s)
     Measurement(parts, loop, recorder, idle, t_first_s, read_clock()).run(stop)
+
+
+def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundary:
+    """Return the boundary if the driver's meter measures there. Raises ConfigurationError: one line."""
+    offered = [one for one in driver.data_sheet.boundaries if one != "site"]
+    if not offered:
+        raise ConfigurationError(
+            f"[meter] driver = {driver.name!r}: it measures a whole site, not this device; an agent needs a meter "
+            "that only this device draws through (edgejoule meter list)"
+        )
+    if asked == "site":
+        raise ConfigurationError(
+            "[meter] boundary = 'site': a whole site's energy is not this device's; where only this device draws "
+            f"through the {driver.name}, the boundary is {' or '.join(offered)}"
+        )
+    if asked not in offered:
+        raise ConfigurationError(f"[meter] boundary = {asked!r}: a {driver.name} measures {' or '.join(offered)}")
+    return asked
 
 
 def _verified_model(config: AgentConfig) -> CatalogModel:
@@ -166,7 +186,7 @@ def _identity(config: AgentConfig, prepared: Prepared, runner: InferenceRunner, 
         runtime=runner.identity,
         meter_id=config.meter.meter_id or serial_number or f"{prepared.driver.name}-{config.device.id}",
         meter_driver=prepared.driver.name,
-        boundary=config.meter.boundary,
+        boundary=prepared.boundary,
         simulated=config.meter.simulated or meter.is_simulated,
     )
 

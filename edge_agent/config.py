@@ -49,11 +49,14 @@ class CalibrationSection(_Section, frozen=True, kw_only=True):
 
 
 class MeterSection(_Section, frozen=True, kw_only=True):
-    """``[meter]``: which meter on which port, and on which side of the power supply it sits."""
+    """``[meter]``: which meter on which port, and on which side of the power supply it sits.
+
+    "site" is what some meters measure and no agent can use: ``app.prepare`` says so.
+    """
 
     driver: str
     port: str
-    boundary: Boundary
+    boundary: Boundary | Literal["site"]
     meter_id: str = ""
     simulated: bool = False
     options: dict[str, OptionValue] = {}

@@ -13,6 +13,9 @@ from edge_agent.wire.text_file import read_text
 
 T = TypeVar("T")
 TOML_REMEDY: Final = "name an existing TOML file"
+_UNKNOWN: Final = re.compile(
+    r"(?:Object contains unknown field `|Invalid enum value ')(.*?)[`'](?: - at `\$\.?(.*?)`)?"
+)
 
 
 def decode_toml(text: str, into: type[T], where: str) -> T:
@@ -22,7 +25,7 @@ def decode_toml(text: str, into: type[T], where: str) -> T:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{where}: {_plain(str(error))}{_known_keys(str(error), into)}") from error
+        raise ConfigurationError(f"{where}: {_plain(str(error))}{_known(str(error), into)}") from error
 
 
 def read_toml(path: Path, into: type[T]) -> T:
@@ -40,19 +43,22 @@ def _plain(message: str) -> str:
     )
 
 
-def _known_keys(message: str, into: Any) -> str:
-    """Return what an unknown key could have been: the nearest names, or all that its table knows."""
-    match = re.fullmatch(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?", message)
+def _known(message: str, into: Any) -> str:
+    """Return what an unknown key or word could have been: the nearest names, or all that there are."""
+    match = _UNKNOWN.fullmatch(message)
     if match is None:
         return ""
     table = msgspec.inspect.type_info(into)
-    for step in re.findall(r"[^.\[\]]+", match[2] or ""):
+    for step in re.findall(r"\[\.\.\.\]|[^.\[\]]+", match[2] or ""):
         table = _inside(table, step)
-    names = [field.encode_name for field in table.fields] if isinstance(table, msgspec.inspect.StructType) else []
+    names = [str(value) for value in table.values] if isinstance(table, msgspec.inspect.LiteralType) else []
+    if isinstance(table, msgspec.inspect.StructType):
+        names = [field.encode_name for field in table.fields]
     near = difflib.get_close_matches(match[1], names)
     if near:
         return f"; did you mean {' or '.join(near)}?"
-    return f"; it knows {', '.join(names)}" if names else ""
+    words = "it is one of" if isinstance(table, msgspec.inspect.LiteralType) else "it knows"
+    return f"; {words} {', '.join(names)}" if names else ""
 
 
 def _inside(table: Any, step: str) -> Any:

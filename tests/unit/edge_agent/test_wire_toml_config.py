@@ -1,6 +1,7 @@
 """A TOML file becomes a typed struct, or one line that says what is wrong, where, and what it could have been."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from edge_agent.wire.toml_config import decode_toml, read_toml
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    kind: Literal["serial", "network"] = "serial"
     port: str = ""
     baud_hz: int = 9600
 
@@ -17,15 +19,21 @@ class Inner(msgspec.Struct, forbid_unknown_fields=True):
 class Outer(msgspec.Struct, forbid_unknown_fields=True):
     meter: Inner | None = None
     device: list[Inner] = []
+    by_name: dict[str, Inner] = {}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[meter]\nprot = 'x'", "f.toml: unknown key `prot` in `meter`; did you mean port?"),
-        ("[meter]\nzzz = 'x'", "f.toml: unknown key `zzz` in `meter`; it knows port, baud_hz"),
+        ("[meter]\nzzz = 'x'", "f.toml: unknown key `zzz` in `meter`; it knows kind, port, baud_hz"),
         ("metre = 1", "f.toml: unknown key `metre`; did you mean meter?"),
         ("[[device]]\n[[device]]\nprt = 1", "f.toml: unknown key `prt` in `device[1]`; did you mean port?"),
+        ("[meter]\nkind = 'seriel'", "f.toml: Invalid enum value 'seriel' in `meter.kind`; did you mean serial?"),
+        (
+            "[by_name.x]\nkind = 'z'",
+            "f.toml: Invalid enum value 'z' in `by_name[...].kind`; it is one of network, serial",
+        ),
         ("[meter]\nbaud_hz = 'x'", "f.toml: Expected `int`, got `str` in `meter.baud_hz`"),
         ("[meter", "f.toml: not valid TOML: "),
     ],
