@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from firmware_bridge.driver import SerialSettings
-from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
+from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError, NotInstalledError
 from firmware_bridge.port import Port, Waker, host_time_s
 from firmware_bridge.replay_port import SCHEME as CAPTURE
 from firmware_bridge.replay_port import ReplayPort, is_capture_path
@@ -115,7 +115,7 @@ def _open_serial(url: str, device: str, settings: SerialSettings) -> Any:
     try:
         import serial  # noqa: PLC0415  an optional dependency: the pure parts work without it
     except ModuleNotFoundError as error:
-        raise ConfigurationError("pyserial is not installed; pip install 'edgejoule[serial]'") from error
+        raise NotInstalledError("pyserial", "serial") from error
     is_remote = url.startswith(RFC2217)
     if is_remote:
         parse_address(url)

@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
-from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.crc import crc16_arc
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.site.meter import (
@@ -104,13 +104,13 @@ def serial_settings(options: Options) -> SerialSettings:
 
 
 def _make_parser(version: str) -> Any:
-    """Return dsmr-parser's reader for a version. Raises ConfigurationError where it is not installed."""
+    """Return dsmr-parser's reader for a version. Raises NotInstalledError where it is not."""
     try:
         # Optional, and without types.
         from dsmr_parser import telegram_specifications  # type: ignore[import-untyped]  # noqa: PLC0415
         from dsmr_parser.parsers import TelegramParser  # type: ignore[import-untyped]  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ConfigurationError("dsmr-parser is not installed; pip install 'edgejoule[site]'") from error
+        raise NotInstalledError("dsmr-parser", "site") from error
     logging.getLogger("dsmr_parser").addHandler(logging.NullHandler())
     known = {"2": "V2_2", "3": "V3", "4": "V4", "5": "V5"}[version]
     return TelegramParser(getattr(telegram_specifications, known), apply_checksum_validation=False)

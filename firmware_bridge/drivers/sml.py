@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from firmware_bridge.driver import FieldValue, MeterDriver, Options, SerialSettings
-from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
@@ -82,12 +82,12 @@ _SHEET = make_sheet(
 
 
 def _make_reader() -> Callable[[bytes], list[Any]]:
-    """Return smllib's reader of messages. Raises ConfigurationError where it is not installed."""
+    """Return smllib's reader of messages. Raises NotInstalledError where it is not."""
     try:
         from smllib.errors import SmlLibException  # noqa: PLC0415  an optional dependency
         from smllib.sml_frame import SmlFrame  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ConfigurationError("smllib is not installed; pip install 'edgejoule[site]'") from error
+        raise NotInstalledError("smllib", "site") from error
 
     def read(payload: bytes) -> list[Any]:
         """Return the messages' bodies. Raises ValueError for what smllib cannot read."""

@@ -40,11 +40,12 @@ noted; it shows resistance in 0.1 ohm, and watts cut, not rounded. All else is k
 import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
+from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.crc import crc16_modbus
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.question_timer import MIN_STEP_S, QuestionTimer
@@ -117,6 +118,15 @@ class Tc66cReading:
     d_minus_v: float
 
 
+def _cipher() -> Any:
+    """Return the cipher of all answers. Raises NotInstalledError: only those who have this meter need it."""
+    try:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise NotInstalledError("cryptography", "serial") from error
+    return Cipher(algorithms.AES(FORMAT_KEY), modes.ECB())  # noqa: S305  the format's
+
+
 def _blocks(plain: bytes) -> dict[bytes, bytes]:
     """Return the three blocks of one answer by name, whatever their order; fewer where a name is not known."""
     pieces = (plain[i : i + BLOCK_BYTES] for i in range(0, REPLY_BYTES, BLOCK_BYTES))
@@ -175,7 +185,7 @@ class Tc66cDecoder:
         read = OptionReader("tc66c", options, _OPTIONS)
         interval_s = read.number("poll_interval_s", _SHEET.sample_interval_s, low=0.05, high=0.25)
         self._timer = QuestionTimer(interval_s, read.number("timeout_s", 0.5, low=0.1, high=30.0))
-        self._decrypt = Cipher(algorithms.AES(FORMAT_KEY), modes.ECB()).decryptor().update  # noqa: S305 the format's
+        self._decrypt: Callable[[bytes], bytes] = _cipher().decryptor().update
         self._buffer = bytearray()
         self._cut_bytes = 0
         self._last_s = -np.inf
@@ -302,7 +312,7 @@ class Tc66cEncoder:
 
     def __init__(self, options: Options, seed: int) -> None:
         OptionReader("tc66c", options, _OPTIONS)
-        self._encrypt = Cipher(algorithms.AES(FORMAT_KEY), modes.ECB()).encryptor().update  # noqa: S305 the format's
+        self._encrypt: Callable[[bytes], bytes] = _cipher().encryptor().update
         self._serial_number = 10_000_000 + seed % 1_000_000
         self._received = bytearray()
         self._sums = np.zeros(4)

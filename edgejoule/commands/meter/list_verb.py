@@ -60,10 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def find_ports(drivers: tuple[MeterDriver, ...]) -> list[FoundPort]:
-    """Return this machine's serial ports, each with the drivers that its USB id suggests."""
-    from serial.tools.list_ports import comports
-
+def find_ports(drivers: tuple[MeterDriver, ...]) -> list[FoundPort] | None:
+    """Return this machine's serial ports, each with the drivers that its USB id suggests; None without pyserial."""
+    try:
+        from serial.tools.list_ports import comports
+    except ModuleNotFoundError:
+        return None
     found: list[FoundPort] = []
     for port in sorted(comports()):
         usb = next(iter(usb_ports_of([port])), None)
@@ -88,7 +90,10 @@ def _facts(driver: MeterDriver) -> dict[str, Any]:
     }
 
 
-def _print_ports(console: Console, ports: list[FoundPort]) -> None:
+def _print_ports(console: Console, ports: list[FoundPort] | None) -> None:
+    if ports is None:
+        console.print("Ports are not listed: pip install 'edgejoule[serial]'", markup=False)
+        return
     if not ports:
         console.print("No serial port was found on this machine.")
         return

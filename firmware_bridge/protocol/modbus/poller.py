@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.errors import ConfigurationError, NotInstalledError
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import FrameError
 
@@ -76,7 +76,7 @@ Heard = Answer | Missing | FrameError
 class PymodbusFrames:
     """pymodbus without its client: bytes to registers and back. Imported here, as it takes a while to load.
 
-    Raises ConfigurationError where pymodbus is not installed.
+    Raises NotInstalledError where pymodbus is not.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class PymodbusFrames:
                 ReadInputRegistersRequest,
             )
         except ModuleNotFoundError as error:
-            raise ConfigurationError("pymodbus is not installed; pip install 'edgejoule[serial]'") from error
+            raise NotInstalledError("pymodbus", "serial") from error
         self._framer = FramerRTU(DecodePDU(False))
         self._requests = {3: ReadHoldingRegistersRequest, 4: ReadInputRegistersRequest}
         self._refusal, self._error = ExceptionResponse, ModbusException
