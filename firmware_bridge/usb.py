@@ -67,11 +67,11 @@ def parse_usb_url(url: str) -> UsbQuery:
     if not url.startswith(SCHEME) or not body or (slash and not interface.isdecimal()):
         raise ConfigurationError(f"{url}: a USB port is {_FORMS}")
     number = int(interface) if slash else None
-    vid, _, rest = body.partition(":")
+    vid, has_pid, rest = body.partition(":")
     pid, colon, serial = rest.partition(":")
-    if not (_HEX4.fullmatch(vid) and _HEX4.fullmatch(pid)):
+    if not (has_pid and _HEX4.fullmatch(vid)):
         return UsbQuery(serial_number=unquote(body), interface=number)
-    if colon and not serial:
+    if not _HEX4.fullmatch(pid) or (colon and not serial):
         raise ConfigurationError(f"{url}: a USB port is {_FORMS}")
     return UsbQuery(int(vid, 16), int(pid, 16), unquote(serial) if colon else None, number)
 

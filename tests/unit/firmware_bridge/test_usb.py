@@ -39,6 +39,7 @@ PORTS = (PPK2_LOW, PPK2_HIGH, FTDI, CH340)
         ("usb://D1D2F3A4/3", UsbQuery(serial_number="D1D2F3A4", interface=3)),
         ("usb://1915:C00A/3/", UsbQuery(0x1915, 0xC00A, None, 3)),
         ("usb://2341:0043:12:34:56", UsbQuery(0x2341, 0x0043, "12:34:56")),
+        ("usb://12:34:56:78:9A:BC", UsbQuery(serial_number="12:34:56:78:9A:BC")),
         ("usb://a%20b%2Fc", UsbQuery(serial_number="a b/c")),
     ],
 )
@@ -46,7 +47,19 @@ def test_urls_are_read(url: str, query: UsbQuery) -> None:
     assert parse_usb_url(url) == query
 
 
-@pytest.mark.parametrize("url", ["usb://", "usb:///1", "usb://0403:6001:", "usb://A/x", "usb://A/1/2", "tty://A"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "usb://",
+        "usb:///1",
+        "usb://0403:6001:",
+        "usb://0403:",
+        "usb://0403:60011",
+        "usb://A/x",
+        "usb://A/1/2",
+        "tty://A",
+    ],
+)
 def test_urls_that_cannot_be_say_how_they_should_look(url: str) -> None:
     with pytest.raises(ConfigurationError, match="usb://VID:PID:SERIAL"):
         parse_usb_url(url)
