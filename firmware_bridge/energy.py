@@ -18,10 +18,9 @@ ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
 # Columns of a knot, in the order of EnergyReading's fields.
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS, _BETWEEN, _OPEN = (
-    range(14)
-)
-_COLUMNS: Final = 14
+_COLUMNS: Final = 15
+_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS = range(12)
+_BETWEEN, _OPEN, _DOUBT = range(12, _COLUMNS)
 _FIELDS: Final = tuple(field.name for field in fields(EnergyReading))
 _Volts = TypeVar("_Volts", float, F64)
 
@@ -42,7 +41,7 @@ class EnergyRegister:
         self._limit_w = limit_w
         self._by_arrival = sheet.clock == "host_arrival"
         self._mean_s = max(sheet.sample_interval_s, sheet.refresh_interval_s or 0.0)
-        self._counter = OwnCounter()
+        self._counter = OwnCounter(sheet.counter_step_j or 0.0)
         self._first_v = self._last_v = 0.0
         self._totals = _CompensatedSum(_COLUMNS)
         self._t_start_s: float | None = None
@@ -79,7 +78,7 @@ class EnergyRegister:
         if self._sheet.counter_step_j is not None:
             shown_j = None if block.counter_j is None else block.counter_j[good]
             counted = self._counter.advance(shown_j, rows[_ENERGY], gap_bound_j, rows[_BETWEEN])
-            rows[[_COUNTER, _RESETS, _OPEN]] = counted.moved_j, counted.resets, counted.open_j
+            rows[[_COUNTER, _RESETS, _OPEN, _DOUBT]] = counted.moved_j, counted.resets, counted.open_j, counted.doubt_j
         rows, is_gap = _with_gap_rows(t_s, gap_s, gap_bound_j, rows)
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
@@ -182,7 +181,8 @@ class EnergyRegister:
             energy_j = power_w * covered_s
             beyond_j = self._beyond_mean_j(power_w, covered_s) if self._by_arrival else none
             square = power_w * energy_j
-            columns = (none, energy_j, u_w * covered_s, square, covered_s, none, ones, *(none,) * 5, beyond_j, none)
+            u_j = u_w * covered_s
+            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, beyond_j, none, none)
         else:
             if self._last_power_w is None:
                 in_time[0] = False
@@ -194,7 +194,7 @@ class EnergyRegister:
             u_j = (first_u_w + u_w) * (0.5 * covered_s)
             between_j = np.abs(power_w - first_w) * (0.5 * covered_s)
             square = power_sq_w2 * covered_s
-            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j, none)
+            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j, none, none)
         return dt_s - covered_s, np.stack(columns)
 
     def _beyond_mean_j(self, power_w: F64, covered_s: F64) -> F64:
@@ -306,7 +306,7 @@ def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:
         gap_bound_j=max(b.gap_bound_j - a.gap_bound_j, 0.0),
         counter_j=None if a.counter_j is None or b.counter_j is None else b.counter_j - a.counter_j,
         counter_resets=b.counter_resets - a.counter_resets,
-        counter_open_j=max(a.counter_open_j, 0.0) + max(b.counter_open_j, 0.0),
+        counter_open_j=max(a.counter_open_j, 0.0) + max(b.counter_open_j, 0.0) + b.counter_doubt_j - a.counter_doubt_j,
         between_bound_j=b.between_bound_j - a.between_bound_j,
     )
 
@@ -316,9 +316,8 @@ def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]
 
     The gap adds up to ``gap_bound_j``, samples with a load that moves between them leave ``between_bound_j``. The
     meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps
-    (and what is open at either end since it was read last),
-    from below only once it began anew. Limits that contradict each other (low > high) say that counter and samples
-    disagree.
+    (and what is open at either end since it was read last); from below only once it began anew. Limits that
+    contradict each other (low > high) say that counter and samples disagree.
     """
     low_j = delta.energy_j - delta.between_bound_j
     high_j = delta.energy_j + delta.between_bound_j + delta.gap_bound_j

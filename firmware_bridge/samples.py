@@ -100,6 +100,8 @@ class EnergyReading:
     ``between_bound_j``: the most (+-) that the energy is off where the load moved one way only between two samples:
     the difference of their powers, times half the time between them for samples of an instant, times what is beyond
     the time that it was taken over for a mean.
+    ``counter_open_j``: the most (+-) that ``counter_j`` is off because it was not read since.
+    ``counter_doubt_j``: the most (+-) that it is off for good, summed over all beginnings of that counter.
     """
 
     t_device_s: float
@@ -116,6 +118,7 @@ class EnergyReading:
     counter_resets: float = 0.0
     between_bound_j: float = 0.0
     counter_open_j: float = 0.0
+    counter_doubt_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class EnergyDelta:
     ``power_sd_w`` is the standard deviation of the power samples within the span, weighted by time.
     The energy drawn lies between ``energy_j - between_bound_j`` and ``energy_j + between_bound_j + gap_bound_j`` as
     this meter measures (its gain and offset are in ``energy_u_systematic_j``); ``energy.energy_limits_j`` narrows
-    that with the meter's own counter.
+    that with the meter's own counter, which ``counter_open_j`` may be off beside its steps.
     """
 
     duration_s: float

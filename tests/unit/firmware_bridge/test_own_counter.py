@@ -1,6 +1,7 @@
 """A meter's own energy counter beside the integral: it bounds what gaps hide, and is followed over its resets."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.history import KnotHistory
-from firmware_bridge.samples import SampleBlock
+from firmware_bridge.samples import EnergyReading, SampleBlock
 from tests.fakes.counter_meter import sheet_like
 
 COUNTING = sheet_like(sample_interval_s=1.0, max_interval_s=1.5, sampling="point", counter_step_j=3600.0)
@@ -107,3 +108,46 @@ def test_counter_and_samples_together_always_hold_the_truth(
     assert b is not None
     low_j, high_j = energy_limits_j(energy_between(a, b), sheet)
     assert low_j - 1e-6 <= true_j[last] - true_j[first] <= high_j + 1e-6
+
+
+MAY_BEGIN_ANEW = sheet_like(sample_interval_s=1.0, max_interval_s=3.0, sampling="point", counter_step_j=0.5)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_missing_answers_and_new_counters_leave_the_truth_within_the_limits(seed: int) -> None:
+    """Power moves one way between two answers; the counter shows in a few of them, and begins anew now and then."""
+    rng = np.random.default_rng(seed)
+    t_s = np.cumsum(rng.choice([1.0, 1.0, 2.0, 3.0, 9.0], size=40))
+    power_w = rng.uniform(0.0, 5.0, size=40)
+    between_j = np.diff(t_s) * rng.uniform(
+        np.minimum(power_w[1:], power_w[:-1]), np.maximum(power_w[1:], power_w[:-1])
+    )
+    true_j = np.concatenate(([0.0], np.cumsum(between_j)))
+    register = EnergyRegister(MAY_BEGIN_ANEW, limit_w=5.0)
+    readings: list[EnergyReading] = []
+    base_j = 1000.0
+    for t, watts, joules in zip(t_s.tolist(), power_w.tolist(), true_j.tolist(), strict=True):
+        if readings and rng.random() < 0.1:
+            register.begin_anew()
+            base_j = -true_j[len(readings) - 1]
+        shown_j = 0.5 * np.floor((joules + base_j) / 0.5) if rng.random() < 0.4 else math.nan
+        one = np.array([watts])
+        block = SampleBlock(np.array([t]), np.ones(1), one, one, counter_j=np.array([shown_j]))
+        register.add(block, np.zeros(1))
+        readings.append(register.latest())
+    for (a, from_j), (b, to_j) in combinations(zip(readings, true_j.tolist(), strict=True), 2):
+        low_j, high_j = energy_limits_j(energy_between(a, b), MAY_BEGIN_ANEW)
+        assert low_j - 1e-6 <= to_j - from_j <= high_j + 1e-6
+
+
+def test_a_first_reading_after_a_moving_load_still_bounds_from_above() -> None:
+    register = EnergyRegister(MAY_BEGIN_ANEW)
+    for t, watts, shown_j in ((0.0, 1.0, math.nan), (1.0, 4.0, math.nan), (2.0, 4.0, 70.0), (20.0, 4.0, 142.0)):
+        one = np.array([watts])
+        block = SampleBlock(np.array([t]), np.ones(1), one, one, counter_j=np.array([shown_j]))
+        register.add(block, np.zeros(1))
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    assert (delta.energy_j, delta.between_bound_j, delta.counter_open_j) == pytest.approx((6.5, 1.5, 1.5))
+    assert energy_limits_j(delta, MAY_BEGIN_ANEW)[1] == pytest.approx(2.5 + 4.0 + 72.0 + 1.5 + 0.5)
