@@ -12,11 +12,18 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from firmware_bridge.driver import DataSheet
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.samples import F64, U8
 
 PID_FILE_CHECK_S: Final = 0.5
 MARKER_BITS: Final = 0xFF
+BOARD_W: Final = 2.0
+"""A small board at rest: what a meter for boards is shown where nobody names a load."""
+STEPS_OF_A_READING: Final = 10.0
+"""As many of a meter's steps, or starting powers, make a load that it shows well."""
+SHARE_OF_FULL_SCALE: Final = 0.4
+"""Of what the meter carries: twice as much is still inside, whatever the unit's gain error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,16 @@ class LoadCurve:
         base_j = self._drawn_j[first]
         self._t_s, self._volts = self._t_s[first:], self._volts[first:]
         self._drawn_j = [drawn_j - base_j for drawn_j in self._drawn_j[first:]]
+
+
+def readable_power_w(sheet: DataSheet) -> float:
+    """Return watts that this meter shows well: a small board's where it can, more for a house's meter.
+
+    At its nominal voltage; less than a board where the meter carries no board, such as one for 50 mA.
+    """
+    step_w = sheet.power_resolution_w or min(one.resolution_a for one in sheet.ranges) * sheet.nominal_voltage_v
+    full_w = max(one.max_current_a for one in sheet.ranges) * sheet.nominal_voltage_v
+    return min(max(BOARD_W, STEPS_OF_A_READING * max(step_w, sheet.starting_power_w)), SHARE_OF_FULL_SCALE * full_w)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,10 +98,19 @@ def _emulate(parser: argparse.ArgumentParser) -> None:
     load = parser.add_argument_group("load")
     load.add_argument("--profile", type=Path, metavar="FILE.csv", help="follow t_s,power_w[,voltage_v][,marker]")
     load.add_argument("--cpu-of-pid-file", type=Path, metavar="FILE", help="follow the CPU use of this process")
-    load.add_argument("--voltage-v", type=positive, help="supply (default: what the meter is made for)")
-    load.add_argument("--idle-w", type=not_negative, default=2.0, help="power at rest, or the constant power")
-    load.add_argument("--busy-w", type=not_negative, default=4.0, help="power with one core busy")
-    load.add_argument("--noise-w", type=not_negative, default=0.0, help="standard deviation of the load's noise")
+    load.add_argument("--voltage-v", type=positive, metavar="V", help="supply (default: what the meter is made for)")
+    load.add_argument(
+        "--idle-w",
+        type=not_negative,
+        metavar="W",
+        help="power at rest, or the constant power (default 2, or what the meter shows well)",
+    )
+    load.add_argument(
+        "--busy-w", type=not_negative, metavar="W", help="power with one core busy (default: twice --idle-w)"
+    )
+    load.add_argument(
+        "--noise-w", type=not_negative, default=0.0, metavar="W", help="standard deviation of the load's noise"
+    )
     faults = parser.add_argument_group("faults")
     faults.add_argument("--gain-error", type=finite, metavar="RATIO", help="override the drawn gain error")
     faults.add_argument(

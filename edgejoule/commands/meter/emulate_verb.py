@@ -10,10 +10,11 @@ import msgspec
 
 from edgejoule.commands.meter.common import options_of, stop_on_signal
 from edgejoule.output import EXIT_DONE, stderr_console
+from firmware_bridge.driver import DataSheet
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.faults import Faults
-from firmware_bridge.loads import ConstantLoad, LoadSource, ProcessLoad, ProfileLoad
+from firmware_bridge.loads import ConstantLoad, LoadSource, ProcessLoad, ProfileLoad, readable_power_w
 from firmware_bridge.registry import get_driver
 
 
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         link = None if arguments.link is None else str(arguments.link)
         _say({"driver": driver.name, "port": path, "link": link} if arguments.json else path)
 
+    _name_load(arguments, driver.for_options(settings.options).data_sheet)
     emulator = MeterEmulator(driver, arguments.link, _load(arguments), settings, on_port=say_port)
     _warn_of_too_much(emulator, arguments)
     with stop_on_signal() as stop:
@@ -77,6 +79,12 @@ def _text(emulator: MeterEmulator) -> str:
     counts |= {"dropped_bytes": emulator.dropped_bytes} if emulator.dropped_bytes else {}
     faults = "".join(f", {name.replace('_', ' ')} {count:,}" for name, count in counts.items())
     return f"the load drew {emulator.energy_true_j:.6f} J in {emulator.seconds:.3f} s{faults}"
+
+
+def _name_load(arguments: argparse.Namespace, sheet: DataSheet) -> None:
+    """Fill in powers that this meter shows well where none are given."""
+    arguments.idle_w = readable_power_w(sheet) if arguments.idle_w is None else arguments.idle_w
+    arguments.busy_w = 2.0 * arguments.idle_w if arguments.busy_w is None else arguments.busy_w
 
 
 def _load(arguments: argparse.Namespace) -> LoadSource:

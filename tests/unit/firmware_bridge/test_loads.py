@@ -11,8 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_bridge.driver import MeterDriver
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.loads import ConstantLoad, Load, LoadCurve, ProcessLoad, ProfileLoad, process_cpu_s
+from firmware_bridge.loads import (
+    ConstantLoad,
+    Load,
+    LoadCurve,
+    ProcessLoad,
+    ProfileLoad,
+    process_cpu_s,
+    readable_power_w,
+)
+from firmware_bridge.registry import all_drivers
+from tests.fakes.meter_talk import Conversation, steady
 
 
 @given(
@@ -122,6 +133,20 @@ def test_a_bad_profile_is_one_clear_line(tmp_path: Path, text: str) -> None:
 
 def test_constant() -> None:
     assert ConstantLoad(2.5).step(0.0, 1.0).power_w == 2.5
+
+
+@pytest.mark.parametrize("driver", all_drivers(), ids=lambda driver: driver.name)
+def test_every_meter_shows_the_load_that_it_is_given_by_default(driver: MeterDriver) -> None:
+    """Neither under its starting power nor over its range: 2 W are too much for 50 mA, too little for a house's."""
+    sheet = driver.data_sheet
+    power_w = readable_power_w(sheet)
+    talk = Conversation(driver)
+    talk.run(
+        max(0.3, 4.0 * sheet.sample_interval_s), steady(sheet.nominal_voltage_v, power_w / sheet.nominal_voltage_v)
+    )
+    shown_w = np.concatenate([block.power_w for block in talk.decoded.blocks()])
+    assert shown_w.mean() == pytest.approx(power_w, rel=0.12)
+    assert power_w == 2.0 or sheet.starting_power_w > 0.2 or sheet.ranges[-1].max_current_a < 0.4
 
 
 def test_the_cpu_clock_of_a_process_runs_with_its_work() -> None:
