@@ -129,12 +129,15 @@ class WindowRecorder:
         self._closed.popleft()
         delta = energy_between(self._start, end)
         sync = self._meter.sync()
+        pooled_sd_w = self._spread.add(delta)
         budget = energy_budget(
             delta,
             self._sheet,
             sync_residual_s=sync.residual_s,
             busy_ratio=entry.counts.busy_s / entry.counts.duration_s,
-            pooled_sd_w=self._spread.add(delta),
+            pooled_sd_w=pooled_sd_w,
+            pooled_count=self._spread.sample_count,
+            neighbour_step_w=self._spread.step_w,
         )
         metering = Metering(delta, budget, sync.method, sync.residual_s)
         self._joined.append(_Joined(entry.counts, entry.conditions, metering))

@@ -19,8 +19,11 @@ The parts:
     error.
 ``edge_j``: each window edge may be off by the sync residual r (a limit), and inside the sample that an edge cuts the
     register interpolates linearly, which is off by at most a quarter of interval x step. Both times the power step
-    at the edge, twice for two edges. Neighbouring windows share an edge, with opposite sign: over a run of windows
-    the true edge error is that of the outer edges alone, so the sum of these terms is on the safe side.
+    at the edge, twice for two edges. A window of few samples may show too little of that step as well: it is at
+    least what the latest windows show together, and at least what the mean moved by since the window before, which
+    is no less a step at their common edge for coming slowly. Neighbouring windows share an edge, with opposite
+    sign: over a run of windows the true edge error is that of the outer edges alone, so the sum of these terms is on
+    the safe side.
 
 Energy in a gap is in no part: it is unknown, and declared as ``gap_s``. A window without samples has 0 J and u = 0
 for the zero seconds that it covers.
@@ -39,6 +42,7 @@ _SQRT_3: Final = math.sqrt(3.0)
 _SQRT_12: Final = math.sqrt(12.0)
 _MIN_DUTY_RATIO: Final = 0.05
 _POOLED_WINDOWS: Final = 30
+_ENOUGH_SAMPLES: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,48 +66,74 @@ class EnergyBudget:
 
 
 class PooledSpread:
-    """Spread of power inside the latest windows, together: variances weighted by the seconds that they cover."""
+    """Spread of power over the latest windows, together: variances weighted by the seconds that they cover.
+
+    The variance inside a window misses what its few samples have in common. That shows between windows: half the
+    square of the difference of two neighbours' means has the variance of one mean as its expectation, and is added.
+    ``step_w``: that difference for the window taken last; 0 where one of the two has no mean.
+    ``sample_count``: samples in the windows held.
+    """
 
     def __init__(self) -> None:
-        self._windows: deque[tuple[float, float]] = deque(maxlen=_POOLED_WINDOWS)
+        self._windows: deque[tuple[float, float, float]] = deque(maxlen=_POOLED_WINDOWS)
+        self._mean_w: float | None = None
+        self.step_w = 0.0
 
     def add(self, delta: EnergyDelta) -> float:
         """Take one more window; return the standard deviation of all held, this one included, in watts."""
-        self._windows.append((delta.covered_s, delta.power_sd_w**2))
-        covered_s = math.fsum(seconds for seconds, _ in self._windows)
+        before_w, self._mean_w = self._mean_w, delta.mean_power_w
+        self.step_w = 0.0 if before_w is None or self._mean_w is None else abs(self._mean_w - before_w)
+        self._windows.append((delta.covered_s, delta.power_sd_w**2 + 0.5 * self.step_w**2, delta.sample_count))
+        covered_s = math.fsum(seconds for seconds, _, _ in self._windows)
         if covered_s <= 0.0:
             return 0.0
-        return math.sqrt(math.fsum(seconds * variance_w2 for seconds, variance_w2 in self._windows) / covered_s)
+        return math.sqrt(math.fsum(seconds * variance_w2 for seconds, variance_w2, _ in self._windows) / covered_s)
+
+    @property
+    def sample_count(self) -> float:
+        """Return how many samples the windows held have."""
+        return math.fsum(count for _, _, count in self._windows)
 
 
 def energy_budget(
-    delta: EnergyDelta, sheet: DataSheet, *, sync_residual_s: float, busy_ratio: float, pooled_sd_w: float = 0.0
+    delta: EnergyDelta,
+    sheet: DataSheet,
+    *,
+    sync_residual_s: float,
+    busy_ratio: float,
+    pooled_sd_w: float = 0.0,
+    pooled_count: float = 0.0,
+    neighbour_step_w: float = 0.0,
 ) -> EnergyBudget:
     """Return the budget of ``delta``, measured by a meter with data sheet ``sheet``.
 
     ``sync_residual_s``: limit (+-) on the offset between meter clock and host clock. ``busy_ratio``: share of the
     window spent inside inference (0 to 1), which tells how high the power step at an edge is. ``pooled_sd_w``:
-    spread of power inside this and earlier windows, the least that is believed of a meter that samples instants.
+    spread of power over this and earlier windows, the least that is believed of instants and of edges;
+    ``pooled_count``: samples that it was found from.
+    ``neighbour_step_w``: difference of mean power to the window before.
     """
     if delta.mean_power_w is None or delta.covered_s <= 0.0:
         return EnergyBudget(0.0, 0.0, 0.0, 0.0)
     count = max(1.0, delta.sample_count)
-    is_point = sheet.sampling == "point"
-    sd_w = max(delta.power_sd_w, pooled_sd_w) if is_point else delta.power_sd_w
-    step_w = power_step_w(sd_w, busy_ratio)
+    sd_w = max(delta.power_sd_w, pooled_sd_w)
+    step_w = max(power_step_w(sd_w, busy_ratio), neighbour_step_w)
     quantum_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
     dithered = delta.power_sd_w > quantum_u_w
     return EnergyBudget(
         systematic_j=delta.energy_u_systematic_j,
-        sampling_j=sampling_u_j(delta, sd_w, count) if is_point else 0.0,
+        sampling_j=sampling_u_j(delta, sd_w, count, pooled_count) if sheet.sampling == "point" else 0.0,
         resolution_j=quantum_u_w * delta.covered_s / (math.sqrt(count) if dithered else 1.0),
         edge_j=edge_u_j(step_w, sync_residual_s, delta.covered_s / count),
     )
 
 
-def sampling_u_j(delta: EnergyDelta, power_sd_w: float, count: float) -> float:
-    """Return s * t / sqrt(n). One sample alone shows no spread: then the mean power itself is the limit (+-)."""
-    if count < 2.0:
+def sampling_u_j(delta: EnergyDelta, power_sd_w: float, count: float, pooled_count: float = 0.0) -> float:
+    """Return s * t / sqrt(n).
+
+    One sample alone shows no spread: then the mean power itself is the limit (+-), until neighbours know the spread.
+    """
+    if count < 2.0 and pooled_count < _ENOUGH_SAMPLES:
         return max(abs(delta.energy_j) / _SQRT_3, power_sd_w * delta.covered_s)
     return power_sd_w * delta.covered_s / math.sqrt(count)
 
