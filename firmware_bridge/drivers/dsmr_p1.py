@@ -48,6 +48,7 @@ import numpy as np
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.crc import crc16_arc
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
@@ -142,11 +143,8 @@ class DsmrP1Decoder:
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each telegram."""
-        events: list[Event] = []
         telegrams = self._frames.feed(data)
-        skipped = self._frames.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events: list[Event] = [*desync(self._frames.take_skipped_bytes(), t_host_s)]
         for telegram in telegrams:
             events += self._telegram(telegram, t_host_s)
         return events

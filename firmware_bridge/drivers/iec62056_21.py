@@ -43,6 +43,7 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.question_timer import QuestionTimer
 from firmware_bridge.protocol.site.iec_frames import DataBlock, Identification, IecFrames
@@ -169,9 +170,7 @@ class Iec6205621Decoder:
         if data:
             self._timer.heard(t_host_s)
         found = self._frames.feed(data)
-        skipped = self._frames.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events += desync(self._frames.take_skipped_bytes(), t_host_s)
         for one in found:
             events += self._identified(one, t_host_s) if isinstance(one, Identification) else self._data(one, t_host_s)
         return events

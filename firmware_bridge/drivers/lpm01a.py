@@ -36,6 +36,7 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import later_s
 from firmware_bridge.protocol.lpm01a.encoder import Lpm01aEncoder
 from firmware_bridge.protocol.lpm01a.format import Mark, clean_text
 from firmware_bridge.protocol.lpm01a.options import read_settings
@@ -49,7 +50,6 @@ _ANY_STAMP = re.compile(rb"TimeStamp:|\xf0\xf3")
 _STAMP_BEGIN_BYTES = 10
 _VOLTS = re.compile(r"([0-9]{1,5})([+-][0-9]{1,2})\b")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
-_MIN_STEP_S = 1e-6
 _CEILING_RATIO = 1.25
 _VOLTAGE_LIMIT_RATIO = 0.05
 
@@ -324,7 +324,7 @@ class Lpm01aDecoder:
             detail = "the meter did not say its voltage; give the option voltage_v"
             return [FrameError("protocol", len(current_a), t_host_s, detail)]
         if self._settings.mode == "stat":
-            t_device_s = np.array([max(t_host_s, self._last_s + _MIN_STEP_S)])
+            t_device_s = np.array([later_s(t_host_s, self._last_s)])
             current_a = current_a[-1:]
         else:
             t_device_s = self._base_s + (run.first + np.flatnonzero(known)) / self._settings.frequency_hz

@@ -40,6 +40,7 @@ import numpy as np
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.protocol.cobs import CobsStream
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.pico_ina228.format import (
     BUS_FULL_SCALE,
@@ -164,9 +165,7 @@ class PicoIna228Decoder:
                 elif self._listening or self._dialogue.phase == "streaming":
                     run = self._take_samples(frame, t_host_s, run, events)
         events += self._flush(run)
-        skipped = self._stream.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events += desync(self._stream.take_skipped_bytes(), t_host_s)
         return events
 
     def last_fields(self) -> dict[str, FieldValue]:

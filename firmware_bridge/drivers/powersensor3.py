@@ -61,6 +61,7 @@ from numpy.typing import NDArray
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.powersensor3 import config
 from firmware_bridge.protocol.powersensor3.encoder import OPTIONS, PowerSensor3Encoder
@@ -302,11 +303,8 @@ class PowerSensor3Decoder:
         return events
 
     def _read_frames(self, data: bytes, t_host_s: float) -> list[Event]:
-        events: list[Event] = []
         runs = self._stream.feed(data)
-        skipped = self._stream.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events: list[Event] = [*desync(self._stream.take_skipped_bytes(), t_host_s)]
         for packets, skipped_bytes in runs:
             events += self._samples(packets, skipped_bytes, t_host_s)
         return events

@@ -69,6 +69,7 @@ from numpy.typing import NDArray
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.ppk2 import format as wire
 from firmware_bridge.protocol.ppk2.encoder import OPTIONS, Ppk2Encoder
@@ -271,11 +272,8 @@ class Ppk2Decoder:
         return [identity, FrameError("protocol", len(unknown), t_host_s, detail)]
 
     def _read_words(self, data: bytes, table_a: F64, t_host_s: float) -> list[Event]:
-        events: list[Event] = []
         runs = self._stream.feed(data)
-        skipped = self._stream.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events: list[Event] = [*desync(self._stream.take_skipped_bytes(), t_host_s)]
         for run in runs:
             events += self._samples(run, table_a, t_host_s)
         return events

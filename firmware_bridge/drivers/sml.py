@@ -40,6 +40,7 @@ import numpy as np
 
 from firmware_bridge.driver import FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import NotInstalledError
+from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
@@ -121,11 +122,8 @@ class SmlDecoder:
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each transmission."""
-        events: list[Event] = []
         frames = self._frames.feed(data)
-        skipped = self._frames.take_skipped_bytes()
-        if skipped:
-            events.append(FrameError("desync", skipped, t_host_s))
+        events: list[Event] = [*desync(self._frames.take_skipped_bytes(), t_host_s)]
         for frame in frames:
             events += self._frame(frame.payload, t_host_s)
         return events

@@ -47,9 +47,10 @@ import numpy as np
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.crc import crc16_modbus
+from firmware_bridge.protocol.events import desync, later_s, one_sample, unanswered
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.question_timer import MIN_STEP_S, QuestionTimer
-from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.protocol.question_timer import QuestionTimer
+from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity
 
 FORMAT_KEY = bytes.fromhex("5821fa5601b2f02687ff1204622a4fb086f40260816f9a0ba7f106619ab87288")
 REPLY_BYTES = 192
@@ -208,11 +209,10 @@ class Tc66cDecoder:
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings. Holds at most one answer less one byte between calls."""
-        events: list[Event] = []
-        unanswered = self._timer.take_unanswered()
-        if unanswered:
-            events.append(FrameError("stale", unanswered, t_host_s, "no answer in time"))
-        events += self._skip(self._cut_bytes, t_host_s)
+        events: list[Event] = [
+            *unanswered(self._timer.take_unanswered(), t_host_s),
+            *desync(self._cut_bytes, t_host_s),
+        ]
         self._cut_bytes = 0
         self._buffer += data
         at = 0
@@ -223,11 +223,11 @@ class Tc66cDecoder:
             blocks = _blocks(plain)
             if len(blocks) < len(_NAMES):
                 continue
-            events += self._skip(start - at, t_host_s)
+            events += desync(start - at, t_host_s)
             events += self._answer(plain, blocks, t_host_s)
             at = start + REPLY_BYTES
         keep = max(at, len(self._buffer) - REPLY_BYTES + 1)
-        events += self._skip(keep - at, t_host_s)
+        events += desync(keep - at, t_host_s)
         del self._buffer[:keep]
         return events
 
@@ -261,10 +261,6 @@ class Tc66cDecoder:
                 at = plain.find(_NAME_START, at + 1)
         return sorted(found)
 
-    @staticmethod
-    def _skip(count: int, t_host_s: float) -> list[Event]:
-        return [FrameError("desync", count, t_host_s)] if count else []
-
     def _answer(self, plain: bytes, blocks: dict[bytes, bytes], t_host_s: float) -> list[Event]:
         self._timer.answered()
         bad = [name.decode() for name in _NAMES if not _intact(blocks[name])]
@@ -277,13 +273,13 @@ class Tc66cDecoder:
         events = [*self._introduce(reading), *self._resets(reading, t_host_s)]
         self._repeats = self._repeats + 1 if plain == self._last_plain else 0
         self._last_plain, self.last_reading = plain, reading
-        self._last_s = t_s = max(t_host_s, self._last_s + MIN_STEP_S)
-        block = SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([reading.voltage_v]),
-            current_a=np.array([reading.current_a]),
-            power_w=np.array([reading.power_w]),
-            counter_j=np.array([JOULES_PER_MWH * sum(reading.energy_mwh)]),
+        self._last_s = later_s(t_host_s, self._last_s)
+        block = one_sample(
+            self._last_s,
+            voltage_v=reading.voltage_v,
+            current_a=reading.current_a,
+            power_w=reading.power_w,
+            counter_j=JOULES_PER_MWH * sum(reading.energy_mwh),
         )
         return [*events, block]
 

@@ -32,8 +32,9 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import MIN_STEP_S, desync, later_s, one_sample
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity
 
 STOP, VERSION, HEADER, START = b"#L,R,0;", b"#V,R,0;", b"#H,R,0;", b"#L,W,3,E,,1;"
 NAMES = ("W V A WH Cost WH/Mo Cost/Mo Wmax Vmax Amax Wmin Vmin Amin PF DC PC Hz VA").split()  # noqa: SIM905 one line
@@ -63,7 +64,6 @@ _FIELDS = {
 _COUNT = re.compile(rb"[0-9]{1,10}")
 _OUTSIDE = b"\r\n\0 "
 _LEAST_APART_S = 0.5
-_MIN_STEP_S = 1e-6
 _MAX_POWER_W = 5000.0
 _MAX_CURRENT_A = 20.0
 _VOLTAGES_V = (90.0, 280.0)
@@ -224,13 +224,13 @@ class WattsUpDecoder:
         if values is None or not _is_possible(values):
             return [FrameError("implausible", 1, t_host_s, "a record outside the limits of the protocol")]
         self._fields = {_FIELDS[name][0]: round(value, 3) for name, value in values.items()}
-        self._last_s = t_s = max(t_host_s, self._last_s + _MIN_STEP_S)
-        block = SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([values["V"]]),
-            current_a=np.array([values["A"]]),
-            power_w=np.array([values["W"]]),
-            counter_j=np.array([values.get("WH", math.nan) * 10.0 * J_PER_COUNT]),
+        self._last_s = later_s(t_host_s, self._last_s)
+        block = one_sample(
+            self._last_s,
+            voltage_v=values["V"],
+            current_a=values["A"],
+            power_w=values["W"],
+            counter_j=values.get("WH", math.nan) * 10.0 * J_PER_COUNT,
         )
         return [*self._began_anew(values.get("PC"), t_host_s), block]
 
@@ -279,10 +279,9 @@ def _is_possible(values: dict[str, float]) -> bool:
     return within and power_w <= _APPARENT_GAIN_RATIO * voltage_v * current_a + _APPARENT_OFFSET_W
 
 
-def _outside(piece: bytearray, t_host_s: float) -> list[Event]:
+def _outside(piece: bytearray, t_host_s: float) -> list[FrameError]:
     """Count what stands outside of packets; line ends and NULs are no error."""
-    count = len(piece) - sum(piece.count(byte) for byte in _OUTSIDE)
-    return [FrameError("desync", count, t_host_s)] if count else []
+    return desync(len(piece) - sum(piece.count(byte) for byte in _OUTSIDE), t_host_s)
 
 
 def _identity(packet: Packet) -> MeterIdentity:
@@ -319,8 +318,8 @@ class WattsUpEncoder:
         steps_s = np.diff(t_device_s, prepend=before_s)
         columns = np.stack((np.ones(len(t_device_s)), voltage_v, current_a, voltage_v * current_a))
         at = 0
-        while self._next_s is not None and t_device_s[-1] >= self._next_s - _MIN_STEP_S:
-            cut = int(np.searchsorted(t_device_s, self._next_s - _MIN_STEP_S)) + 1
+        while self._next_s is not None and t_device_s[-1] >= self._next_s - MIN_STEP_S:
+            cut = int(np.searchsorted(t_device_s, self._next_s - MIN_STEP_S)) + 1
             self._measure(columns[:, at:cut], steps_s[at:cut])
             records += self._record()
             self._next_s += 1.0

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-MIN_STEP_S = 1e-6
+from firmware_bridge.protocol.events import MIN_STEP_S
 
 
 class QuestionTimer:

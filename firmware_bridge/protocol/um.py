@@ -12,9 +12,10 @@ import numpy as np
 
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.counter_guard import CounterGuard
+from firmware_bridge.protocol.events import desync, later_s, one_sample, unanswered
 from firmware_bridge.protocol.options import OptionReader
-from firmware_bridge.protocol.question_timer import MIN_STEP_S, QuestionTimer
-from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.protocol.question_timer import QuestionTimer
+from firmware_bridge.samples import F64, U8, Event, FrameError, MeterIdentity, SampleFlag
 
 ANSWER_BYTES = 130
 POLL = b"\xf0"
@@ -166,10 +167,7 @@ class UmDecoder:
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings, and what was damaged or missing since the last call."""
-        events: list[Event] = []
-        unanswered = self._timer.take_unanswered()
-        if unanswered:
-            events.append(FrameError("stale", unanswered, t_host_s, "no answer in time"))
+        events: list[Event] = [*unanswered(self._timer.take_unanswered(), t_host_s)]
         skipped, self._cut_bytes = self._cut_bytes, 0
         self._buffer += data
         at = 0
@@ -177,17 +175,17 @@ class UmDecoder:
             answer = bytes(self._buffer[at : at + ANSWER_BYTES])
             taken = self._answer(answer, t_host_s) if answer[:2] in MODELS else None
             if isinstance(taken, list):
-                events += [*self._skip(skipped, t_host_s), *taken]
+                events += [*desync(skipped, t_host_s), *taken]
                 at, skipped, self._excused_bytes = at + ANSWER_BYTES, 0, 0
                 continue
             if taken is not None:
-                events += [*self._skip(skipped, t_host_s), taken]
+                events += [*desync(skipped, t_host_s), taken]
                 skipped, self._excused_bytes = 0, ANSWER_BYTES
             at += 1
             skipped += not self._excused_bytes
             self._excused_bytes = max(0, self._excused_bytes - 1)
         del self._buffer[:at]
-        return [*events, *self._skip(skipped, t_host_s)]
+        return [*events, *desync(skipped, t_host_s)]
 
     def stop_bytes(self) -> bytes:
         """Nothing: the meter only speaks when asked."""
@@ -196,10 +194,6 @@ class UmDecoder:
     def last_fields(self) -> Mapping[str, FieldValue]:
         """Return every further field of the last answer."""
         return self._fields
-
-    @staticmethod
-    def _skip(count: int, t_host_s: float) -> list[Event]:
-        return [FrameError("desync", count, t_host_s)] if count else []
 
     def _answer(self, answer: bytes, t_host_s: float) -> list[Event] | FrameError | None:
         """Return what an answer says, an error where it is damaged, None where these bytes are none."""
@@ -221,7 +215,7 @@ class UmDecoder:
         return self._reading(reading, t_host_s)
 
     def _reading(self, reading: UmReading, t_host_s: float) -> list[Event]:
-        self._last_s = t_s = max(float(t_host_s), self._last_s + MIN_STEP_S)
+        self._last_s = t_s = later_s(t_host_s, self._last_s)
         usual_w = 2.0 * max(reading.power_w, self._last_power_w)
         counter_j, said = self._guard.follow(reading.counter_j, t_s, usual_w=usual_w, register=reading.group)
         self._last_power_w = reading.power_w
@@ -229,13 +223,13 @@ class UmDecoder:
         events: list[Event] = [] if self._introduced else [MeterIdentity(self._model.name)]
         self._introduced = True
         full = reading.current_a >= self._model.max_current_a
-        block = SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([reading.voltage_v]),
-            current_a=np.array([reading.current_a]),
-            power_w=np.array([reading.power_w]),
-            flags=np.array([SampleFlag.SATURATED], dtype=np.uint8) if full else None,
-            counter_j=np.array([counter_j]),
+        block = one_sample(
+            t_s,
+            voltage_v=reading.voltage_v,
+            current_a=reading.current_a,
+            power_w=reading.power_w,
+            flags=SampleFlag.SATURATED if full else 0,
+            counter_j=counter_j,
         )
         return [*events, *said, block]
 

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import numpy as np
-
 from firmware_bridge.driver import DataSheet, FieldValue
+from firmware_bridge.protocol.events import MIN_STEP_S, later_s, one_sample
 from firmware_bridge.protocol.modbus.poller import Answer, Block, Missing, ModbusPoller, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
-_MIN_STEP_S: Final = 1e-6
 _VOLTAGE_MARGIN: Final = 1.5
 _CURRENT_MARGIN: Final = 2.0
 """Readings beyond these multiples of the data sheet's limits are no readings; a meter may show a little more."""
@@ -190,23 +188,22 @@ class ModbusMeterDecoder:
         return [FrameError("reset", 1, t_host_s, detail)]
 
     def _block(self, reading: Reading, registers: Registers, t_host_s: float) -> SampleBlock:
-        self._last_s = t_s = max(t_host_s, self._last_s + _MIN_STEP_S)
+        self._last_s = t_s = later_s(t_host_s, self._last_s)
         refresh_s = self._sheet.refresh_interval_s or 0.0
         flags = SampleFlag(0)
-        if registers == self._last_registers and t_s - self._fresh_s < refresh_s - _MIN_STEP_S:
+        if registers == self._last_registers and t_s - self._fresh_s < refresh_s - MIN_STEP_S:
             flags |= SampleFlag.STALE
         else:
             self._last_registers, self._fresh_s = registers, t_s
         span = self._sheet.ranges[-1 if reading.range_index is None else reading.range_index]
         if abs(reading.current_a) >= span.max_current_a:
             flags |= SampleFlag.SATURATED
-        index = reading.range_index
-        return SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([reading.voltage_v]),
-            current_a=np.array([reading.current_a]),
-            power_w=np.array([reading.power_w]),
-            range_index=None if index is None else np.array([index], dtype=np.int8),
-            flags=np.array([flags], dtype=np.uint8) if flags else None,
-            counter_j=np.array([reading.counter_j]),
+        return one_sample(
+            t_s,
+            voltage_v=reading.voltage_v,
+            current_a=reading.current_a,
+            power_w=reading.power_w,
+            range_index=reading.range_index,
+            flags=flags,
+            counter_j=reading.counter_j,
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from firmware_bridge.errors import ConfigurationError, NotInstalledError
+from firmware_bridge.protocol.events import MIN_STEP_S, desync, unanswered
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import FrameError
 
@@ -27,7 +28,6 @@ MAX_ADDRESS: Final = 247
 QUESTION_BYTES: Final = 8
 REFUSAL_BYTES: Final = 5
 OPTIONAL_ATTEMPTS: Final = 2
-_MIN_STEP_S: Final = 1e-6
 _REASONS: Final = {
     1: "illegal function",
     2: "illegal register",
@@ -157,7 +157,7 @@ class ModbusPoller:
 
     def bytes_to_send(self, t_host_s: float) -> bytes:
         """Return the question when one is due. What is left of an older answer is then counted and dropped."""
-        if self._asked_s is not None and self._asked_s <= t_host_s < self._next_s - _MIN_STEP_S:
+        if self._asked_s is not None and self._asked_s <= t_host_s < self._next_s - MIN_STEP_S:
             return b""
         if self._asked is not None:
             self._unanswered += not self._damaged
@@ -197,21 +197,18 @@ class ModbusPoller:
                 skipped += self._excused_bytes == 0
                 step = 1
             else:
-                heard += _desync(skipped, t_host_s)
+                heard += desync(skipped, t_host_s)
                 skipped, step = 0, length
                 heard += found
             at += step
             self._excused_bytes = max(self._excused_bytes - step, 0)
-        heard += _desync(skipped, t_host_s)
+        heard += desync(skipped, t_host_s)
         del self._buffer[:at]
         return heard
 
     def _since_last(self, t_host_s: float) -> list[Heard]:
         """Return what the questions since the last call found missing or cut short."""
-        heard: list[Heard] = []
-        if self._unanswered:
-            heard.append(FrameError("stale", self._unanswered, t_host_s, "no answer in time"))
-        heard += _desync(self._cut_bytes, t_host_s)
+        heard: list[Heard] = [*unanswered(self._unanswered, t_host_s), *desync(self._cut_bytes, t_host_s)]
         self._unanswered = self._cut_bytes = 0
         while self._given_up:
             heard.append(Missing(self._given_up.popleft()))
@@ -271,10 +268,6 @@ class ModbusPoller:
         if self._at == len(self._blocks):
             self._at = self._cycle_at
             self._next_s = max(self._next_s, min(self._due_s, t_host_s + self._poll_interval_s))
-
-
-def _desync(count: int, t_host_s: float) -> list[Heard]:
-    return [FrameError("desync", count, t_host_s)] if count else []
 
 
 def read_address(read: OptionReader, *, any_address: bool = False) -> int:

@@ -2,10 +2,9 @@
 
 import math
 
-import numpy as np
-
 from firmware_bridge.driver import DataSheet, FieldValue, MeterRange
 from firmware_bridge.protocol.counter_guard import CounterGuard
+from firmware_bridge.protocol.events import later_s, one_sample
 from firmware_bridge.protocol.site.obis import Electricity
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
 
@@ -15,7 +14,6 @@ LEAST_V, MOST_V = 90.0, 300.0
 VOLTAGE_OPTION = (
     f"volts for meters that send none; current is power / volts, power is the meter's own (default {NOMINAL_V:g})"
 )
-_MIN_STEP_S = 1e-6
 _MAX_CURRENT_A = 240.0
 _STEPS_W = (1.0, 10.0, 100.0)
 FULL_SCALE_W = _MAX_CURRENT_A * NOMINAL_V
@@ -38,7 +36,7 @@ class SiteSamples:
 
     def stamp(self, t_host_s: float) -> float:
         """Return the time of a reading that arrived at ``t_host_s``: always later than that of the last one."""
-        self._last_s = max(float(t_host_s), self._last_s + _MIN_STEP_S)
+        self._last_s = later_s(t_host_s, self._last_s)
         return self._last_s
 
     def shows(self, now: Electricity) -> bool:
@@ -59,14 +57,14 @@ class SiteSamples:
         voltage_v = sum(alive) / len(alive) if alive else self._voltage_v
         step_w = _STEPS_W[0] if now.power_w is None else now.power_w.step
         index = next((i for i, limit_w in enumerate(_STEPS_W) if step_w <= limit_w * (1.0 + 1e-9)), len(_STEPS_W) - 1)
-        return SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([voltage_v]),
-            current_a=np.array([power_w / voltage_v]),
-            power_w=np.array([power_w]),
-            range_index=np.array([index], dtype=np.int8),
-            flags=np.array([SampleFlag.STALE], dtype=np.uint8) if stale else None,
-            counter_j=np.array([counter_j]),
+        return one_sample(
+            t_s,
+            voltage_v=voltage_v,
+            current_a=power_w / voltage_v,
+            power_w=power_w,
+            range_index=index,
+            flags=SampleFlag.STALE if stale else 0,
+            counter_j=counter_j,
         )
 
     def introduce(self, model: str, serial_number: str, firmware: str, now: Electricity) -> list[Event]:
