@@ -1,7 +1,8 @@
 """External meter against internal sensor: do the two tell the same story? Pure.
 
 The internal sensor is inside what the external meter feeds, so its energy can be smaller but not larger, and over
-many windows external = offset + gain x internal with a small scatter. What does not fit has a name.
+many windows external = offset + gain x internal with a small scatter and a gain of one or more. What does not fit has
+a name.
 """
 
 import math
@@ -21,6 +22,8 @@ REMEDIES: Final[dict[Finding, str]] = {
 MIN_WINDOWS: Final = 6
 MIN_SWING_RATIO: Final = 0.02
 MAX_SCATTER_RATIO: Final = 0.1
+LEAST_GAIN: Final = 0.95
+"""A watt more inside is at least a watt more outside; what both meters' gains may be off together is left to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def cross_check(pairs: Sequence[PowerPair]) -> CrossCheck:
     if len(pairs) < MIN_WINDOWS:
         return CrossCheck(len(pairs), share_ratio, None, None, None, (*findings, "too_few_windows"))
     swing_w, internal_swing_w = float(np.ptp(external_w)), float(np.ptp(internal_w))
-    if swing_w < MIN_SWING_RATIO * float(external_w.mean()):
+    if swing_w <= MIN_SWING_RATIO * float(external_w.mean()):
         return CrossCheck(len(pairs), share_ratio, None, None, None, (*findings, "too_few_windows"))
     if internal_swing_w < MIN_SWING_RATIO * swing_w:
         return CrossCheck(len(pairs), share_ratio, None, None, None, (*findings, "internal_flat"))
@@ -67,4 +70,6 @@ def cross_check(pairs: Sequence[PowerPair]) -> CrossCheck:
     residual_sd_w = math.sqrt(float(left_w @ left_w) / (len(pairs) - 2))
     if residual_sd_w > MAX_SCATTER_RATIO * swing_w:
         findings.append("poor_fit")
+    elif gain + 3.0 * residual_sd_w / (float(internal_w.std()) * math.sqrt(len(pairs))) < LEAST_GAIN:
+        findings = ["internal_above_external"]
     return CrossCheck(len(pairs), share_ratio, float(gain), float(offset_w), residual_sd_w, tuple(findings))

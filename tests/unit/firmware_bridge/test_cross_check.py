@@ -31,6 +31,17 @@ def test_summed_rails_show_as_more_inside_than_outside() -> None:
     assert cross_check(summed).findings == ("internal_above_external",)
 
 
+def test_summed_rails_show_in_the_gain_where_fan_and_disks_hide_them() -> None:
+    """Half as much again inside, but 8 W outside of it: never more than the whole, and yet it grows faster."""
+    summed = [PowerPair(p.external_w, 1.5 * p.internal_w, 0.01) for p in pairs_of(1.1, 8.0, noise_w=0.02)]
+    assert all(pair.internal_w < pair.external_w for pair in summed)
+    assert cross_check(summed).findings == ("internal_above_external",)
+
+
+def test_a_machine_that_is_off_is_no_basis_for_a_fit() -> None:
+    assert cross_check([PowerPair(0.0, 0.0)] * 10).findings == ("too_few_windows",)
+
+
 def test_a_sensor_that_does_not_move_is_flat() -> None:
     pairs = [PowerPair(2.0 + 0.1 * n, 1.0) for n in range(20)]
     result = cross_check(pairs)

@@ -188,13 +188,13 @@ def test_rapl_that_only_root_may_read_is_a_warning(tmp_path: Path) -> None:
 
 def rapl(energy_j: float) -> InternalReading:
     return InternalReading(
-        "r", 0.0, (Rail("package-0", None, energy_j=energy_j, counter_period_j=100.0),), "package-0"
+        "r", 0.0, (Rail("package-0", None, energy_j=energy_j, counter_period_j=65_532.0),), "package-0"
     )
 
 
 def test_a_counter_that_wraps_goes_on() -> None:
     sampler = InternalSampler()
-    for second, energy_j in enumerate((90.0, 97.0, 4.0)):
+    for second, energy_j in enumerate((65_522.0, 65_529.0, 4.0)):
         sampler.add(rapl(energy_j), float(second))
     total = sampler.total()
     assert (total.energy_j, total.covered_s, total.gap_s) == pytest.approx((14.0, 2.0, 0.0))
@@ -202,11 +202,42 @@ def test_a_counter_that_wraps_goes_on() -> None:
 
 
 def test_a_counter_that_may_have_wrapped_unseen_leaves_a_gap() -> None:
+    for last_j in (4.0, 90.0, 900.0):
+        sampler = InternalSampler()
+        sampler.add(rapl(90.0), 0.0)
+        sampler.add(rapl(last_j), 500.0)
+        total = sampler.total()
+        assert (total.energy_j, total.covered_s, total.gap_s) == (0.0, 0.0, 500.0)
+
+
+def test_a_counter_goes_on_across_silence_that_is_too_short_for_it_to_wrap() -> None:
     sampler = InternalSampler()
-    sampler.add(rapl(90.0), 0.0)
-    sampler.add(rapl(4.0), 500.0)
+    sampler.add(rapl(65_000.0), 0.0)
+    sampler.add(None, 1.0)
+    sampler.add(rapl(65_100.0), 2.0)
+    sampler.add(rapl(468.0), 22.0)
     total = sampler.total()
-    assert (total.energy_j, total.covered_s, total.gap_s) == (0.0, 0.0, 500.0)
+    assert (total.energy_j, total.covered_s, total.gap_s) == (900.0, 20.0, 2.0)
+
+
+def test_a_counter_that_began_anew_did_not_wrap() -> None:
+    """After a suspended machine wakes up: a whole period in one second would be 40 kW."""
+    sampler = InternalSampler()
+    for second, energy_j in enumerate((20_000.0, 20_010.0, 5.0, 15.0)):
+        sampler.add(rapl(energy_j), float(second))
+    total = sampler.total()
+    assert (total.energy_j, total.covered_s, total.gap_s) == (20.0, 2.0, 1.0)
+
+
+def test_a_reading_that_is_no_later_takes_no_joule_away_and_adds_none() -> None:
+    counted, sampled = InternalSampler(), InternalSampler()
+    for t_s in (0.0, 1.0, 1.0, 0.5, 2.0):
+        counted.add(rapl(10.0 * t_s), t_s)
+        sampled.add(powered(10.0), t_s)
+    counted.add(rapl(25.0), 2.0)
+    counted.add(rapl(40.0), 3.0)
+    assert (counted.total().energy_j, counted.total().covered_s) == (40.0, 3.0)
+    assert (sampled.total().energy_j, sampled.total().covered_s) == (20.0, 2.0)
 
 
 def powered(power_w: float) -> InternalReading:
