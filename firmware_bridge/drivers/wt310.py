@@ -36,12 +36,12 @@ WT300E specifications p. 120 (accuracy); intel yoko-tool, mlcommons/power-dev (a
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.dialogue import Dialogue
+from firmware_bridge.protocol.events import MIN_STEP_S, later_s, one_sample, unanswered
 from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.question_timer import QuestionTimer
 from firmware_bridge.protocol.wt310.encoder import Wt310Encoder
 from firmware_bridge.protocol.wt310.format import (
     AC_RANGE_RATIO,
@@ -58,14 +58,13 @@ from firmware_bridge.protocol.wt310.format import (
     parse_reading,
     range_index,
 )
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleFlag
 
 REMOTE, WHO = b":COMM:REM ON\n", b"*IDN?\n"
 CHECK = b":NUM:NORM:NUM?;:RATE?;:INP:MODE?;:INP:CFAC?\n"
 BAUDS_HZ = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 UPDATES_S = {0.1: "100MS", 0.25: "250MS", 0.5: "500MS"}
 _LINE_LIMIT_BYTES = 256
-_MIN_STEP_S = 1e-6
 _TIMEOUT_S = 1.0
 _COUNTER_LIMIT_WH = 10_000.0
 _COUNTER_STEP_J = 36.0
@@ -189,10 +188,7 @@ class Wt310Decoder:
         self._buffer = bytearray()
         self._identity: MeterIdentity | None = None
         self._crest_factor = 3
-        self._waiting = False
-        self._asked_s = -math.inf
-        self._due_s = -math.inf
-        self._unanswered = 0
+        self._timer = QuestionTimer(self._settings.poll_interval_s, _TIMEOUT_S, spread_ratio=0.0)
         self._last_s = -math.inf
         self._fields: dict[str, FieldValue] = {}
 
@@ -200,28 +196,19 @@ class Wt310Decoder:
         """Return the next step of the handshake, then a question at each poll interval."""
         self._asked = True
         outgoing = self._dialogue.to_send(t_host_s)
-        if outgoing == POLL:
-            return self._ask(t_host_s)
         if outgoing or self._dialogue.phase != "streaming":
-            self._waiting = False
+            self._timer.begin_anew()
             if outgoing == WHO:
                 self._buffer.clear()
-            return outgoing
-        if self._waiting and 0.0 <= t_host_s - self._asked_s < _TIMEOUT_S:
-            return b""
-        if not self._waiting and self._asked_s <= t_host_s < self._due_s - _MIN_STEP_S:
-            return b""
-        self._unanswered += self._waiting
-        return self._ask(t_host_s)
+            if outgoing != POLL:
+                return outgoing
+        return POLL if self._timer.ask(t_host_s) else b""
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings. Holds at most one line."""
         if not data:
             return []
-        events: list[Event] = []
-        if self._unanswered:
-            events.append(FrameError("stale", self._unanswered, t_host_s, "no answer in time"))
-            self._unanswered = 0
+        events: list[Event] = [*unanswered(self._timer.take_unanswered(), t_host_s)]
         *lines, rest = (bytes(self._buffer) + data).split(b"\n")
         for line in lines:
             events += self._take_line(line, t_host_s)
@@ -239,12 +226,6 @@ class Wt310Decoder:
         """Return the other values of the last reading, its ranges, and the state of the integrator."""
         return dict(self._fields)
 
-    def _ask(self, t_host_s: float) -> bytes:
-        on_time = 0.0 <= t_host_s - self._due_s < self._settings.poll_interval_s
-        self._due_s = (self._due_s if on_time else t_host_s) + self._settings.poll_interval_s
-        self._asked_s, self._waiting = t_host_s, True
-        return POLL
-
     def _take_line(self, raw: bytes, t_host_s: float) -> list[Event]:
         line = raw.decode("ascii", "replace").strip("\r\0 ")
         if not line:
@@ -260,9 +241,9 @@ class Wt310Decoder:
             known = not self._asked and self._is_of_the_handshake(line)
             return [] if known else [FrameError("desync", len(raw) + 1, t_host_s, "not an answer")]
         self._dialogue.heard(t_host_s)
-        if self._asked and not self._waiting:
+        if self._asked and not self._timer.waiting:
             return [FrameError("stale", 1, t_host_s, "an answer that nobody asked for")]
-        self._waiting = False
+        self._timer.answered()
         return self._take_reading(reading, t_host_s)
 
     def _is_of_the_handshake(self, line: str) -> bool:
@@ -283,7 +264,7 @@ class Wt310Decoder:
         if len(units) != 4 or units[3] not in _CREST_FACTORS:
             return [FrameError("desync", len(line) + 1, t_host_s, "not an answer")]
         update_s = parse_number(units[1])
-        if units[0] != str(len(ITEMS)) or update_s is None or abs(update_s - self._settings.update_s) > _MIN_STEP_S:
+        if units[0] != str(len(ITEMS)) or update_s is None or abs(update_s - self._settings.update_s) > MIN_STEP_S:
             self._dialogue.restart()
             detail = f"the meter did not take its settings: it says {line!r}"
             return [FrameError("protocol", 1, t_host_s, detail)]
@@ -321,18 +302,18 @@ class Wt310Decoder:
         if wrong:
             return [FrameError("implausible", 1, t_host_s, wrong)]
         self._note(reading)
-        self._last_s = t_s = max(t_host_s, self._last_s + _MIN_STEP_S)
+        self._last_s = later_s(t_host_s, self._last_s)
         flags = 0 if reading.is_updated else int(SampleFlag.STALE)
         flags |= int(SampleFlag.SATURATED) if reading.events & PEAK_OVER_BITS else 0
         counted_wh = self._counted_wh(reading)
-        block = SampleBlock(
-            t_device_s=np.array([t_s]),
-            voltage_v=np.array([main[0]]),
-            current_a=np.array([main[1]]),
-            power_w=np.array([main[2]]),
-            range_index=np.array([place], dtype=np.int8),
-            flags=np.array([flags], dtype=np.uint8) if flags else None,
-            counter_j=None if counted_wh is None else np.array([counted_wh * 3600.0]),
+        block = one_sample(
+            self._last_s,
+            voltage_v=main[0],
+            current_a=main[1],
+            power_w=main[2],
+            range_index=place,
+            flags=flags,
+            counter_j=None if counted_wh is None else counted_wh * 3600.0,
         )
         return [block]
 

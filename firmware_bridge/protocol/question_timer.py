@@ -1,4 +1,4 @@
-"""When a polled meter is asked next: at random around a mean interval, and again when no answer came in time.
+"""When a polled meter is asked next: at an interval, most at random around it, and again when no answer came in time.
 
 Regular questions would meet the same phase of a load that repeats with them for ever, and no number of samples would
 average that out. Pure: times are arguments.
@@ -67,6 +67,15 @@ class QuestionTimer:
     def answered(self) -> None:
         """Say that the answer is there, or that there will be none."""
         self._waiting = False
+
+    @property
+    def waiting(self) -> bool:
+        """Is there a question without an answer?"""
+        return self._waiting
+
+    def begin_anew(self) -> None:
+        """Forget the last question: the next one is due now."""
+        self._asked_s, self._waiting = None, False
 
     def take_unanswered(self) -> int:
         """Return how many questions were given up since this was last asked."""
