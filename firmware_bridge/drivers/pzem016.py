@@ -24,70 +24,10 @@ on the offset of power is an assumption, as for the 004T.
 Source: Peacefair, PZEM-014/016 user manual, 1.1 to 1.8, 2.1 to 2.7 (sellers' copies).
 """
 
-from firmware_bridge.driver import (
-    DataSheet,
-    MeterDecoder,
-    MeterDriver,
-    MeterEncoder,
-    MeterRange,
-    Options,
-    SerialSettings,
-)
 from firmware_bridge.protocol.modbus import pzem
 
-_NAME = "pzem016"
-_RANGE = MeterRange(
-    max_current_a=100.0,
-    gain_limit_ratio=0.005,
-    offset_limit_a=0.002,
-    resolution_a=0.001,
-    power_offset_limit_w=0.4,
-)
-_SHEET = DataSheet(
-    manufacturer="Peacefair (Ningbo)",
-    model="PZEM-014/016",
-    min_voltage_v=80.0,
-    max_voltage_v=260.0,
-    ranges=(_RANGE,),
-    voltage_gain_limit_ratio=0.005,
-    voltage_offset_limit_v=0.1,
-    voltage_resolution_v=0.1,
-    sample_interval_s=pzem.PACE.poll_interval_s,
-    max_interval_s=3.0,
-    sampling="mean",
-    clock="host_arrival",
-    boundaries=("ac_wall",),
-    sync_facility="none: arrival time of the answer, which is up to a second older than it",
-    usb_ids=(),
-    accuracy_basis=(
-        "specification: 0.5 % of voltage, current and power (user manual 1.1 to 1.3); assumption: the offset of power "
-        "is at most the starting power, 0.4 W, as no limit is given for small loads"
-    ),
-    integrity="CRC-16 over each answer: a flipped bit is always seen, of other damage 1 in 65,536 passes",
-    source="Peacefair PZEM-014/016 user manual (sellers' copies)",
-    power_gain_limit_ratio=0.005,
-    power_resolution_w=0.1,
-    starting_power_w=0.4,
-    refresh_interval_s=pzem.REFRESH_S,
-    counter_step_j=pzem.JOULES_PER_WH,
-)
+_SHEET = pzem.ac_sheet("PZEM-014/016", source="Peacefair PZEM-014/016 user manual (sellers' copies)")
 
-
-def _decoder(options: Options) -> MeterDecoder:
-    return pzem.ac_decoder(_NAME, _SHEET, options)
-
-
-def _encoder(options: Options, seed: int) -> MeterEncoder:
-    del seed
-    return pzem.ac_encoder(_NAME, _SHEET, options)
-
-
-DRIVER = MeterDriver(
-    name=_NAME,
-    title="Peacefair PZEM-016 and 014, mains over RS-485, 260 V 100 A, a new reading each second",
-    data_sheet=_SHEET,
-    make_decoder=_decoder,
-    make_encoder=_encoder,
-    serial=SerialSettings(baud_hz=9600),
-    options=pzem.AC_OPTIONS,
+DRIVER = pzem.ac_driver(
+    "pzem016", _SHEET, "Peacefair PZEM-016 and 014, mains over RS-485, 260 V 100 A, a new reading each second"
 )

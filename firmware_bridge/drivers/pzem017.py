@@ -42,7 +42,7 @@ from firmware_bridge.driver import (
     SerialSettings,
 )
 from firmware_bridge.protocol.modbus import pzem
-from firmware_bridge.protocol.modbus.meter import ModbusMeterDecoder
+from firmware_bridge.protocol.modbus.meter import INTEGRITY, SYNC_FACILITY, ModbusMeterDecoder
 from firmware_bridge.protocol.modbus.poller import read_address
 from firmware_bridge.protocol.options import OptionReader
 
@@ -72,14 +72,14 @@ _SHEET = DataSheet(
     sampling="mean",
     clock="host_arrival",
     boundaries=("dc_input",),
-    sync_facility="none: arrival time of the answer, which is up to a second older than it",
+    sync_facility=SYNC_FACILITY,
     usb_ids=(),
     accuracy_basis=(
         "specification: 1 % of voltage and current (user manual 1.1, 1.2); assumption: the offset of current is at "
         "most the current at which it starts, 20 mA, as no limit is given for small loads; the shunt's own error is "
         "not in it"
     ),
-    integrity="CRC-16 over each answer: a flipped bit is always seen, of other damage 1 in 65,536 passes",
+    integrity=INTEGRITY,
     source="Peacefair PZEM-003/017 user manual; recorded answers in ptvoinfo/zigbee-configurable-firmware#78",
     power_resolution_w=0.1,
     starting_power_w=0.2,

@@ -18,11 +18,12 @@ openWB/core#2184 and reaper7/SDM_Energy_Meter#50 (pause).
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from firmware_bridge.driver import DataSheet, FieldValue, MeterEncoder, SerialSettings
+from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, MeterRange, Options, SerialSettings
 from firmware_bridge.protocol.modbus.encoder import ModbusMeterEncoder, RegisterTable, Shown
-from firmware_bridge.protocol.modbus.meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.meter import INTEGRITY, SYNC_FACILITY, Known, ModbusMeterDecoder, Pace, Reading
 from firmware_bridge.protocol.modbus.poller import Block, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import MeterIdentity
@@ -55,6 +56,25 @@ def known_number(registers: Registers, at: int) -> float | None:
     """Return the float32 at ``at``, None where the meter shows that it is no number."""
     value = number(registers, at)
     return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class SdmModel:
+    """What differs between models. Currents and ``starting_power_w`` (at 230 V) are those of one phase.
+
+    ``baud_hz``: the rate that it is delivered with. ``counts_mwh``: it can be set to count MWh.
+    """
+
+    driver: str
+    name: str
+    phases: Literal[1, 3]
+    baud_hz: int
+    pace: Pace
+    min_voltage_v: float
+    max_current_a: float
+    nominal_current_a: float
+    starting_power_w: float
+    counts_mwh: bool = False
 
 
 class SdmMap:
@@ -133,37 +153,106 @@ class SdmMap:
         return math.inf if imported is None else imported * self._counter_unit_j, fields
 
 
-def sdm_options(pace: Pace, baud_hz: int) -> dict[str, str]:
-    """Return the options that all models have, documented. ``baud_hz``: the rate that the model is delivered with."""
-    return pace.options() | {
-        "baud_hz": f"the rate that is set at the meter: 1200, 2400, 4800, 9600, 19200 or 38400 (default {baud_hz})",
+def make_sheet(model: SdmModel, source: str) -> DataSheet:
+    """Return a model's data sheet: what the maker says of voltage and current, and the class for power."""
+    three = model.phases == 3
+    largest_power_w = model.phases * 230.0 * model.max_current_a
+    return DataSheet(
+        manufacturer="Eastron",
+        model=f"{model.name}-Modbus",
+        min_voltage_v=model.min_voltage_v,
+        max_voltage_v=276.0,
+        ranges=(
+            MeterRange(
+                max_current_a=model.phases * model.max_current_a,
+                gain_limit_ratio=0.0,
+                offset_limit_a=model.phases * 0.005 * model.nominal_current_a,
+                resolution_a=0.001,
+                power_offset_limit_w=round(model.phases * model.starting_power_w, 3),
+            ),
+        ),
+        voltage_gain_limit_ratio=0.0,
+        voltage_offset_limit_v=1.4,
+        voltage_resolution_v=0.01,
+        sample_interval_s=model.pace.poll_interval_s,
+        max_interval_s=3.0,
+        sampling="mean",
+        clock="host_arrival",
+        boundaries=("ac_wall", "site"),
+        sync_facility=SYNC_FACILITY,
+        usb_ids=(),
+        accuracy_basis=(
+            "specification: 0.5 % of the largest voltage, 0.5 % of the nominal current "
+            f"({model.nominal_current_a:g} A{' a phase' if three else ''}), active energy class 1 (IEC 62053-21); "
+            "assumption: power keeps to that class too (the manual's own +-1 % of the largest power would be "
+            f"{0.01 * largest_power_w:.0f} W), and its offset is at most the starting power, "
+            f"{1000.0 * model.starting_power_w / 230.0:.0f} mA at 230 V{' on each of three phases' if three else ''}; "
+            "steps are an assumption"
+        ),
+        integrity=INTEGRITY,
+        source=source,
+        power_gain_limit_ratio=0.01,
+        power_resolution_w=0.1,
+        starting_power_w=model.starting_power_w,
+        refresh_interval_s=REFRESH_S,
+        counter_step_j=COUNTER_STEP_J,
+    )
+
+
+def make_driver(model: SdmModel, sheet: DataSheet, title: str) -> MeterDriver:
+    """Return the driver of one model."""
+    options = _options(model)
+
+    def read(given: Options) -> OptionReader:
+        return OptionReader(model.driver, given, options)
+
+    return MeterDriver(
+        name=model.driver,
+        title=title,
+        data_sheet=sheet,
+        make_decoder=lambda given: _decoder(model, sheet, read(given)),
+        make_encoder=lambda given, seed: _encoder(model, sheet, read(given), seed),
+        serial=SerialSettings(baud_hz=model.baud_hz),
+        options=options,
+        serial_for=lambda given: _serial_settings(model, read(given)),
+    )
+
+
+def _options(model: SdmModel) -> dict[str, str]:
+    rate = f"the rate that is set at the meter: 1200, 2400, 4800, 9600, 19200 or 38400 (default {model.baud_hz})"
+    options = model.pace.options() | {
+        "baud_hz": rate,
         "parity": "none, even or odd, as set at the meter (default none)",
         "stop_bits": "1 or 2, as set at the meter (default 1)",
         "power_factor": "of the emulated load, 0.05 to 1 (default 1); says nothing to a real meter",
     }
+    if model.counts_mwh:
+        options["energy_unit"] = "kwh or mwh, as the meter is set to count (default kwh)"
+    return options
 
 
-def serial_settings(read: OptionReader, baud_hz: int) -> SerialSettings:
+def _serial_settings(model: SdmModel, read: OptionReader) -> SerialSettings:
     """Return how to open the port of a meter whose rate, parity and stop bits its user has set."""
-    rate = read.choice("baud_hz", str(baud_hz), ("1200", "2400", "4800", "9600", "19200", "38400"))
+    rate = read.choice("baud_hz", str(model.baud_hz), ("1200", "2400", "4800", "9600", "19200", "38400"))
     parity = read.choice("parity", "none", tuple(_PARITIES))
     two = read.choice("stop_bits", "1", ("1", "2")) == "2"
     return SerialSettings(baud_hz=int(rate), parity=_PARITIES[parity], stopbits=2 if two else 1)
 
 
-def sdm_decoder(
-    sheet: DataSheet, registers: SdmMap, read: OptionReader, pace: Pace, baud_hz: int
-) -> ModbusMeterDecoder:
-    """Return a model's decoder."""
-    serial_settings(read, baud_hz)
+def _counter_unit_j(read: OptionReader) -> float:
+    return JOULES_PER_KWH * (1000.0 if read.choice("energy_unit", "kwh", ("kwh", "mwh")) == "mwh" else 1.0)
+
+
+def _decoder(model: SdmModel, sheet: DataSheet, read: OptionReader) -> ModbusMeterDecoder:
+    _serial_settings(model, read)
     read.number("power_factor", 1.0, low=0.05, high=1.0)
-    return ModbusMeterDecoder(sheet, registers, read, pace)
+    registers = SdmMap(model.name, phases=model.phases, counter_unit_j=_counter_unit_j(read))
+    return ModbusMeterDecoder(sheet, registers, read, model.pace)
 
 
-def sdm_encoder(
-    sheet: DataSheet, read: OptionReader, seed: int, *, phases: Literal[1, 3], counter_unit_j: float = JOULES_PER_KWH
-) -> MeterEncoder:
+def _encoder(model: SdmModel, sheet: DataSheet, read: OptionReader, seed: int) -> ModbusMeterEncoder:
     """Return an emulated meter at 50 Hz; the load of a three-phase one is spread evenly."""
+    phases, counter_unit_j = model.phases, _counter_unit_j(read)
     power_factor = read.number("power_factor", 1.0, low=0.05, high=1.0)
     serial_number = 20_000_000 + seed % 1_000_000
 

@@ -17,9 +17,17 @@ src/pzem_modbus.hpp (refresh of 1 s).
 
 from typing import Final
 
-from firmware_bridge.driver import DataSheet, FieldValue, MeterEncoder, Options
+from firmware_bridge.driver import (
+    DataSheet,
+    FieldValue,
+    MeterDriver,
+    MeterEncoder,
+    MeterRange,
+    Options,
+    SerialSettings,
+)
 from firmware_bridge.protocol.modbus.encoder import Layout, ModbusMeterEncoder, RegisterTable, Shown
-from firmware_bridge.protocol.modbus.meter import Known, ModbusMeterDecoder, Pace, Reading
+from firmware_bridge.protocol.modbus.meter import INTEGRITY, SYNC_FACILITY, Known, ModbusMeterDecoder, Pace, Reading
 from firmware_bridge.protocol.modbus.poller import Block, Registers, read_address
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.samples import MeterIdentity
@@ -164,14 +172,67 @@ class DcMap:
         return SHUNTS_A[settings[3]]
 
 
-def ac_decoder(driver: str, sheet: DataSheet, options: Options) -> ModbusMeterDecoder:
+def ac_sheet(model: str, source: str) -> DataSheet:
+    """Return the data sheet of a meter for mains: all have the same limits, by transformer or by shunt."""
+    return DataSheet(
+        manufacturer="Peacefair (Ningbo)",
+        model=model,
+        min_voltage_v=80.0,
+        max_voltage_v=260.0,
+        ranges=(
+            MeterRange(
+                max_current_a=100.0,
+                gain_limit_ratio=0.005,
+                offset_limit_a=0.002,
+                resolution_a=0.001,
+                power_offset_limit_w=0.4,
+            ),
+        ),
+        voltage_gain_limit_ratio=0.005,
+        voltage_offset_limit_v=0.1,
+        voltage_resolution_v=0.1,
+        sample_interval_s=PACE.poll_interval_s,
+        max_interval_s=3.0,
+        sampling="mean",
+        clock="host_arrival",
+        boundaries=("ac_wall",),
+        sync_facility=SYNC_FACILITY,
+        usb_ids=(),
+        accuracy_basis=(
+            "specification: 0.5 % of voltage, current and power (user manual 1.1 to 1.3); assumption: the offset of "
+            "power is at most the starting power, 0.4 W, as no limit is given for small loads"
+        ),
+        integrity=INTEGRITY,
+        source=source,
+        power_gain_limit_ratio=0.005,
+        power_resolution_w=0.1,
+        starting_power_w=0.4,
+        refresh_interval_s=REFRESH_S,
+        counter_step_j=JOULES_PER_WH,
+    )
+
+
+def ac_driver(name: str, sheet: DataSheet, title: str) -> MeterDriver:
+    """Return the driver of a meter for mains."""
+    return MeterDriver(
+        name=name,
+        title=title,
+        data_sheet=sheet,
+        make_decoder=lambda options: _ac_decoder(name, sheet, options),
+        make_encoder=lambda options, _: _ac_encoder(name, sheet, options),
+        serial=SerialSettings(baud_hz=9600),
+        options=AC_OPTIONS,
+    )
+
+
+def _ac_decoder(driver: str, sheet: DataSheet, options: Options) -> ModbusMeterDecoder:
     """Return the decoder of a meter for mains."""
     read = OptionReader(driver, options, AC_OPTIONS)
     read.number("power_factor", 1.0, low=0.05, high=1.0)
     return ModbusMeterDecoder(sheet, AcMap(sheet.model), read, PACE, any_address=True)
 
 
-def ac_encoder(driver: str, sheet: DataSheet, options: Options) -> MeterEncoder:
+def _ac_encoder(driver: str, sheet: DataSheet, options: Options) -> MeterEncoder:
     """Return an emulated meter for mains, 50 Hz, with the alarm where the maker sets it."""
     read = OptionReader(driver, options, AC_OPTIONS)
     address = read_address(read, any_address=True)
