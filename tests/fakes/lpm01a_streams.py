@@ -1,7 +1,5 @@
 """Bytes of an X-NUCLEO-LPM01A, made by hand, and what a listening decoder makes of them."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from firmware_bridge.drivers.lpm01a import Lpm01aDecoder
@@ -9,21 +7,9 @@ from firmware_bridge.protocol.lpm01a.format import (
     pack_stamp,
     words_of,
 )
-from firmware_bridge.samples import F64, Event, FrameError, SampleBlock
+from firmware_bridge.samples import F64, Event
 
 HZ = 100_000
-
-
-def blocks_of(events: Iterable[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors_of(events: Iterable[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
-
-
-def joined(events: Iterable[Event], name: str) -> F64:
-    return np.concatenate([getattr(block, name) for block in blocks_of(events)] or [np.empty(0)])
 
 
 def stretch(count: int, first: int = 0) -> F64:

@@ -17,7 +17,8 @@ from firmware_bridge.drivers.dsmr_p1 import DRIVER, DsmrP1Decoder, DsmrP1Encoder
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.crc import crc16_arc
 from firmware_bridge.protocol.site.p1_frames import LONGEST_BYTES, P1Frames
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import block_of, errors_of
 
 V5 = rb"""/ISk5\2MT382-1000
 
@@ -133,16 +134,6 @@ def at(second: int, *, watts: int = 500, wh: int = 1000) -> bytes:
         b"001581.123", f"{wh / 1000:010.3f}".encode()
     )
     return with_crc(text)
-
-
-def block_of(events: list[Event]) -> SampleBlock:
-    blocks = [event for event in events if isinstance(event, SampleBlock)]
-    assert len(blocks) == 1
-    return blocks[0]
-
-
-def errors_of(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 @pytest.mark.parametrize("telegram", [V5, V4_2], ids=["version 5", "version 4.2"])

@@ -12,8 +12,9 @@ from firmware_bridge.energy import energy_between, energy_limits_j
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.site.iec_frames import LONGEST_BYTES, DataBlock, Identification, IecFrames
 from firmware_bridge.protocol.site.obis import electricity, quantities, read_sets
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock
 from firmware_bridge.timeline import Timeline
+from tests.fakes.events import block_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 # The form of an Iskra ME162's readout, as a public simulator of that meter has it: the counter and no power.
@@ -39,16 +40,6 @@ EASYMETER_WITH_FEED = (
 def readout(watts: float | None = 500.0, kwh: float = 10.0, decimals: int = 3) -> bytes:
     power = "" if watts is None else f"16.7.0({watts / 1e3:08.3f}*kW)\r\n"
     return encode_block(f"0.0.0(4711)\r\n1.8.0({kwh:011.{decimals}f}*kWh)\r\n{power}!\r\n".encode())
-
-
-def block_of(events: list[Event]) -> SampleBlock:
-    blocks = [event for event in events if isinstance(event, SampleBlock)]
-    assert len(blocks) == 1
-    return blocks[0]
-
-
-def errors_of(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from firmware_bridge.protocol.lpm01a.format import (
     words_of,
 )
 from firmware_bridge.samples import FrameError
-from tests.fakes.lpm01a_streams import HZ, binary, blocks_of, errors_of, joined, listen, stretch, words
+from tests.fakes.events import blocks_of, errors_of, joined
+from tests.fakes.lpm01a_streams import HZ, binary, listen, stretch, words
 
 
 # The maker's examples: UM2269, formats of measured values.

@@ -15,7 +15,8 @@ from firmware_bridge.protocol.lpm01a.format import (
 )
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleFlag
 from firmware_bridge.stream import open_port
-from tests.fakes.lpm01a_streams import HZ, blocks_of, errors_of, listen, words
+from tests.fakes.events import blocks_of, errors_of
+from tests.fakes.lpm01a_streams import HZ, listen, words
 from tests.fakes.meter_talk import Conversation, steady
 
 

@@ -17,6 +17,7 @@ from firmware_bridge.protocol.powersensor3.format import (
     parse_sensor,
 )
 from firmware_bridge.samples import F64, Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 OFF = Sensor("NA", "NA", 0.0, 0.0, in_use=False)
@@ -51,10 +52,6 @@ def regular(first: int, count: int) -> list[int]:
 
 def microseconds(events: list[Event]) -> list[int]:
     return [round(t * 1e6) for event in events if isinstance(event, SampleBlock) for t in event.t_device_s]
-
-
-def errors(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 def test_a_frame_by_hand() -> None:
@@ -135,14 +132,14 @@ def test_stamps_unwrap() -> None:
     decoder = streaming(CURRENT, VOLTAGE)
     events = decoder.feed(stream(regular(7, 100)), 1.0)
     assert microseconds(events) == [50 * i for i in range(1, 101)]
-    assert errors(events) == []
+    assert errors_of(events) == []
 
 
 @pytest.mark.parametrize("lost", [1, 2, 19])
 def test_missing_frames_advance_the_clock(lost: int) -> None:
     decoder = streaming(CURRENT, VOLTAGE)
     events = decoder.feed(stream(regular(0, 10)) + stream(regular(10 + lost, 10)), 1.0)
-    assert errors(events) == [("lost", lost)]
+    assert errors_of(events) == [("lost", lost)]
     assert microseconds(events)[-1] == 50 * (20 + lost)
 
 
@@ -152,7 +149,7 @@ def test_a_corrupted_stretch_lasts_as_long_as_it_was(frames_hit: int) -> None:
     hole = slice(50 * FRAME_BYTES, (50 + frames_hit) * FRAME_BYTES)
     decoder = streaming(CURRENT, VOLTAGE)
     events = decoder.feed(data[: hole.start] + b"\0" * (hole.stop - hole.start) + data[hole.stop :], 1.0)
-    assert errors(events) == [("desync", frames_hit * FRAME_BYTES), ("lost", frames_hit)]
+    assert errors_of(events) == [("desync", frames_hit * FRAME_BYTES), ("lost", frames_hit)]
     assert microseconds(events)[-1] == 50 * 200
 
 
@@ -164,13 +161,13 @@ def test_a_byte_slip_costs_the_frames_that_it_cut(slip: int, at: int) -> None:
     events = decoder.feed(data[:at] + data[at + slip :], 1.0)
     assert microseconds(events)[-1] == 5000
     assert 100 - len(microseconds(events)) <= slip // FRAME_BYTES + 2
-    assert sum(count for kind, count in errors(events) if kind == "desync") < 2 * FRAME_BYTES
+    assert sum(count for kind, count in errors_of(events) if kind == "desync") < 2 * FRAME_BYTES
 
 
 def test_a_legal_frame_whose_stamp_leads_nowhere_is_no_beginning() -> None:
     data = stream(regular(0, 20)) + b"\0" + stream([500]) + stream(regular(20, 20))
     events = streaming(CURRENT, VOLTAGE).feed(data, 1.0)
-    assert errors(events) == [("desync", 1 + FRAME_BYTES)]
+    assert errors_of(events) == [("desync", 1 + FRAME_BYTES)]
     assert microseconds(events) == [50 * i for i in range(1, 41)]
 
 
@@ -184,7 +181,7 @@ def test_the_stop_mark_between_frames_is_skipped() -> None:
     data = stream(regular(0, 50)) + b"\xff\x3f\xff\x3f" + stream(regular(50, 50))
     events = streaming(CURRENT, VOLTAGE).feed(data, 1.0)
     assert len(microseconds(events)) == 100
-    assert errors(events) == [("desync", 4)]
+    assert errors_of(events) == [("desync", 4)]
 
 
 def test_a_pinned_converter_keeps_its_value_and_is_flagged() -> None:
@@ -194,7 +191,7 @@ def test_a_pinned_converter_keeps_its_value_and_is_flagged() -> None:
     )
     decoder = streaming(CURRENT, VOLTAGE)
     events = decoder.feed(data, 1.0)
-    assert errors(events) == [("overrange", 3)]
+    assert errors_of(events) == [("overrange", 3)]
     assert microseconds(events) == [50, 100, 150, 200, 250]
     (block,) = (event for event in events if isinstance(event, SampleBlock))
     assert block.flags is not None

@@ -11,8 +11,9 @@ from firmware_bridge.drivers.powersensor3 import DRIVER, PowerSensor3Decoder
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.powersensor3.encoder import PowerSensor3Encoder
 from firmware_bridge.protocol.powersensor3.format import FRAME_BYTES, Sensor, frames
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import Event, FrameError, MeterIdentity
 from firmware_bridge.timeline import Timeline
+from tests.fakes.events import blocks_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 OFF = Sensor("NA", "NA", 0.0, 0.0, in_use=False)
@@ -41,14 +42,6 @@ def stream(count: int, levels: tuple[int, ...] = LEVELS, first: int = 0) -> byte
     return frames(stamps, rows, np.zeros(count, dtype=np.bool_))
 
 
-def blocks(events: list[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
-
-
 def power_w(pair: int) -> float:
     return (3.3 * LEVELS[2 * pair] / 1023 - 1.65) / 0.12 * 3.3 * LEVELS[2 * pair + 1] / 1023 / 0.1
 
@@ -61,7 +54,7 @@ def test_the_chosen_pairs_are_summed_and_all_are_told(pairs: str, summed: tuple[
     decoder, (identity,) = streaming(THREE, {"pairs": pairs})
     assert isinstance(identity, MeterIdentity)
     assert identity.calibration["summed_pairs"] == ",".join(map(str, summed))
-    (block,) = blocks(decoder.feed(stream(10), 1.0))
+    (block,) = blocks_of(decoder.feed(stream(10), 1.0))
     assert block.power_w[0] == pytest.approx(sum(map(power_w, summed)), rel=1e-6)
     assert block.range_index is not None
     assert set(block.range_index.tolist()) == {range_index}
@@ -76,7 +69,7 @@ def test_the_chosen_pairs_are_summed_and_all_are_told(pairs: str, summed: tuple[
 )
 def test_the_limits_are_those_of_the_module(kind: str, sensitivity: float) -> None:
     sensor = Sensor(kind, "", 1.65, -sensitivity, in_use=True)
-    (block,) = blocks(streaming((sensor, VOLTAGE))[0].feed(stream(2), 1.0))
+    (block,) = blocks_of(streaming((sensor, VOLTAGE))[0].feed(stream(2), 1.0))
     assert block.range_index is not None
     assert DRIVER.data_sheet.ranges[block.range_index[0]].max_current_a == float(kind[3:])
     assert block.current_a[0] == pytest.approx(-(3.3 * 600 / 1023 - 1.65) / sensitivity, rel=1e-6)
@@ -107,30 +100,30 @@ def test_options_that_make_no_sense_are_refused(name: str, value: OptionValue) -
 @pytest.mark.parametrize("front", [b"", b"F411-1.6.1\r\n", stream(50) + b"F401-1.5.0-DEMO\r\n"])
 @pytest.mark.parametrize("cut", [1, 17, 100_000])
 def test_listening_takes_the_configuration_first_and_then_frames(front: bytes, cut: int) -> None:
-    (expected,) = blocks(streaming(THREE)[0].feed(stream(100), 1.0))
+    (expected,) = blocks_of(streaming(THREE)[0].feed(stream(100), 1.0))
     raw = front + config(*THREE) + stream(100)
     decoder = PowerSensor3Decoder({})
     events = [event for at in range(0, len(raw), cut) for event in decoder.feed(raw[at : at + cut], 0.0)]
     assert isinstance(events[0], MeterIdentity)
-    np.testing.assert_array_equal(np.concatenate([one.power_w for one in blocks(events)]), expected.power_w)
-    assert errors(events) == []
+    np.testing.assert_array_equal(np.concatenate([one.power_w for one in blocks_of(events)]), expected.power_w)
+    assert errors_of(events) == []
 
 
 def test_listening_takes_the_configuration_from_options() -> None:
-    (expected,) = blocks(streaming(THREE, {"pairs": "0,2"})[0].feed(stream(100), 1.0))
+    (expected,) = blocks_of(streaming(THREE, {"pairs": "0,2"})[0].feed(stream(100), 1.0))
     decoder = PowerSensor3Decoder({"pair0": "MLX10,0.1", "pair2": "0.12, 0.1, 1.65, 0"})
     events = decoder.feed(stream(100), 0.0)
-    (block,) = blocks(events)
+    (block,) = blocks_of(events)
     np.testing.assert_array_equal(block.power_w, expected.power_w)
 
 
 def test_listening_without_configuration_says_so_once_and_makes_nothing_up() -> None:
     decoder = PowerSensor3Decoder({})
     events = [event for _ in range(5) for event in decoder.feed(stream(1000), 0.0)]
-    assert blocks(events) == []
-    counts = Counter(kind for kind, _ in errors(events))
+    assert blocks_of(events) == []
+    counts = Counter(kind for kind, _ in errors_of(events))
     assert counts["protocol"] == 1
-    assert sum(count for kind, count in errors(events) if kind == "desync") == 5000 * FRAME_BYTES - 8192
+    assert sum(count for kind, count in errors_of(events) if kind == "desync") == 5000 * FRAME_BYTES - 8192
 
 
 @pytest.mark.parametrize("sensor_7_in_use", [False, True])
@@ -140,8 +133,8 @@ def test_a_saturated_voltage_channel_does_not_end_the_stream(*, sensor_7_in_use:
     data = stream(1000, (600, 400, 0, 0, 0, 0, 600, 1023)) + stream(1000, (600, 400, 0, 0, 0, 0, 600, 400), 1000)
     assert data.count(b"\xff\x3f") == 1000
     events = streaming(sensors)[0].feed(data, 1.0)
-    assert errors(events) == ([("overrange", 1000)] if sensor_7_in_use else [])
-    assert sum(map(len, blocks(events))) == 2000
+    assert errors_of(events) == ([("overrange", 1000)] if sensor_7_in_use else [])
+    assert sum(map(len, blocks_of(events))) == 2000
 
 
 @pytest.mark.parametrize("level", [0, 1, 512, 1022, 1023])
@@ -149,8 +142,8 @@ def test_every_sensor_at_any_level_is_a_frame(level: int) -> None:
     data = stream(300, (level,) * 8)
     decoder, _ = streaming(THREE)
     events = [event for at in range(0, len(data), 100) for event in decoder.feed(data[at : at + 100], 1.0)]
-    assert sum(map(len, blocks(events))) == 300
-    assert dict(errors(events)).get("desync") is None
+    assert sum(map(len, blocks_of(events))) == 300
+    assert dict(errors_of(events)).get("desync") is None
 
 
 def test_a_marker_asked_for_comes_back_in_its_frame() -> None:
@@ -171,7 +164,7 @@ def test_the_encoders_logic_bit_marks_its_frame() -> None:
     logic = np.array([0, 1, 0, 3, 2], dtype=np.uint8)
     t_s = np.arange(1, 6, dtype=np.float64) * 5e-5
     decoder = PowerSensor3Decoder({"pair0": "MLX10,0.0877"})
-    (block,) = blocks(decoder.feed(encoder.emit(t_s, np.full(5, 20.0), np.ones(5), logic), 0.0))
+    (block,) = blocks_of(decoder.feed(encoder.emit(t_s, np.full(5, 20.0), np.ones(5), logic), 0.0))
     assert block.logic is not None
     assert block.logic.tolist() == [0, 1, 0, 1, 0]
 
@@ -181,16 +174,16 @@ def test_a_frame_that_comes_twice_counts_once() -> None:
     decoder, _ = streaming(THREE)
     events = decoder.feed(data[: 50 * FRAME_BYTES] + data[49 * FRAME_BYTES :], 1.0)
     events += decoder.feed(data[-FRAME_BYTES:], 1.1)
-    assert errors(events) == [("desync", FRAME_BYTES), ("desync", FRAME_BYTES)]
-    times_us = np.rint(np.concatenate([one.t_device_s for one in blocks(events)]) * 1e6)
+    assert errors_of(events) == [("desync", FRAME_BYTES), ("desync", FRAME_BYTES)]
+    times_us = np.rint(np.concatenate([one.t_device_s for one in blocks_of(events)]) * 1e6)
     assert times_us.tolist() == [50.0 * i for i in range(1, 101)]
 
 
 def test_another_frame_with_the_same_stamp_is_a_period_later() -> None:
     decoder, _ = streaming(THREE)
     events = decoder.feed(stream(10) + stream(10, (601, *LEVELS[1:]), first=9), 1.0)
-    assert errors(events) == [("lost", 19)]
-    times_us = np.rint(np.concatenate([one.t_device_s for one in blocks(events)]) * 1e6)
+    assert errors_of(events) == [("lost", 19)]
+    times_us = np.rint(np.concatenate([one.t_device_s for one in blocks_of(events)]) * 1e6)
     assert times_us[9:11].tolist() == [500.0, 1524.0]
 
 
@@ -199,8 +192,8 @@ def test_a_stretch_that_comes_twice_is_never_time_going_back(repeated: int) -> N
     data = stream(100)
     decoder, _ = streaming(THREE)
     events = decoder.feed(data + data[-repeated * FRAME_BYTES :], 1.0)
-    assert [kind for kind, _ in errors(events)] == ["lost"]
-    times_s = np.concatenate([one.t_device_s for one in blocks(events)])
+    assert [kind for kind, _ in errors_of(events)] == ["lost"]
+    times_s = np.concatenate([one.t_device_s for one in blocks_of(events)])
     assert (np.diff(times_s) > 0).all()
     assert times_s[-1] == pytest.approx(100 * 50e-6 + (1 + (repeated > 20)) * 1024e-6)
 
@@ -239,8 +232,8 @@ def test_a_typed_in_vref_leaves_the_truncation_in() -> None:
     talk.run_until_samples(steady(12.0, 1.0))
     talk.run(1.0, steady(12.0, 1.0))
     raw = b"".join(one.data for one in talk.said[-40:] if one.from_meter)
-    typed = blocks(PowerSensor3Decoder({"pair0": "MLX10,0.0877"}).feed(raw, 0.0))
-    found = np.concatenate([one.current_a for one in blocks(talk.decoded.events)]).mean()
+    typed = blocks_of(PowerSensor3Decoder({"pair0": "MLX10,0.0877"}).feed(raw, 0.0))
+    found = np.concatenate([one.current_a for one in blocks_of(talk.decoded.events)]).mean()
     assert found == pytest.approx(1.0, abs=0.001)
     assert np.concatenate([one.current_a for one in typed]).mean() == pytest.approx(1.0 - 0.0112, abs=0.001)
 

@@ -11,8 +11,9 @@ from firmware_bridge.drivers.ppk2 import DRIVER, Ppk2Decoder
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
 from firmware_bridge.protocol.ppk2.format import parse_metadata
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
 from firmware_bridge.timeline import Timeline
+from tests.fakes.events import blocks_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 METADATA = Ppk2Encoder({}, 1).metadata()
@@ -34,14 +35,6 @@ def stream(current_a: np.ndarray[tuple[int], np.dtype[np.float64]] | float, coun
     return encoder.emit(np.arange(count, dtype=np.float64), np.full(count, 5.0), np.full(count, current_a))
 
 
-def blocks(events: list[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
-
-
 @pytest.mark.parametrize(
     ("options", "start", "stop"),
     [
@@ -59,7 +52,7 @@ def test_mode_voltage_and_power_go_out_as_bytes(options: dict[str, OptionValue],
 
 def test_power_is_current_times_the_declared_voltage() -> None:
     decoder, _ = handshake({"mode": "ampere", "voltage_mv": 3300, "spike_filter": False})
-    (block,) = blocks(decoder.feed(stream(0.2), 0.3))
+    (block,) = blocks_of(decoder.feed(stream(0.2), 0.3))
     assert block.voltage_v.tolist() == [3.3] * SAMPLES
     np.testing.assert_allclose(block.power_w, 3.3 * block.current_a, rtol=1e-15)
 
@@ -72,9 +65,9 @@ def test_a_device_without_power_draws_nothing() -> None:
 
 def test_the_energy_is_that_of_the_filtered_samples_and_the_raw_ones_are_told_apart() -> None:
     current_a = np.where(np.arange(SAMPLES) // 500 % 2 == 0, 0.2, 2e-3)
-    (raw,) = blocks(handshake({"spike_filter": False})[0].feed(stream(current_a), 0.3))
+    (raw,) = blocks_of(handshake({"spike_filter": False})[0].feed(stream(current_a), 0.3))
     decoder, _ = handshake({})
-    (block,) = blocks(decoder.feed(stream(current_a), 0.3))
+    (block,) = blocks_of(decoder.feed(stream(current_a), 0.3))
     assert raw.flags is None
     assert block.flags is not None
     at = [500 + i for i in range(3)] + [1000 + i for i in range(3)] + [1500 + i for i in range(3)]
@@ -94,25 +87,25 @@ def test_settling_leaves_out_the_first_samples_of_a_start() -> None:
     first = decoder.feed(stream(0.2)[:4000], 0.3)
     second = decoder.feed(stream(0.2)[4000:], 0.3)
     assert first == []
-    (block,) = blocks(second)
+    (block,) = blocks_of(second)
     assert block.t_device_s[0] == pytest.approx(0.01501)
     assert len(block) == 500
 
 
 @pytest.mark.parametrize("cut", [1, 7, 600, 100_000])
 def test_listening_takes_the_text_first_and_then_words(cut: int) -> None:
-    (expected,) = blocks(handshake({})[0].feed(stream(0.2), 0.3))
+    (expected,) = blocks_of(handshake({})[0].feed(stream(0.2), 0.3))
     raw = METADATA + stream(0.2)
     decoder = Ppk2Decoder({})
     events = [event for at in range(0, len(raw), cut) for event in decoder.feed(raw[at : at + cut], 0.0)]
     assert isinstance(events[0], MeterIdentity)
-    np.testing.assert_array_equal(np.concatenate([one.current_a for one in blocks(events)]), expected.current_a)
-    assert errors(events) == []
+    np.testing.assert_array_equal(np.concatenate([one.current_a for one in blocks_of(events)]), expected.current_a)
+    assert errors_of(events) == []
 
 
 @pytest.mark.parametrize("separator", [b"\n", b"; "])
 def test_listening_takes_the_constants_from_the_option(separator: bytes) -> None:
-    (expected,) = blocks(handshake({})[0].feed(stream(0.2), 0.3))
+    (expected,) = blocks_of(handshake({})[0].feed(stream(0.2), 0.3))
     decoder = Ppk2Decoder({"metadata": METADATA.replace(b"\n", separator).decode()})
     identity, block = decoder.feed(stream(0.2), 0.0)
     assert isinstance(identity, MeterIdentity)
@@ -123,10 +116,10 @@ def test_listening_takes_the_constants_from_the_option(separator: bytes) -> None
 def test_listening_without_constants_says_so_once_and_makes_nothing_up() -> None:
     decoder = Ppk2Decoder({})
     events = [event for _ in range(5) for event in decoder.feed(stream(0.2), 0.0)]
-    assert blocks(events) == []
-    counts = Counter(kind for kind, _ in errors(events))
+    assert blocks_of(events) == []
+    counts = Counter(kind for kind, _ in errors_of(events))
     assert counts["protocol"] == 1
-    assert sum(count for kind, count in errors(events) if kind == "desync") == 5 * 4 * SAMPLES - 8192
+    assert sum(count for kind, count in errors_of(events) if kind == "desync") == 5 * 4 * SAMPLES - 8192
     (complaint,) = (event for event in events if isinstance(event, FrameError) and event.kind == "protocol")
     assert "option metadata=" in complaint.detail
 
@@ -160,19 +153,19 @@ def test_a_flipped_counter_bit_costs_its_sample_and_moves_no_other() -> None:
         data[4 * number + 2] ^= 0x10
     decoder, _ = handshake({})
     events = decoder.feed(bytes(data), 0.3)
-    assert sorted(errors(events)) == [("desync", 12), ("lost", 1), ("lost", 2)]
-    numbers = np.rint(np.concatenate([one.t_device_s for one in blocks(events)]) * 1e5).astype(int)
+    assert sorted(errors_of(events)) == [("desync", 12), ("lost", 1), ("lost", 2)]
+    numbers = np.rint(np.concatenate([one.t_device_s for one in blocks_of(events)]) * 1e5).astype(int)
     assert sorted(set(range(1, SAMPLES + 1)) - set(numbers.tolist())) == [501, 502, 901]
 
 
 def test_a_counter_that_goes_on_elsewhere_is_believed_after_six_words() -> None:
     data = stream(0.2)
     decoder, _ = handshake({})
-    assert len(blocks(decoder.feed(data[:400], 0.3))[0]) == 100
+    assert len(blocks_of(decoder.feed(data[:400], 0.3))[0]) == 100
     assert decoder.feed(data[4 * 130 : 4 * 135], 0.3) == []
     events = decoder.feed(data[4 * 135 : 4 * 136], 0.3)
-    assert errors(events) == [("lost", 30)]
-    assert [len(one) for one in blocks(events)] == [6]
+    assert errors_of(events) == [("lost", 30)]
+    assert [len(one) for one in blocks_of(events)] == [6]
 
 
 @pytest.mark.parametrize("words", [1, 10, 63])
@@ -180,8 +173,8 @@ def test_words_that_come_twice_look_like_a_loss_of_the_rest_of_64(words: int) ->
     data = stream(0.2)
     decoder, _ = handshake({})
     events = decoder.feed(data[:4000] + data[4000 - 4 * words :], 0.3)
-    assert errors(events) == [("lost", 64 - words)]
-    t_device_s = np.concatenate([one.t_device_s for one in blocks(events)])
+    assert errors_of(events) == [("lost", 64 - words)]
+    t_device_s = np.concatenate([one.t_device_s for one in blocks_of(events)])
     assert (np.diff(t_device_s) > 0).all()
     assert t_device_s[-1] == pytest.approx((SAMPLES + 64) * 1e-5)
 

@@ -11,7 +11,8 @@ from firmware_bridge.drivers.pzem004t import DRIVER
 from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.modbus.encoder import framed
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import blocks_of, kinds_of
 from tests.fakes.meter_talk import Conversation, steady
 
 # Answers of one unit, one a second: arendst/Tasmota#11817, 20 April, 17:11:20 to 17:11:30.
@@ -52,19 +53,11 @@ def answer(  # one answer made by hand
     return framed(b"\x01\x04\x14" + b"".join(word.to_bytes(2, "big") for word in words))
 
 
-def samples(events: list[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors(events: list[Event]) -> list[str]:
-    return [event.kind for event in events if isinstance(event, FrameError)]
-
-
 def test_a_recorded_answer_field_by_field() -> None:
     decoder = DRIVER.make_decoder({})
     events = decoder.feed(RECORDED[0], 7.0)
     assert events[0] == MeterIdentity("PZEM-004T v3")
-    (block,) = samples(events)
+    (block,) = blocks_of(events)
     assert block.t_device_s.tolist() == [7.0]
     assert block.voltage_v[0] == pytest.approx(242.8)
     assert block.current_a[0] == pytest.approx(13.211)
@@ -86,8 +79,8 @@ def test_a_recorded_stretch_agrees_with_its_own_counter() -> None:
     decoder, register = DRIVER.make_decoder({}), EnergyRegister(DRIVER.data_sheet)
     for second, data in enumerate(RECORDED):
         events = decoder.feed(data, 100.0 + second)
-        assert errors(events) == []
-        for block in samples(events):
+        assert kinds_of(events) == []
+        for block in blocks_of(events):
             register.add(block, power_u_w(DRIVER.data_sheet, block), power_step_w(DRIVER.data_sheet, block))
         if second == 0:
             first = register.latest()
@@ -100,7 +93,7 @@ def test_a_recorded_stretch_agrees_with_its_own_counter() -> None:
 
 
 def test_the_high_words_count() -> None:
-    (block,) = samples(DRIVER.make_decoder({}).feed(answer(amps=70.0, watts=16_100.0, wh=9_999_990), 1.0))
+    (block,) = blocks_of(DRIVER.make_decoder({}).feed(answer(amps=70.0, watts=16_100.0, wh=9_999_990), 1.0))
     assert block.current_a[0] == pytest.approx(70.0)
     assert block.power_w[0] == pytest.approx(16_100.0)
     assert block.counter_j is not None
@@ -123,7 +116,7 @@ def test_the_same_answer_within_a_second_is_stale_and_after_it_is_not() -> None:
     times_s = (0.0, 0.5, 1.0, 1.4, 1.6, 2.2, 2.7)
     watts = (100, 100, 100, 100, 200, 200, 200)
     flags = [
-        samples(decoder.feed(answer(watts=watt), 50.0 + t_s))[0].flags
+        blocks_of(decoder.feed(answer(watts=watt), 50.0 + t_s))[0].flags
         for t_s, watt in zip(times_s, watts, strict=True)
     ]
     stale = [one is not None and bool(one[0] & SampleFlag.STALE) for one in flags]
@@ -131,7 +124,7 @@ def test_the_same_answer_within_a_second_is_stale_and_after_it_is_not() -> None:
 
 
 def test_an_answer_that_comes_twice_is_stale_and_later() -> None:
-    blocks = samples(DRIVER.make_decoder({}).feed(answer() * 2, 5.0))
+    blocks = blocks_of(DRIVER.make_decoder({}).feed(answer() * 2, 5.0))
     assert [block.flags is not None for block in blocks] == [False, True]
     assert blocks[1].t_device_s[0] > blocks[0].t_device_s[0]
 
@@ -139,7 +132,7 @@ def test_an_answer_that_comes_twice_is_stale_and_later() -> None:
 def test_time_that_goes_back_keeps_samples_in_order() -> None:
     decoder = DRIVER.make_decoder({})
     times_s = [
-        samples(decoder.feed(answer(watts=watt), t_s))[0].t_device_s[0]
+        blocks_of(decoder.feed(answer(watts=watt), t_s))[0].t_device_s[0]
         for watt, t_s in ((1, 9.0), (2, 3.0), (3, 10.0))
     ]
     assert times_s[0] == 9.0
@@ -183,7 +176,7 @@ def test_a_reset_of_the_counter_is_told_and_its_energy_is_not_lost() -> None:
 )
 def test_what_no_such_meter_can_read_is_no_sample(fields: dict[str, float], says: str) -> None:
     events = DRIVER.make_decoder({}).feed(answer(**fields), 1.0)  # type: ignore[arg-type]
-    assert samples(events) == []
+    assert blocks_of(events) == []
     error = events[-1]
     assert isinstance(error, FrameError)
     assert (error.kind, error.count) == ("implausible", 1)
@@ -191,7 +184,7 @@ def test_what_no_such_meter_can_read_is_no_sample(fields: dict[str, float], says
 
 
 def test_a_current_at_the_end_of_the_scale_is_flagged() -> None:
-    (block,) = samples(DRIVER.make_decoder({}).feed(answer(amps=100.0, watts=23_000.0), 1.0))
+    (block,) = blocks_of(DRIVER.make_decoder({}).feed(answer(amps=100.0, watts=23_000.0), 1.0))
     assert block.flags is not None
     assert block.flags[0] & SampleFlag.SATURATED
 
@@ -230,7 +223,7 @@ def test_options_that_cannot_be_are_refused(options: Options) -> None:
 
 @given(volts=st.floats(80, 260), amps=st.floats(0.02, 100), watts=st.floats(0.4, 23_000), wh=st.integers(0, 9_999_990))
 def test_fields_round_to_the_resolution(volts: float, amps: float, watts: float, wh: int) -> None:
-    (block,) = samples(DRIVER.make_decoder({}).feed(answer(volts, amps, watts, wh), 1.0))
+    (block,) = blocks_of(DRIVER.make_decoder({}).feed(answer(volts, amps, watts, wh), 1.0))
     assert block.voltage_v[0] == pytest.approx(volts, abs=0.051)
     assert block.current_a[0] == pytest.approx(amps, abs=0.00051)
     assert block.power_w[0] == pytest.approx(watts, abs=0.051)

@@ -14,7 +14,8 @@ from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.modbus import eastron
 from firmware_bridge.protocol.modbus.encoder import framed
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import blocks_of
 from tests.fakes.meter_talk import Conversation, steady
 
 
@@ -30,10 +31,6 @@ def values(volts: float = 230.0, amps: float = 1.0, watts: float = 200.0, factor
 
 def counters(kwh: float, export_kwh: float = 0.0, hz: float = 50.0) -> bytes:
     return block_of(3, {0: hz, 2: kwh, 4: export_kwh})
-
-
-def samples(events: list[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
 
 
 def counter_j(block: SampleBlock) -> float:
@@ -66,7 +63,7 @@ def test_it_asks_for_serial_number_counters_and_values() -> None:
     assert decoder.bytes_to_send(0.2) == framed(bytes.fromhex("010400460006"))
     assert decoder.feed(counters(355.601, 0.25, 49.98), 0.3) == []
     assert decoder.bytes_to_send(0.4) == framed(bytes.fromhex("010400000020"))
-    (block,) = samples(decoder.feed(values(230.2, 1.25, -250.5), 0.6))
+    (block,) = blocks_of(decoder.feed(values(230.2, 1.25, -250.5), 0.6))
     assert (block.voltage_v[0], block.current_a[0], block.power_w[0]) == (pytest.approx(230.2), 1.25, -250.5)
     assert counter_j(block) == pytest.approx(355.601 * 3.6e6, rel=1e-6)
     assert decoder.last_fields() == {
@@ -85,7 +82,7 @@ def test_it_asks_for_serial_number_counters_and_values() -> None:
 def test_a_sample_without_its_counter_has_none() -> None:
     decoder = DRIVER.make_decoder({})
     decoder.feed(counters(10.0), 1.0)
-    first, second = samples(decoder.feed(values(watts=100.0) + values(watts=101.0), 1.1))
+    first, second = blocks_of(decoder.feed(values(watts=100.0) + values(watts=101.0), 1.1))
     assert counter_j(first) == 3.6e7
     assert math.isnan(counter_j(second))
     assert "import_kwh" not in decoder.last_fields()
@@ -95,7 +92,7 @@ def test_a_sample_without_its_counter_has_none() -> None:
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_values_that_are_no_numbers_are_no_sample(name: str, number: float) -> None:
     events = DRIVER.make_decoder({}).feed(values(**{name: number}), 1.0)
-    assert samples(events) == []
+    assert blocks_of(events) == []
     error = events[-1]
     assert isinstance(error, FrameError)
     assert error.kind == "implausible"
@@ -103,13 +100,13 @@ def test_values_that_are_no_numbers_are_no_sample(name: str, number: float) -> N
 
 def test_a_counter_that_is_no_number_makes_its_sample_implausible() -> None:
     events = DRIVER.make_decoder({}).feed(counters(math.nan) + values(), 1.0)
-    assert samples(events) == []
+    assert blocks_of(events) == []
     assert isinstance(events[-1], FrameError)
 
 
 def test_a_further_field_that_is_no_number_is_unknown() -> None:
     decoder = DRIVER.make_decoder({})
-    assert len(samples(decoder.feed(counters(1.0, math.nan) + values(factor=math.nan), 1.0))) == 1
+    assert len(blocks_of(decoder.feed(counters(1.0, math.nan) + values(factor=math.nan), 1.0))) == 1
     assert decoder.last_fields()["power_factor_ratio"] is None
     assert decoder.last_fields()["export_kwh"] is None
 
@@ -123,7 +120,7 @@ def test_a_counter_of_another_unit_is_a_reset() -> None:
 
 def test_the_same_values_within_a_second_are_stale() -> None:
     decoder = DRIVER.make_decoder({})
-    flags = [samples(decoder.feed(counters(1.0 + t_s) + values(), t_s))[0].flags for t_s in (1.0, 1.5, 2.0, 2.5)]
+    flags = [blocks_of(decoder.feed(counters(1.0 + t_s) + values(), t_s))[0].flags for t_s in (1.0, 1.5, 2.0, 2.5)]
     assert [one is not None and bool(one[0] & SampleFlag.STALE) for one in flags] == [False, True, False, True]
 
 
@@ -182,7 +179,7 @@ def test_options_that_cannot_be_are_refused(options: Options) -> None:
 
 @given(volts=st.floats(0, 400, width=32), amps=st.floats(-80, 80, width=32), watts=st.floats(-20e3, 20e3, width=32))
 def test_numbers_arrive_as_they_are(volts: float, amps: float, watts: float) -> None:
-    (block,) = samples(DRIVER.make_decoder({}).feed(values(volts, amps, watts), 1.0))
+    (block,) = blocks_of(DRIVER.make_decoder({}).feed(values(volts, amps, watts), 1.0))
     assert (block.voltage_v[0], block.current_a[0], block.power_w[0]) == (volts, amps, watts)
 
 

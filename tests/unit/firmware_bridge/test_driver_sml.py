@@ -18,6 +18,7 @@ from firmware_bridge.protocol.crc import crc16_kermit, crc16_x25
 from firmware_bridge.protocol.site.sml_messages import Entry, fields, get_list, octets, unsigned
 from firmware_bridge.protocol.site.sml_transport import LONGEST_BYTES, SmlFrames, well_formed, wrap
 from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import block_of, errors_of
 
 WITHOUT_PIN = bytes.fromhex(
     "1b1b1b1b0101010176051c414c02620062007263010176010102310b0a01445a47000282c0b07262016505471c2a620263f9380076051d414c"
@@ -48,16 +49,6 @@ FINE_STEPS = bytes.fromhex(
 )
 RECORDED = {"without PIN": WITHOUT_PIN, "three phases": THREE_PHASES, "fine steps": FINE_STEPS}
 POWER, DRAWN, FED = (bytes.fromhex(code) for code in ("0100100700ff", "0100010800ff", "0100020800ff"))
-
-
-def block_of(events: list[Event]) -> SampleBlock:
-    blocks = [event for event in events if isinstance(event, SampleBlock)]
-    assert len(blocks) == 1
-    return blocks[0]
-
-
-def errors_of(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 def counter_j(events: list[Event]) -> float:

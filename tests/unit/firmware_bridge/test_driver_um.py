@@ -22,7 +22,8 @@ from firmware_bridge.protocol.um import (
     parse,
     power_tolerance_w,
 )
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
+from tests.fakes.events import block_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 every_model = pytest.mark.parametrize("model", list(MODELS.values()), ids=lambda model: model.name)
@@ -35,16 +36,6 @@ REAL_UM34C = bytes.fromhex(
     + "00000000 00000000" * 9
     + "0121 0001 0000 00000000 00000000 001e 00000000 0000 0000 0005 000008a0 0000"
 )
-
-
-def block_of(events: list[Event]) -> SampleBlock:
-    blocks = [event for event in events if isinstance(event, SampleBlock)]
-    assert len(blocks) == 1
-    return blocks[0]
-
-
-def errors_of(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 def answer(model: UmModel, amperes: float = 1.0, mwh: int = 100, group: int = 0) -> bytes:

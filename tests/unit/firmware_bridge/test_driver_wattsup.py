@@ -1,6 +1,6 @@
 """Watts Up?: recorded lines of public projects, units, records that are not live, damage, the handshake."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -8,20 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.drivers.wattsup import DRIVER, NAMES, WattsUpDecoder, parse_packet
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.samples import Event, MeterIdentity
+from tests.fakes.events import blocks_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 RECORD = b"#d,-,18,610,1186,545,45,_,_,_,610,_,_,_,_,_,94,_,_,_,_;\r\n"
 HEADER = b"#h,-,18,W,V,A,WH,Cost,WH/Mo,Cost/Mo,Wmax,Vmax,Amax,Wmin,Vmin,Amin,PF,DC,PC,Hz,VA;\r\n"
 VERSION = b"#v,-,8,1,1048576,5,2,1,8,20090824120000,77;\r\n"
-
-
-def blocks_of(events: Iterable[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors_of(events: Iterable[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
 
 
 def listen(data: bytes) -> list[Event]:

@@ -1,7 +1,6 @@
 """WT310: numbers and answers of real meters, ranges and their limits, over-range, stale readings, wrong digits."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -22,7 +21,8 @@ from firmware_bridge.protocol.wt310.format import (
     parse_reading,
     range_index,
 )
-from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock, SampleFlag
+from firmware_bridge.samples import Event, MeterIdentity, SampleFlag
+from tests.fakes.events import blocks_of, details_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
 
 IDENTITY = b"YOKOGAWA,WT310,C2PH13047V,F1.03\r\n"  # as in the log of a real PTDaemon run (mlcommons/power-dev)
@@ -43,18 +43,6 @@ def answer(
     values = (volts, amperes, watts, apparent, max(apparent**2 - watts**2, 0.0) ** 0.5, watts / apparent, 50.0)
     numbers = ",".join(format_number(value) for value in values)
     return f"{events};{numbers},{energy};{ranges};{integrator.strip(';')}\r\n".encode()
-
-
-def blocks_of(events: Iterable[Event]) -> list[SampleBlock]:
-    return [event for event in events if isinstance(event, SampleBlock)]
-
-
-def errors_of(events: Iterable[Event]) -> list[tuple[str, int]]:
-    return [(event.kind, event.count) for event in events if isinstance(event, FrameError)]
-
-
-def details_of(events: Iterable[Event]) -> list[str]:
-    return [event.detail for event in events if isinstance(event, FrameError)]
 
 
 def listen(data: bytes, **options: str | float | bool) -> list[Event]:
