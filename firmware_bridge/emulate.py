@@ -238,7 +238,7 @@ class MeterEmulator:
         self._draw(self._now_s - self._began_s, now_s - self._began_s)
         self._now_s = now_s
         first, last = self._sample_number, int(self._device_s(now_s) / self._sample_s)
-        first = max(first, last - int(MAX_STEP_S / self._sample_s))
+        first = max(first, last - max(int(MAX_STEP_S / self._sample_s), 1))
         if last <= first:
             return
         self._sample_number = last

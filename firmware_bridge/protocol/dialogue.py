@@ -5,10 +5,14 @@
     stopping --(quiet)--> asking --(begin_stream)--> starting --(start sent)--> streaming
         ^                    | no answer in time                                    | no bytes for too long
         +--------------------+------------------------------------------------------+
+
+An answer may be long: the wait for it begins anew with each byte, but it must be whole ``LONGEST_ANSWER_RATIO`` times
+as late at most. Noise, or a stream that did not hear the stop command, is no answer.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
+LONGEST_ANSWER_RATIO: Final = 2.0
 Phase = Literal["stopping", "asking", "starting", "streaming"]
 
 
@@ -33,7 +37,7 @@ class Dialogue:
         self._silence_s = silence_s
         self._outgoing = b""
         self._began_s: float | None = None
-        self._heard_s = 0.0
+        self._heard_s = self._asked_s = 0.0
         self.phase: Phase = "stopping"
         self.restarts = 0
 
@@ -44,13 +48,12 @@ class Dialogue:
             return self._stop
         if self.phase == "stopping":
             return self._end_drain(t_host_s, self._began_s)
-        limit_s = self._silence_s if self.phase == "streaming" else self._answer_timeout_s
-        if not self._outgoing and t_host_s - self._heard_s > limit_s:
+        if not self._outgoing and self._waited_too_long(t_host_s):
             self.restart()
             return self.to_send(t_host_s)
         outgoing, self._outgoing = self._outgoing, b""
         if outgoing:
-            self._heard_s = t_host_s
+            self._heard_s = self._asked_s = t_host_s
         if self.phase == "starting":
             self.phase = "streaming"
         return outgoing
@@ -75,6 +78,12 @@ class Dialogue:
         self.phase = "stopping"
         self.restarts += 1
 
+    def _waited_too_long(self, t_host_s: float) -> bool:
+        if self.phase == "streaming":
+            return t_host_s - self._heard_s > self._silence_s
+        longest_s = LONGEST_ANSWER_RATIO * self._answer_timeout_s
+        return t_host_s - self._heard_s > self._answer_timeout_s or t_host_s - self._asked_s > longest_s
+
     def _end_drain(self, t_host_s: float, began_s: float) -> bytes:
         quiet = t_host_s - self._heard_s >= self._quiet_s
         if not quiet and t_host_s - began_s < self._drain_limit_s:
@@ -84,5 +93,5 @@ class Dialogue:
 
     def _begin(self, phase: Phase, t_host_s: float) -> None:
         self.phase = phase
-        self._began_s = self._heard_s = t_host_s
+        self._began_s = self._heard_s = self._asked_s = t_host_s
         self._outgoing = b""

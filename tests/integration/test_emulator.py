@@ -183,3 +183,13 @@ def test_the_truth_begins_with_the_emulation(tmp_path: Path) -> None:
     t_unix_ns, energy_j = rows[1].split(",")
     assert before_ns <= int(t_unix_ns) <= time.time_ns()
     assert float(energy_j) == 0.0
+
+
+def test_a_stream_of_one_sample_a_second_is_sent(tmp_path: Path) -> None:
+    driver, options = get_driver("lpm01a"), {"frequency_hz": 1}
+    emulator = MeterEmulator(driver, tmp_path / "tty", ConstantLoad(0.1), EmulatorSettings(options=options))
+    with emulator, Meter(driver, str(tmp_path / "tty"), options=options) as meter:
+        delta, _, _ = measure(meter, 2.2)
+        assert meter.health().resets == 0
+    assert delta.sample_count == pytest.approx(2.0, abs=1.0)
+    assert delta.mean_power_w == pytest.approx(0.1, rel=0.05)
