@@ -284,7 +284,8 @@ class Meter:
     def _no_samples(self, waited_s: float) -> str:
         name = self.driver.name
         if self._ended.is_set():
-            return f"{self._last_error}, and it holds no sample of a {name}"
+            why = self._last_error or f"{self.port}: the recording is over"
+            return f"{why}, and it holds no sample of a {name}"
         if not self._received_bytes:
             return (
                 f"{self.port}: nothing came from the meter in {waited_s:.0f} s; is it powered, is this its port, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from firmware_bridge.driver import MeterDecoder, MeterDriver, Options
-from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError
+from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError, MeterUnavailableError, RecordingEndedError
 from firmware_bridge.port import Port, Waker, host_time_s
 from firmware_bridge.samples import Event, SampleBlock
 from firmware_bridge.stream import UsbPorts, is_pseudo_terminal, open_port
@@ -139,11 +139,15 @@ class Reader:
         """Serve one connection, or fail to make one; tell whether there may be another."""
         port: Port | None = None
         reason = ""
+        is_over = False
         self._heard_samples = False
         try:
             port, decoder = self._connection or self._connect()
             self._connection = None
             self._serve(port, decoder)
+        except RecordingEndedError as error:
+            is_over = True
+            LOG.info("%s", error)
         except FirmwareBridgeError as error:
             reason = str(error)
             LOG.log(logging.DEBUG if port is None else logging.WARNING, "%s", error)
@@ -153,7 +157,7 @@ class Reader:
         finally:
             if port is not None:
                 port.close()
-        is_over = bool(reason) and port is not None and port.recorded is not None
+        is_over = is_over or (bool(reason) and port is not None and port.recorded is not None)
         self._tell(Disconnected(host_time_s(), reason, is_over))
         return not is_over
 

@@ -18,6 +18,8 @@ from firmware_bridge.port import Port, Waker, host_time_s
 
 SCHEME: Final = "capture://"
 MAX_SPEED: Final = 10_000.0
+TURN_S: Final = 1e-6
+"""Moved times are rounded: a decoder for which it is too early by the last bit is asked once more, this much later."""
 _HEAD_BYTES: Final = 64
 
 
@@ -91,9 +93,12 @@ class ReplayPort(Port):
         self._recording_began_s = 0.0 if self._next is None else self._next.t_host_s
         self._stamp_s = self._began_s
         self._is_stamped = False
+        self._has_spoken = True
 
     def read(self, timeout_s: float) -> bytes:
         """Return the bytes of the next read that is due; wait for it as long as it takes, up to ``timeout_s``."""
+        if not self._has_spoken:
+            return b""
         self._is_stamped = False
         frame = self._next
         if frame is None:
@@ -105,24 +110,30 @@ class ReplayPort(Port):
                 return b""
         return self._take(frame) if frame.from_meter else b""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:  # noqa: ARG002 it goes nowhere
         """Swallow it."""
+        self._has_spoken = True
 
     def host_may_speak(self) -> bool:
         """Tell whether the host spoke here in the recording."""
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._stamp_s += TURN_S
+            return True
         frame = self._next
         if frame is None or frame.from_meter or self._due_s(frame) > self._played_s():
             return False
         self._take(frame)
+        self._has_spoken = False
         return True
 
     def time_s(self) -> float:
         """Return the recorded time of what was just read, else how far the recording has been played."""
-        if not self._is_stamped:
-            played_s = self._played_s()
-            limit_s = played_s if self._next is None else min(played_s, self._due_s(self._next))
-            self._stamp_s = max(self._stamp_s, limit_s)
-        return self._stamp_s
+        stamp_s, frame = self._stamp_s, self._next
+        if self._is_stamped:
+            return stamp_s
+        played_s = self._played_s()
+        return max(stamp_s, played_s if frame is None else min(played_s, self._due_s(frame)))
 
     def _take(self, frame: CaptureFrame) -> bytes:
         self._stamp_s = max(self._stamp_s, self._due_s(frame))
