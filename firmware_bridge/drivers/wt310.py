@@ -81,7 +81,7 @@ _FIELDS = {
 
 _OPTIONS = {
     "update_s": "the meter's update interval: 0.1, 0.25 or 0.5 (default 0.25)",
-    "poll_interval_s": "seconds between two questions, 0.05 to 0.5 (default update_s)",
+    "poll_interval_s": "seconds between two questions, 0.05 to update_s (default update_s)",
     "coupling": "ac (45 to 66 Hz) or dc: which of the maker's limits hold (default ac)",
     "integrator": "start the integrator and take its watt-hours as counter (default false)",
     "baud_hz": "rate of the meter's RS-232 port, 1200 to 115200 (default 9600)",
@@ -160,7 +160,7 @@ class _Settings:
             raise ConfigurationError(
                 f"option 'update_s' of meter driver wt310 is {self.update_s:g}; give one of {allowed}"
             )
-        self.poll_interval_s = read.number("poll_interval_s", self.update_s, low=0.05, high=0.5)
+        self.poll_interval_s = read.number("poll_interval_s", self.update_s, low=0.05, high=self.update_s)
         self.range_ratio = AC_RANGE_RATIO if read.choice("coupling", "ac", ("ac", "dc")) == "ac" else DC_RANGE_RATIO
         self.integrator = read.flag("integrator", default=False)
         self.baud_hz = round(read.number("baud_hz", 9600, low=1200, high=115_200))

@@ -25,6 +25,10 @@ SYNC_FACILITY: Final = "none: arrival time of the answer, which is up to a secon
 INTEGRITY: Final = "CRC-16 over each answer: a flipped bit is always seen, of other damage 1 in 65,536 passes"
 """For data sheets: what every register meter with a refresh of one second has."""
 
+MOST_POLL_S: Final = 1.0
+"""The refresh of all these meters. Asked less often at regular times, means are left out, and those of a load that
+repeats with the questions always at the same phase: no bound and no spread would show it."""
+
 Known = Mapping[str, Registers]
 
 
@@ -77,7 +81,7 @@ class Pace:
         """Return the options that every register meter has, documented."""
         return {
             "address": "the meter's Modbus address, 1 to 247 (default 1)",
-            "poll_interval_s": f"seconds between two questions, 0.1 to 2.5 (default {self.poll_interval_s:g})",
+            "poll_interval_s": f"seconds between two questions, 0.1 to {MOST_POLL_S:g} (default {self.poll_interval_s:g})",
             "timeout_s": f"seconds to wait for an answer before asking again, 0.05 to 30 (default {self.timeout_s:g})",
         }
 
@@ -94,7 +98,7 @@ class ModbusMeterDecoder:
             read_address(read, any_address=any_address),
             registers.first,
             registers.cycle,
-            poll_interval_s=read.number("poll_interval_s", pace.poll_interval_s, low=0.1, high=2.5),
+            poll_interval_s=read.number("poll_interval_s", pace.poll_interval_s, low=0.1, high=MOST_POLL_S),
             timeout_s=read.number("timeout_s", pace.timeout_s, low=0.05, high=30.0),
             pause_s=pace.pause_s,
         )

@@ -214,7 +214,7 @@ def test_below_its_starting_power_it_shows_nothing() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"poll_interval_s": 3.0}, {"timeout_s": 0.0}, {"address": 249}, {"power_factor": 2.0}, {"baud_hz": 9600}],
+    [{"poll_interval_s": 1.1}, {"timeout_s": 0.0}, {"address": 249}, {"power_factor": 2.0}, {"baud_hz": 9600}],
 )
 def test_options_that_cannot_be_are_refused(options: Options) -> None:
     with pytest.raises(ConfigurationError):

@@ -170,7 +170,7 @@ def test_the_port_is_opened_as_the_meter_is_set(options: Options, expected: tupl
 
 
 @pytest.mark.parametrize(
-    "options", [{"baud_hz": 115200}, {"parity": "mark"}, {"stop_bits": 3}, {"address": 248}, {"poll_interval_s": 9}]
+    "options", [{"baud_hz": 115200}, {"parity": "mark"}, {"stop_bits": 3}, {"address": 248}, {"poll_interval_s": 1.1}]
 )
 def test_options_that_cannot_be_are_refused(options: Options) -> None:
     with pytest.raises(ConfigurationError):

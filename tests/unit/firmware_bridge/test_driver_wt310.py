@@ -349,6 +349,7 @@ def test_what_was_left_of_an_answer_does_not_spoil_the_next_handshake() -> None:
     ("options", "message"),
     [
         ({"update_s": 0.2}, "give one of 0.1, 0.25, 0.5"),
+        ({"update_s": 0.1, "poll_interval_s": 0.2}, "poll_interval_s"),
         ({"baud_hz": 14_400}, "give one of 1200"),
         ({"coupling": "both"}, "ac, dc"),
     ],
