@@ -4,10 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,20 +22,10 @@ from firmware_bridge.registry import all_drivers, get_driver
 from firmware_bridge.samples import F64, U8
 from firmware_bridge.stream import open_port
 from tests.fakes import counter_meter
+from tests.fakes.meter_command import running
 from tests.fakes.meter_talk import Conversation, steady
 
-COMMAND = [sys.executable, "-m", "edgejoule", "meter"]
 POWER_METERS = [one for one in all_drivers() if one.data_sheet.power_gain_limit_ratio is not None]
-
-
-@contextmanager
-def running(*words: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def line_of(process: subprocess.Popen[str]) -> str:

@@ -3,10 +3,7 @@
 import json
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,18 +19,7 @@ from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import SampleBlock
 from firmware_bridge.stream import host_time_s, open_port
 from tests.fakes import counter_meter
-
-COMMAND = [sys.executable, "-m", "edgejoule", "meter"]
-
-
-@contextmanager
-def running(*words: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+from tests.fakes.meter_command import COMMAND, running
 
 
 @pytest.mark.parametrize(("name", "least_bytes"), [("ppk2", 400_000), ("tc66c", 1500)])

@@ -1,6 +1,5 @@
 """PowerSensor3: which pairs count, listening, the FF 3F trap, markers, repeats, resets, truncation, bounded memory."""
 
-import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -12,9 +11,9 @@ from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.powersensor3.encoder import PowerSensor3Encoder
 from firmware_bridge.protocol.powersensor3.format import FRAME_BYTES, Sensor, frames
 from firmware_bridge.samples import Event, FrameError, MeterIdentity
-from firmware_bridge.timeline import Timeline
 from tests.fakes.events import blocks_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
+from tests.fakes.streams import growth_bytes, timeline_of
 
 OFF = Sensor("NA", "NA", 0.0, 0.0, in_use=False)
 CURRENT = Sensor("MLX10", "12V", 1.65, 0.12, in_use=True)
@@ -207,14 +206,7 @@ def test_a_reset_goes_on_in_time_and_the_outage_is_gap() -> None:
     assert talk.decoded.errors() == {"reset": 1}
     assert len(talk.decoded.identities()) == 2
     talk.decoded.check_blocks()
-    timeline = Timeline(DRIVER.data_sheet)
-    decoder = DRIVER.make_decoder({})
-    for one in talk.said:
-        if one.from_meter:
-            timeline.take(decoder.feed(one.data, one.t_host_s), one.t_host_s, Counter())
-        else:
-            decoder.bytes_to_send(one.t_host_s)
-    last = timeline.latest()
+    last = timeline_of(DRIVER, talk.said).latest()
     assert last.gap_s == pytest.approx(2.2, abs=0.2)
     assert last.energy_j == pytest.approx(12.0 * last.covered_s, rel=0.01)
 
@@ -239,21 +231,7 @@ def test_a_typed_in_vref_leaves_the_truncation_in() -> None:
 
 
 def test_five_minutes_of_stream_hold_no_more_memory_than_one() -> None:
-    """The register's history is full after a minute; from then on nothing may grow but its seconds."""
     count = 20_480  # a thousand periods of the stamp: the next piece goes on where this one ends
     piece, piece_s = stream(count), count * 50e-6
     decoder, _ = streaming(THREE)
-    timeline = Timeline(DRIVER.data_sheet)
-    held_bytes = []
-    pieces = int(300.0 / piece_s)
-    tracemalloc.start()
-    try:
-        for number in range(pieces):
-            t_host_s = 1.0 + number * piece_s
-            timeline.take(decoder.feed(piece, t_host_s), t_host_s, Counter())
-            if number in {90, pieces - 1}:
-                held_bytes.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert timeline.latest().lost_count == 0
-    assert held_bytes[1] - held_bytes[0] < 200_000
+    assert growth_bytes(DRIVER, decoder, piece, piece_s) < 200_000

@@ -1,6 +1,5 @@
 """PPK2: modes and power, listening to a raw stream, what the filter leaves apart, repeats, resets, bounded memory."""
 
-import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -12,9 +11,9 @@ from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.ppk2.encoder import Ppk2Encoder
 from firmware_bridge.protocol.ppk2.format import parse_metadata
 from firmware_bridge.samples import FrameError, MeterIdentity, SampleBlock, SampleFlag
-from firmware_bridge.timeline import Timeline
 from tests.fakes.events import blocks_of, errors_of
 from tests.fakes.meter_talk import Conversation, steady
+from tests.fakes.streams import growth_bytes, timeline_of
 
 METADATA = Ppk2Encoder({}, 1).metadata()
 SAMPLES = 2000
@@ -199,13 +198,7 @@ def test_a_reset_goes_on_in_time_and_the_outage_is_gap() -> None:
     assert talk.decoded.errors() == {"reset": 1}
     assert len(talk.decoded.identities()) == 2
     talk.decoded.check_blocks()
-    timeline = Timeline(DRIVER.data_sheet)
-    decoder = DRIVER.make_decoder({})
-    for one in talk.said:
-        if one.from_meter:
-            timeline.take(decoder.feed(one.data, one.t_host_s), one.t_host_s, Counter())
-        else:
-            decoder.bytes_to_send(one.t_host_s)
+    timeline = timeline_of(DRIVER, talk.said)
     first, last = timeline.first(), timeline.latest()
     assert first is not None
     assert last.gap_s == pytest.approx(2.2, abs=0.2)
@@ -214,18 +207,5 @@ def test_a_reset_goes_on_in_time_and_the_outage_is_gap() -> None:
 
 
 def test_five_minutes_of_stream_hold_no_more_memory_than_one() -> None:
-    """The register's history is full after a minute; from then on nothing may grow but its seconds."""
-    second = stream(0.2, 100_032)
     decoder, _ = handshake({})
-    timeline = Timeline(DRIVER.data_sheet)
-    held_bytes = []
-    tracemalloc.start()
-    try:
-        for number in range(300):
-            timeline.take(decoder.feed(second, 1.0 + number * 1.00032), 1.0 + number * 1.00032, Counter())
-            if number in {90, 299}:
-                held_bytes.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert timeline.latest().lost_count == 0
-    assert held_bytes[1] - held_bytes[0] < 200_000
+    assert growth_bytes(DRIVER, decoder, stream(0.2, 100_032), 1.00032) < 200_000
