@@ -81,7 +81,7 @@ class Pace:
         """Return the options that every register meter has, documented."""
         return {
             "address": "the meter's Modbus address, 1 to 247 (default 1)",
-            "poll_interval_s": f"seconds between two questions, 0.1 to {MOST_POLL_S:g} (default {self.poll_interval_s:g})",
+            "poll_interval_s": f"seconds between questions, 0.1 to {MOST_POLL_S:g} (default {self.poll_interval_s:g})",
             "timeout_s": f"seconds to wait for an answer before asking again, 0.05 to 30 (default {self.timeout_s:g})",
         }
 
