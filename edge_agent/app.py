@@ -4,6 +4,7 @@ import platform
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
@@ -76,10 +77,10 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
         tensors = _warm_up(prepared.model, runner)
         outbox = stack.enter_context(closing(Outbox(state_dir / OUTBOX_NAME, kernel_boot_id())))
         meter = stack.enter_context(_meter(config, prepared.driver))
-        identity = _identity(config, prepared, runner, meter)
-        _LOG.info("agent_started", device=config.device.id, boot_id=outbox.boot_id, **msgspec.to_builtins(identity))
+        identity = partial(_identity, config, prepared, runner, meter)
+        _LOG.info("agent_started", device=config.device.id, boot_id=outbox.boot_id, **msgspec.to_builtins(identity()))
         publisher = Publisher(
-            config.broker, config.device.fleet, config.device.id, outbox, lambda: _birth(config, identity, outbox)
+            config.broker, config.device.fleet, config.device.id, outbox, lambda: _birth(config, identity(), outbox)
         )
         publisher.start()
         stack.callback(publisher.stop)
@@ -112,7 +113,7 @@ def _measure(parts: Parts, loop: InferenceLoop, stop: StopFlag) -> None:
     if stop.requested:
         return
     t_first_s = host_time_s()
-    recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity, t_first_s)
+    recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s)
     Measurement(parts, loop, recorder, idle, t_first_s, read_clock()).run(stop)
 
 
@@ -178,6 +179,7 @@ def _meter(config: AgentConfig, driver: MeterDriver) -> Meter:
 
 
 def _identity(config: AgentConfig, prepared: Prepared, runner: InferenceRunner, meter: Meter) -> Identity:
+    """Return whose figures the windows are now; the meter may be exchanged while the agent runs."""
     reported = meter.health().identity
     serial_number = reported.serial_number if reported else ""
     return Identity(

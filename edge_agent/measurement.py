@@ -1,6 +1,7 @@
 """The measurement: paces the workload, cuts windows, stores them, and says how the agent is."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,14 +34,14 @@ _LOG = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The agent's parts, put together by ``app``."""
+    """The agent's parts, put together by ``app``. ``identity`` tells whose figures the windows are now."""
 
     config: AgentConfig
     sheet: DataSheet
     meter: Meter
     outbox: Outbox
     publisher: Publisher
-    identity: Identity
+    identity: Callable[[], Identity]
 
 
 def make_pacer(workload: WorkloadSection, t_first_s: float) -> Pacer:
@@ -68,7 +69,8 @@ class Measurement:
         self._pacer = make_pacer(parts.config.workload, t_first_s)
         self._series = WindowSeries(t_first_s, parts.config.window.window_s)
         self._clock_before = clock
-        self._frame_errors_before = _total_errors(parts.meter.health())
+        health = parts.meter.health()
+        self._frame_errors_before, self._meter_changes = _total_errors(health), health.meter_changes
         self._meter_connected = True
         self._cpu = CpuShare()
         self._watchdog = Watchdog()
@@ -132,7 +134,21 @@ class Measurement:
                 _LOG.info("meter_back", port=self._parts.meter.port, reconnects=health.reconnects)
             else:
                 _LOG.warning("meter_lost", port=self._parts.meter.port, note="windows go on with gaps")
+        if health.meter_changes != self._meter_changes:
+            self._meter_changes = health.meter_changes
+            self._note_exchange()
         return health
+
+    def _note_exchange(self) -> None:
+        """Another unit answers than before: windows that close from now on bear its name."""
+        self._recorder.identity = self._parts.identity()
+        own = self._parts.config.meter
+        stale = [name for name, held in (("meter_id", own.meter_id), ("calibration", own.calibration)) if held]
+        _LOG.warning(
+            "meter_exchanged",
+            meter_id=self._recorder.identity.meter_id,
+            remedy=f"[meter] {' and '.join(stale)}: of the meter before; correct and start again" if stale else "",
+        )
 
     def _publish_health(self) -> None:
         meter, outbox = self._watch_meter(), self._parts.outbox.stats()

@@ -61,23 +61,26 @@ class WindowStore(Protocol):
 class _Closed:
     counts: WindowCounts
     conditions: Conditions
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
 class _Joined:
-    counts: WindowCounts
-    conditions: Conditions
+    closed: _Closed
     metering: Metering
 
 
 class WindowRecorder:
-    """Gives every joule to exactly one window: each window's end reading is the next one's start reading."""
+    """Gives every joule to exactly one window: each window's end reading is the next one's start reading.
+
+    ``identity``: whose figures the windows are that close from now on.
+    """
 
     def __init__(
         self, meter: EnergySource, sheet: DataSheet, store: WindowStore, identity: Identity, t_first_s: float
     ) -> None:
         """Start at host time ``t_first_s``, where the first window begins."""
-        self._meter, self._sheet, self._store, self._identity = meter, sheet, store, identity
+        self._meter, self._sheet, self._store, self.identity = meter, sheet, store, identity
         self._t_first_s = t_first_s
         self._start: EnergyReading | None = None
         self._spread = PooledSpread()
@@ -97,7 +100,7 @@ class WindowRecorder:
 
     def close(self, counts: WindowCounts, conditions: Conditions) -> None:
         """Take a window that ended. Windows come in order and without holes between them."""
-        self._closed.append(_Closed(counts, conditions))
+        self._closed.append(_Closed(counts, conditions, self.identity))
 
     def settle(self) -> int:
         """Store every window whose energy is known by now; return how many were stored.
@@ -140,7 +143,7 @@ class WindowRecorder:
             neighbour_step_w=self._spread.step_w,
         )
         metering = Metering(delta, budget, sync.method, sync.residual_s)
-        self._joined.append(_Joined(entry.counts, entry.conditions, metering))
+        self._joined.append(_Joined(entry, metering))
         self._start = end
         return True
 
@@ -163,10 +166,10 @@ class WindowRecorder:
             entry = self._joined[0]
             make = partial(
                 build_window,
-                counts=entry.counts,
+                counts=entry.closed.counts,
                 metering=entry.metering,
-                identity=self._identity,
-                conditions=entry.conditions,
+                identity=entry.closed.identity,
+                conditions=entry.closed.conditions,
             )
             try:
                 self._store.append(make)

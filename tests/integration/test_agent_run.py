@@ -135,7 +135,9 @@ def test_a_meter_that_goes_and_comes_back_leaves_gaps_and_no_missing_window(tmp_
     assert all(window.energy_j < 0.5 * IDLE_W and window.inference_count > 0 for window in gaps)
     assert windows[-2].gap_s == pytest.approx(0.0, abs=0.05)
     assert windows[-2].energy_j > IDLE_W
-    assert [len(agent.events(event)) for event in ("meter_lost", "meter_back")] == [1, 1]
+    assert [len(agent.events(event)) for event in ("meter_lost", "meter_back", "meter_exchanged")] == [1, 1, 1]
+    assert (windows[0].meter_id, windows[-1].meter_id) == ("10000001", "10000002"), "it was another unit"
+    assert agent.events("meter_exchanged")[0]["meter_id"] == "10000002"
 
 
 def test_one_agent_for_each_directory_and_none_locked_out_by_a_killed_one(tmp_path: Path) -> None:
