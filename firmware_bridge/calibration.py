@@ -52,7 +52,16 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
     P = V x I with gain and offset limits of both channels, by range, as independent rectangular distributions.
     It is the part that samples share, so it adds linearly over time; noise and quantisation are not in it. A meter
     that measures power itself (AC) has limits for power, which a user's certificate for current replaces too.
+    Where a meter shows less than the power at which it starts, the load may be anything up to that: a limit too.
     """
+    power_u = _power_u_w(sheet, block, calibration)
+    if sheet.starting_power_w <= 0.0:
+        return power_u
+    start_u_w = np.where(np.abs(block.power_w) < sheet.starting_power_w, RECTANGULAR * sheet.starting_power_w, 0.0)
+    return np.maximum(power_u, start_u_w)
+
+
+def _power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None) -> F64:
     if sheet.power_gain_limit_ratio is not None and calibration is None:
         offsets_w = _of_range(block, [one.power_offset_limit_w for one in sheet.ranges])
         own_u: F64 = RECTANGULAR * _root_sum_square(sheet.power_gain_limit_ratio * block.power_w, offsets_w)

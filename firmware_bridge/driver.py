@@ -84,7 +84,7 @@ class DataSheet:
     ``integrity``: what shows that bytes were damaged or lost on the way, and what one flipped bit can do unseen.
     ``power_gain_limit_ratio``: limit (+-) on power where the meter measures power itself (AC); with each range's
     ``power_offset_limit_w`` it then replaces the limits on current and voltage. ``power_resolution_w``: its step.
-    ``starting_power_w``: below it the meter may show nothing.
+    ``starting_power_w``: below it the meter may show nothing; what it shows below it is uncertain by as much.
     ``refresh_interval_s``: how often the registers of a polled meter change; read more often they are stale.
     ``counter_step_j``: the step of the meter's own energy counter, None where it has none.
     ``marker_inputs``: how many digital inputs are sampled with the power.

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
-from firmware_bridge.driver import MeterRange
+from firmware_bridge.driver import MeterDriver, MeterRange
+from firmware_bridge.registry import all_drivers
 from firmware_bridge.samples import SampleBlock
 from tests.fakes.counter_meter import sheet_like
 
@@ -86,3 +87,26 @@ def test_a_meter_of_power_itself_has_limits_of_power() -> None:
     block = SampleBlock(np.array([1.0]), np.array([230.0]), np.array([0.4]), np.array([50.0]))
     assert power_u_w(sheet, block) == pytest.approx([math.hypot(0.05, 0.075) / 3**0.5])
     assert power_step_w(sheet, block) == pytest.approx([0.001])
+
+
+@pytest.mark.parametrize("power_gain", [None, 0.02])
+@pytest.mark.parametrize("certificate", [None, Calibration(gain_u_ratio=0.001)])
+def test_a_meter_that_has_not_started_does_not_know_that_nothing_flows(
+    power_gain: float | None, certificate: Calibration | None
+) -> None:
+    sheet = sheet_like(
+        ranges=(MeterRange(80.0, 0.02, 0.0, 0.0),), power_gain_limit_ratio=power_gain, starting_power_w=10.0
+    )
+    for amperes in (0.0, 0.04, -0.04):
+        assert power_u_w(sheet, block_of(230.0, amperes), certificate)[0] == pytest.approx(10.0 / 3**0.5)
+    at_200_w = power_u_w(replace(sheet, starting_power_w=0.0), block_of(230.0, 0.87), certificate)[0]
+    assert power_u_w(sheet, block_of(230.0, 0.87), certificate)[0] == at_200_w
+
+
+@pytest.mark.parametrize(
+    "driver", [one for one in all_drivers() if one.data_sheet.starting_power_w], ids=lambda one: one.name
+)
+def test_no_meter_is_sure_of_zero_below_its_start(driver: MeterDriver) -> None:
+    sheet = driver.data_sheet
+    zero = block_of(sheet.nominal_voltage_v, 0.0, 0)
+    assert 3.0**0.5 * power_u_w(sheet, zero)[0] >= 0.999 * sheet.starting_power_w
