@@ -140,8 +140,8 @@ def make_sheet(
         usb_ids=(),
         accuracy_basis=(
             "assumption: class A of the Measuring Instruments Directive (EN 50470-3), +-2 %; most meters are class B, "
-            "+-1 %. Ranges are steps of power, 1, 10 and 100 W: one coarser than the usual step counts as offset. That "
-            "a meter starts at 10 W at the latest, and is uncertain by as much below, is an assumption too"
+            "+-1 %. Ranges are steps of power, 1, 10 and 100 W: one coarser than the usual step counts as offset. "
+            "That a meter starts at 10 W at the latest, and is uncertain by as much below, is an assumption too"
         ),
         integrity=integrity,
         source=source,
