@@ -9,11 +9,17 @@ from pathlib import Path
 import msgspec
 
 from edgejoule.doctor.finding import Finding, failure, ok, warning
+from firmware_bridge.errors import FirmwareBridgeError
 from firmware_bridge.stream import is_pseudo_terminal
+from firmware_bridge.usb import SCHEME as USB
+from firmware_bridge.usb import find_usb_port, list_usb_ports, parse_usb_url
 
 
 class PortFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One port. ``user_in_group``: by the group file; ``active``: in this very login."""
+    """One port. ``user_in_group``: by the group file; ``active``: in this very login.
+
+    ``problem``: why a USB device that is named by ``usb://`` is not to be had.
+    """
 
     path: str
     description: str
@@ -24,6 +30,7 @@ class PortFacts(msgspec.Struct, frozen=True, kw_only=True):
     user_in_group: bool = False
     active: bool = False
     user: str = "USER"
+    problem: str = ""
 
 
 def gather_ports() -> list[PortFacts]:
@@ -37,6 +44,12 @@ def gather_ports() -> list[PortFacts]:
 
 def gather_port(path: str, description: str = "configured port") -> PortFacts:
     """Look at one port without opening it, so that no meter is disturbed."""
+    if path.startswith(USB):
+        try:
+            found = find_usb_port(path, parse_usb_url(path), list_usb_ports())
+        except FirmwareBridgeError as error:
+            return PortFacts(path=path, description=description, exists=False, problem=str(error))
+        return gather_port(found.device, path)
     place = Path(path)
     if not place.exists():
         return PortFacts(path=path, description=description, exists=False, user=getpass.getuser())
@@ -70,8 +83,10 @@ def check_ports(ports: Sequence[PortFacts]) -> list[Finding]:
 
 def check_configured_port(port: PortFacts) -> Finding:
     """Judge the port that the agent's configuration names."""
+    if port.problem:
+        return failure("meter port", port.problem, "connect the meter; edgejoule meter list names what is there")
     if "://" in port.path:
-        return ok("meter port", f"{port.path} is a network address; it is tried when the agent starts")
+        return ok("meter port", f"{port.path} is no port of this machine; it is tried when the agent starts")
     if not port.exists:
         remedy = "connect the meter, or correct [meter] port; /dev/serial/by-id/ has names that stay the same"
         return failure("meter port", f"{port.path} does not exist", remedy)

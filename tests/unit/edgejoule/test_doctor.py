@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgejoule.cli import main
+from edgejoule.doctor import serial_ports
 from edgejoule.doctor.finding import Finding
 from edgejoule.doctor.machine import (
     ClockFacts,
@@ -20,6 +21,7 @@ from edgejoule.doctor.machine import (
 )
 from edgejoule.doctor.runtimes import EngineFacts, check_engine, check_packages, check_python, parse_version
 from edgejoule.doctor.serial_ports import PortFacts, check_configured_port, check_ports, gather_port
+from firmware_bridge.usb import UsbPort
 
 NOW_UNIX_S = 1_790_000_000.0
 
@@ -201,6 +203,19 @@ def test_a_pseudo_terminal_is_said_to_be_simulated(tmp_path: Path) -> None:
 
     assert finding.level == "warning"
     assert "simulated" in finding.text
+
+
+def test_a_usb_port_is_looked_up_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = tmp_path / "ttyACM3"
+    device.touch()
+    monkeypatch.setattr(serial_ports, "list_usb_ports", lambda: (UsbPort(str(device), 0x1915, 0xC00A, "E5"),))
+    there, away = gather_port("usb://E5"), gather_port("usb://F6")
+
+    assert there.path == str(device)
+    assert check_configured_port(there).level == "ok"
+    assert check_configured_port(away).level == "failure"
+    assert "usb://1915:c00a:E5" in check_configured_port(away).text
+    assert check_configured_port(gather_port("usb://1915:zz")).level == "failure"
 
 
 def test_report_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
