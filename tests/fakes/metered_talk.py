@@ -137,7 +137,7 @@ class MeteredTalk:
     def true_j(self) -> float:
         """What was drawn from the first sample to the last one."""
         assert self._began_s is not None
-        end_s = self.talk.t_s
+        end_s = self._measured_s
         if self.sheet.clock == "host_arrival":
             end_s = self.timeline.latest().t_device_s - self.talk.began_s
         return self.load.energy_j(end_s) - self.load.energy_j(self._began_s)
@@ -163,10 +163,15 @@ class MeteredTalk:
             f"{low_j:.9g} to {high_j:.9g} J +- {slack_j:.3g} J, truth {true_j:.9g} J; {dict(self.errors)} {delta}"
         )
 
+    @property
+    def _measured_s(self) -> float:
+        """Until when a meter with a clock of its own has measured: its last whole sample."""
+        return self.talk.samples * self.talk.sample_s
+
     def _begin(self) -> None:
         first = self.timeline.first()
         assert first is not None
         if self.sheet.clock == "host_arrival":
             self._began_s = first.t_device_s - self.talk.began_s
         else:
-            self._began_s = self.talk.t_s - (self.timeline.latest().t_device_s - first.t_device_s)
+            self._began_s = self._measured_s - (self.timeline.latest().t_device_s - first.t_device_s)
