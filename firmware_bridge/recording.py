@@ -194,13 +194,12 @@ def open_recording(
     head = source.head()
     if not head:
         raise ConfigurationError(f"{name}: empty, there is nothing to decode; record with 'edgejoule meter record'")
+    has_times = is_capture(head) or (path is not None and _is_session(path, head, driver))
+    if has_times and (as_hex or interval_s is not None):
+        raise ConfigurationError(f"{name}: it has its own bytes and times; leave --hex and --interval-s out")
     if is_capture(head):
-        if as_hex or interval_s is not None:
-            raise ConfigurationError(
-                f"{name}: a capture has its own bytes and times; leave --hex and --interval-s out"
-            )
         return _capture(driver, CaptureReader(file, name), name, options or {}, any_driver=any_driver)
-    if path is not None and _is_session(path, head, driver):
+    if path is not None and has_times:
         if driver.name != SESSION_DRIVER:
             raise ConfigurationError(f"{name}: a session of Nordic's Power Profiler; decode it as {SESSION_DRIVER}")
         return SessionRecording(driver, path, options or {})

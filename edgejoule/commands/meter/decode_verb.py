@@ -5,8 +5,15 @@ import contextlib
 
 from edgejoule.commands.meter.common import options_of
 from edgejoule.commands.meter.recorded import report
+from edgejoule.output import stderr_console
 from firmware_bridge.errors import FirmwareBridgeError
-from firmware_bridge.recording import open_recording, open_source, why_no_samples
+from firmware_bridge.recording import (
+    DEFAULT_SESSION_MV,
+    SessionRecording,
+    open_recording,
+    open_source,
+    why_no_samples,
+)
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples_file import SamplesFile
 from firmware_bridge.tally import Tally
@@ -35,6 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
                     out.write(block)
         summary = tally.summary(recording.last_fields())
         why = None if summary.samples else why_no_samples(recording, source, summary.complaint, summary.frame_errors)
+    if isinstance(recording, SessionRecording) and "voltage_mv" not in options:
+        stderr_console().print(
+            f"note: the file says no voltage, {DEFAULT_SESSION_MV / 1e3:g} V are taken; "
+            "give the supply's with --option voltage_mv=3300",
+            markup=False,
+            soft_wrap=True,
+        )
     code = report(recording, summary, as_json=arguments.json)
     if why is not None:
         raise FirmwareBridgeError(why)

@@ -186,6 +186,11 @@ def test_a_session_of_nordics_application_is_decoded(tmp_path: Path, capsys: pyt
     assert decoded["energy_j"] == pytest.approx(91 * 3e-6)
     assert decoded["gap_s"] == pytest.approx(9e-3)
     assert [(one["bit"], one["edge"]) for one in decoded["markers"]] == [(0, "rising")]
+    assert main(["meter", "decode", "ppk2", str(path)]) == 0
+    assert "the file says no voltage, 5 V are taken" in capsys.readouterr().err
+    for words in (["--hex"], ["--interval-s", "1"]):
+        assert main(["meter", "decode", "ppk2", str(path), *words]) == 2
+        assert "it has its own bytes and times; leave --hex and --interval-s out" in capsys.readouterr().err
     assert decoded["markers"][0]["t_s"] == pytest.approx(0.051)
     assert main(["meter", "decode", "tc66c", str(path)]) == 2
     assert "a session of Nordic's Power Profiler; decode it as ppk2" in capsys.readouterr().err
