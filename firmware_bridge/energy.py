@@ -14,6 +14,9 @@ from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock
 KNOT_S: Final = 1e-3
 """The history holds one point (knot) per millisecond at most; between knots the register is linear."""
 
+CLOCKS_APART_RATIO: Final = 1e-4
+"""A meter counts its joules on a crystal of its own, which is within 100 ppm of the clock that samples are put on."""
+
 ROUNDING_S: Final = 1e-9
 """Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
 
@@ -316,13 +319,14 @@ def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]
 
     The gap adds up to ``gap_bound_j``, samples with a load that moves between them leave ``between_bound_j``. The
     meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps
-    (and what is open at either end since it was read last); from below only once it began anew. Limits that
-    contradict each other (low > high) say that counter and samples disagree.
+    (and what is open at either end since it was read last, and what its clock may be off); from below only once it
+    began anew. Limits that contradict each other (low > high) say that counter and samples disagree.
     """
     low_j = delta.energy_j - delta.between_bound_j
     high_j = delta.energy_j + delta.between_bound_j + delta.gap_bound_j
     if delta.counter_j is None or sheet.counter_step_j is None:
         return low_j, high_j
-    slack_j = sheet.counter_step_j + delta.resolution_j + delta.counter_open_j
+    clocks_j = CLOCKS_APART_RATIO * abs(delta.counter_j)
+    slack_j = sheet.counter_step_j + delta.resolution_j + delta.counter_open_j + clocks_j
     low_j = max(low_j, delta.counter_j - slack_j)
     return low_j, high_j if delta.counter_resets else min(high_j, delta.counter_j + slack_j)
