@@ -107,7 +107,7 @@ def serial_settings(options: Options) -> SerialSettings:
 def _make_parser(version: str) -> Any:
     """Return dsmr-parser's reader for a version. Raises NotInstalledError where it is not."""
     try:
-        # Optional, and without types.
+        # An optional dependency, and without types.
         from dsmr_parser import telegram_specifications  # type: ignore[import-untyped]  # noqa: PLC0415
         from dsmr_parser.parsers import TelegramParser  # type: ignore[import-untyped]  # noqa: PLC0415
     except ModuleNotFoundError as error:

@@ -85,15 +85,17 @@ _SHEET = make_sheet(
 def _make_reader() -> Callable[[bytes], list[Any]]:
     """Return smllib's reader of messages. Raises NotInstalledError where it is not."""
     try:
-        from smllib.errors import SmlLibException  # noqa: PLC0415  an optional dependency
-        from smllib.sml_frame import SmlFrame  # noqa: PLC0415
+        from smllib.builder import create_context  # noqa: PLC0415  an optional dependency
+        from smllib.errors import SmlLibException  # noqa: PLC0415  the same
+        from smllib.sml_frame import SmlFrame  # noqa: PLC0415  the same
     except ModuleNotFoundError as error:
         raise NotInstalledError("smllib", "site") from error
+    builders = create_context()  # else smllib makes them for each transmission, half of all its time
 
     def read(payload: bytes) -> list[Any]:
         """Return the messages' bodies. Raises ValueError for what smllib cannot read."""
         try:
-            return [message.message_body for message in SmlFrame(payload).parse_frame()]
+            return [message.message_body for message in SmlFrame(payload, builders).parse_frame()]
         except (SmlLibException, ArithmeticError, LookupError, OSError, TypeError, AttributeError) as error:
             raise ValueError(f"{type(error).__name__} {error}".strip()) from error
 

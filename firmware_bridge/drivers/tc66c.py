@@ -122,7 +122,7 @@ class Tc66cReading:
 def _cipher() -> Any:
     """Return the cipher of all answers. Raises NotInstalledError: only those who have this meter need it."""
     try:
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415  optional
     except ModuleNotFoundError as error:
         raise NotInstalledError("cryptography", "serial") from error
     return Cipher(algorithms.AES(FORMAT_KEY), modes.ECB())  # noqa: S305  the format's

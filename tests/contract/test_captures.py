@@ -84,8 +84,12 @@ def spoken(path: Path) -> tuple[Options, list[Said]]:
 def in_pieces(driver: MeterDriver, options: Options, said: list[Said], size: int) -> Decoded:
     """Decode reads cut to pieces; where they have no time, the host's clock follows the meter's."""
     if len(said) > 1 or driver.data_sheet.clock == "host_arrival":
-        cut = lambda data: (data[at : at + size] for at in range(0, len(data), size))  # noqa: E731
-        return decode_again(driver, said, options=options, cut=cut)
+        return decode_again(
+            driver,
+            said,
+            options=options,
+            cut=lambda data: (data[at : at + size] for at in range(0, len(data), size)),
+        )
     decoder, decoded, t_s = driver.make_decoder(options), Decoded(), 0.0
     for at in range(0, len(said[0].data), size):
         events = decoder.feed(said[0].data[at : at + size], t_s)

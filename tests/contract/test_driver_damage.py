@@ -7,7 +7,6 @@ and what the register says of the energy after each.
 
 import random
 import re
-from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -17,11 +16,11 @@ from firmware_bridge.driver import MeterDriver
 from firmware_bridge.energy import energy_between
 from firmware_bridge.registry import driver_names, get_driver
 from firmware_bridge.samples import EnergyDelta
-from firmware_bridge.timeline import Timeline
 from tests.fakes.damage import KINDS, LOSSES, BadLine, Damage, OneFlip, insert, twice
 from tests.fakes.driver_checks import check_listening, reads_with_samples
 from tests.fakes.meter_talk import Conversation, Decoded, Said, decode_again
 from tests.fakes.metered_talk import SAMPLES_A_READ, MeteredTalk, SquareLoad, full_scale_w, is_slow, quiet_options
+from tests.fakes.streams import timeline_of
 
 CORRUPTIONS = 10_000
 HITS_A_TALK = 50
@@ -93,13 +92,7 @@ def worst_j(driver: MeterDriver) -> float:
 
 
 def delta_of(driver: MeterDriver, said: tuple[Said, ...]) -> EnergyDelta:
-    timeline, errors = Timeline(driver.data_sheet), Counter[str]()
-    decoder = driver.make_decoder(quiet_options(driver))
-    for one in said:
-        if one.from_meter:
-            timeline.take(decoder.feed(one.data, one.t_host_s), one.t_host_s, errors)
-        else:
-            decoder.bytes_to_send(one.t_host_s)
+    timeline = timeline_of(driver, said, quiet_options(driver))
     first = timeline.first()
     assert first is not None
     return energy_between(first, timeline.latest())

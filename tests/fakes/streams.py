@@ -4,7 +4,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 
-from firmware_bridge.driver import MeterDecoder, MeterDriver
+from firmware_bridge.driver import MeterDecoder, MeterDriver, Options
 from firmware_bridge.timeline import Timeline
 from tests.fakes.meter_talk import Said
 
@@ -12,12 +12,13 @@ FULL_S = 90.0
 """The register's history is full after a minute; from then on nothing may grow but its seconds."""
 
 
-def timeline_of(driver: MeterDriver, said: Iterable[Said]) -> Timeline:
+def timeline_of(driver: MeterDriver, said: Iterable[Said], options: Options | None = None) -> Timeline:
     """Integrate what was said, decoded again."""
-    timeline, decoder = Timeline(driver.data_sheet), driver.make_decoder({})
+    timeline, decoder = Timeline(driver.data_sheet), driver.make_decoder(options or {})
+    errors = Counter[str]()
     for one in said:
         if one.from_meter:
-            timeline.take(decoder.feed(one.data, one.t_host_s), one.t_host_s, Counter())
+            timeline.take(decoder.feed(one.data, one.t_host_s), one.t_host_s, errors)
         else:
             decoder.bytes_to_send(one.t_host_s)
     return timeline

@@ -82,9 +82,9 @@ class PymodbusFrames:
     def __init__(self) -> None:
         try:
             from pymodbus.exceptions import ModbusException  # noqa: PLC0415  loaded by those who need it
-            from pymodbus.framer import FramerRTU  # noqa: PLC0415
-            from pymodbus.pdu import DecodePDU, ExceptionResponse  # noqa: PLC0415
-            from pymodbus.pdu.register_message import (  # noqa: PLC0415
+            from pymodbus.framer import FramerRTU  # noqa: PLC0415  the same
+            from pymodbus.pdu import DecodePDU, ExceptionResponse  # noqa: PLC0415  the same
+            from pymodbus.pdu.register_message import (  # noqa: PLC0415  the same
                 ReadHoldingRegistersRequest,
                 ReadInputRegistersRequest,
             )
