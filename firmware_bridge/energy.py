@@ -81,7 +81,9 @@ class EnergyRegister:
         if self._sheet.counter_step_j is not None:
             shown_j = None if block.counter_j is None else block.counter_j[good]
             counted = self._counter.advance(shown_j, rows[_ENERGY], gap_bound_j, rows[_BETWEEN])
-            rows[[_COUNTER, _RESETS, _OPEN, _DOUBT]] = counted.moved_j, counted.resets, counted.open_j, counted.doubt_j
+            before_w = np.concatenate(([self._last_power_w or 0.0], power_w[:-1]))
+            doubt_j = counted.doubt_j + 2.0 * rows[_COVERED] * np.maximum(-np.minimum(power_w, before_w), 0.0)
+            rows[[_COUNTER, _RESETS, _OPEN, _DOUBT]] = counted.moved_j, counted.resets, counted.open_j, doubt_j
         rows, is_gap = _with_gap_rows(t_s, gap_s, gap_bound_j, rows)
         self._add_rows(rows, is_gap)
         self._last_power_w = float(power_w[-1])
@@ -320,7 +322,8 @@ def energy_limits_j(delta: EnergyDelta, sheet: DataSheet) -> tuple[float, float]
     The gap adds up to ``gap_bound_j``, samples with a load that moves between them leave ``between_bound_j``. The
     meter's own counter, where it has one, saw all of it: it bounds the whole from both sides to one of its steps
     (and what is open at either end since it was read last, and what its clock may be off); from below only once it
-    began anew. Limits that contradict each other (low > high) say that counter and samples disagree.
+    began anew. What flows backwards it may leave out or count as drawn: twice that is left open, but in a gap it is
+    taken that nothing does. Limits that contradict each other (low > high) say that counter and samples disagree.
     """
     low_j = delta.energy_j - delta.between_bound_j
     high_j = delta.energy_j + delta.between_bound_j + delta.gap_bound_j

@@ -110,6 +110,25 @@ def test_counter_and_samples_together_always_hold_the_truth(
     assert low_j - 1e-6 <= true_j[last] - true_j[first] <= high_j + 1e-6
 
 
+@pytest.mark.parametrize("counts_backwards_as", [0.0, 1.0])
+@pytest.mark.parametrize("sampling", ["mean", "point"])
+def test_what_flows_backwards_is_no_contradiction(sampling: str, counts_backwards_as: float) -> None:
+    """Solar panels behind the meter: its counter of imports stands, or counts what is fed back as drawn."""
+    sheet = sheet_like(sample_interval_s=1.0, max_interval_s=3.0, sampling=sampling, counter_step_j=1.0)
+    register = EnergyRegister(sheet)
+    t_s = np.arange(1, 2001, dtype=np.float64)
+    power_w = np.where(np.arange(2000) // 100 % 2, -300.0, 400.0)
+    counted_w = np.where(power_w < 0.0, -counts_backwards_as * power_w, power_w)
+    counter_j = np.floor(np.cumsum(counted_w))
+    register.add(SampleBlock(t_s, np.full(2000, 230.0), power_w / 230.0, power_w, counter_j=counter_j), 0.0 * t_s)
+    first = register.first()
+    assert first is not None
+    delta = energy_between(first, register.latest())
+    low_j, high_j = energy_limits_j(delta, sheet)
+    assert low_j <= delta.energy_j <= high_j
+    assert delta.energy_j == pytest.approx(1e5, rel=0.01)
+
+
 def test_a_meter_that_counts_on_a_fast_crystal_does_not_contradict_its_samples() -> None:
     """A day at 2 kW, the counter 80 ppm fast: 13.8 kJ, four of its steps."""
     register = EnergyRegister(COUNTING)
