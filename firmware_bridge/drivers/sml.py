@@ -85,7 +85,7 @@ _SHEET = make_sheet(
 def _make_reader() -> Callable[[bytes], list[Any]]:
     """Return smllib's reader of messages. Raises NotInstalledError where it is not."""
     try:
-        from smllib.builder import create_context  # noqa: PLC0415  an optional dependency
+        from smllib.builder.default_context import create_context  # noqa: PLC0415  an optional dependency
         from smllib.errors import SmlLibException  # noqa: PLC0415  the same
         from smllib.sml_frame import SmlFrame  # noqa: PLC0415  the same
     except ModuleNotFoundError as error:
