@@ -1,13 +1,14 @@
 """The one command. Sub-commands live in ``edgejoule.commands`` and are imported only when named."""
 
 import argparse
+import errno
 import importlib
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -28,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "models": "list, verify and train the models that come with edgejoule",
     "dashboards": "build and check the Grafana dashboards",
 }
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Command(Protocol):
@@ -79,12 +82,22 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
             "command needs, for example: pip install 'edgejoule[all]'\n"
         )
         return EXIT_USAGE
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno not in NO_ROOM:
+            raise
+        return _output_ends(error)
     except KeyboardInterrupt:
         sys.stderr.write("edgejoule: stopped by Ctrl-C\n")
         return 128 + signal.SIGINT
+
+
+def _output_ends(error: OSError) -> int:
+    """Return the exit code for a reader that went away, or a disk that is full; what is left to write goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    sys.stderr.write(f"edgejoule: cannot write: {error.strerror}; free some space\n")
+    return EXIT_NO
 
 
 def _top_parser() -> argparse.ArgumentParser:

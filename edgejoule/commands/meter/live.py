@@ -116,7 +116,8 @@ def identity_text(identity: MeterIdentity) -> str:
 
 def clock_text(sync: SyncState, clock: ClockEstimate | None) -> str:
     """Return how the meter's time stands to the host's."""
-    text = f"{sync.method.replace('_', ' ')}, within {1e3 * sync.residual_s:.3g} ms"
+    within = f"{1e3 * sync.residual_s:.3g} ms" if sync.residual_s < 1.0 else f"{sync.residual_s:.3g} s"
+    text = f"{sync.method.replace('_', ' ')}, within {within}"
     if clock is None:
         return text
     return text + f", drift {1e6 * clock.drift_ratio:+.1f} ± {1e6 * clock.drift_u_ratio:.1f} ppm"

@@ -112,7 +112,7 @@ def _options(driver: MeterDriver) -> Table:
     for name, text in driver.options.items():
         table.add_row(name, escape(text))
     if not driver.options:
-        table.add_row("none", "")
+        table.add_row("none", "this meter needs no settings")
     return table
 
 

@@ -106,3 +106,13 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
     assert process.returncode == 141
     assert errors == b""
+
+
+@pytest.mark.parametrize("words", [["meter", "list"], ["meter", "list", "--json"]])
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "edgejoule", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert process.stderr == "edgejoule: cannot write: No space left on device; free some space\n"
+    assert process.returncode == 1

@@ -7,9 +7,11 @@ import pytest
 
 from edgejoule.cli import main
 from edgejoule.commands.meter.list_verb import find_ports
+from edgejoule.commands.meter.live import clock_text
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.registry import all_drivers, driver_names, get_driver
+from firmware_bridge.timeline import SyncState
 
 
 def test_list_names_every_driver_with_its_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,3 +106,10 @@ def test_wrong_usage_exits_2(words: list[str], capsys: pytest.CaptureFixture[str
         main(["meter", *words])
     assert stopped.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("residual_s", "text"), [(0.1, "within 100 ms"), (1.5, "within 1.5 s"), (45.0, "within 45 s")]
+)
+def test_a_slow_clock_is_told_in_seconds(residual_s: float, text: str) -> None:
+    assert clock_text(SyncState("host_clock", residual_s), None) == f"host clock, {text}"
