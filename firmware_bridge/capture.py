@@ -1,44 +1,22 @@
-"""The conversation with a meter, recorded into a capture file, and decoded from it again."""
+"""The conversation with a meter, recorded into a capture file. ``recording`` decodes it again."""
 
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from firmware_bridge.calibration import Calibration
-from firmware_bridge.capture_file import Capture, CaptureFrame, CaptureWriter
+from firmware_bridge.capture_file import CaptureFrame, CaptureWriter
 from firmware_bridge.driver import MeterDriver, Options
-from firmware_bridge.energy import energy_between
 from firmware_bridge.errors import MeterUnavailableError, RecordingEndedError
 from firmware_bridge.port import Port
-from firmware_bridge.reader import TellsWhenDue
-from firmware_bridge.samples import EnergyDelta, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.reader import DRAIN_S, POLL_S, SHORTEST_WAIT_S, TellsWhenDue
+from firmware_bridge.samples import Event, FrameError, MeterIdentity, SampleBlock
 from firmware_bridge.stream import open_port
-from firmware_bridge.timeline import Timeline
 
-POLL_S: Final = 0.02
-SHORTEST_WAIT_S: Final = 1e-3
-GATHER_S: Final = 0.005
-"""A stream is read this often: a Linux tty holds 4 kB, which is 10 ms of the fastest meter."""
 FLUSH_S: Final = 0.25
 """What a recording can lose when its process is killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureSummary:
-    """What a capture holds once it is decoded. ``total`` is None where there was no sample."""
-
-    driver: str
-    frames: int
-    received_bytes: int
-    cut_bytes: int
-    identity: MeterIdentity | None
-    frame_errors: dict[str, int]
-    sample_count: float
-    lost_count: float
-    total: EnergyDelta | None
 
 
 @dataclass(slots=True)
@@ -97,7 +75,7 @@ def record_from(
                 writer.write(CaptureFrame(now_s, from_meter=False, data=outgoing))
             data = port.read(POLL_S if due_s is None else min(max(due_s() - now_s, SHORTEST_WAIT_S), POLL_S))
             if data and is_stream:
-                port.pause(GATHER_S)
+                port.pause(DRAIN_S)
                 data += port.read(0.0)
             now_s = port.time_s()
             if data:
@@ -131,36 +109,3 @@ def _take(events: list[Event], now_s: float, writer: CaptureWriter, progress: Re
         else:
             progress.identity = event
             writer.note(now_s, identity=asdict(event))
-
-
-def decode(driver: MeterDriver, capture: Capture) -> Iterator[tuple[float, Event]]:
-    """Decode a capture as if it happened now: yields (host time, event)."""
-    decoder = driver.make_decoder(capture.header.options)
-    for frame in capture.frames:
-        if frame.from_meter:
-            for event in decoder.feed(frame.data, frame.t_host_s):
-                yield frame.t_host_s, event
-        else:
-            decoder.bytes_to_send(frame.t_host_s)
-
-
-def summarise(driver: MeterDriver, capture: Capture, calibration: Calibration | None = None) -> CaptureSummary:
-    """Decode and integrate a whole capture."""
-    sheet = driver.for_options(capture.header.options).data_sheet
-    timeline = Timeline(sheet, calibration)
-    errors: Counter[str] = Counter()
-    identity: MeterIdentity | None = None
-    for t_host_s, event in decode(driver, capture):
-        identity = timeline.take((event,), t_host_s, errors).identity or identity
-    first, last = timeline.first(), timeline.latest()
-    return CaptureSummary(
-        driver=driver.name,
-        frames=len(capture.frames),
-        received_bytes=sum(len(frame.data) for frame in capture.frames if frame.from_meter),
-        cut_bytes=capture.cut_bytes,
-        identity=identity,
-        frame_errors=dict(errors),
-        sample_count=last.sample_count,
-        lost_count=last.lost_count,
-        total=None if first is None else energy_between(first, last),
-    )
