@@ -24,7 +24,7 @@ _CLOCK_TOLERANCE_US: Final = 200_000
 """Conversions times their nominal interval is the time that must have passed; the chip's oscillator is good to 1 %."""
 _STALE_LIMIT: Final = 60
 _LEAST_COUNTER_J: Final = 1e-6
-"""Above zero, so that a counter that begins anew at zero always steps back."""
+"""What a counter that begins anew steps back by, below zero if it must: who follows it sees each beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +200,9 @@ class _ChipCounter:
             self._broken = True
         elif frame.energy is not None:
             counter_j[-1] = end_j = self._advance(frame, frame.energy, scale, at_us, (shunt, bus))
-            if not late and end_j:
+            if not late and (before_j is None or end_j >= before_j):
                 after_j = np.cumsum(energy_j[:0:-1])[::-1]
-                counter_j[:-1] = np.maximum(end_j - after_j, before_j or _LEAST_COUNTER_J)
+                counter_j[:-1] = np.maximum(end_j - after_j, 0.0 if before_j is None else before_j)
         return counter_j
 
     def _advance(
@@ -217,9 +217,9 @@ class _ChipCounter:
         moved = (energy - self._raw) % ENERGY_PERIOD
         conversions = (frame.conversion - self._conversion) % PERIOD
         if self._shown_j is None:
-            self._shown_j = max(energy * scale.energy_step_j, _LEAST_COUNTER_J)
+            self._shown_j = energy * scale.energy_step_j
         elif self._broken or moved > ENERGY_PERIOD // 2 or conversions == 0:
-            self._shown_j = 0.0
+            self._shown_j = min(self._shown_j, _LEAST_COUNTER_J) - _LEAST_COUNTER_J
         else:
             span_us = at_us - self._at_us
             measured_j = moved * scale.energy_step_j * span_us / (conversions * INTERVAL_US[frame.profile])

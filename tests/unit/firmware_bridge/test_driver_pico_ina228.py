@@ -9,6 +9,7 @@ import pytest
 
 from firmware_bridge.driver import MeterDecoder
 from firmware_bridge.drivers.pico_ina228 import DRIVER, PicoIna228Encoder
+from firmware_bridge.energy import EnergyRegister, energy_between, energy_limits_j
 from firmware_bridge.protocol.pico_ina228.format import (
     ENERGY_STEPS,
     FAULT,
@@ -213,6 +214,20 @@ def test_reverse_current_hides_the_counter_which_then_begins_anew() -> None:
     shown_j = counter_j[np.isfinite(counter_j)]
     assert shown_j[8] == 0.0
     assert shown_j[-1] == pytest.approx(8 * 870e-6 * 2.5, abs=2 * ENERGY_STEPS * STEP_A)
+
+
+def test_a_load_around_zero_with_bursts_stays_within_its_limits() -> None:
+    """Every second frame holds a reverse current, so that the counter begins anew before it has moved."""
+    decoded = hear(*(frame(n, shunt=-1 if n % 2 else 32000) for n in range(400)))
+    register = EnergyRegister(DRIVER.data_sheet)
+    readings = []
+    for block in decoded.blocks():
+        register.add(block, np.zeros(len(block)))
+        readings.append(register.latest())
+    delta = energy_between(readings[10], readings[-1])
+    low_j, high_j = energy_limits_j(delta, DRIVER.data_sheet)
+    assert delta.energy_j > 3.0 * ENERGY_STEPS * STEP_A
+    assert low_j <= delta.energy_j <= high_j
 
 
 def test_a_chip_whose_energy_was_cleared_begins_anew() -> None:
