@@ -27,10 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
                 "'edgejoule meter decode'"
             )
         reader = CaptureReader(source.file, source.name)
-        driver = get_driver(reader.header.driver)
-        recording = CaptureRecording(driver, reader, options_of(arguments))
-        tally = Tally(driver, limit_w=arguments.limit_w)
-        with LiveDisplay(driver.title, simulated=bool(reader.header.simulated)) as live:
+        recording = CaptureRecording(get_driver(reader.header.driver), reader, options_of(arguments))
+        tally = Tally(recording.driver, limit_w=arguments.limit_w)
+        with LiveDisplay(recording.driver.title, simulated=bool(reader.header.simulated)) as live:
             _Player(recording, tally, live, stop, None if arguments.fast else arguments.speed).play()
         summary = tally.summary(recording.last_fields())
         why = None if summary.samples else why_no_samples(recording, source, summary.complaint, summary.frame_errors)

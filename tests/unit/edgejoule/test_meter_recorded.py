@@ -17,6 +17,7 @@ import pytest
 
 from edgejoule.cli import main
 from firmware_bridge.capture_file import CaptureFrame, CaptureHeader, CaptureWriter, read_capture
+from firmware_bridge.driver import Options
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.loads import ProfileLoad, ProfileRow
 from firmware_bridge.registry import get_driver
@@ -29,13 +30,14 @@ KEYS = [
 SAMPLE_KEYS = ("t_device_s", "voltage_v", "current_a", "power_w", "flags")
 
 
-def make_capture(path: Path, driver_name: str, seconds: float = 2.0) -> Path:
+def make_capture(path: Path, driver_name: str, seconds: float = 2.0, options: Options | None = None) -> Path:
     """Write a capture of a talk in simulated time."""
-    talk = Conversation(get_driver(driver_name))
+    options = options or {}
+    talk = Conversation(get_driver(driver_name).for_options(options), options)
     talk.run_until_samples(steady(5.0, 0.3))
     talk.run(seconds, steady(5.0, 0.5))
     with path.open("wb") as file:
-        writer = CaptureWriter(file, CaptureHeader(driver_name, {}, "/dev/pts/9", 1, simulated=True, version="0"))
+        writer = CaptureWriter(file, CaptureHeader(driver_name, dict(options), "/dev/pts/9", 1, simulated=True, version="0"))
         for one in talk.said:
             writer.write(CaptureFrame(one.t_host_s, one.from_meter, one.data))
     return path
@@ -61,6 +63,16 @@ def test_decode_and_replay_say_the_same(name: str, tmp_path: Path, capsys: pytes
     assert decoded["simulated"] is True
     assert said_json(capsys, "replay", str(path), "--fast") == decoded
     assert said_json(capsys, "replay", str(path), "--speed", "20") == decoded
+
+
+def test_replay_integrates_by_the_data_sheet_of_the_recorded_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A telegram every ten seconds is a gap for version 5, and none for version 4."""
+    path = make_capture(tmp_path / "x.capture", "dsmr_p1", 60.0, {"version": "4"})
+    decoded = said_json(capsys, "decode", "dsmr_p1", str(path))
+    assert decoded["gap_s"] == 0.0
+    assert said_json(capsys, "replay", str(path), "--fast") == decoded
 
 
 def test_read_takes_a_recording_for_a_meter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
