@@ -99,7 +99,7 @@ def test_a_pzem_with_its_low_word_first_and_a_counter_that_bounds_the_joules() -
     assert block.current_a[0] == pytest.approx(13.211)
     assert delta.mean_power_w == pytest.approx(7250.0, abs=200.0)
     assert delta.counter_j is not None
-    assert delta.counter_j in {2 * 7200.0, 3 * 7200.0, 4 * 7200.0}
+    assert abs(delta.counter_j - delta.energy_j) < 7200.0 + 0.05 * delta.energy_j, "a step of it, and how it is read"
     low_j, high_j = energy_limits_j(delta, driver.data_sheet)
     assert low_j <= delta.energy_j <= high_j
     assert delta.sample_count < 2.5 / 0.5 + 1
