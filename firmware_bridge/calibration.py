@@ -36,11 +36,17 @@ class Calibration:
 
 
 def apply_calibration(block: SampleBlock, calibration: Calibration | None) -> SampleBlock:
-    """Return the block with current and power corrected; without a calibration the block itself."""
+    """Return the block with current, power and counter corrected; without a calibration the block itself.
+
+    The meter's own counter has the same gain. What an offset of current adds to it depends on all voltages since it
+    began, which nobody has: with an offset it is left out, as it would contradict the corrected samples.
+    """
     if calibration is None:
         return block
+    counter_j = None if block.counter_j is None or calibration.offset_a else calibration.gain_ratio * block.counter_j
     return replace(
         block,
+        counter_j=counter_j,
         current_a=calibration.gain_ratio * block.current_a + calibration.offset_a,
         power_w=calibration.gain_ratio * block.power_w + calibration.offset_a * block.voltage_v,
     )

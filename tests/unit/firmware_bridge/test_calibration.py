@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
 from firmware_bridge.driver import MeterDriver, MeterRange
+from firmware_bridge.energy import energy_between, energy_limits_j
 from firmware_bridge.registry import all_drivers
 from firmware_bridge.samples import SampleBlock
+from firmware_bridge.timeline import Timeline
 from tests.fakes.counter_meter import sheet_like
 
 RANGES = (MeterRange(0.1, 0.01, 1e-4, 1e-6), MeterRange(5.0, 0.03, 2e-3, 1e-5))
@@ -110,3 +112,20 @@ def test_no_meter_is_sure_of_zero_below_its_start(driver: MeterDriver) -> None:
     sheet = driver.data_sheet
     zero = block_of(sheet.nominal_voltage_v, 0.0, 0)
     assert 3.0**0.5 * power_u_w(sheet, zero)[0] >= 0.999 * sheet.starting_power_w
+
+
+@pytest.mark.parametrize(("gain_ratio", "offset_a"), [(1.02, 0.0), (0.97, 0.0), (1.0, 0.05), (1.01, -0.03)])
+def test_a_corrected_meter_and_its_counter_tell_the_same(gain_ratio: float, offset_a: float) -> None:
+    sheet = sheet_like(sample_interval_s=1.0, max_interval_s=3.0, clock="host_arrival", counter_step_j=100.0)
+    timeline = Timeline(sheet, Calibration(gain_ratio, offset_a))
+    for second in range(1, 2001):
+        shown_j = 100.0 * np.floor(10.0 * second / 100.0)
+        block = replace(block_of(10.0, 1.0), t_device_s=np.array([float(second)]), counter_j=np.array([shown_j]))
+        timeline.add(block, float(second))
+    first = timeline.first()
+    assert first is not None
+    delta = energy_between(first, timeline.latest())
+    low_j, high_j = energy_limits_j(delta, sheet)
+    assert delta.energy_j == pytest.approx(2000.0 * (gain_ratio * 10.0 + offset_a * 10.0))
+    assert low_j <= delta.energy_j <= high_j
+    assert (delta.counter_j is None) == (offset_a != 0.0)
