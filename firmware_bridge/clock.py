@@ -51,6 +51,7 @@ class ClockEstimate:
 
     ``offset_s``: host minus device time, at the device time ``t_device_s`` of the last observation.
     ``drift_ratio``: what the host's clock gains on the device's, in seconds per second: above zero the device is slow.
+    It is the mean over ``span_s``, and its uncertainty is that of the mean: a crystal that warms up ends elsewhere.
     ``observed``: arrivals since this fit began. ``span_s``: the device time that it looks back from the last one.
     ``steps``: how often the device clock jumped, fell behind for good, or went back; each time the fit began anew.
     """
