@@ -225,11 +225,11 @@ def test_a_check_sum_without_its_leading_zeros_is_taken() -> None:
 
 
 def test_every_flipped_bit_is_seen() -> None:
-    telegram, decoder = at(7), DsmrP1Decoder({})
+    telegram, good, decoder = at(7), at(7, watts=600), DsmrP1Decoder({})
     for bit in range(8 * len(telegram)):
         data = bytearray(telegram)
         data[bit // 8] ^= 1 << bit % 8
-        events = decoder.feed(bytes(data) + b"\r\n" + at(7, watts=600), 1.0)
+        events = decoder.feed(bytes(data) + b"\r\n" + good, 1.0)
         assert [event.power_w[0] for event in events if isinstance(event, SampleBlock)] in ([600.0], [500.0, 600.0])
         blocks = sum(isinstance(event, SampleBlock) for event in events)
         assert bool(errors_of(events)) == (blocks == 1)
