@@ -31,6 +31,13 @@ def not_negative(text: str) -> float:
     return value
 
 
+def whole(text: str) -> int:
+    """Return a whole number from 0 up."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
 def share(text: str) -> float:
     """Return a number from 0 to 1."""
     value = finite(text)

@@ -9,6 +9,9 @@ import numpy as np
 LOSS_BURST_S: Final = 2e-4
 """Samples go missing in bursts of this mean length (never below one sample), as they do when a buffer overflows."""
 LONGEST_RUN: Final = 1e12
+HIGHEST_RATE_HZ: Final = 1e6
+"""Ten times the bytes of the fastest line here; what is put in is held in memory until it is sent."""
+LARGEST_DRIFT: Final = 0.1
 HELD_FLIPS: Final = 64
 """Flips wait for bytes to flip; no more than these."""
 
@@ -39,6 +42,10 @@ class Faults:
             raise ValueError(f"loss_ratio must be within 0 and 1, not {self.loss_ratio}")
         if min(self.garbage_bytes_hz, self.bit_flips_hz, self.jitter_s, *self.reset_at_s, 0.0) < 0.0:
             raise ValueError("rates, delays and times of faults must not be below zero")
+        if max(self.garbage_bytes_hz, self.bit_flips_hz) > HIGHEST_RATE_HZ:
+            raise ValueError(f"rates of faults must be at most {HIGHEST_RATE_HZ:,.0f} a second")
+        if abs(self.drift_ratio or 0.0) > LARGEST_DRIFT:
+            raise ValueError(f"a clock's drift must be within {1e6 * LARGEST_DRIFT:,.0f} ppm")
         ends_s = 0.0
         for begin_s, length_s in sorted(self.unplug_at_s):
             if begin_s < ends_s or length_s <= 0.0:

@@ -137,8 +137,8 @@ class ProfileLoad:
         """Read columns ``t_s,power_w[,voltage_v][,marker]``. Raises ConfigurationError that names file and fault."""
         line = 0
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file)
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, skipinitialspace=True)
                 rows = []
                 for row in reader:
                     line = reader.line_num
@@ -178,6 +178,8 @@ class ProfileLoad:
 
 
 def _profile_row(row: dict[str, str]) -> ProfileRow:
+    if row["t_s"] is None or row["power_w"] is None:
+        raise ValueError("it has too few columns")
     volts, bits = row.get("voltage_v"), row.get("marker")
     power_w, marker = float(row["power_w"]), int(bits, 0) if bits else None
     if not 0.0 <= power_w < float("inf"):

@@ -27,7 +27,7 @@ class OptionReader:
             raise ConfigurationError(refusal)
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ConfigurationError(refusal) from None
         if not low <= number <= high:
             raise ConfigurationError(refusal)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgejoule.argument_types import finite, not_negative, positive, share
+from edgejoule.argument_types import finite, not_negative, positive, share, whole
 
 DRIVER_HELP = "a name from 'edgejoule meter list'"
 
@@ -93,7 +93,7 @@ def _emulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--link", type=Path, metavar="PATH", help="symbolic link to the port")
     parser.add_argument("--seconds", type=positive, help="stop after this long (default: at Ctrl-C)")
     parser.add_argument("--truth", type=Path, metavar="FILE.csv", help="write the true cumulative energy")
-    parser.add_argument("--seed", type=int, default=0, help="decides the unit's errors, the noise and the faults")
+    parser.add_argument("--seed", type=whole, default=0, help="decides the unit's errors, the noise and the faults")
     _option(parser)
     load = parser.add_argument_group("load")
     load.add_argument("--profile", type=Path, metavar="FILE.csv", help="follow t_s,power_w[,voltage_v][,marker]")

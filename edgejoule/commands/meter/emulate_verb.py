@@ -21,6 +21,7 @@ from firmware_bridge.registry import get_driver
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the time is over or somebody stops it."""
     driver = get_driver(arguments.driver)
+    driver.make_decoder(options_of(arguments))
     settings = EmulatorSettings(
         voltage_v=arguments.voltage_v,
         noise_w=arguments.noise_w,

@@ -21,6 +21,7 @@ WRONG = [
     (["meter", "emulate", "tc66c", "--link", "x", "--voltage-v", "inf"], "--voltage-v: 'inf' is not a number"),
     (["meter", "emulate", "tc66c", "--link", "x", "--idle-w", "-3"], "--idle-w: must not be below zero: -3"),
     (["meter", "emulate", "tc66c", "--link", "x", "--gain-error", "x"], "--gain-error: 'x' is not a number"),
+    (["meter", "emulate", "tc66c", "--seed", "-1"], "--seed: '-1' is not a whole number from 0 up"),
     (["meter", "read", "tc66c", "/dev/null", "--seconds", "1e999"], "--seconds: '1e999' is not a number"),
 ]
 

@@ -107,6 +107,9 @@ def test_delay_keeps_the_order_and_loses_nothing(pieces: list[tuple[float, bytes
     "make",
     [
         lambda: Faults(loss_ratio=1.5),
+        lambda: Faults(garbage_bytes_hz=1e9),
+        lambda: Faults(bit_flips_hz=1e9),
+        lambda: Faults(drift_ratio=-1.0),
         lambda: Faults(loss_ratio=float("nan")),
         lambda: Faults(garbage_bytes_hz=-1.0),
         lambda: Faults(reset_at_s=(3.0, -1.0)),

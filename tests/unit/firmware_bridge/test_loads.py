@@ -100,6 +100,7 @@ def test_markers_stand_from_their_row_on(tmp_path: Path) -> None:
         ("t_s,power_w,marker\n0,1,256\n", "line 2: marker is 256, give the inputs' levels as bits, 0 to 255"),
         ("t_s,power_w\n0,1\nnan,1\n", "t_s must begin at 0 and increase"),
         ("t_s,watts\n0,1\n", "no column 'power_w'"),
+        ("t_s,power_w\n0,1\n1\n", "line 3: it has too few columns"),
     ],
 )
 def test_the_fault_of_a_profile_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -109,6 +110,12 @@ def test_the_fault_of_a_profile_is_named_with_its_line(tmp_path: Path, text: str
         ProfileLoad.from_csv(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_profile_that_a_spreadsheet_wrote_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    path.write_bytes(b"\xef\xbb\xbft_s, power_w\r\n0, 1.5\r\n2, 3\r\n")
+    assert ProfileLoad.from_csv(path).step(1.0, 3.0).power_w == pytest.approx(2.25)
 
 
 def test_a_profile_from_a_file_holds_its_last_value(tmp_path: Path) -> None:
