@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
+from pathlib import Path
 
 from edgejoule.commands.meter.common import options_of
 from edgejoule.commands.meter.recorded import report
 from edgejoule.output import stderr_console
-from firmware_bridge.errors import FirmwareBridgeError
+from firmware_bridge.errors import ConfigurationError, FirmwareBridgeError
 from firmware_bridge.recording import (
     DEFAULT_SESSION_MV,
     SessionRecording,
@@ -24,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     driver = get_driver(arguments.driver)
     options = options_of(arguments)
     driver.make_decoder(options)
+    if arguments.samples is not None and arguments.samples.resolve() == Path(arguments.file).resolve():
+        raise ConfigurationError(f"{arguments.samples}: would be overwritten with its own samples; name another file")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.file))
         recording = open_recording(

@@ -37,7 +37,9 @@ def make_capture(path: Path, driver_name: str, seconds: float = 2.0, options: Op
     talk.run_until_samples(steady(5.0, 0.3))
     talk.run(seconds, steady(5.0, 0.5))
     with path.open("wb") as file:
-        writer = CaptureWriter(file, CaptureHeader(driver_name, dict(options), "/dev/pts/9", 1, simulated=True, version="0"))
+        writer = CaptureWriter(
+            file, CaptureHeader(driver_name, dict(options), "/dev/pts/9", 1, simulated=True, version="0")
+        )
         for one in talk.said:
             writer.write(CaptureFrame(one.t_host_s, one.from_meter, one.data))
     return path
@@ -137,6 +139,7 @@ def test_decode_reads_hex_from_stdin(capsys: pytest.CaptureFixture[str], monkeyp
         (["decode", "tc66c", "{folder}"], 2, "Is a directory"),
         (["decode", "tc66c", "{nowhere}"], 2, "No such file"),
         (["decode", "tc66c", "{tc66c}", "--samples", "{folder}/x.xlsx"], 2, "ends in .csv or .parquet"),
+        (["decode", "tc66c", "{rows}", "--hex", "--samples", "{rows}"], 2, "overwritten with its own samples"),
         (["replay", "{png}"], 2, "not a capture file, so it has no times to play"),
         (["replay", "{tc66c}", "--fast", "--option", "colour=red"], 2, "no option 'colour'"),
         (["record", "tc66c", "/dev/null", "{png}"], 2, "exists already; name another file, or overwrite it"),
