@@ -24,7 +24,7 @@ from firmware_bridge.terminal import PseudoTerminal
 
 TICK_S: Final = 0.02
 POLLED_SAMPLE_S: Final = 1e-3
-"""A polled meter measures at its own pace; its encoder is fed at this one."""
+"""A polled meter, or a slow stream, measures at its own pace; its encoder is fed at this one."""
 BACKLOG_BYTES: Final = 65_536
 """What a driver holds for a host that is slow to read; beyond it samples are lost, as they are on a real port."""
 MAX_STEP_S: Final = 0.5
@@ -123,7 +123,7 @@ class MeterEmulator:
         self._rng = np.random.default_rng([settings.seed, 1])
         self._encoder = driver.make_encoder(settings.options, settings.seed)
         self._polled = driver.data_sheet.clock == "host_arrival"
-        self._sample_s = POLLED_SAMPLE_S if self._polled else driver.data_sheet.sample_interval_s
+        self._sample_s = POLLED_SAMPLE_S if self._polled else min(driver.data_sheet.sample_interval_s, POLLED_SAMPLE_S)
         self._line = FaultyLine(settings.faults, self._sample_s, settings.seed)
         drift_ratio = settings.faults.drift_ratio
         self._clock_rate = 1.0 + (self.error.clock_ratio if drift_ratio is None else drift_ratio)
@@ -238,7 +238,7 @@ class MeterEmulator:
         self._draw(self._now_s - self._began_s, now_s - self._began_s)
         self._now_s = now_s
         first, last = self._sample_number, int(self._device_s(now_s) / self._sample_s)
-        first = max(first, last - max(int(MAX_STEP_S / self._sample_s), 1))
+        first = max(first, last - int(MAX_STEP_S / self._sample_s))
         if last <= first:
             return
         self._sample_number = last

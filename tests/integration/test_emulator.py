@@ -14,9 +14,10 @@ import pytest
 
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator, draw_instrument_error
 from firmware_bridge.errors import ConfigurationError
-from firmware_bridge.loads import ConstantLoad
+from firmware_bridge.loads import ConstantLoad, Load
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
+from firmware_bridge.samples import SampleBlock
 from firmware_bridge.stream import open_port
 from tests.fakes import counter_meter
 from tests.fakes.metered import measure, true_energy_j
@@ -188,11 +189,25 @@ def test_the_truth_begins_with_the_emulation(tmp_path: Path) -> None:
     assert float(energy_j) == 0.0
 
 
-def test_a_stream_of_one_sample_a_second_is_sent(tmp_path: Path) -> None:
+class RisingLoad:
+    """20 mW more with each second."""
+
+    def step(self, begin_s: float, end_s: float) -> Load:
+        return Load(0.01 * (begin_s + end_s))
+
+
+def test_a_stream_of_one_sample_a_second_has_the_second_that_is_just_over(tmp_path: Path) -> None:
     driver, options = get_driver("lpm01a"), {"frequency_hz": 1}
-    emulator = MeterEmulator(driver, tmp_path / "tty", ConstantLoad(0.1), EmulatorSettings(options=options))
-    with emulator, Meter(driver, str(tmp_path / "tty"), options=options) as meter:
-        delta, _, _ = measure(meter, 2.2)
-        assert meter.health().resets == 0
-    assert delta.sample_count == pytest.approx(2.0, abs=1.0)
-    assert delta.mean_power_w == pytest.approx(0.1, rel=0.05)
+    settings = EmulatorSettings(options=options, gain_error_ratio=0.0)
+    arrived: list[tuple[float, float]] = []
+    with MeterEmulator(driver, tmp_path / "tty", RisingLoad(), settings) as emulator:
+
+        def note(block: SampleBlock) -> None:
+            arrived.append((emulator.seconds, float(block.power_w[-1])))
+
+        with Meter(driver, str(tmp_path / "tty"), options=options, on_block=note) as meter:
+            time.sleep(2.2)
+            assert meter.health().resets == 0
+    assert len(arrived) >= 3
+    for t_s, power_w in arrived:
+        assert power_w == pytest.approx(0.02 * (t_s - 0.5), abs=0.005)
