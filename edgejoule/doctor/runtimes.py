@@ -21,7 +21,8 @@ OLDEST_PYTHON: Version = (3, 11)
 LITERT_GLIBC: Version = (2, 34)
 LITERT_FIRST_NEEDING_IT: Version = (2, 1, 1)
 EXTRAS: Mapping[str, Sequence[str]] = {
-    "serial": ("serial", "cryptography"),
+    "serial": ("serial", "cryptography", "pymodbus"),
+    "site": ("dsmr_parser", "smllib"),
     "agent": ("paho", "psutil"),
     "collector": ("iotcore", "pyarrow", "influxdb_client"),
     "analysis": ("matplotlib", "jinja2"),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edgejoule.doctor import runtimes
+
 REPOSITORY = Path(__file__).parents[2]
 EXTRAS = {"serial": ("pymodbus", "cryptography"), "site": ("dsmr_parser", "smllib")}
-ALL = ("serial", *EXTRAS["serial"], *EXTRAS["site"])
+ALL = (*runtimes.EXTRAS["serial"], *runtimes.EXTRAS["site"])
 NEEDS = {
     "serial": {"pzem004t", "pzem016", "pzem017", "sdm120", "sdm230", "sdm630", "tc66c"},
     "site": {"dsmr_p1", "sml"},

@@ -85,7 +85,7 @@ def test_the_metadata(wheel: Path) -> None:
 
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
     assert "\nRequires-Python: >=3.11\n" in metadata
-    for extra in ("serial", "agent", "collector", "analysis", "grafana", "train", "all"):
+    for extra in ("serial", "site", "agent", "collector", "analysis", "grafana", "train", "all"):
         assert f"\nProvides-Extra: {extra}\n" in metadata
     assert any(name.endswith("/licenses/LICENSE") for name in files)
 
