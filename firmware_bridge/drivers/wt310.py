@@ -133,10 +133,11 @@ _SHEET = DataSheet(
 
 
 def sheet_for(options: Options) -> DataSheet:
-    """Return the sheet for the update and poll intervals and the use of the integrator."""
+    """Return the sheet for the coupling (wall or DC), the update and poll intervals and the use of the integrator."""
     settings = _Settings(options)
     return replace(
         _SHEET,
+        boundaries=("ac_wall",) if settings.range_ratio == AC_RANGE_RATIO else ("dc_input",),
         sample_interval_s=settings.poll_interval_s,
         max_interval_s=4.0 * max(settings.poll_interval_s, settings.update_s),
         refresh_interval_s=settings.update_s,

@@ -361,6 +361,8 @@ def test_options_that_the_meter_cannot_do(options: dict[str, float | str], messa
 
 def test_the_port_opens_at_the_rate_of_the_option() -> None:
     assert DRIVER.serial_settings({}).baud_hz == 9600
+    assert DRIVER.for_options({}).data_sheet.boundaries == ("ac_wall",)
+    assert DRIVER.for_options({"coupling": "dc"}).data_sheet.boundaries == ("dc_input",)
     assert DRIVER.serial_settings({"baud_hz": 57_600}).baud_hz == 57_600
 
 
