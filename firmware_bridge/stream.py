@@ -247,7 +247,10 @@ def _explain(url: str, error: OSError | ValueError) -> FirmwareBridgeError:
     if code in {errno.EAGAIN, errno.EBUSY}:
         return MeterUnavailableError(f"{url}: another process has it open; stop that one ('fuser {url}' names it)")
     if isinstance(error, ValueError):
-        return ConfigurationError(f"{url}: not a port that can be opened: {error}")
+        return ConfigurationError(
+            f"{url}: not a port that can be opened: {error}; a port is a path, usb://, socket://, rfc2217://, "
+            "rfcomm:// or capture://"
+        )
     if "://" in url or code in {errno.EIO, errno.EINTR}:
         return MeterUnavailableError(f"{url}: cannot reach it ({error}); check address, cable and power")
     return ConfigurationError(f"{url}: not a serial device ({error}); name the meter's own port")
