@@ -37,7 +37,6 @@ in hand: Netbeheer Nederland, DSMR P1 companion standard 5.0.2; test telegrams o
 """
 
 import logging
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -56,12 +55,13 @@ from firmware_bridge.protocol.site.meter import (
     MOST_V,
     NOMINAL_V,
     VOLTAGE_OPTION,
+    SiteListener,
     SiteSamples,
     fields_of,
     make_sheet,
     objection,
 )
-from firmware_bridge.protocol.site.obis import Electricity, electricity, quantities, read_sets
+from firmware_bridge.protocol.site.obis import Electricity, FormWatch, electricity, quantities, read_sets
 from firmware_bridge.protocol.site.p1_frames import P1Frames, Telegram
 from firmware_bridge.samples import F64, U8, Event, FrameError, FrameErrorKind
 
@@ -117,7 +117,7 @@ def _make_parser(version: str) -> Any:
     return TelegramParser(getattr(telegram_specifications, known), apply_checksum_validation=False)
 
 
-class DsmrP1Decoder:
+class DsmrP1Decoder(SiteListener):
     """Listens to telegrams; holds one at most."""
 
     def __init__(self, options: Options) -> None:
@@ -127,19 +127,11 @@ class DsmrP1Decoder:
         self._parser = _make_parser(self._version)
         self._frames = P1Frames()
         self._samples = SiteSamples(2.0 * JOULES_PER_WH, self._voltage_v)
-        self._form: frozenset[str] | None = None
+        self._form = FormWatch()
         self._meter_time: datetime | None = None
         self._interval: timedelta | None = None
         self._heard_s = 0.0
         self._fields: dict[str, FieldValue] = {}
-
-    def bytes_to_send(self, t_host_s: float) -> bytes:  # noqa: ARG002 the meter is never asked
-        """Nothing: the meter sends by itself."""
-        return b""
-
-    def next_due_s(self) -> float:
-        """Return infinity: there is nothing to ask."""
-        return math.inf
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each telegram."""
@@ -148,10 +140,6 @@ class DsmrP1Decoder:
         for telegram in telegrams:
             events += self._telegram(telegram, t_host_s)
         return events
-
-    def stop_bytes(self) -> bytes:
-        """Nothing: the meter can't be stopped."""
-        return b""
 
     def last_fields(self) -> Mapping[str, FieldValue]:
         """Return every field of the last telegram by dsmr-parser's name with unit, and the sums made of them."""
@@ -162,8 +150,8 @@ class DsmrP1Decoder:
         sets, bad_lines = read_sets(body)
         numbers = quantities(sets)
         now = electricity(numbers)
-        form = frozenset(sets) | {f"{code} {one.unit} {one.step:g}" for code, one in numbers.items()}
-        refusal = self._refusal(telegram, form, bad_lines, now)
+        whole = telegram.integrity != "unchecked" or self._form.believes(telegram.text, bad_lines, sets, numbers)
+        refusal = self._refusal(telegram, now, whole=whole)
         if refusal is None:
             try:
                 named, meter_time = _named(self._parser.parse(telegram.text + "!\r\n"))
@@ -183,27 +171,18 @@ class DsmrP1Decoder:
         lost_events = [FrameError("lost", lost, t_host_s, "telegrams that never came")] if lost else []
         return [*self._samples.introduce(model, serial_number, firmware, now), *lost_events, *said, block]
 
-    def _refusal(
-        self, telegram: Telegram, form: frozenset[str], bad_lines: int, now: Electricity
-    ) -> tuple[FrameErrorKind, str] | None:
+    def _refusal(self, telegram: Telegram, now: Electricity, *, whole: bool) -> tuple[FrameErrorKind, str] | None:
         """Return why a telegram cannot be taken, None where it can."""
         if telegram.integrity == "damaged":
             return "checksum", ""
-        if telegram.integrity == "unchecked":
-            if self._version not in _OLD:
-                return "checksum", "a telegram without CRC; only versions 2 and 3 send such: set option version=3"
-            if not self._believable(telegram.text, bad_lines, form):
-                return "implausible", "a broken line in a telegram without check sum"
+        if telegram.integrity == "unchecked" and self._version not in _OLD:
+            return "checksum", "a telegram without CRC; only versions 2 and 3 send such: set option version=3"
+        if not whole:
+            return "implausible", "a broken line in a telegram without check sum"
         if now.power_w is None:
             return "protocol", _NO_POWER
         complaint = objection(now, now.power_w.value)
         return ("implausible", complaint) if complaint else None
-
-    def _believable(self, text: str, bad_lines: int, form: frozenset[str]) -> bool:
-        """Tell whether a telegram without check sum looks whole: clean lines, the same codes and units as the last."""
-        same = self._form is None or form == self._form
-        self._form = form
-        return same and not bad_lines and all(" " <= char <= "~" or char in "\r\n" for char in text)
 
     def _lost(self, meter_time: datetime | None, t_s: float) -> int:
         """Return how many telegrams are missing between the last and this: by the meter's clock and by the host's."""

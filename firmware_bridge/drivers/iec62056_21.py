@@ -58,8 +58,8 @@ from firmware_bridge.protocol.site.meter import (
     make_sheet,
     objection,
 )
-from firmware_bridge.protocol.site.obis import Electricity, electricity, quantities, read_sets
-from firmware_bridge.samples import F64, U8, Event, FrameError, FrameErrorKind
+from firmware_bridge.protocol.site.obis import Electricity, FormWatch, electricity, quantities, read_sets
+from firmware_bridge.samples import F64, U8, Event, FrameError
 
 ACK = b"\x06"
 STEP_WH = 100.0
@@ -142,7 +142,7 @@ class Iec6205621Decoder:
         self._samples = SiteSamples(STEP_WH * JOULES_PER_WH, settings.voltage_v)
         self._acknowledge_s = math.inf
         self._identification: Identification | None = None
-        self._form: frozenset[str] | None = None
+        self._form = FormWatch()
         self._counted: tuple[float, float] | None = None
         self._fields: dict[str, FieldValue] = {}
 
@@ -200,10 +200,10 @@ class Iec6205621Decoder:
         sets, bad_lines = read_sets(block.text.removesuffix("\n").removesuffix("\r").removesuffix("!"))
         numbers = quantities(sets)
         now = electricity(numbers)
-        form = frozenset(sets) | {f"{code} {one.unit} {one.step:g}" for code, one in numbers.items()}
-        refusal = self._refusal(block, bad_lines, form)
-        if refusal is not None:
-            return [FrameError(refusal[0], 1, t_host_s, refusal[1])]
+        if block.integrity == "damaged":
+            return [FrameError("checksum", 1, t_host_s)]
+        if block.integrity == "unchecked" and not self._form.believes(block.text, bad_lines, sets, numbers):
+            return [FrameError("implausible", 1, t_host_s, "a broken line in a readout without check sum")]
         self._fields = {**{code: values[1:-1] for code, values in sets.items()}, **fields_of(now, self._voltage_v)}
         t_s = self._samples.stamp(t_host_s)
         counter_j, said = self._samples.counter(now, t_s)
@@ -226,17 +226,6 @@ class Iec6205621Decoder:
         if math.isnan(counter_j) and (now.import_wh is None or not self._samples.shows(now)):
             return [FrameError("protocol", 1, t_host_s, _NO_COUNTER)]
         return []
-
-    def _refusal(self, block: DataBlock, bad_lines: int, form: frozenset[str]) -> tuple[FrameErrorKind, str] | None:
-        if block.integrity == "damaged":
-            return "checksum", ""
-        if block.integrity == "unchecked":
-            same = self._form is None or self._form == form
-            self._form = form
-            clean = not bad_lines and all(" " <= char <= "~" or char in "\r\n" for char in block.text)
-            if not (same and clean):
-                return "implausible", "a broken line in a readout without check sum"
-        return None
 
     def _mean_power_w(self, counter_j: float, t_s: float, *, began_anew: bool) -> float | None:
         """Return the power that moved the counter since the last readout, None where there is nothing to compare."""

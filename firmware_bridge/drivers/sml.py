@@ -32,7 +32,6 @@ transmissions of others, not from a meter in hand: BSI TR-03109-1 Anlage IV (SML
 spacemanspiff2007/SmlLib.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -48,6 +47,7 @@ from firmware_bridge.protocol.site.meter import (
     MOST_V,
     NOMINAL_V,
     VOLTAGE_OPTION,
+    SiteListener,
     SiteSamples,
     fields_of,
     make_sheet,
@@ -102,7 +102,7 @@ def _make_reader() -> Callable[[bytes], list[Any]]:
     return read
 
 
-class SmlDecoder:
+class SmlDecoder(SiteListener):
     """Listens to transmissions; holds one at most."""
 
     def __init__(self, options: Options) -> None:
@@ -114,14 +114,6 @@ class SmlDecoder:
         self._meter_s: int | None = None
         self._fields: dict[str, FieldValue] = {}
 
-    def bytes_to_send(self, t_host_s: float) -> bytes:  # noqa: ARG002 the meter is never asked
-        """Nothing: the meter sends by itself."""
-        return b""
-
-    def next_due_s(self) -> float:
-        """Return infinity: there is nothing to ask."""
-        return math.inf
-
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each transmission."""
         frames = self._frames.feed(data)
@@ -129,10 +121,6 @@ class SmlDecoder:
         for frame in frames:
             events += self._frame(frame.payload, t_host_s)
         return events
-
-    def stop_bytes(self) -> bytes:
-        """Nothing: the meter can't be stopped."""
-        return b""
 
     def last_fields(self) -> Mapping[str, FieldValue]:
         """Return every value of the last list by OBIS code with unit, and the sums made of them."""

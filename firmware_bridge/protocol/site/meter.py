@@ -19,6 +19,22 @@ _STEPS_W = (1.0, 10.0, 100.0)
 FULL_SCALE_W = _MAX_CURRENT_A * NOMINAL_V
 
 
+class SiteListener:
+    """What a decoder of a meter that sends by itself has to say: nothing, ever."""
+
+    def bytes_to_send(self, t_host_s: float) -> bytes:  # noqa: ARG002 the meter is never asked
+        """Nothing: the meter sends by itself."""
+        return b""
+
+    def next_due_s(self) -> float:
+        """Return infinity: there is nothing to ask."""
+        return math.inf
+
+    def stop_bytes(self) -> bytes:
+        """Nothing: the meter can't be stopped."""
+        return b""
+
+
 class SiteSamples:
     """Turns readings of a site's meter into samples. ``counter_step_j``: coarser counters are not shown.
 

@@ -52,6 +52,20 @@ class Electricity:
     export_wh: Quantity | None
 
 
+class FormWatch:
+    """Judges readouts that come without check sum, each by the one before."""
+
+    def __init__(self) -> None:
+        self._last: frozenset[str] | None = None
+
+    def believes(self, text: str, bad_lines: int, sets: Mapping[str, str], numbers: Mapping[str, Quantity]) -> bool:
+        """Tell whether a readout looks whole: clean lines, the same codes, units and steps as the last."""
+        form = frozenset(sets) | {f"{code} {one.unit} {one.step:g}" for code, one in numbers.items()}
+        same = self._last is None or form == self._last
+        self._last = form
+        return same and not bad_lines and all(" " <= char <= "~" or char in "\r\n" for char in text)
+
+
 def scaled(number: float, step: float, unit: str) -> Quantity | None:
     """Return a number in its base unit, None for units that are not W, Wh, V or A."""
     if unit not in _UNITS:
