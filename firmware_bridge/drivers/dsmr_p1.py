@@ -42,13 +42,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.crc import crc16_arc
 from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.site.emulation import EmulatedSupply
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
     LEAST_V,
@@ -243,10 +242,7 @@ class DsmrP1Encoder:
         self._version = read.choice("version", "5", VERSIONS)
         self._interval_s = 1.0 if self._version == "5" else 10.0
         self._serial = f"E{seed % 10**16:016d}"
-        self._energy_ws = np.array([JOULES_PER_WH * 1000.0 * (seed % 1000), 0.0])
-        self._sums = np.zeros(3)
-        self._last_s: float | None = None
-        self._period: int | None = None
+        self._supply = EmulatedSupply(self._interval_s, 1000.0 * (seed % 1000))
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:  # noqa: ARG002 nobody asks this meter
         """Ignore all: the port has no way in."""
@@ -254,35 +250,18 @@ class DsmrP1Encoder:
 
     def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no markers
         """Measure; return the telegrams whose time is full."""
-        periods = np.floor(t_device_s / self._interval_s + 1e-9).astype(np.int64)
-        sent = b""
-        for period in np.unique(periods):
-            if self._period is not None and period > self._period and self._sums[0]:
-                sent += self._telegram(int(period) * self._interval_s)
-            self._period = int(period)
-            here = periods == period
-            self._measure(t_device_s[here], voltage_v[here], current_a[here])
-        return sent
+        return b"".join(map(self._telegram, self._supply.measure(t_device_s, voltage_v, current_a)))
 
-    def _measure(self, t_s: F64, volts: F64, amperes: F64) -> None:
-        power_w = volts * amperes
-        steps_s = np.diff(t_s, prepend=t_s[0] if self._last_s is None else self._last_s)
-        self._energy_ws += (
-            float((power_w * steps_s).clip(min=0.0).sum()),
-            float((-power_w * steps_s).clip(min=0.0).sum()),
-        )
-        self._last_s = float(t_s[-1])
-        self._sums += (len(t_s), volts.sum(), power_w.sum())
-
-    def _telegram(self, t_s: float) -> bytes:
-        count, volts, watts = self._sums
-        self._sums[:] = 0.0
+    def _telegram(self, period: int) -> bytes:
+        means = self._supply.take_means()
+        if means is None:
+            return b""
         return encode_telegram(
             self._version,
-            _EPOCH + timedelta(seconds=t_s),
-            voltage_v=volts / count,
-            power_w=watts / count,
-            energy_wh=(self._energy_ws[0] / JOULES_PER_WH, self._energy_ws[1] / JOULES_PER_WH),
+            _EPOCH + timedelta(seconds=period * self._interval_s),
+            voltage_v=means[0],
+            power_w=means[1],
+            energy_wh=self._supply.energy_wh,
             serial_number=self._serial,
         )
 

@@ -39,13 +39,12 @@ readouts that ndokter/dsmr_parser is tested with; wiki.volkszaehler.org.
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from firmware_bridge.driver import DataSheet, FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
 from firmware_bridge.protocol.question_timer import QuestionTimer
+from firmware_bridge.protocol.site.emulation import EmulatedSupply
 from firmware_bridge.protocol.site.iec_frames import DataBlock, Identification, IecFrames
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
@@ -252,27 +251,16 @@ class Iec6205621Encoder:
     def __init__(self, options: Options, seed: int) -> None:
         self._settings = _Settings(options)
         self._serial = f"{seed % 10**8:08d}"
-        self._energy_wh = 1000.0 * (seed % 1000)
-        self._sums = np.zeros(3)
-        self._last_s: float | None = None
-        self._pushed: int | None = None
-        self._latest: tuple[float, float] | None = None
+        self._supply = EmulatedSupply(_PUSH_S, 1000.0 * (seed % 1000))
+        self._latest = 0.0, 0.0
         self._received = bytearray()
 
     def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no markers
         """Measure; in push mode return the readouts whose time is full."""
-        periods = np.floor(t_device_s / _PUSH_S + 1e-9).astype(np.int64)
         sent = b""
-        for period in np.unique(periods):
-            if self._pushed is not None and period > self._pushed and self._settings.push:
+        for _ in self._supply.measure(t_device_s, voltage_v, current_a):
+            if self._settings.push:
                 sent += self._identification() + b"\r\n" + self._readout()
-            self._pushed = int(period)
-            here = periods == period
-            t_s, volts, power_w = t_device_s[here], voltage_v[here], voltage_v[here] * current_a[here]
-            steps_s = np.diff(t_s, prepend=t_s[0] if self._last_s is None else self._last_s)
-            self._energy_wh += float((power_w * steps_s).clip(min=0.0).sum()) / JOULES_PER_WH
-            self._last_s = float(t_s[-1])
-            self._sums += (len(t_s), volts.sum(), power_w.sum())
         return sent
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:  # noqa: ARG002 a meter without a clock
@@ -292,15 +280,11 @@ class Iec6205621Encoder:
         return b"/EDJ5EDGEJOULE\r\n"
 
     def _readout(self) -> bytes:
-        if self._sums[0]:
-            count, volts, watts = self._sums
-            self._latest = (float(volts / count), float(watts / count))
-            self._sums[:] = 0.0
-        mean_v, mean_w = self._latest or (0.0, 0.0)
+        self._latest = mean_v, mean_w = self._supply.take_means() or self._latest
         prefix, suffix = ("1-0:", "*255") if self._settings.push else ("", "")
         sets = {
             "0.0.0": self._serial,
-            "1.8.0": f"{int(self._energy_wh) / 1e3:011.3f}*kWh",
+            "1.8.0": f"{int(self._supply.energy_wh[0]) / 1e3:011.3f}*kWh",
             "2.8.0": f"{0:011.3f}*kWh",
             "32.7.0": f"{mean_v:05.1f}*V",
             "16.7.0": f"{mean_w / 1e3:08.3f}*kW",

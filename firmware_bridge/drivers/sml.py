@@ -35,12 +35,11 @@ spacemanspiff2007/SmlLib.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from firmware_bridge.driver import FieldValue, MeterDriver, Options, SerialSettings
 from firmware_bridge.errors import NotInstalledError
 from firmware_bridge.protocol.events import desync
 from firmware_bridge.protocol.options import OptionReader
+from firmware_bridge.protocol.site.emulation import EmulatedSupply
 from firmware_bridge.protocol.site.meter import (
     JOULES_PER_WH,
     LEAST_V,
@@ -218,10 +217,7 @@ class SmlEncoder:
     def __init__(self, options: Options, seed: int) -> None:
         self._crc = OptionReader("sml", options, _OPTIONS).choice("crc", "x25", tuple(CRCS))
         self._server_id = bytes.fromhex("0a0145444a00") + (seed % 2**32).to_bytes(4, "big")
-        self._energy_wh = 1000.0 * (seed % 1000) + 0.5
-        self._sums = np.zeros(3)
-        self._last_s: float | None = None
-        self._second: int | None = None
+        self._supply = EmulatedSupply(1.0, 1000.0 * (seed % 1000) + 0.5)
         self._number = 0
 
     def receive(self, data: bytes, t_device_s: float) -> bytes:  # noqa: ARG002 nobody asks this meter
@@ -230,30 +226,20 @@ class SmlEncoder:
 
     def emit(self, t_device_s: F64, voltage_v: F64, current_a: F64, logic: U8 | None = None) -> bytes:  # noqa: ARG002 no markers
         """Measure; return the transmissions whose second is full."""
-        seconds = np.floor(t_device_s + 1e-9).astype(np.int64)
-        sent = b""
-        for second in np.unique(seconds):
-            if self._second is not None and second > self._second and self._sums[0]:
-                sent += self._transmission(int(second))
-            self._second = int(second)
-            here = seconds == second
-            t_s, volts, power_w = t_device_s[here], voltage_v[here], voltage_v[here] * current_a[here]
-            steps_s = np.diff(t_s, prepend=t_s[0] if self._last_s is None else self._last_s)
-            self._energy_wh += float((power_w * steps_s).clip(min=0.0).sum()) / JOULES_PER_WH
-            self._last_s = float(t_s[-1])
-            self._sums += (len(t_s), volts.sum(), power_w.sum())
-        return sent
+        return b"".join(map(self._transmission, self._supply.measure(t_device_s, voltage_v, current_a)))
 
     def _transmission(self, second: int) -> bytes:
-        count, volts, watts = self._sums
-        self._sums[:] = 0.0
+        means = self._supply.take_means()
+        if means is None:
+            return b""
+        mean_v, mean_w = means
         self._number += 3
         entries = [
             Entry(bytes.fromhex("010060320101"), b"EDJ"),
             Entry(bytes.fromhex("0100600100ff"), self._server_id),
-            Entry(bytes.fromhex("0100010800ff"), int(self._energy_wh * 10), -1, "Wh"),
-            Entry(bytes.fromhex("0100100700ff"), round(watts / count * 10), -1, "W"),
-            Entry(bytes.fromhex("0100200700ff"), round(volts / count * 10), -1, "V"),
+            Entry(bytes.fromhex("0100010800ff"), int(self._supply.energy_wh[0] * 10), -1, "Wh"),
+            Entry(bytes.fromhex("0100100700ff"), round(mean_w * 10), -1, "W"),
+            Entry(bytes.fromhex("0100200700ff"), round(mean_v * 10), -1, "V"),
         ]
         return wrap(get_list(self._number % 2**32, self._server_id, second % 2**32, entries), self._crc)
 
