@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
-from edge_agent.wire.records import Boundary, Identifier, Sha256
+from edge_agent.wire.records import Boundary, Identifier, RuntimeIdentity, Sha256
 from edge_agent.wire.toml_config import read_toml
 
 DEFAULT_DUTY_RATIO: Final = 0.5
@@ -66,7 +66,8 @@ class MeterSection(_Section, frozen=True, kw_only=True):
 class ModelSection(_Section, frozen=True, kw_only=True):
     """``[model]``: a model of the catalog by ``id``, or an own file by ``path`` and ``sha256`` under that ``id``.
 
-    ``check_set``: npz with inputs for an own file; without it, random inputs of a fixed seed.
+    ``check_set``: npz with inputs for an own file; without it, random inputs of a fixed seed. ``delegate``: "auto"
+    (what the engine takes by itself), "none", "xnnpack", or the library of an external delegate.
     """
 
     id: Identifier
@@ -75,6 +76,8 @@ class ModelSection(_Section, frozen=True, kw_only=True):
     check_set: str = ""
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     engine: str = "auto"
+    delegate: str = "auto"
+    delegate_options: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.path and self.sha256 is None:
@@ -99,6 +102,76 @@ class WorkloadSection(_Section, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "duty_ratio", DEFAULT_DUTY_RATIO)
 
 
+class InputSection(_Section, frozen=True, kw_only=True):
+    """``[input]``: where inputs come from.
+
+    "check_set": the model's own, over and over; "directory": the .npy and .npz files of ``path`` in order of name;
+    "stdin" and "socket" (a Unix socket at ``path``): raw tensors back to back, each run as it arrives;
+    "application": none, another program runs its own model and says so at the socket ``path`` or through
+    ``edge_agent.metering``. ``runtime``: what that program runs its model with, as the records shall have it.
+    ``models``: sha256 by id of further models that it may name, beside ``[model]`` and the catalog.
+    """
+
+    source: Literal["check_set", "directory", "stdin", "socket", "application"] = "check_set"
+    path: str = ""
+    runtime: RuntimeIdentity | None = None
+    models: dict[Identifier, Sha256] = {}
+
+    def __post_init__(self) -> None:
+        if self.source in {"directory", "socket"} and not self.path:
+            raise ValueError(f'source = "{self.source}" needs path')
+        if self.source in {"check_set", "stdin"} and self.path:
+            raise ValueError(f'source = "{self.source}" takes no path: remove it, or choose "directory" or "socket"')
+        if (self.source == "application") != (self.runtime is not None):
+            raise ValueError(
+                'runtime is for source = "application", which needs it: runtime, version, delegate, threads'
+            )
+
+
+class AlignSection(_Section, frozen=True, kw_only=True):
+    """``[align]``: how the meter's time is tied to the host's; "auto" takes the best that is wired or possible.
+
+    A marker line into the meter's input ``marker_input``: ``gpio_chip`` and ``gpio_line`` (an offset or a name), or
+    the ``modem_signal`` of the serial adapter ``modem_port``; ``marker_socket`` for an emulated meter. ``pulses``: at
+    the start. ``pattern_s``: seconds of the load pattern of step correlation.
+    """
+
+    method: Literal["auto", "gpio_marker", "serial_marker", "step_correlation", "none"] = "auto"
+    gpio_chip: str = ""
+    gpio_line: str = ""
+    modem_port: str = ""
+    modem_signal: Literal["rts", "dtr"] = "rts"
+    marker_socket: str = ""
+    marker_input: Annotated[int, Meta(ge=0, le=7)] = 0
+    pulses: Annotated[int, Meta(ge=3, le=64)] = 8
+    pattern_s: Annotated[float, Meta(ge=2.0, le=120.0)] = 8.0
+
+    def __post_init__(self) -> None:
+        if bool(self.gpio_chip) != bool(self.gpio_line):
+            raise ValueError("gpio_chip and gpio_line name a line together: give both or neither")
+        if sum(map(bool, (self.gpio_chip, self.modem_port, self.marker_socket))) > 1:
+            raise ValueError("gpio_chip, modem_port and marker_socket exclude each other: only one line is driven")
+        if self.method == "gpio_marker" and not (self.gpio_chip or self.modem_port or self.marker_socket):
+            raise ValueError('method = "gpio_marker" needs a line: gpio_chip and gpio_line, or modem_port')
+
+
+class BenchSection(_Section, frozen=True, kw_only=True):
+    """``[bench]``: what ``edgejoule agent bench`` does, and when it rejects its own result.
+
+    ``max_baseline_drift_ratio``: of the baselines before and after. ``max_lost_ratio``: of the samples.
+    ``max_spread_ratio``: coefficient of variation of the windows. ``max_other_cpu_ratio``: cores of other processes.
+    """
+
+    windows: Annotated[int, Meta(ge=5, le=1000)] = 5
+    window_s: Annotated[float, Meta(ge=10.0, le=3600.0)] = 10.0
+    baseline_s: Annotated[float, Meta(ge=0.0, le=3600.0)] = 10.0
+    warm_up_s: Annotated[float, Meta(ge=0.0, le=3600.0)] = 3.0
+    max_baseline_drift_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.05
+    max_lost_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.001
+    max_spread_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.02
+    max_other_cpu_ratio: Annotated[float, Meta(gt=0.0, le=64.0)] = 0.1
+
+
 class WindowSection(_Section, frozen=True, kw_only=True):
     """``[window]``: length of a measurement window; ``baseline_s`` of idling before the workload, 0 for none."""
 
@@ -120,7 +193,10 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     model: ModelSection
     broker: BrokerSettings
     workload: WorkloadSection = WorkloadSection()
+    input: InputSection = InputSection()
     window: WindowSection = WindowSection()
+    align: AlignSection = AlignSection()
+    bench: BenchSection = BenchSection()
     health: HealthSection = HealthSection()
 
 
@@ -139,6 +215,8 @@ def _resolve(config: AgentConfig, base: Path) -> AgentConfig:
         config,
         device=_absolute(config.device, base, "state_dir", "pid_file"),
         model=_absolute(config.model, base, "path", "check_set"),
+        input=_absolute(config.input, base, "path"),
+        align=_absolute(config.align, base, "marker_socket"),
         broker=_absolute(config.broker, base, "password_file", "ca_file", "cert_file", "key_file"),
     )
 

@@ -15,7 +15,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog
-from edge_agent.uncertainty import energy_budget
+from edge_agent.uncertainty.energy import energy_budget
 from edge_agent.window import Conditions, Identity, IdleBaseline, WindowCounts, WindowSeries
 from edge_agent.wire.records import Health
 from edge_agent.workload import DutyPacer, Pacer, RatePacer, Run, SaturatingPacer

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from edge_agent.uncertainty import PooledSpread, energy_budget
+from edge_agent.uncertainty.energy import PooledSpread, energy_budget
 from edge_agent.window import Conditions, Identity, Metering, WindowCounts, build_window
 from edge_agent.wire.records import InferenceWindow, SyncMethod
 from firmware_bridge.driver import DataSheet

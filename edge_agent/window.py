@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.uncertainty import EnergyBudget
+from edge_agent.uncertainty.energy import EnergyBudget
 from edge_agent.wire.records import Boundary, ClockState, InferenceWindow, RuntimeIdentity, SyncMethod
 from firmware_bridge.samples import EnergyDelta
 

@@ -1,11 +1,11 @@
 """From a data sheet's limits, or a user's calibration certificate, to the uncertainty of each sample. Pure."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
-from firmware_bridge.driver import DataSheet
+from firmware_bridge.driver import DataSheet, GainDistribution
 from firmware_bridge.samples import F64, SampleBlock
 
 RECTANGULAR: Final = 1.0 / 3.0**0.5
@@ -70,18 +70,77 @@ def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | N
 def _power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None) -> F64:
     if sheet.power_gain_limit_ratio is not None and calibration is None:
         offsets_w = _of_range(block, [one.power_offset_limit_w for one in sheet.ranges])
-        own_u: F64 = RECTANGULAR * _root_sum_square(sheet.power_gain_limit_ratio * block.power_w, offsets_w)
+        gain_u_w = gain_u_ratio(sheet, sheet.power_gain_limit_ratio) * block.power_w
+        own_u: F64 = _root_sum_square(gain_u_w, RECTANGULAR * offsets_w)
         return own_u
     volts, amps = np.abs(block.voltage_v), np.abs(block.current_a)
     voltage_u_v = RECTANGULAR * _root_sum_square(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
     if calibration is not None:
         current_u_a = _root_sum_square(calibration.gain_u_ratio * amps, calibration.offset_u_a)
     else:
-        gain_ratio = _of_range(block, [one.gain_limit_ratio for one in sheet.ranges])
+        gains_u = _of_range(block, [gain_u_ratio(sheet, one.gain_limit_ratio) for one in sheet.ranges])
         offset_a = _of_range(block, [one.offset_limit_a for one in sheet.ranges])
-        current_u_a = RECTANGULAR * _root_sum_square(gain_ratio * amps, offset_a)
+        current_u_a = _root_sum_square(gains_u * amps, RECTANGULAR * offset_a)
     power_u: F64 = _root_sum_square(amps * voltage_u_v, volts * current_u_a)
     return power_u
+
+
+def gain_u_ratio(sheet: DataSheet, gain_limit_ratio: float) -> float:
+    """Return the standard uncertainty of a gain that the sheet states as ``gain_limit_ratio``."""
+    return gain_limit_ratio if sheet.gain_distribution == "normal" else RECTANGULAR * gain_limit_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class SystematicPart:
+    """One constant error of a meter at one operating point, as standard uncertainty of power in watts.
+
+    ``kind``: does it grow with the power ("gain"), or is it there at any power ("offset")? An offset is the same
+    in two states of one load and cancels in their difference.
+    """
+
+    name: str
+    kind: Literal["gain", "offset"]
+    u_w: float
+    distribution: GainDistribution
+
+
+def systematic_parts(
+    sheet: DataSheet, *, voltage_v: float, current_a: float, calibration: Calibration | None = None
+) -> tuple[SystematicPart, ...]:
+    """Return the parts of ``power_u_w`` at one operating point, by name; parts that are zero are left out.
+
+    The range is the smallest that holds the current. An offset of voltage acts in proportion to the current: at one
+    supply voltage that is a gain, and so is one of current in proportion to the voltage, which hardly changes: that
+    is an offset of power.
+    """
+    volts, amps = abs(voltage_v), abs(current_a)
+    span = next((one for one in sheet.ranges if amps <= one.max_current_a), sheet.ranges[-1])
+    normal: GainDistribution = "normal"
+    flat: GainDistribution = "rectangular"
+    parts: list[SystematicPart]
+    if sheet.power_gain_limit_ratio is not None and calibration is None:
+        gain_u_w = gain_u_ratio(sheet, sheet.power_gain_limit_ratio) * volts * amps
+        parts = [
+            SystematicPart("power gain", "gain", gain_u_w, sheet.gain_distribution),
+            SystematicPart("power offset", "offset", RECTANGULAR * span.power_offset_limit_w, flat),
+        ]
+    else:
+        parts = [
+            SystematicPart("voltage gain", "gain", RECTANGULAR * sheet.voltage_gain_limit_ratio * volts * amps, flat),
+            SystematicPart("voltage offset", "gain", RECTANGULAR * sheet.voltage_offset_limit_v * amps, flat),
+        ]
+        if calibration is not None:
+            parts += [
+                SystematicPart("current gain (certificate)", "gain", calibration.gain_u_ratio * volts * amps, normal),
+                SystematicPart("current offset (certificate)", "offset", calibration.offset_u_a * volts, normal),
+            ]
+        else:
+            gain_u_w = gain_u_ratio(sheet, span.gain_limit_ratio) * volts * amps
+            parts += [
+                SystematicPart("current gain", "gain", gain_u_w, sheet.gain_distribution),
+                SystematicPart("current offset", "offset", RECTANGULAR * span.offset_limit_a * volts, flat),
+            ]
+    return tuple(part for part in parts if part.u_w > 0.0)
 
 
 def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:

@@ -17,6 +17,7 @@ Options: TypeAlias = Mapping[str, OptionValue]
 ClockKind = Literal["device", "sample_counter", "host_arrival"]
 Sampling = Literal["mean", "point"]
 Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail", "site"]
+GainDistribution = Literal["rectangular", "normal"]
 
 
 class MeterDecoder(Protocol):
@@ -80,6 +81,8 @@ class DataSheet:
     ``sampling``: does a sample stand for the mean since the last one, or for an instant?
     ``voltage_gain_limit_ratio``, ``voltage_offset_limit_v``: limits (+-) on the voltage that goes into power,
     read as rectangular distributions (JCGM 100:2008, 4.3.7).
+    ``gain_distribution``: how the gain of current (or power) is to be read: "rectangular" limits, or "normal" where
+    the source gives a typical value, which about two units of three keep: a standard deviation (4.3.6).
     ``accuracy_basis``: where the limits come from, and whether they are a specification or an assumption.
     ``integrity``: what shows that bytes were damaged or lost on the way, and what one flipped bit can do unseen.
     ``power_gain_limit_ratio``: limit (+-) on power where the meter measures power itself (AC); with each range's
@@ -114,6 +117,7 @@ class DataSheet:
     refresh_interval_s: float | None = None
     counter_step_j: float | None = None
     marker_inputs: int = 0
+    gain_distribution: GainDistribution = "rectangular"
 
     @property
     def nominal_voltage_v(self) -> float:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -52,18 +53,19 @@ class InstrumentError:
 
 
 def draw_instrument_error(sheet: DataSheet, seed: int, gain_error_ratio: float | None = None) -> InstrumentError:
-    """Draw a unit from the data sheet's limits, read as rectangular; ``gain_error_ratio`` overrides current gain.
+    """Draw a unit from the data sheet's distributions; ``gain_error_ratio`` overrides current gain.
 
     Where the sheet gives limits for power itself, it overrides the gain of power.
     """
     rng = np.random.default_rng(seed)
-    gains = tuple(float(rng.uniform(-1.0, 1.0) * one.gain_limit_ratio) for one in sheet.ranges)
+    draw_gain = rng.standard_normal if sheet.gain_distribution == "normal" else partial(rng.uniform, -1.0, 1.0)
+    gains = tuple(float(draw_gain() * one.gain_limit_ratio) for one in sheet.ranges)
     offsets = tuple(float(rng.uniform(-1.0, 1.0) * one.offset_limit_a) for one in sheet.ranges)
     voltage_gain, voltage_offset, clock = (float(rng.uniform(-1.0, 1.0)) for _ in range(3))
     power_gain: float | None = None
     power_offsets: tuple[float, ...] = ()
     if sheet.power_gain_limit_ratio is not None:
-        power_gain = float(rng.uniform(-1.0, 1.0) * sheet.power_gain_limit_ratio)
+        power_gain = float(draw_gain() * sheet.power_gain_limit_ratio)
         power_gain = power_gain if gain_error_ratio is None else gain_error_ratio
         power_offsets = tuple(float(rng.uniform(-1.0, 1.0) * one.power_offset_limit_w) for one in sheet.ranges)
     return InstrumentError(

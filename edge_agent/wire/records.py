@@ -24,6 +24,8 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 ClockState = Literal["synchronised", "unsynchronised", "rebased"]
 SyncMethod = Literal["host_clock", "arrival_fit", "serial_marker", "gpio_marker", "step_correlation"]
 Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail"]
+WindowFlag = Literal["net_negative", "baseline_old", "throttled", "gap", "clock_step"]
+UncertaintyType = Literal["A", "B"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,6 +52,12 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     ``t_start_unix_ns``: start on the device's UTC clock; ``clock_state`` says what that clock was worth.
     ``sync_residual_s``: bound on the offset between meter clock and host clock.
     ``simulated``: true if any figure came from an emulated meter.
+    ``systematic_id``: whose gain and offset error this is. Windows of one id share it, on one device or on many: the
+    limits of a type of meter are those of all its units, a certificate is of one unit. "" from an agent before 0.2.
+    ``net_energy_j``: joules above the declared idle power over the covered time, negative where the window drew less;
+    never clipped, but flagged. ``net_energy_u_j``: its standard uncertainty, gain common to both taken as common.
+    ``agent_cpu_ratio``: cores that the agent used, its inference included, ``overhead_cpu_ratio`` without it;
+    ``other_cpu_ratio``: cores that all other processes used.
     """
 
     seq: Sequence
@@ -82,6 +90,17 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     soc_temp_c: float | None = None
     freq_mhz: NonNegative | None = None
     throttled: bool | None = None
+    systematic_id: str = ""
+    net_energy_j: float | None = None
+    net_energy_u_j: NonNegative | None = None
+    flags: tuple[WindowFlag, ...] = ()
+    governor: str | None = None
+    freq_min_mhz: NonNegative | None = None
+    freq_max_mhz: NonNegative | None = None
+    soc_temp_max_c: float | None = None
+    agent_cpu_ratio: NonNegative | None = None
+    overhead_cpu_ratio: NonNegative | None = None
+    other_cpu_ratio: NonNegative | None = None
 
 
 class DroppedRange(_Record, frozen=True, kw_only=True):
@@ -134,6 +153,9 @@ class Birth(_Record, frozen=True, kw_only=True):
     platform: str
     simulated: bool
     held_boots: tuple[Identifier, ...] | None = None
+    load_s: NonNegative | None = None
+    first_invoke_s: NonNegative | None = None
+    stateful: bool | None = None
 
 
 class Status(_Record, frozen=True, kw_only=True):
@@ -166,6 +188,133 @@ class Health(_Record, frozen=True, kw_only=True):
     agent_cpu_ratio: NonNegative | None = None
 
 
+class BudgetLine(_Record, frozen=True, kw_only=True):
+    """One line of an uncertainty budget (JCGM 100:2008, clause 8 and annex H).
+
+    ``u``: standard uncertainty of the input, in ``unit``; ``sensitivity``: what one unit of it does to the result.
+    ``contribution_j``: |sensitivity| x u, in joules per inference. ``evaluation``: type A or B. ``distribution``: the
+    one that was assumed. ``dof``: degrees of freedom, None for infinitely many. ``shared_by``: among what the error
+    is common, so that it does not average out: "window" (nothing), "run", "meter", "meter_type".
+    """
+
+    name: str
+    evaluation: UncertaintyType
+    distribution: Literal["normal", "rectangular", "triangular", "t"]
+    unit: str
+    u: NonNegative
+    sensitivity: float
+    contribution_j: NonNegative
+    dof: NonNegative | None = None
+    shared_by: Literal["window", "run", "meter", "meter_type"] = "window"
+    basis: str = ""
+
+
+class Measurand(_Record, frozen=True, kw_only=True):
+    """A result in joules per inference with its uncertainty.
+
+    ``u_j``: combined standard uncertainty. ``expanded_u_j``: U = ``coverage_factor`` x u. ``low_j`` to ``high_j``: the
+    interval that holds 95 % of the values that could be attributed, from the distributions themselves (JCGM
+    101:2008): narrower than k = 2 where one rectangular limit rules. ``effective_dof``: Welch-Satterthwaite, None for
+    infinitely many.
+    """
+
+    value_j: float
+    u_j: NonNegative
+    expanded_u_j: NonNegative
+    coverage_factor: Positive
+    low_j: float
+    high_j: float
+    effective_dof: NonNegative | None = None
+    budget: tuple[BudgetLine, ...] = ()
+
+
+class BenchBaseline(_Record, frozen=True, kw_only=True):
+    """Power in the declared idle state, before or after the windows."""
+
+    power_w: float
+    power_u_w: NonNegative
+    duration_s: Positive
+    gap_s: NonNegative = 0.0
+
+
+class BenchWindow(_Record, frozen=True, kw_only=True):
+    """One window of a bench: gross energy between two inference ends, and what the device was like meanwhile."""
+
+    duration_s: Positive
+    energy_j: float
+    energy_u_j: NonNegative
+    inference_count: Annotated[int, Meta(ge=1)]
+    gap_s: NonNegative
+    sample_count: NonNegative
+    lost_count: NonNegative
+    latency_p50_s: NonNegative
+    latency_p95_s: NonNegative
+    latency_max_s: NonNegative
+    soc_temp_start_c: float | None = None
+    soc_temp_end_c: float | None = None
+    freq_min_mhz: NonNegative | None = None
+    freq_mean_mhz: NonNegative | None = None
+    freq_max_mhz: NonNegative | None = None
+    throttled: bool | None = None
+    agent_cpu_ratio: NonNegative | None = None
+    other_cpu_ratio: NonNegative | None = None
+
+
+class BenchRecord(_Record, frozen=True, kw_only=True):
+    """On ``.../bench``: one bench of one model on one device, with everything that a figure needs to be defended.
+
+    ``bench_id`` names it for ever: a collector stores it once and says so in its store-ack. ``gross``: median over
+    the windows of joules per inference; ``net``: the same above the declared baseline, None without one.
+    ``rejections``: why the result must not be used; empty for a valid one. ``warnings``: what a reader should know.
+    ``accuracy_ratio``: on the check set in this very configuration, over ``accuracy_count`` inputs.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    device_id: Identifier
+    boot_id: Identifier
+    bench_id: Identifier
+    t_start_unix_ns: UnixNs
+    clock_state: ClockState
+    agent_version: str
+    device_class: Identifier
+    python_version: str
+    platform: str
+    model_id: Identifier
+    model_sha256: Sha256
+    runtime: RuntimeIdentity
+    load_s: NonNegative
+    first_invoke_s: NonNegative
+    stateful: bool = False
+    meter_id: str
+    meter_driver: Identifier
+    meter_rate_hz: Positive
+    systematic_id: str
+    calibration: str = ""
+    boundary: Boundary
+    simulated: bool
+    sync_method: SyncMethod
+    sync_residual_s: NonNegative
+    windows: tuple[BenchWindow, ...]
+    warm_up_s: NonNegative
+    warm_up_count: Annotated[int, Meta(ge=0)]
+    baseline_before: BenchBaseline | None = None
+    baseline_after: BenchBaseline | None = None
+    gross: Measurand | None = None
+    net: Measurand | None = None
+    latency_p50_s: NonNegative | None = None
+    latency_p95_s: NonNegative | None = None
+    latency_max_s: NonNegative | None = None
+    load_energy_j: float | None = None
+    load_energy_u_j: NonNegative | None = None
+    first_invoke_energy_j: float | None = None
+    first_invoke_energy_u_j: NonNegative | None = None
+    accuracy_ratio: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    accuracy_count: Annotated[int, Meta(ge=0)] = 0
+    governor: str | None = None
+    rejections: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 class BootAck(_Record, frozen=True, kw_only=True):
     """Everything of ``boot_id`` up to and including ``seq`` is committed (or declared dropped)."""
 
@@ -174,9 +323,13 @@ class BootAck(_Record, frozen=True, kw_only=True):
 
 
 class StoreAck(_Record, frozen=True, kw_only=True):
-    """Retained on ``.../ack`` by the collector, after its journal has committed. Only this trims an outbox."""
+    """Retained on ``.../ack`` by the collector, after its journal has committed. Only this trims an outbox.
+
+    ``bench_ids``: benches of this device that are committed, the latest 32.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     device_id: Identifier
     t_unix_ns: UnixNs
     acks: tuple[BootAck, ...]
+    bench_ids: tuple[Identifier, ...] = ()

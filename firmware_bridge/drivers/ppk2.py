@@ -126,14 +126,16 @@ _SHEET = DataSheet(
     sync_facility="8 logic inputs sampled with the current, 10 us",
     usb_ids=((0x1915, 0xC00A),),
     accuracy_basis=(
-        "gain: Nordic's typical accuracy by range, a typical value read here as a limit; offset: assumption, one step "
-        "of the range's resolution; voltage: assumption, 50 mV on the set or declared voltage, which is not measured"
+        "gain: Nordic's typical accuracy by range, which about two units of three keep: a standard deviation; offset: "
+        "assumption, one step of the range's resolution; voltage: assumption, 50 mV on the set or declared voltage, "
+        "which is not measured"
     ),
     integrity=(
         "6-bit sample counter, checked against the host's clock; no checksum: a bit flipped inside a word passes, and "
         "can add at most full scale (1.2 A) for one sample of 10 us"
     ),
     marker_inputs=8,
+    gain_distribution="normal",
     source="Nordic PPK2 product specification, as transcribed by ppk2lab (docs/calibration.md)",
 )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uncertainty import EnergyBudget, PooledSpread, edge_u_j, energy_budget, power_step_w
+from edge_agent.uncertainty.energy import EnergyBudget, PooledSpread, edge_u_j, energy_budget, power_step_w
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyDelta

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uncertainty import EnergyBudget
+from edge_agent.uncertainty.energy import EnergyBudget
 from edge_agent.window import (
     Burst,
     Conditions,
