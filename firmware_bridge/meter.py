@@ -16,9 +16,9 @@ from firmware_bridge.calibration import Calibration
 from firmware_bridge.clock import ClockEstimate
 from firmware_bridge.driver import MeterDriver, Options
 from firmware_bridge.errors import MeterUnavailableError
-from firmware_bridge.markers import HostMark, MarkerEdge
+from firmware_bridge.markers import COMMAND_S, COMMAND_SPACING_S, HostMark, MarkerEdge
 from firmware_bridge.port import host_time_s
-from firmware_bridge.reader import Connected, Disconnected, Heard, Message, Reader
+from firmware_bridge.reader import Connected, Disconnected, Heard, Marked, Message, Reader
 from firmware_bridge.replay_port import recorded_header
 from firmware_bridge.samples import EnergyReading, FrameError, MeterIdentity, SampleBlock
 from firmware_bridge.stream import UsbPorts, is_simulated_port
@@ -99,6 +99,7 @@ class Meter:
         self._progress = threading.Event()
         self._ended = threading.Event()
         self._sampled = False
+        self._next_mark_s = 0.0
         self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
 
@@ -138,8 +139,9 @@ class Meter:
             return
         reader.stop()
         thread.join()
+        with self._lock:
+            self._reader = self._thread = None
         reader.close()
-        self._reader = self._thread = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -224,6 +226,25 @@ class Meter:
         with self._lock:
             self._timeline.mark(mark)
 
+    @property
+    def makes_marks(self) -> bool:
+        """Can this meter be told to mark a sample, by a command on its own line?"""
+        return self._reader is not None and self._reader.makes_marks
+
+    def mark_serially(self) -> bool:
+        """Ask for such a mark; tell whether it will be tried. No sooner than a quarter of a second after the last.
+
+        The reader thread writes the command, and notes when. From three marks on that agree, ``sync`` goes by them.
+        """
+        with self._lock:
+            now_s = self._time_s()
+            reader = self._reader
+            if reader is None or not reader.makes_marks or now_s < self._next_mark_s:
+                return False
+            self._next_mark_s = now_s + COMMAND_SPACING_S
+            reader.ask_for_mark()
+            return True
+
     def markers(self) -> tuple[MarkerEdge, ...]:
         """Return the latest edges of the marker inputs, oldest first, on the device's clock as ``snapshot`` has it."""
         with self._lock:
@@ -246,6 +267,8 @@ class Meter:
         with self._lock:
             if isinstance(message, Connected):
                 self._note_connection(message)
+            elif isinstance(message, Marked):
+                self._note_mark(message.before_s)
             else:
                 self._note_loss(message)
         if self._ended.is_set():
@@ -256,6 +279,10 @@ class Meter:
         self._simulated = self._simulated or message.simulated
         self._reconnects += not message.is_first
         self._timeline.reconnected(message.path_delay_s)
+
+    def _note_mark(self, before_s: float) -> None:
+        self._next_mark_s = before_s + COMMAND_SPACING_S
+        self._timeline.mark(HostMark(before_s, before_s + COMMAND_S, rising=True, commanded=True))
 
     def _note_loss(self, message: Disconnected) -> None:
         self._connected = False

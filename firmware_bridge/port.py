@@ -1,5 +1,6 @@
 """What a reader needs of any way to a meter: bytes out and in, the clock that stamps them, and an end to waiting."""
 
+import contextlib
 import os
 import select
 import time
@@ -17,7 +18,7 @@ def host_time_s() -> float:
 
 
 class Waker:
-    """Ends a wait in another thread, and every later one at once. May outlive the ports that wait on it."""
+    """Ends a wait in another thread, and every later one until ``reset``. May outlive the ports that wait on it."""
 
     def __init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -29,6 +30,11 @@ class Waker:
     def wake(self) -> None:
         """End all waiting. Not after ``close``."""
         os.eventfd_write(self._fd, 1)
+
+    def reset(self) -> None:
+        """Let waiting be waiting again. Look only then at what ``wake`` was called for: it may be called again."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._fd)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait that long; tell whether it was ended before."""

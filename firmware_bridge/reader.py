@@ -67,7 +67,14 @@ class Disconnected:
     is_final: bool = False
 
 
-Message: TypeAlias = Connected | Heard | Disconnected
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The meter was told to mark a sample. ``before_s``: right before the command was written."""
+
+    before_s: float
+
+
+Message: TypeAlias = Connected | Heard | Disconnected | Marked
 
 
 @runtime_checkable
@@ -76,6 +83,15 @@ class TellsWhenDue(Protocol):
 
     def next_due_s(self) -> float:
         """Return the host time before which ``bytes_to_send`` returns nothing unless bytes come in between."""
+        ...
+
+
+@runtime_checkable
+class MakesMarks(Protocol):
+    """A decoder whose meter marks one sample when it is told to: the first one that it finishes after the command."""
+
+    def mark_bytes(self) -> bytes:
+        """Return that command; empty while the meter would not take it."""
         ...
 
 
@@ -108,6 +124,9 @@ class Reader:
         self._is_first = True
         self._heard_samples = False
         self._rate_bytes_s = 0.0
+        self._asking = threading.Lock()
+        self._mark_asked = False
+        self.makes_marks = False
 
     def open(self) -> Port:
         """Make the first connection. Raises ConfigurationError or MeterUnavailableError."""
@@ -120,6 +139,7 @@ class Reader:
         while not self._stopping.is_set() and self._attempt():
             if self._heard_samples:
                 backoff_s = FIRST_BACKOFF_S
+            self._forget_ask()
             self._waker.wait(backoff_s)
             backoff_s = min(2.0 * backoff_s, MAX_BACKOFF_S)
 
@@ -127,6 +147,12 @@ class Reader:
         """Let ``run`` return soon."""
         self._stopping.set()
         self._waker.wake()
+
+    def ask_for_mark(self) -> None:
+        """Let the meter mark a sample soon, where its decoder can; ``Marked`` tells when it was told to."""
+        with self._asking:
+            self._mark_asked = True
+            self._waker.wake()
 
     def close(self) -> None:
         """Release what is held. Safe to call twice, not while ``run`` runs."""
@@ -170,6 +196,7 @@ class Reader:
             port.close()
             raise ConfigurationError(f"{self._url}: recorded from a {recorded.driver}, not from a {self._driver.name}")
         self._known = port.usb or self._known
+        self.makes_marks = isinstance(decoder, MakesMarks) and recorded is None
         simulated = recorded is not None or is_pseudo_terminal(port.device)
         self._tell(Connected(port.time_s(), port.device, port.usb, port.path_delay_s, simulated, self._is_first))
         if not self._is_first:
@@ -185,6 +212,8 @@ class Reader:
         silent_s = 0.0
         now_s = port.time_s()
         while not self._stopping.is_set():
+            if self._mark_asked:
+                self._mark(port, decoder)
             if port.host_may_speak():
                 outgoing = decoder.bytes_to_send(port.time_s())
                 if outgoing:
@@ -204,6 +233,23 @@ class Reader:
                 raise MeterUnavailableError(f"{self._url}: no samples for {patience_s:.0f} s; connecting again")
         port.write(decoder.stop_bytes())
 
+    def _mark(self, port: Port, decoder: MeterDecoder) -> None:
+        """Tell the meter to mark a sample, where it takes the command now."""
+        self._forget_ask()
+        command = decoder.mark_bytes() if isinstance(decoder, MakesMarks) and port.recorded is None else b""
+        if command:
+            before_s = port.time_s()
+            port.write(command)
+            self._tell(Marked(before_s))
+
+    def _forget_ask(self) -> None:
+        """Let waiting be waiting again, unless it is to end for good."""
+        with self._asking:
+            self._mark_asked = False
+            self._waker.reset()
+        if self._stopping.is_set():
+            self._waker.wake()
+
     def _wait_s(self, due_s: Callable[[], float] | None, now_s: float) -> float:
         """Return how long to wait for bytes before the decoder is asked again what to send."""
         if due_s is None:
@@ -213,7 +259,7 @@ class Reader:
     def _gather(self, port: Port, data: bytes, now_s: float) -> tuple[bytes, float]:
         """Go on reading for ``DECODE_S``; return all bytes and when the last of them came."""
         pieces, begin_s = [data], now_s
-        while (before_s := port.time_s()) < begin_s + DECODE_S and not self._stopping.is_set():
+        while (before_s := port.time_s()) < begin_s + DECODE_S and not (self._stopping.is_set() or self._mark_asked):
             port.pause(min(self._drain_s(), begin_s + DECODE_S - before_s))
             piece = port.read(0.0)
             if piece:

@@ -40,7 +40,7 @@ class Intake:
 class SyncState:
     """How meter time was aligned to host time, and how far it may be off (seconds)."""
 
-    method: Literal["host_clock", "arrival_fit", "gpio_marker"]
+    method: Literal["host_clock", "arrival_fit", "step_correlation", "serial_marker", "gpio_marker"]
     residual_s: float
 
 
@@ -111,7 +111,7 @@ class Timeline:
             if self._shift_s:
                 block = replace(block, t_device_s=block.t_device_s + self._shift_s)
             self._fit.observe(float(block.t_device_s[-1]), t_host_s)
-        edges = self._finder.feed(block)
+        edges = self._finder.feed(block, t_host_s)
         if edges:
             self._markers.add_edges(edges)
             self._lag_line = None
@@ -152,7 +152,7 @@ class Timeline:
         return None if self._last_arrival_s is None else now_s - self._last_arrival_s
 
     def mark(self, mark: HostMark) -> None:
-        """Take note that the host drove a marker line."""
+        """Take note that the host drove a marker line, or commanded a mark."""
         self._markers.add_mark(mark)
         self._lag_line = None
 
@@ -179,7 +179,7 @@ class Timeline:
         """
         lag = self._marker_lag()
         if lag is not None:
-            return SyncState("gpio_marker", lag.limit_s)
+            return SyncState("serial_marker" if lag.commanded else "gpio_marker", lag.limit_s)
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState(

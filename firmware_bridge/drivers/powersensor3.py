@@ -162,10 +162,9 @@ class PowerSensor3Decoder:
             self._answer, self._version, self._sensors = b"", None, []
         return outgoing
 
-    def mark(self) -> None:
-        """Mark one frame: the command goes out with the next bytes to send."""
-        if self._dialogue.phase == "streaming":
-            self._dialogue.say(b"M")
+    def mark_bytes(self) -> bytes:
+        """Return the command that marks one frame, the next that the meter finishes; empty without a stream."""
+        return b"M" if self._dialogue.phase == "streaming" else b""
 
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return samples. What comes before the version was asked belongs to an older stream."""

@@ -151,10 +151,11 @@ def test_a_marker_asked_for_comes_back_in_its_frame() -> None:
     decoder = talk.decoder
     assert isinstance(decoder, PowerSensor3Decoder)
     assert talk.run(0.1, steady(12.0, 1.0)).column("logic").sum() == 0
-    decoder.mark()
-    decoder.mark()
-    assert talk.run(0.1, steady(12.0, 1.0)).column("logic").sum() == 2
-    assert [one.data for one in talk.said if not one.from_meter][-1] == b"MM"
+    assert decoder.mark_bytes() == b"M"
+    assert talk.encoder.receive(decoder.mark_bytes(), talk.t_s) == b""
+    marked = talk.run(0.1, steady(12.0, 1.0)).column("logic")
+    assert marked.sum() == 1
+    assert PowerSensor3Decoder({}).mark_bytes() == b""
 
 
 def test_the_encoders_logic_bit_marks_its_frame() -> None:
