@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from uncertainties import AffineScalarFunc, ufloat
+from uncertainties import UFloat, ufloat
 
 from edge_agent.wire.records import BudgetLine, Measurand
 
@@ -19,7 +19,7 @@ COVERAGE_RATIO: Final = 0.95
 TRIALS: Final = 100_000
 """Monte Carlo trials: the ends of a 95 % interval are then good to about a hundredth of u (JCGM 101:2008, 7.2.1)."""
 
-Number: TypeAlias = AffineScalarFunc | float
+Number: TypeAlias = UFloat | float
 Evaluation = Literal["A", "B"]
 Distribution = Literal["normal", "rectangular", "triangular", "t"]
 SharedBy = Literal["window", "run", "meter", "meter_type"]
@@ -61,7 +61,7 @@ class Budget:
 
     def measurand(self, result: Number, seed: int = 0) -> Measurand:
         """Return ``result`` (joules per inference) with its combined and expanded uncertainty and its lines."""
-        if not isinstance(result, AffineScalarFunc):
+        if not isinstance(result, UFloat):
             return Measurand(
                 value_j=float(result), u_j=0.0, expanded_u_j=0.0, coverage_factor=COVERAGE_FACTOR,
                 low_j=float(result), high_j=float(result),

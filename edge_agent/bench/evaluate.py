@@ -1,0 +1,218 @@
+"""From windows and baselines to joules per inference, gross and net, with a budget line by line. Pure.
+
+Window i draws the mean power P_i over the time that samples cover; it lasts T_i on the host's clock and holds N_i
+inferences. Its figure is e_i = P_i T_i / N_i: seconds without samples count with the window's mean power (and with
+an uncertainty), and the meter's clock rate cancels. The result is the median of the e_i, as MLPerf Tiny has it
+(MLPerfTiny_Rules, energy mode). The model of the measurement, x being the errors::
+
+    gross = (median e_i + x_spread + x_gap + x_resolution) (1 + x_gain) (1 + x_time)
+            + x_offset t + x_sync slope
+    net   = gross - (before + x_before + after + x_after + 2 x_drift) / 2 (1 + x_gain) (1 + x_time) t - x_offset t
+
+with t = T / N. Gain is one error for gross and baseline, so in net it acts on the difference only; offset cancels.
+Everything that differs from window to window by chance (sampling, edges inside a sample, noise of the load, jitter of
+the clocks) is in the spread, type A, and is not counted a second time. What all windows of a run share is type B.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Final
+
+from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
+from edge_agent.uncertainty.budget import Budget, Input, Number, SharedBy
+from edge_agent.uncertainty.type_a import mean_u, median_u
+from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.records import Measurand
+from firmware_bridge.calibration import SystematicPart, systematic_parts
+from firmware_bridge.samples import EnergyDelta
+
+TIME_BASE_LIMIT_RATIO: Final = 50e-6
+"""The host's clock between two corrections: an ordinary crystal, as a rectangular limit."""
+_SQRT_3: Final = math.sqrt(3.0)
+_SQRT_12: Final = math.sqrt(12.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Joules per inference: ``gross`` is all that the device drew, ``net`` what it drew above the baseline."""
+
+    gross: Measurand
+    net: Measurand | None
+
+
+def joules_per_inference(window: WindowEnergy, delta: EnergyDelta | None = None) -> float:
+    """Return e = P T / N of a window. Raises RejectedRecordError where no sample covers it."""
+    power_w = (window.delta if delta is None else delta).mean_power_w
+    if power_w is None:
+        raise RejectedRecordError("a window has no sample of the meter; check the meter's connection and bench again")
+    return power_w * window.duration_s / window.inference_count
+
+
+def evaluate(
+    windows: Sequence[WindowEnergy], before: BaselineEnergy | None, after: BaselineEnergy | None, meter: MeterState
+) -> Results:
+    """Return gross and, with both baselines, net joules per inference of four or more windows.
+
+    Raises RejectedRecordError for a window that no sample covers, ValueError for fewer windows.
+    """
+    return _Evaluation(windows, meter).results(before, after)
+
+
+class _Evaluation:
+    def __init__(self, windows: Sequence[WindowEnergy], meter: MeterState) -> None:
+        self._windows, self._meter = windows, meter
+        self._budget = Budget()
+        self._each_j = [joules_per_inference(window) for window in windows]
+        self._gross_j = median(self._each_j)
+        self._s_per_inference = median(window.duration_s / window.inference_count for window in windows)
+        self._power_w = self._gross_j / self._s_per_inference
+        self._shared_by: SharedBy = "meter_type" if meter.calibration is None else "meter"
+        parts = self._parts()
+        self._gain = self._sum_of([part for part in parts if part.kind == "gain"], relative=True)
+        self._offset_w = self._sum_of([part for part in parts if part.kind == "offset"], relative=False)
+        time_u_ratio = TIME_BASE_LIMIT_RATIO / _SQRT_3
+        self._time = self._error("time base of the host", time_u_ratio, "1", "crystal, +-50 ppm", "run")
+
+    def results(self, before: BaselineEnergy | None, after: BaselineEnergy | None) -> Results:
+        gross = self._gross()
+        idle_w = self._idle_w(before, after)
+        if idle_w is None:
+            return Results(self._budget.measurand(gross), None)
+        idle_j = (idle_w * (1.0 + self._gain) * (1.0 + self._time) + self._offset_w) * self._s_per_inference
+        net = gross - idle_j
+        return Results(self._budget.measurand(gross), self._budget.measurand(net))
+
+    def _gross(self) -> Number:
+        known = self._gross_j + self._spread() + self._gap() + self._resolution()
+        return known * (1.0 + self._gain) * (1.0 + self._time) + self._offset_w * self._s_per_inference + self._sync()
+
+    def _spread(self) -> Number:
+        count = len(self._each_j)
+        return self._budget.variable(
+            Input(
+                name="spread of the windows",
+                evaluation="A",
+                distribution="t",
+                value=0.0,
+                u=median_u(self._each_j),
+                unit="J",
+                dof=count - 1.0,
+                basis=f"median of {count} windows; JCGM 101:2008, 6.4.9.4",
+            )
+        )
+
+    def _gap(self) -> Number:
+        """Take it that a gap drew the window's mean, off by the spread of power, all of one gap alike."""
+        u_j = max(
+            max(0.0, window.delta.gap_s) * window.delta.power_sd_w / window.inference_count for window in self._windows
+        )
+        return self._error("gaps", u_j, "J", "seconds without samples x spread of power", "window", normal=True)
+
+    def _resolution(self) -> Number:
+        """Where the power hardly moves, all samples are rounded alike; else steps average out, within the spread."""
+        u_w = 0.0
+        for window in self._windows:
+            delta = window.delta
+            step_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
+            if delta.power_sd_w <= step_u_w:
+                u_w = max(u_w, step_u_w)
+        basis = "display step / sqrt(12), power hardly moves (JCGM 100:2008, F.2.2.1)"
+        return self._error("resolution", u_w, "W", basis, "run") * self._s_per_inference
+
+    def _sync(self) -> Number:
+        """Both edges of all windows are off by one time: what that does is tried out, to either side."""
+        residual_s = self._meter.sync_residual_s
+        if residual_s <= 0.0:
+            return 0.0
+        early_j = median(joules_per_inference(window, window.early) for window in self._windows)
+        late_j = median(joules_per_inference(window, window.late) for window in self._windows)
+        slope_w = (late_j - early_j) / (2.0 * residual_s)
+        basis = f"{self._meter.sync_method}, limit +-{residual_s:.3g} s"
+        return self._error("alignment of the clocks", residual_s / _SQRT_3, "s", basis, "run") * slope_w
+
+    def _parts(self) -> tuple[SystematicPart, ...]:
+        """Return the meter's errors at the mean power, scaled to what its register integrated sample by sample.
+
+        The two differ where the load moves between measuring ranges.
+        """
+        volts = self._meter.voltage_v
+        parts = systematic_parts(
+            self._meter.sheet,
+            voltage_v=volts,
+            current_a=self._power_w / volts if volts > 0.0 else 0.0,
+            calibration=self._meter.calibration,
+        )
+        together_w = math.hypot(*(part.u_w for part in parts))
+        if together_w <= 0.0:
+            return ()
+        deltas = [window.delta for window in self._windows]
+        scale = median(delta.energy_u_systematic_j / delta.covered_s for delta in deltas) / together_w
+        return tuple(replace(part, u_w=part.u_w * scale) for part in parts)
+
+    def _sum_of(self, parts: list[SystematicPart], *, relative: bool) -> Number:
+        total: Number = 0.0
+        for part in parts:
+            total = total + self._budget.variable(
+                Input(
+                    name=f"meter, {part.name}",
+                    evaluation="B",
+                    distribution=part.distribution,
+                    value=0.0,
+                    u=part.u_w / abs(self._power_w) if relative and self._power_w else part.u_w,
+                    unit="1" if relative else "W",
+                    shared_by=self._shared_by,
+                    basis=self._meter_basis(),
+                )
+            )
+        return total
+
+    def _meter_basis(self) -> str:
+        certificate = self._meter.calibration
+        if certificate is None:
+            return self._meter.sheet.accuracy_basis
+        return f"certificate {certificate.certificate}, {certificate.date}"
+
+    def _idle_w(self, before: BaselineEnergy | None, after: BaselineEnergy | None) -> Number | None:
+        if before is None or after is None:
+            return None
+        powers_w = before.power_w, after.power_w
+        if powers_w[0] is None or powers_w[1] is None:
+            return None
+        difference_w = abs(powers_w[1] - powers_w[0])
+        drift = self._error("baseline, drift", difference_w / 2.0 / _SQRT_3, "W", "before against after", "run")
+        known = 0.5 * (self._baseline("before", powers_w[0], before) + self._baseline("after", powers_w[1], after))
+        return known + drift
+
+    def _baseline(self, when: str, power_w: float, baseline: BaselineEnergy) -> Number:
+        count = len(baseline.powers_w)
+        return self._budget.variable(
+            Input(
+                name=f"baseline, {when}",
+                evaluation="A",
+                distribution="t",
+                value=power_w,
+                u=mean_u(baseline.powers_w),
+                unit="W",
+                dof=count - 1.0,
+                shared_by="run",
+                basis=f"mean of {count} parts; JCGM 101:2008, 6.4.9.4",
+            )
+        )
+
+    def _error(
+        self, name: str, u: float, unit: str, basis: str, shared_by: SharedBy, *, normal: bool = False
+    ) -> Number:
+        return self._budget.variable(
+            Input(
+                name=name,
+                evaluation="B",
+                distribution="normal" if normal else "rectangular",
+                value=0.0,
+                u=u,
+                unit=unit,
+                shared_by=shared_by,
+                basis=basis,
+            )
+        )
