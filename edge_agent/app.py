@@ -14,7 +14,7 @@ import structlog
 
 from edge_agent.clock import read_clock
 from edge_agent.config import AgentConfig
-from edge_agent.health import kernel_boot_id
+from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.health import clock_synchronised
+from edge_agent.device.kernel import clock_synchronised
 from edge_agent.wire.records import ClockState
 
 REBASE_STEP_NS: Final = 100_000_000

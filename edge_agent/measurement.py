@@ -9,7 +9,8 @@ import structlog
 
 from edge_agent.clock import ClockReading, read_clock, stamp
 from edge_agent.config import DEFAULT_DUTY_RATIO, AgentConfig, WorkloadSection
-from edge_agent.health import CpuShare, read_device_state
+from edge_agent.device.cpu import CpuShare
+from edge_agent.device.state import read_device_state
 from edge_agent.inference_loop import InferenceLoop
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher

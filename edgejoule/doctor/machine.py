@@ -39,7 +39,7 @@ class DirectoryFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def gather_clock_facts() -> ClockFacts:
     """Ask the kernel."""
-    from edge_agent.health import clock_synchronised  # noqa: PLC0415  keeps the pure part free of it
+    from edge_agent.device.kernel import clock_synchronised  # noqa: PLC0415  keeps the pure part free of it
 
     return ClockFacts(clock_synchronised(), time.time())
 

@@ -4,15 +4,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.clock import ClockReading, read_clock, stamp
-from edge_agent.health import (
-    STA_UNSYNC,
-    TIME_ERROR,
-    CpuShare,
-    clock_synchronised,
-    is_synchronised,
-    kernel_boot_id,
-    read_device_state,
-)
+from edge_agent.device.cpu import CpuShare
+from edge_agent.device.kernel import STA_UNSYNC, TIME_ERROR, clock_synchronised, is_synchronised, kernel_boot_id
+from edge_agent.device.state import read_device_state
 from edge_agent.wire.errors import ConfigurationError
 from firmware_bridge.stream import host_time_s
 
