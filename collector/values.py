@@ -1,11 +1,11 @@
 """The values that pass between the collector's parts. Frozen; no I/O."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from edge_agent.wire.records import Birth, Health, InferenceWindow, Status
+from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +21,56 @@ class StoredWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRow:
+class StoredBench:
+    """One bench as the journal keeps it. ``row_id`` grows with every committed bench."""
+
+    row_id: int
+    fleet: str
+    device_id: str
+    received_unix_ns: int
+    bench: BenchRecord
+
+    @property
+    def valid(self) -> bool:
+        """Return whether it has a result that may be used."""
+        return self.bench.gross is not None and not self.bench.rejections
+
+
+Row = TypeVar("Row", StoredWindow, StoredBench)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow(Generic[Row]):
     """A row that a store refused for good, and why: it goes to the dead letters."""
 
-    row: StoredWindow
+    row: Row
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class WriteOutcome:
+class WriteOutcome(Generic[Row]):
     """What became of the rows given to a sink: the first ``accepted + len(rejected)`` are done, ``kept`` come again.
 
     ``retry_reason`` says why rows were kept, empty when none was.
     """
 
     accepted: int
-    rejected: tuple[RejectedRow, ...] = ()
+    rejected: tuple[RejectedRow[Row], ...] = ()
     kept: int = 0
     retry_reason: str = ""
 
 
-class Sink(Protocol):
-    """A store that the journal feeds. It holds no buffer: what ``write`` accepts is durable when it returns."""
+class Sink(Protocol[Row]):
+    """A store that the journal feeds. It holds no buffer: what ``write`` accepts is durable when it returns.
+
+    ``name`` is that of its cursor: a store that takes windows and benches is two sinks.
+    """
 
     name: str
     max_rows: int
     max_wait_s: float
 
-    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+    def write(self, rows: list[Row]) -> WriteOutcome[Row]:
         """Store the rows, in order; idempotent, since rows come again after a crash."""
         ...
 

@@ -1,15 +1,17 @@
 """Bytes to records and back: JSON, size-capped, validated."""
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import (
     MAX_PAYLOAD_BYTES,
+    BenchRecord,
     Birth,
     Health,
+    Identifier,
     InferenceWindow,
     Sequence,
     Status,
@@ -17,12 +19,12 @@ from edge_agent.wire.records import (
     WindowBatch,
 )
 
-WireRecord = WindowBatch | Birth | Status | Health | StoreAck
-R = TypeVar("R", WindowBatch, Birth, Status, Health, StoreAck)
+WireRecord = WindowBatch | Birth | Status | Health | BenchRecord | StoreAck
+R = TypeVar("R", WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
 
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[WireRecord], msgspec.json.Decoder[WireRecord]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (WindowBatch, Birth, Status, Health, StoreAck)
+    kind: msgspec.json.Decoder(kind) for kind in (WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
 }
 _DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -31,6 +33,15 @@ class _Numbered(msgspec.Struct):
     seq: Sequence
 
 
+class BenchName(msgspec.Struct, frozen=True):
+    """What names a bench, read without its figures."""
+
+    schema_version: Literal[1]
+    device_id: Identifier
+    bench_id: Identifier
+
+
+_BENCH_NAME = msgspec.json.Decoder(BenchName)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
 _WINDOW = msgspec.json.Decoder(InferenceWindow)
@@ -64,6 +75,16 @@ def decode(payload: bytes, kind: type[R]) -> R:
         raise RejectedRecordError(str(error)) from error
     assert isinstance(record, kind)
     return record
+
+
+def name_of_bench(payload: bytes) -> BenchName | None:
+    """Return which bench ``payload`` is, though it may be no valid one; None when not even that can be read."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        return None
+    try:
+        return _BENCH_NAME.decode(payload)
+    except _DECODE_ERRORS:
+        return None
 
 
 def decode_windows(payload: bytes) -> tuple[WindowBatch, tuple[BadRecord, ...]]:

@@ -12,6 +12,9 @@ from msgspec import Meta
 SCHEMA_VERSION: Final = 1
 MAX_WINDOWS_PER_MESSAGE: Final = 60
 MAX_PAYLOAD_BYTES: Final = 262_144
+MAX_BENCH_WINDOWS: Final = 200
+MAX_BUDGET_LINES: Final = 40
+"""A bench with as many windows and, gross and net, as many lines as this fits one message, every field filled."""
 
 Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Sequence = Annotated[int, Meta(ge=1, le=2**53)]
@@ -225,7 +228,7 @@ class Measurand(_Record, frozen=True, kw_only=True):
     low_j: float
     high_j: float
     effective_dof: NonNegative | None = None
-    budget: tuple[BudgetLine, ...] = ()
+    budget: Annotated[tuple[BudgetLine, ...], Meta(max_length=MAX_BUDGET_LINES)] = ()
 
 
 class BenchBaseline(_Record, frozen=True, kw_only=True):
@@ -294,7 +297,7 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     simulated: bool
     sync_method: SyncMethod
     sync_residual_s: NonNegative
-    windows: tuple[BenchWindow, ...]
+    windows: Annotated[tuple[BenchWindow, ...], Meta(max_length=MAX_BENCH_WINDOWS)]
     warm_up_s: NonNegative
     warm_up_count: Annotated[int, Meta(ge=0)]
     baseline_before: BenchBaseline | None = None

@@ -12,11 +12,17 @@ import pytest
 
 from edge_agent.wire.codec import WireRecord, decode, encode
 from edge_agent.wire.records import (
+    BenchBaseline,
+    BenchRecord,
+    BenchWindow,
     Birth,
     BootAck,
+    BudgetLine,
     DroppedRange,
     Health,
     InferenceWindow,
+    Measurand,
+    RuntimeIdentity,
     Status,
     StoreAck,
     WindowBatch,
@@ -29,8 +35,22 @@ KINDS: dict[str, type[WireRecord]] = {
     "birth": Birth,
     "status": Status,
     "health": Health,
+    "bench": BenchRecord,
     "ack": StoreAck,
 }
+INNER: dict[str, type[msgspec.Struct]] = {
+    "records": InferenceWindow,
+    "dropped": DroppedRange,
+    "acks": BootAck,
+    "runtime": RuntimeIdentity,
+    "windows": BenchWindow,
+    "baseline_before": BenchBaseline,
+    "baseline_after": BenchBaseline,
+    "gross": Measurand,
+    "net": Measurand,
+    "budget": BudgetLine,
+}
+"""Which record stands under which name inside another."""
 
 
 def read(path: Path) -> WireRecord:
@@ -67,16 +87,16 @@ def test_what_is_sent_today_says_the_same(path: Path) -> None:
 def test_every_kind_and_every_field_stands_in_some_golden_record() -> None:
     seen: dict[str, set[str]] = {}
 
-    def note(kind: str, document: dict[str, Any]) -> None:
-        seen.setdefault(kind, set()).update(document)
+    def note(kind: str, document: Any) -> None:
+        for one in document if isinstance(document, list) else [document]:
+            seen.setdefault(kind, set()).update(one)
+            for name in one.keys() & INNER.keys():
+                if isinstance(one[name], list | dict):  # the identity's own "runtime" is a name
+                    note(INNER[name].__name__, one[name])
 
     for path in FILES:
-        document = json.loads(path.read_bytes())
-        note(type(read(path)).__name__, document)
-        for name, kind in (("records", "InferenceWindow"), ("dropped", "DroppedRange"), ("acks", "BootAck")):
-            for inner in document.get(name, ()):
-                note(kind, inner)
-    for struct in (*KINDS.values(), InferenceWindow, DroppedRange, BootAck):
+        note(type(read(path)).__name__, json.loads(path.read_bytes()))
+    for struct in (*KINDS.values(), *INNER.values()):
         missing = set(struct.__struct_fields__) - seen[struct.__name__]
         assert not missing, f"{struct.__name__}: no golden record has {missing}; add a new file with them"
 

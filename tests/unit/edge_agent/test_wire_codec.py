@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.wire.codec import WireRecord, decode, encode
+from edge_agent.wire.codec import WireRecord, decode, encode, name_of_bench
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import (
+    MAX_BENCH_WINDOWS,
+    MAX_BUDGET_LINES,
     MAX_PAYLOAD_BYTES,
     MAX_WINDOWS_PER_MESSAGE,
+    BenchRecord,
+    BenchWindow,
     Birth,
     BootAck,
     Health,
@@ -21,9 +25,10 @@ from edge_agent.wire.records import (
     StoreAck,
     WindowBatch,
 )
+from tests.fakes.benches import LINE, make_bench, make_measurand
 from tests.fakes.windows import make_batch, make_window
 
-KINDS: tuple[type[WireRecord], ...] = (WindowBatch, Birth, Status, Health, StoreAck)
+KINDS: tuple[type[WireRecord], ...] = (WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 non_negative = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 
@@ -99,3 +104,53 @@ def test_lone_surrogates_are_a_rejection() -> None:
     payload = encode(make_batch(range(1, 2))).replace(b"tc66c:8A32", b"\\ud800")
     with pytest.raises(RejectedRecordError):
         decode(payload, WindowBatch)
+
+
+def test_a_bench_comes_back_as_it_went() -> None:
+    bench = make_bench(rejections=("throttled in window 3",))
+    assert decode(encode(bench), BenchRecord) == bench
+
+
+def test_the_largest_bench_fits_one_message() -> None:
+    """Every optional field filled, every float with all its digits, and two lines of text for each basis."""
+    long = 1.2345678901234567e-105
+    window = BenchWindow(
+        **{name: 10**15 if name == "inference_count" else long for name in BenchWindow.__struct_fields__}
+        | {"throttled": False}
+    )
+    line = msgspec.structs.replace(
+        LINE, name="n" * 60, unit="J" * 10, u=long, sensitivity=long, contribution_j=long, dof=long, basis="b" * 240
+    )
+    result = msgspec.structs.replace(make_measurand(long, long), effective_dof=long, budget=(line,) * MAX_BUDGET_LINES)
+    bench = make_bench(
+        windows=(window,) * MAX_BENCH_WINDOWS,
+        gross=result,
+        net=result,
+        rejections=("r" * 120,) * 50,
+        warnings=("w" * 120,) * 50,
+    )
+    payload = encode(bench)
+    assert MAX_PAYLOAD_BYTES / 2 < len(payload) <= MAX_PAYLOAD_BYTES
+    assert decode(payload, BenchRecord) == bench
+
+
+def test_a_bench_with_too_many_windows_is_rejected() -> None:
+    bench = make_bench(windows=make_bench().windows * (MAX_BENCH_WINDOWS // 5) + make_bench().windows[:1])
+    with pytest.raises(RejectedRecordError, match=r"length <= 200 .*windows"):
+        decode(encode(bench), BenchRecord)
+
+
+def test_a_bench_that_is_none_still_says_which_it_is() -> None:
+    payload = encode(make_bench()).replace(b'"synchronised"', b'"roughly"')
+    with pytest.raises(RejectedRecordError, match="clock_state"):
+        decode(payload, BenchRecord)
+    name = name_of_bench(payload)
+    assert name is not None
+    assert (name.device_id, name.bench_id) == ("pi4-01", "bench-0001")
+    for worse in (
+        payload.replace(b"bench-0001", b"../etc"),
+        payload[:-1],
+        payload.replace(b":1,", b":2,", 1),
+        b"\xff",
+    ):
+        assert name_of_bench(worse) is None
