@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "check this machine and configuration; every fault with its remedy",
     "meter": "list, show, read, record, replay, decode, emulate power meters",
     "agent": "run the agent on a device",
+    "bench-replay": "published MLPerf Tiny energy results, recomputed from their raw meter traces",
     "collector": "run the collector on a server",
     "broker": "run the embedded in-memory MQTT broker",
     "fleet": "report, ledger and devices, from what the collector stored",
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(words)
         parser.print_help()
         return EXIT_USAGE
-    command = cast("Command", importlib.import_module(f"edgejoule.commands.{name}"))
+    command = cast("Command", importlib.import_module(f"edgejoule.commands.{name.replace('-', '_')}"))
     purpose = COMMANDS[name]
     sub_parser = argparse.ArgumentParser(prog=f"edgejoule {name}", description=f"{purpose[0].upper()}{purpose[1:]}.")
     command.add_arguments(sub_parser)

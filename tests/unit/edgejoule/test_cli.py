@@ -19,7 +19,7 @@ def test_the_list_and_the_files_agree() -> None:
     files = {path.stem for path in Path(folder).glob("*.py")} - {"__init__"}
     packages = {path.parent.name for path in Path(folder).glob("*/__init__.py")}
 
-    assert files | packages == set(COMMANDS)
+    assert files | packages == {name.replace("-", "_") for name in COMMANDS}
     assert not files & packages
 
 
@@ -34,7 +34,7 @@ def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_offers_what_the_front_door_calls(name: str) -> None:
-    module = importlib.import_module(f"edgejoule.commands.{name}")
+    module = importlib.import_module(f"edgejoule.commands.{name.replace('-', '_')}")
 
     assert callable(module.add_arguments)
     assert callable(module.run)

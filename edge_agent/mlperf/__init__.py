@@ -1,0 +1,1 @@
+"""Published MLPerf Tiny energy results, computed again from their raw meter traces: a self-check of our integrator."""
