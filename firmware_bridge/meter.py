@@ -7,7 +7,7 @@ place of the reader thread.
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,8 @@ from firmware_bridge.port import host_time_s
 from firmware_bridge.reader import Connected, Disconnected, Heard, Marked, Message, Reader
 from firmware_bridge.replay_port import recorded_header
 from firmware_bridge.samples import EnergyReading, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.step_trace import StepTrace
+from firmware_bridge.steps import StepAlignment, find_lag_or_why
 from firmware_bridge.stream import UsbPorts, is_simulated_port
 from firmware_bridge.timeline import SyncState, Timeline
 from firmware_bridge.usb import UsbPort, list_usb_ports
@@ -100,6 +102,7 @@ class Meter:
         self._ended = threading.Event()
         self._sampled = False
         self._next_mark_s = 0.0
+        self._trace: tuple[StepTrace, int] | None = None
         self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
 
@@ -245,6 +248,33 @@ class Meter:
             reader.ask_for_mark()
             return True
 
+    def watch_steps(self) -> None:
+        """Keep samples from now on for ``find_steps``."""
+        with self._lock:
+            self._trace = StepTrace(self.driver.data_sheet), self._timeline.clock_epoch
+
+    def find_steps(self, busy_s: Sequence[tuple[float, float]], chip_s: float = 0.0) -> StepAlignment | str:
+        """Return where the samples since ``watch_steps`` show a load that was busy at these host times, and stop that.
+
+        ``busy_s``: (begin, end) in order. Ask when samples have come for all of it. Or one sentence why they do not.
+        """
+        with self._lock:
+            watched, self._trace = self._trace, None
+            if watched is None or watched[1] != self._timeline.clock_epoch or self._timeline.first() is None:
+                return "the meter's clock began anew while the load was produced"
+            to_device = self._timeline.arrival_device_s
+            busy_device_s = [(to_device(begin_s), to_device(end_s)) for begin_s, end_s in busy_s]
+            search_s = self._timeline.step_search_s()
+        sampling = self.driver.data_sheet.sampling
+        return find_lag_or_why(
+            busy_device_s, watched[0].samples(), sampling=sampling, search_s=search_s, chip_s=chip_s
+        )
+
+    def align(self, found: StepAlignment) -> None:
+        """Read the register by this from now on, until the meter's clock begins anew; markers are better still."""
+        with self._lock:
+            self._timeline.align(found)
+
     def markers(self) -> tuple[MarkerEdge, ...]:
         """Return the latest edges of the marker inputs, oldest first, on the device's clock as ``snapshot`` has it."""
         with self._lock:
@@ -302,6 +332,9 @@ class Meter:
             if taken.blocks:
                 self._last_block = taken.blocks[-1]
                 self._connected = self._sampled = True
+            if self._trace is not None:
+                for block in taken.blocks:
+                    self._trace[0].add(block)
         if taken.blocks:
             self._progress.set()
         if self._on_block is not None:

@@ -18,6 +18,7 @@ from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister
 from firmware_bridge.markers import EdgeFinder, HostMark, MarkerClock, MarkerEdge, MarkerEstimate
 from firmware_bridge.samples import EnergyReading, Event, FrameError, MeterIdentity, SampleBlock
+from firmware_bridge.steps import StepAlignment
 
 SILENT_S: Final = 2.0
 MIN_LAG_S: Final = 0.010
@@ -25,6 +26,9 @@ MIN_LAG_S: Final = 0.010
 LAG_CHECK_S: Final = 1.0
 MARKER_REACH_S: Final = 0.050
 """How far beyond the arrival fit's own limit an edge is looked for: a hub or adapter may hold every byte so long."""
+LATE_INTERVALS: Final = 3.0
+LATE_S: Final = 0.5
+"""So late may a polled meter show a step: it averages, refreshes what it shows, and takes its time to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,9 @@ class Timeline:
         self._markers = MarkerClock()
         self._lag: MarkerEstimate | None = None
         self._lag_line: Line | None = None
+        self._steps: StepAlignment | None = None
         self._path_delay_s = 0.0
+        self.clock_epoch = 0
         self.meter_changes = 0
 
     def reconnected(self, path_delay_s: float | None = None) -> None:
@@ -75,6 +81,7 @@ class Timeline:
         """
         self._new_connection = self._own_clock and self._last_arrival_s is not None
         self._last_device_s = None
+        self._forget_steps()
         if path_delay_s is not None:
             self._path_delay_s = path_delay_s
             if self._last_arrival_s is None:
@@ -156,6 +163,22 @@ class Timeline:
         self._markers.add_mark(mark)
         self._lag_line = None
 
+    def align(self, found: StepAlignment) -> None:
+        """Go by a load that was found this much later than ``arrival_device_s``, until the clock restarts."""
+        self._steps = found
+
+    def arrival_device_s(self, t_host_s: float) -> float:
+        """Return the time on this timeline that arrivals alone give a host time. ValueError before the first."""
+        return self._fit.to_device(t_host_s) if self._own_clock else t_host_s
+
+    def step_search_s(self) -> tuple[float, float]:
+        """Return the lowest and the highest lag at which a load may be found in the samples."""
+        if self._own_clock:
+            reach_s = self._fit.residual_s + MARKER_REACH_S
+            return -reach_s, reach_s + 4.0 * self._path_delay_s
+        interval_s = max(self._sheet.sample_interval_s, self._sheet.refresh_interval_s or 0.0)
+        return -interval_s, LATE_INTERVALS * interval_s + LATE_S
+
     def edges(self) -> tuple[MarkerEdge, ...]:
         """Return the latest edges of the marker inputs, on this timeline."""
         return tuple(self._markers.edges)
@@ -170,7 +193,10 @@ class Timeline:
         return self._fit.steps
 
     def sync(self) -> SyncState:
-        """Return how meter time is aligned: by marker edges where three or more agree, else by arrival.
+        """Return how meter time is aligned: by marker edges where three or more agree, by a load found, by arrival.
+
+        A load is found relative to the arrival fit: what that is off by, beyond the delay that all arrivals have,
+        counts twice, for then and for now.
 
         Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
         since the last question, whose middle is half an interval back, and the answer takes its time: together less
@@ -180,6 +206,9 @@ class Timeline:
         lag = self._marker_lag()
         if lag is not None:
             return SyncState("serial_marker" if lag.commanded else "gpio_marker", lag.limit_s)
+        if self._steps is not None:
+            wander_s = 2.0 * max(self._fit.residual_s - self._unseen_delay_s, 0.0) if self._own_clock else 0.0
+            return SyncState("step_correlation", self._steps.residual_s + wander_s)
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState(
@@ -187,10 +216,8 @@ class Timeline:
         )
 
     def _to_device(self, t_host_s: float) -> float:
-        if not self._own_clock:
-            return t_host_s
-        lag = self._marker_lag()
-        return self._fit.to_device(t_host_s) + (0.0 if lag is None else lag.lag_s)
+        lag: MarkerEstimate | StepAlignment | None = self._marker_lag() or self._steps
+        return self.arrival_device_s(t_host_s) + (0.0 if lag is None else lag.lag_s)
 
     def _marker_lag(self) -> MarkerEstimate | None:
         """Return what the marks say; they are compared again where there is a new mark, edge or line of arrivals."""
@@ -244,6 +271,15 @@ class Timeline:
         self._finder.restart()
         self._markers.restart()
         self._lag = None
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
+        self._steps = None
+        self.clock_epoch += 1
+
+    @property
+    def _unseen_delay_s(self) -> float:
+        return MIN_DELAY_S + self._path_delay_s
 
     def _new_fit(self, *, steps: int) -> ClockFit:
-        return ClockFit(steps=steps, unseen_delay_s=MIN_DELAY_S + self._path_delay_s)
+        return ClockFit(steps=steps, unseen_delay_s=self._unseen_delay_s)
