@@ -54,7 +54,7 @@ $(VENV)/.installed-all: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	@echo "installing edgejoule[all,train] and the development tools into $(VENV), once (a minute or two)" >&2
+	@echo "installing edgejoule[all,onnx,train] and the development tools into $(VENV), once (a minute or two)" >&2
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' >&2
-	@$(BIN)/python -m pip install --quiet --editable '.[all,train]' --group dev >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[all,onnx,train]' --group dev >&2
 	@touch $@ $(VENV)/.installed-all

@@ -84,6 +84,7 @@ def _lacks_gpu(_config: pytest.Config) -> str | None:
 NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "mosquitto": lambda _config: _lacks_program("mosquitto"),
     "influxdb": lambda _config: _lacks_program("influxd"),
+    "compiler": lambda _config: _lacks_program("gcc"),
     "train": _lacks_train,
     "micropython": _lacks_micropython,
     "hardware": _lacks_meter,

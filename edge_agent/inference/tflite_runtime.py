@@ -3,20 +3,22 @@
 from importlib import import_module, metadata
 from pathlib import Path
 
-from edge_agent.inference.runner import EngineInfo, InferenceRunner, TfLiteRunner
+from edge_agent.inference.runner import EngineInfo, InferenceRunner, RunSettings
+from edge_agent.inference.tflite_runner import TfLiteRunner
 from edge_agent.wire.errors import ConfigurationError
 
 NAME = "tflite-runtime"
 DISTRIBUTION = "tflite-runtime"
 MODULE = "tflite_runtime.interpreter"
+SUFFIX = ".tflite"
+EXTRA = "agent"
 
 
-def load(model: Path, threads: int) -> InferenceRunner:
+def load(model: Path, settings: RunSettings) -> InferenceRunner:
     """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses the model or NumPy."""
     version = metadata.version(DISTRIBUTION)
     check_numpy(metadata.version("numpy"), version)
-    interpreter = import_module(MODULE).Interpreter
-    return TfLiteRunner(interpreter, EngineInfo(NAME, version), model, threads)
+    return TfLiteRunner(import_module(MODULE), EngineInfo(NAME, version), model, settings)
 
 
 def check_numpy(numpy_version: str, version: str) -> None:
