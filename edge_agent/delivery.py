@@ -1,15 +1,18 @@
 """What is on its way to the collector and when to send it again. Pure: time is an argument.
 
-Acknowledgements are cumulative, so sending again means going back to the first window that is not acknowledged.
+Acknowledgements of windows are cumulative, so sending again means going back to the first window that is not
+acknowledged. Benches are acknowledged one by one.
 """
 
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 FIRST_RESEND_S: Final = 5.0
 LONGEST_RESEND_S: Final = 60.0
+LONGEST_BENCH_RESEND_S: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -72,6 +75,46 @@ class InFlight:
         if not self._messages:
             return None
         return max(0.0, self._messages[0][1] + self._resend_s - now_s)
+
+
+@dataclass(slots=True)
+class SingleFlights:
+    """Messages that are acknowledged one by one, by their ids: at most ``max_messages`` of them are fresh.
+
+    One that stays unanswered is sent again after a pause that doubles each time, since a collector that is too old to
+    take it would keep every copy as a dead letter; it holds up no other.
+    """
+
+    max_messages: int = 8
+    first_resend_s: float = FIRST_RESEND_S
+    longest_resend_s: float = LONGEST_BENCH_RESEND_S
+    _due_s: dict[str, float] = field(init=False, default_factory=dict)
+    _pause_s: dict[str, float] = field(init=False, default_factory=dict)
+
+    def due(self, pending: Sequence[str], now_s: float) -> list[str]:
+        """Return which of ``pending``, in their order, to send now; what is not pending any more is forgotten."""
+        for gone in self._due_s.keys() - set(pending):
+            del self._due_s[gone], self._pause_s[gone]
+        late = [one for one in pending if one in self._due_s and self._due_s[one] <= now_s]
+        fresh = sum(self._due_s[one] > now_s and self._pause_s[one] <= self.first_resend_s for one in self._due_s)
+        room = max(0, self.max_messages - fresh)
+        return late + [one for one in pending if one not in self._due_s][:room]
+
+    def note_sent(self, message_id: str, now_s: float) -> None:
+        """Remember that the message went out."""
+        pause_s = self._pause_s.get(message_id)
+        pause_s = self.first_resend_s if pause_s is None else min(2 * pause_s, self.longest_resend_s)
+        self._pause_s[message_id] = pause_s
+        self._due_s[message_id] = now_s + pause_s
+
+    def go_back(self) -> None:
+        """Forget that anything was sent: the connection is new."""
+        self._due_s.clear()
+        self._pause_s.clear()
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Return the seconds until the next message is late, None when nothing is on its way."""
+        return max(0.0, min(self._due_s.values()) - now_s) if self._due_s else None
 
 
 @dataclass(slots=True)

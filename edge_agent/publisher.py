@@ -1,4 +1,4 @@
-"""Sends what the outbox holds, until the collector's store-ack says that it is stored.
+"""Sends what the outbox and the bench spool hold, until the collector's store-ack says that it is stored.
 
 One thread connects, sends, applies acknowledgements and sends again what stays unacknowledged. A PUBACK of the broker
 proves nothing and trims nothing. The broker may be away for as long as it likes: windows wait in the outbox.
@@ -13,8 +13,9 @@ from typing import Final
 
 import structlog
 
+from edge_agent.bench_spool import BenchSpool
 from edge_agent.connection import Connection
-from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight
+from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight, SingleFlights
 from edge_agent.outbox import Backlog, Outbox
 from edge_agent.wire import codec
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError, RejectedRecordError
@@ -48,15 +49,20 @@ class Publisher:
         outbox: Outbox,
         birth: Callable[[], Birth],
         *,
+        spool: BenchSpool | None = None,
         resend_s: float = FIRST_RESEND_S,
     ) -> None:
-        """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work."""
+        """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work.
+
+        ``spool``: where benches wait, of this run or of an earlier one; None sends no benches.
+        """
         self._address = check_settings(broker)
         self._broker = broker
         self._fleet = fleet
         self._device_id = device_id
         self._outbox = outbox
         self._birth = birth
+        self._spool = spool
         self._resend_s = resend_s
         self._changed = threading.Condition()
         self._news = False
@@ -65,6 +71,7 @@ class Publisher:
         self._acks: deque[bytes] = deque(maxlen=1000)
         self._connection: Connection | None = None
         self._flights: dict[str, InFlight] = {}
+        self._bench_flights = SingleFlights(MAX_MESSAGES_IN_FLIGHT, resend_s)
         self._told = ""
         self._thread = threading.Thread(target=self._run, name="publisher")
 
@@ -78,7 +85,7 @@ class Publisher:
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that a window was appended."""
+        """Say that a window was appended to the outbox or a bench added to the spool."""
         self._wake()
 
     def publish_health(self, health: Health) -> None:
@@ -91,7 +98,7 @@ class Publisher:
         """Wait until the collector has stored everything; return whether that came true in time."""
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
-            while self._outbox.backlogs():
+            while self._outbox.backlogs() or self._pending_benches() != []:
                 remaining_s = deadline_s - time.monotonic()
                 if remaining_s <= 0 or self._stopping:
                     return False
@@ -99,7 +106,7 @@ class Publisher:
         return True
 
     def stop(self) -> None:
-        """Say goodbye and end the thread. What is not acknowledged stays in the outbox."""
+        """Say goodbye and end the thread. What is not acknowledged stays on the disk."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -149,6 +156,7 @@ class Publisher:
         connection.publish(self._topic("status"), self._status(online=True, reason=""), retain=True)
         for flight in self._flights.values():
             flight.go_back()
+        self._bench_flights.go_back()
 
     def _say_goodbye(self, connection: Connection) -> None:
         sent = connection.publish(self._topic("status"), self._status(online=False, reason="stopped"), retain=True)
@@ -164,7 +172,8 @@ class Publisher:
                     return
                 self._news = False
             self._apply_acks()
-            wait_s = self._send_what_fits(connection)
+            waits_s = [self._send_what_fits(connection), self._send_benches(connection)]
+            wait_s = min((one for one in waits_s if one is not None), default=None)
             with self._changed:
                 self._changed.wait_for(lambda: self._news or self._stopping or self._lost, wait_s)
 
@@ -178,9 +187,51 @@ class Publisher:
             else:
                 if ack.device_id == self._device_id:
                     self._outbox.apply_ack(ack)
+                    self._note_stored_benches(ack)
             self._acks.popleft()
         with self._changed:
             self._changed.notify_all()
+
+    def _note_stored_benches(self, ack: StoreAck) -> None:
+        if self._spool is None:
+            return
+        try:
+            stored = [bench_id for bench_id in ack.bench_ids if self._spool.mark_stored(bench_id)]
+        except OSError as error:  # they stay pending, and the next acknowledgement says the same
+            self._tell_of_spool(error)
+            return
+        for bench_id in stored:
+            _LOG.info("bench_stored", bench=bench_id, device=self._device_id)
+
+    def _pending_benches(self) -> list[str] | None:
+        """Return the ids of the benches to deliver, None when the disk does not say."""
+        if self._spool is None:
+            return []
+        try:
+            return self._spool.pending_ids()
+        except OSError as error:
+            self._tell_of_spool(error)
+            return None
+
+    def _send_benches(self, connection: Connection) -> float | None:
+        """Send the benches that are due; return how long to wait for their acknowledgements."""
+        for bench_id in self._bench_flights.due(self._pending_benches() or [], time.monotonic()):
+            payload = self._read_bench(bench_id)
+            if payload is not None:
+                connection.publish(self._topic("bench"), payload)
+                self._bench_flights.note_sent(bench_id, time.monotonic())
+        return self._bench_flights.wait_s(time.monotonic())
+
+    def _read_bench(self, bench_id: str) -> bytes | None:
+        assert self._spool is not None
+        try:
+            return self._spool.payload(bench_id, self._device_id)
+        except OSError as error:
+            self._tell_of_spool(error)
+            return None
+
+    def _tell_of_spool(self, error: OSError) -> None:
+        self._tell("benches_unavailable", remedy=f"{error}: check owner and free space of the state directory")
 
     def _send_what_fits(self, connection: Connection) -> float | None:
         """Send until nothing is left or enough is on its way; return how long to wait for acknowledgements."""
