@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+TFLITE_VENV := .venv-tflite
 # Words for the command behind a target, for example: make demo ARGS="--seconds 20", make test ARGS="-k outbox".
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -17,7 +18,7 @@ help: ## list the targets
 demo: $(VENV)/.installed-all ## the whole system on this machine: three simulated devices to a carbon account
 	@$(BIN)/edgejoule demo $(ARGS)
 
-test: $(VENV)/.installed-dev services ## every test; on Debian or Ubuntu with root also installs what some of them need
+test: $(VENV)/.installed-dev $(TFLITE_VENV)/.installed services ## every test; on Debian or Ubuntu with root also installs what some of them need
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types and import rules
@@ -40,10 +41,10 @@ services: # the servers that some tests run: mosquitto and InfluxDB
 
 clean: ## remove what builds, tests and checks left
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/results demo-run
-	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@find . \( -path ./$(VENV) -o -path ./$(TFLITE_VENV) \) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
-distclean: clean ## clean, and remove .venv too
-	@rm -rf $(VENV)
+distclean: clean ## clean, and remove .venv and .venv-tflite too
+	@rm -rf $(VENV) $(TFLITE_VENV)
 
 $(BIN)/python:
 	@scripts/create_venv.sh $(VENV)
@@ -58,3 +59,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' >&2
 	@$(BIN)/python -m pip install --quiet --editable '.[all,onnx,train]' --group dev >&2
 	@touch $@ $(VENV)/.installed-all
+
+# The environment in which tests/engines tries tflite-runtime; left out, with a word, where Python 3.11 is not.
+$(TFLITE_VENV)/.installed: scripts/create_tflite_venv.sh | $(BIN)/python
+	@scripts/create_tflite_venv.sh $(TFLITE_VENV)
