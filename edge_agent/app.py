@@ -1,53 +1,34 @@
 """The agent: runs a model, meters it, and keeps every window until the collector has stored it."""
 
-import platform
-import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-import msgspec
 import structlog
 
-from edge_agent.clock import read_clock
+from edge_agent.assembly import Executor, Prepared, assembled, flush, state_of
+from edge_agent.baseline import measure_baseline
 from edge_agent.config import AgentConfig
-from edge_agent.device.kernel import kernel_boot_id
-from edge_agent.inference.registry import load_runner
-from edge_agent.inference.runner import InferenceRunner, Tensor
-from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
-from edge_agent.measurement import Measurement, Parts, measure_baseline
+from edge_agent.device.observer import DeviceObserver
+from edge_agent.loaded_model import LoadedModel, load_model
+from edge_agent.measurement import Measurement, Parts
 from edge_agent.model_catalog import CatalogModel, find_model, verify
-from edge_agent.outbox import Outbox
-from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
-from edge_agent.service import StopFlag, notify
-from edge_agent.state_dir import locked_state_dir, pid_file
-from edge_agent.window import Identity
+from edge_agent.service import StopFlag, Watchdog, notify
+from edge_agent.window_series import WindowSeries
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import Birth, Boundary
-from firmware_bridge.calibration import Calibration
+from edge_agent.wire.records import Boundary
+from edge_agent.work.own import OwnWork
+from edge_agent.work.paced import PacedWorkload, make_pacer
+from edge_agent.work.protocol import Work, Workload
 from firmware_bridge.driver import MeterDriver
-from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
 from firmware_bridge.stream import host_time_s, is_pseudo_terminal, is_simulated_port
 
-FLUSH_TIMEOUT_S: Final = 30.0
-FLUSH_STEP_S: Final = 0.5
-OUTBOX_NAME: Final = "outbox.sqlite3"
+__all__ = ["Prepared", "measure", "prepare", "run_agent"]
 
 _LOG = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a configuration names, found and verified, before any port is opened."""
-
-    driver: MeterDriver
-    model: CatalogModel
-    boundary: Boundary
 
 
 def prepare(config: AgentConfig) -> Prepared:
@@ -64,57 +45,42 @@ def prepare(config: AgentConfig) -> Prepared:
 
 
 def run_agent(config: AgentConfig, stop: StopFlag) -> None:
-    """Measure until ``stop`` is requested, then deliver what is left.
+    """Measure until ``stop`` is requested or the inputs end, then deliver what is left.
 
     Raises ConfigurationError or a FirmwareBridgeError if it cannot start. Once started it goes on: without the
     meter with gaps, without the broker into the outbox.
     """
     prepared = prepare(config)
     with ExitStack() as stack:
-        state_dir = stack.enter_context(locked_state_dir(Path(config.device.state_dir)))
-        stack.enter_context(pid_file(Path(config.device.pid_file) if config.device.pid_file else None))
-        runner = load_runner(prepared.model.path, threads=config.model.threads, engine=config.model.engine)
-        tensors = _warm_up(prepared.model, runner)
-        outbox = stack.enter_context(closing(Outbox(state_dir / OUTBOX_NAME, kernel_boot_id())))
-        meter = stack.enter_context(_meter(config, prepared.driver))
-        identity = partial(_identity, config, prepared, runner, meter)
-        _LOG.info("agent_started", device=config.device.id, boot_id=outbox.boot_id, **msgspec.to_builtins(identity()))
-        publisher = Publisher(
-            config.broker, config.device.fleet, config.device.id, outbox, lambda: _birth(config, identity(), outbox)
-        )
-        publisher.start()
-        stack.callback(publisher.stop)
+        state_dir = stack.enter_context(state_of(config))
+        loaded = load_model(config.model, prepared.model)
+        executor = Executor(loaded.runner.identity, loaded.runner)
+        parts = stack.enter_context(assembled(config, prepared, state_dir, executor, Watchdog()))
         notify("READY=1")
-        parts = Parts(config, meter.driver.data_sheet, meter, outbox, publisher, identity)
-        _measure(parts, InferenceLoop(runner, tensors, host_time_s), stop)
+        loaded.runner.reset()
+        measure(parts, lambda t_first_s: _own_work(config, loaded, t_first_s), stop)
         notify("STOPPING=1")
-        flush(publisher, outbox, stop)
+        flush(parts.publisher, parts.outbox, stop)
     _LOG.info("agent_stopped", device=config.device.id)
 
 
-def flush(publisher: Publisher, outbox: Outbox, stop: StopFlag, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
-    """Wait until the collector has everything; a second request to stop ends the wait. What is left stays on disk."""
-    requests = stop.count
-    deadline_s = time.monotonic() + timeout_s
-    done = publisher.flush(0.0)
-    while not done and time.monotonic() < deadline_s and stop.count == requests:
-        done = publisher.flush(FLUSH_STEP_S)
-    if done:
-        _LOG.info("outbox_delivered")
-    else:
-        _LOG.warning("outbox_not_delivered", windows=outbox.stats().windows, note="kept on disk for the next start")
-    return done
-
-
-def _measure(parts: Parts, loop: InferenceLoop, stop: StopFlag) -> None:
-    idle = None
-    if parts.config.window.baseline_s > 0.0:
-        idle = measure_baseline(parts.meter, parts.sheet, parts.config.window.baseline_s, stop)
+def measure(parts: Parts, make_work: Callable[[float], Work], stop: StopFlag) -> None:
+    """Idle for the baseline, then measure the work that ``make_work`` returns for the first window's start."""
+    config, idle = parts.config, None
+    if config.window.baseline_s > 0.0:
+        idle = measure_baseline(parts.meter, parts.sheet, config.window.baseline_s, stop, parts.watchdog)
     if stop.requested:
         return
     t_first_s = host_time_s()
-    recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s)
-    Measurement(parts, loop, recorder, idle, t_first_s, read_clock()).run(stop)
+    recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s, parts.calibration)
+    with closing(DeviceObserver(t_first_s)) as observer:
+        Measurement(parts, make_work(t_first_s), recorder, observer, idle).run(stop)
+
+
+def _own_work(config: AgentConfig, loaded: LoadedModel, t_first_s: float) -> Work:
+    workload: Workload = PacedWorkload(make_pacer(config.workload, t_first_s), loaded.loop)
+    series = WindowSeries(t_first_s, config.window.window_s)
+    return OwnWork(workload, series, host_time_s, loaded.runner.identity.threads)
 
 
 def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundary:
@@ -154,61 +120,3 @@ def _verified_model(config: AgentConfig) -> CatalogModel:
             )
     verify(model)
     return model
-
-
-def _warm_up(model: CatalogModel, runner: InferenceRunner) -> list[Tensor]:
-    """Run the check set once: the model is warm, and the log says what it is worth in this configuration."""
-    check_set = check_set_for(model, runner)
-    tensors = tensors_of(check_set, runner)
-    _LOG.info(
-        "model_loaded",
-        model=model.model_id,
-        runtime=msgspec.to_builtins(runner.identity),
-        load_s=round(runner.load_s, 6),
-        first_invoke_s=round(runner.first_invoke_s, 6),
-        inputs=len(tensors) if model.check_set else "random",
-        accuracy_ratio=accuracy_ratio(runner, tensors, check_set.y),
-    )
-    return tensors
-
-
-def _meter(config: AgentConfig, driver: MeterDriver) -> Meter:
-    table = config.meter.calibration
-    calibration = Calibration(**msgspec.structs.asdict(table)) if table else None
-    return Meter(driver, config.meter.port, options=config.meter.options, calibration=calibration)
-
-
-def _identity(config: AgentConfig, prepared: Prepared, runner: InferenceRunner, meter: Meter) -> Identity:
-    """Return whose figures the windows are now; the meter may be exchanged while the agent runs."""
-    reported = meter.health().identity
-    serial_number = reported.serial_number if reported else ""
-    return Identity(
-        model_id=prepared.model.model_id,
-        model_sha256=prepared.model.sha256,
-        runtime=runner.identity,
-        meter_id=config.meter.meter_id or serial_number or f"{prepared.driver.name}-{config.device.id}",
-        meter_driver=prepared.driver.name,
-        boundary=prepared.boundary,
-        simulated=config.meter.simulated or meter.is_simulated,
-    )
-
-
-def _birth(config: AgentConfig, identity: Identity, outbox: Outbox) -> Birth:
-    return Birth(
-        device_id=config.device.id,
-        boot_id=outbox.boot_id,
-        agent_version=metadata.version("edgejoule"),
-        device_class=config.device.device_class,
-        t_unix_ns=time.time_ns(),
-        model_id=identity.model_id,
-        model_sha256=identity.model_sha256,
-        runtime=identity.runtime,
-        meter_id=identity.meter_id,
-        meter_driver=identity.meter_driver,
-        boundary=identity.boundary,
-        window_s=config.window.window_s,
-        python_version=platform.python_version(),
-        platform=platform.platform(),
-        simulated=identity.simulated,
-        held_boots=tuple(backlog.boot_id for backlog in outbox.backlogs()),
-    )

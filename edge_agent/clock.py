@@ -32,5 +32,9 @@ def stamp(t_start_s: float, at_start: ClockReading, at_end: ClockReading) -> tup
     unix_ns = max(0, round(t_start_s * 1e9) + at_end.unix_minus_boot_ns)
     if not at_end.synchronised:
         return unix_ns, "unsynchronised"
-    stepped = abs(at_end.unix_minus_boot_ns - at_start.unix_minus_boot_ns) > REBASE_STEP_NS
-    return unix_ns, "rebased" if stepped else "synchronised"
+    return unix_ns, "rebased" if has_stepped(at_start, at_end) else "synchronised"
+
+
+def has_stepped(before: ClockReading, after: ClockReading) -> bool:
+    """Tell whether the system clock was set between two readings: more than any slewing does in a window."""
+    return abs(after.unix_minus_boot_ns - before.unix_minus_boot_ns) > REBASE_STEP_NS

@@ -1,6 +1,7 @@
 """The hot loop: inferences back to back, each one's end time taken once."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.model_catalog import CatalogModel, CheckSet, load_check_set
-from edge_agent.window import Burst
+from edge_agent.window_series import Burst
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.workload import Run
 
@@ -19,10 +20,13 @@ RANDOM_INPUTS = 64
 class InferenceLoop:
     """Runs a model over its inputs in turn, for ever."""
 
-    def __init__(self, runner: InferenceRunner, inputs: list[Tensor], clock: Callable[[], float]) -> None:
-        """Take at least one input, in the model's shape and type, and a clock that gives host seconds."""
+    def __init__(self, runner: InferenceRunner, inputs: Iterable[Tensor], clock: Callable[[], float]) -> None:
+        """Take at least one input, in the model's shape and type, and a clock that gives host seconds.
+
+        A list is held; of anything else every pass is a new iteration over it.
+        """
         self._infer = runner.infer
-        self._inputs: Iterator[Tensor] = cycle(inputs)
+        self._inputs: Iterator[Tensor] = cycle(inputs) if isinstance(inputs, list) else endless(inputs)
         self._clock = clock
 
     def run(self, order: Run) -> Burst:
@@ -31,6 +35,7 @@ class InferenceLoop:
         until_s = order.until_s
         ends_s: list[float] = []
         note = ends_s.append
+        cpu_begin_s = time.thread_time()
         t_begin_s = clock()
         for tensor in islice(self._inputs, order.max_count):
             infer(tensor)
@@ -38,7 +43,13 @@ class InferenceLoop:
             note(now_s)
             if now_s >= until_s:
                 break
-        return Burst(t_begin_s, ends_s)
+        return Burst(t_begin_s, ends_s, time.thread_time() - cpu_begin_s)
+
+
+def endless(inputs: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Return the inputs again and again without holding them."""
+    while True:
+        yield from inputs
 
 
 def check_set_for(model: CatalogModel, runner: InferenceRunner) -> CheckSet:

@@ -5,16 +5,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 
-from edge_agent.uncertainty.energy import PooledSpread, energy_budget
+from edge_agent.uncertainty.energy import EnergyBudget, PooledSpread, energy_budget
+from edge_agent.uncertainty.net import MeterLimits, net_energy
 from edge_agent.window import Conditions, Identity, Metering, WindowCounts, build_window
 from edge_agent.wire.records import InferenceWindow, SyncMethod
+from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import energy_between
-from firmware_bridge.samples import EnergyReading
+from firmware_bridge.samples import EnergyDelta, EnergyReading
 
 _LOG = structlog.get_logger()
 
@@ -58,16 +60,49 @@ class WindowStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeKnowledge:
+    """What is known around a window beside its own samples: see ``energy_budget``."""
+
+    sync_residual_s: float
+    pooled_sd_w: float
+    pooled_count: float
+    neighbour_step_w: float
+
+    def budget(self, delta: EnergyDelta, sheet: DataSheet, busy_ratio: float) -> EnergyBudget:
+        """Return the budget of ``delta`` with it."""
+        return energy_budget(
+            delta,
+            sheet,
+            sync_residual_s=self.sync_residual_s,
+            busy_ratio=busy_ratio,
+            pooled_sd_w=self.pooled_sd_w,
+            pooled_count=self.pooled_count,
+            neighbour_step_w=self.neighbour_step_w,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A window with its energy, and the two readings that it lies between."""
+
+    counts: WindowCounts
+    conditions: Conditions
+    identity: Identity
+    metering: Metering
+    start: EnergyReading
+    end: EnergyReading
+    edges: EdgeKnowledge
+
+
+OnJoined: TypeAlias = Callable[[Joined], None]
+
+
+@dataclass(frozen=True, slots=True)
 class _Closed:
     counts: WindowCounts
     conditions: Conditions
     identity: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    closed: _Closed
-    metering: Metering
+    on_joined: OnJoined | None
 
 
 class WindowRecorder:
@@ -77,15 +112,22 @@ class WindowRecorder:
     """
 
     def __init__(
-        self, meter: EnergySource, sheet: DataSheet, store: WindowStore, identity: Identity, t_first_s: float
+        self,
+        meter: EnergySource,
+        sheet: DataSheet,
+        store: WindowStore,
+        identity: Identity,
+        t_first_s: float,
+        calibration: Calibration | None = None,
     ) -> None:
-        """Start at host time ``t_first_s``, where the first window begins."""
-        self._meter, self._sheet, self._store, self.identity = meter, sheet, store, identity
+        """Start at host time ``t_first_s``, where the first window begins. ``calibration``: as the meter has it."""
+        self._meter, self._store, self.identity = meter, store, identity
+        self._limits = MeterLimits(sheet, calibration)
         self._t_first_s = t_first_s
         self._start: EnergyReading | None = None
         self._spread = PooledSpread()
         self._closed: deque[_Closed] = deque()
-        self._joined: deque[_Joined] = deque()
+        self._joined: deque[Joined] = deque()
         self._store_failed = False
 
     @property
@@ -98,9 +140,24 @@ class WindowRecorder:
         """Return whether the outbox could not be written at the last try."""
         return self._store_failed
 
-    def close(self, counts: WindowCounts, conditions: Conditions) -> None:
-        """Take a window that ended. Windows come in order and without holes between them."""
-        self._closed.append(_Closed(counts, conditions, self.identity))
+    @property
+    def limits(self) -> MeterLimits:
+        """Return what is known of the meter's constant errors."""
+        return self._limits
+
+    def close(
+        self,
+        counts: WindowCounts,
+        conditions: Conditions,
+        identity: Identity | None = None,
+        on_joined: OnJoined | None = None,
+    ) -> None:
+        """Take a window that ended. Windows come in order and without holes between them.
+
+        ``identity``: where it is not ``self.identity``. ``on_joined``: called once the energy is known, in the thread
+        that settles.
+        """
+        self._closed.append(_Closed(counts, conditions, identity or self.identity, on_joined))
 
     def settle(self) -> int:
         """Store every window whose energy is known by now; return how many were stored.
@@ -130,22 +187,24 @@ class WindowRecorder:
         if self._start is None or end is None:
             return False
         self._closed.popleft()
-        delta = energy_between(self._start, end)
+        joined = self._metered(entry, self._start, end)
+        self._joined.append(joined)
+        self._start = end
+        if entry.on_joined is not None:
+            entry.on_joined(joined)
+        return True
+
+    def _metered(self, entry: _Closed, start: EnergyReading, end: EnergyReading) -> Joined:
+        delta = energy_between(start, end)
         sync = self._meter.sync()
         pooled_sd_w = self._spread.add(delta)
-        budget = energy_budget(
-            delta,
-            self._sheet,
-            sync_residual_s=sync.residual_s,
-            busy_ratio=entry.counts.busy_s / entry.counts.duration_s,
-            pooled_sd_w=pooled_sd_w,
-            pooled_count=self._spread.sample_count,
-            neighbour_step_w=self._spread.step_w,
-        )
-        metering = Metering(delta, budget, sync.method, sync.residual_s)
-        self._joined.append(_Joined(entry, metering))
-        self._start = end
-        return True
+        edges = EdgeKnowledge(sync.residual_s, pooled_sd_w, self._spread.sample_count, self._spread.step_w)
+        budget = edges.budget(delta, self._limits.sheet, entry.counts.busy_s / entry.counts.duration_s)
+        idle = entry.conditions.idle
+        voltage_v = entry.conditions.voltage_v
+        net = net_energy(delta, budget, idle.idle_power, self._limits, voltage_v) if idle else None
+        metering = Metering(delta, budget, sync.method, sync.residual_s, net)
+        return Joined(entry.counts, entry.conditions, entry.identity, metering, start, end, edges)
 
     def _reading_or_gap(self, t_host_s: float) -> EnergyReading:
         reading = self._meter.reading_at(t_host_s)
@@ -166,10 +225,10 @@ class WindowRecorder:
             entry = self._joined[0]
             make = partial(
                 build_window,
-                counts=entry.closed.counts,
+                counts=entry.counts,
                 metering=entry.metering,
-                identity=entry.closed.identity,
-                conditions=entry.closed.conditions,
+                identity=entry.identity,
+                conditions=entry.conditions,
             )
             try:
                 self._store.append(make)

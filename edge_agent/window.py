@@ -1,60 +1,19 @@
-"""Measurement windows: counts and latencies cut at boundaries, then joined with the meter's energy. Pure.
+"""One window's record: what the model did, joined with the meter's energy and what held meanwhile. Pure."""
 
-An inference belongs to the window in which it ends; the time spent inside it is split at the boundary. So every
-inference and every busy second is in exactly one window.
-"""
-
-import math
-from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge_agent.device.observer import ObservedState
 from edge_agent.uncertainty.energy import EnergyBudget
-from edge_agent.wire.records import Boundary, ClockState, InferenceWindow, RuntimeIdentity, SyncMethod
+from edge_agent.uncertainty.net import IdlePower, NetEnergy
+from edge_agent.wire.records import Boundary, ClockState, InferenceWindow, RuntimeIdentity, SyncMethod, WindowFlag
 from firmware_bridge.samples import EnergyDelta
 
-LATENCY_MIN_S: Final = 1e-7
-LATENCY_MAX_S: Final = 1e3
-_BIN_RATIO: Final = 1.01
-_LOG_RATIO: Final = math.log(_BIN_RATIO)
-_BINS: Final = math.ceil(math.log(LATENCY_MAX_S / LATENCY_MIN_S) / _LOG_RATIO) + 1
-
-
-class LatencyHistogram:
-    """Latency percentiles in 18 kB, however many inferences there are.
-
-    Bins grow by 1 %, so a percentile is within 0.5 % of a value that occurred at its rank (nearest rank, between
-    0.1 us and 1000 s); minimum and maximum are exact and bound it.
-    """
-
-    def __init__(self) -> None:
-        self._counts: NDArray[np.int64] = np.zeros(_BINS, np.int64)
-        self.count = 0
-        self.min_s = math.inf
-        self.max_s = 0.0
-
-    def add(self, latencies_s: NDArray[np.float64]) -> None:
-        """Count ``latencies_s``, shape ``(n,)``, n >= 0."""
-        if not len(latencies_s):
-            return
-        clipped = np.clip(latencies_s, LATENCY_MIN_S, LATENCY_MAX_S)
-        bins = (np.log(clipped / LATENCY_MIN_S) / _LOG_RATIO).astype(np.int64)
-        np.add.at(self._counts, bins, 1)
-        self.count += len(latencies_s)
-        self.min_s = min(self.min_s, float(latencies_s.min()))
-        self.max_s = max(self.max_s, float(latencies_s.max()))
-
-    def quantile_s(self, ratio: float) -> float | None:
-        """Return the latency that a share ``ratio`` of the inferences does not exceed, None without any."""
-        if self.count == 0:
-            return None
-        rank = max(1, math.ceil(ratio * self.count))
-        number = int(np.searchsorted(np.cumsum(self._counts), rank))
-        middle_s = LATENCY_MIN_S * _BIN_RATIO ** (number + 0.5)
-        return float(min(max(middle_s, self.min_s), self.max_s))
+MAX_GAP_RATIO: Final = 1e-3
+"""More of a window without samples is flagged: the share of lost samples that a run of MLPerf Tiny may have
+(EEMBC EnergyRunner, emon-drop-thresh-pct)."""
+BASELINE_VALID_S: Final = 3600.0
+"""How long a declared idle power is taken for today's: temperature, supply and other processes move on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,112 +35,8 @@ class WindowCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
-    """Inferences run back to back: the first began at ``t_begin_s``, number i ended at ``ends_s[i]``."""
-
-    t_begin_s: float
-    ends_s: list[float]
-
-
-class MeasurementWindow:
-    """The window that is open, from ``t_start_s`` on."""
-
-    def __init__(self, t_start_s: float) -> None:
-        self.t_start_s = t_start_s
-        self._latencies = LatencyHistogram()
-        self._busy_s = 0.0
-
-    def add(self, burst: Burst) -> None:
-        """Count a burst that ended inside this window; it may have begun before."""
-        edges_s = np.array([burst.t_begin_s, *burst.ends_s])
-        self._latencies.add(np.diff(edges_s))
-        self.add_busy(burst.t_begin_s, burst.ends_s[-1])
-
-    def add_busy(self, t_begin_s: float, t_end_s: float) -> None:
-        """Count the time between as busy, as far as it lies after the window's start."""
-        self._busy_s += max(0.0, t_end_s - max(t_begin_s, self.t_start_s))
-
-    def close(self, t_end_s: float) -> WindowCounts:
-        """Return what was counted up to ``t_end_s``."""
-        seen = self._latencies
-        return WindowCounts(
-            t_start_s=self.t_start_s,
-            t_end_s=t_end_s,
-            inference_count=seen.count,
-            busy_s=min(self._busy_s, t_end_s - self.t_start_s),
-            latency_p50_s=seen.quantile_s(0.50),
-            latency_p95_s=seen.quantile_s(0.95),
-            latency_max_s=seen.max_s if seen.count else None,
-        )
-
-
-class WindowSeries:
-    """Consecutive windows on the boundaries ``t_first_s + k * window_s``.
-
-    After a pause longer than a window (suspend, one very long inference) the windows that nothing happened in are
-    one long window, which ends on a boundary too.
-    """
-
-    def __init__(self, t_first_s: float, window_s: float) -> None:
-        self._t_first_s = t_first_s
-        self._window_s = window_s
-        self._open = MeasurementWindow(t_first_s)
-        self._later: list[Burst] = []
-        self._number = 1
-
-    @property
-    def t_next_s(self) -> float:
-        """Return where the open window ends at the earliest."""
-        return self._boundary_s(self._number)
-
-    def add(self, burst: Burst) -> None:
-        """Take a burst, in order of time. Call ``advance`` before the next one."""
-        self._take(burst, self.t_next_s)
-
-    def advance(self, now_s: float) -> WindowCounts | None:
-        """Close the open window if a boundary is at or before ``now_s`` and open the next one there."""
-        if now_s < self.t_next_s:
-            return None
-        elapsed = math.floor((now_s - self._t_first_s) / self._window_s)
-        number = max(self._number, elapsed if self._boundary_s(elapsed) <= now_s else elapsed - 1)
-        t_cut_s = self._boundary_s(number)
-        self._number = number + 1
-        return self._cut(t_cut_s)
-
-    def close(self, now_s: float) -> WindowCounts | None:
-        """Close the partial window at ``now_s``, None if it would have no length. Call ``advance`` before."""
-        return self._cut(now_s) if now_s > self._open.t_start_s else None
-
-    def _boundary_s(self, number: int) -> float:
-        return self._t_first_s + number * self._window_s
-
-    def _take(self, burst: Burst, t_cut_s: float) -> None:
-        inside = bisect_right(burst.ends_s, t_cut_s)
-        if inside:
-            self._open.add(Burst(burst.t_begin_s, burst.ends_s[:inside]))
-        if inside < len(burst.ends_s):
-            t_begin_s = burst.ends_s[inside - 1] if inside else burst.t_begin_s
-            self._later.append(Burst(t_begin_s, burst.ends_s[inside:]))
-
-    def _cut(self, t_cut_s: float) -> WindowCounts:
-        for burst in self._taken_later():
-            self._take(burst, t_cut_s)
-        for burst in self._later:
-            self._open.add_busy(burst.t_begin_s, min(t_cut_s, burst.ends_s[-1]))
-        counts = self._open.close(t_cut_s)
-        self._open = MeasurementWindow(t_cut_s)
-        for burst in self._taken_later():
-            self.add(burst)
-        return counts
-
-    def _taken_later(self) -> list[Burst]:
-        later, self._later = self._later, []
-        return later
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
-    """What stays the same over all windows of one run: whose figures they are."""
+    """Whose figures a window's are. ``systematic_id``: see ``InferenceWindow``."""
 
     model_id: str
     model_sha256: str
@@ -190,37 +45,84 @@ class Identity:
     meter_driver: str
     boundary: Boundary
     simulated: bool
+    systematic_id: str = ""
+
+
+def systematic_id(meter_driver: str, meter_id: str, certificate: str | None) -> str:
+    """Return whose gain and offset error a figure has: the type's, or with a certificate that very unit's."""
+    return meter_driver if certificate is None else f"{meter_driver}:{meter_id}:{certificate}"
 
 
 @dataclass(frozen=True, slots=True)
 class IdleBaseline:
-    """Mean power while the agent idled before its workload, with its standard uncertainty."""
+    """Mean power while the agent idled before its workload, with its standard uncertainty.
+
+    ``random_u_w``: the part of it that is not the meter's gain and offset. ``voltage_v``: of the supply meanwhile.
+    ``t_end_s``: host time at which it was over. ``meter_epoch``: counts other units and new beginnings of the meter.
+    """
 
     power_w: float
     power_u_w: float
+    random_u_w: float = 0.0
+    voltage_v: float | None = None
+    t_end_s: float = 0.0
+    meter_epoch: int = 0
+
+    @property
+    def idle_power(self) -> IdlePower:
+        """Return it as net energy wants it."""
+        return IdlePower(self.power_w, self.random_u_w, self.voltage_v)
+
+    def is_old(self, t_s: float, meter_epoch: int) -> bool:
+        """Tell whether it no longer stands for host time ``t_s``.
+
+        It is older than ``BASELINE_VALID_S``, or another unit measures since, or the meter began anew. A restarted
+        agent measures its own, or has none.
+        """
+        return t_s - self.t_end_s > BASELINE_VALID_S or meter_epoch != self.meter_epoch
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What held during one window; None where unknown. ``frame_error_count``: errors since the window before."""
+    """What held during one window; None where unknown. ``frame_error_count``: errors since the window before.
+
+    ``clock_stepped``: the system clock was set, or the meter's clock jumped. ``voltage_v``: of the supply.
+    """
 
     t_start_unix_ns: int
     clock_state: ClockState
     frame_error_count: int = 0
-    soc_temp_c: float | None = None
-    freq_mhz: float | None = None
-    throttled: bool | None = None
+    clock_stepped: bool = False
+    voltage_v: float | None = None
     idle: IdleBaseline | None = None
+    baseline_is_old: bool = False
+    device: ObservedState = field(default_factory=ObservedState)
 
 
 @dataclass(frozen=True, slots=True)
 class Metering:
-    """The energy of one window, what it is worth, and how the meter's clock was aligned."""
+    """The energy of one window, what it is worth, and how the meter's clock was aligned.
+
+    ``net``: above the declared idle power, None without one or without a sample.
+    """
 
     delta: EnergyDelta
     budget: EnergyBudget
     sync_method: SyncMethod
     sync_residual_s: float
+    net: NetEnergy | None = None
+
+
+def flags_of(duration_s: float, gap_s: float, net: NetEnergy | None, conditions: Conditions) -> tuple[WindowFlag, ...]:
+    """Return what a reader of the window has to know before using it."""
+    found: list[tuple[WindowFlag, bool]] = [
+        ("net_negative", net is not None and net.energy_j < 0.0),
+        ("baseline_old", conditions.idle is not None and conditions.baseline_is_old),
+        ("throttled", conditions.device.throttled is True),
+        ("gap", gap_s > MAX_GAP_RATIO * duration_s),
+        ("clock_step", conditions.clock_stepped),
+    ]
+    return tuple(flag for flag, holds in found if holds)
 
 
 def build_window(
@@ -230,7 +132,8 @@ def build_window(
 
     Seconds of the window that the meter did not cover are ``gap_s``, never more than the window has.
     """
-    delta, idle = metering.delta, conditions.idle
+    delta, idle, net, device = metering.delta, conditions.idle, metering.net, conditions.device
+    gap_s = min(max(0.0, delta.gap_s), counts.duration_s)
     return InferenceWindow(
         seq=seq,
         t_start_unix_ns=conditions.t_start_unix_ns,
@@ -239,7 +142,7 @@ def build_window(
         energy_j=delta.energy_j,
         energy_u_j=metering.budget.combined_j,
         energy_u_systematic_j=metering.budget.systematic_j,
-        gap_s=min(max(0.0, delta.gap_s), counts.duration_s),
+        gap_s=gap_s,
         inference_count=counts.inference_count,
         busy_s=counts.busy_s,
         model_id=identity.model_id,
@@ -259,7 +162,18 @@ def build_window(
         sample_count=delta.sample_count,
         lost_count=delta.lost_count,
         frame_error_count=conditions.frame_error_count,
-        soc_temp_c=conditions.soc_temp_c,
-        freq_mhz=conditions.freq_mhz,
-        throttled=conditions.throttled,
+        soc_temp_c=device.soc_temp_c,
+        freq_mhz=device.freq_mhz,
+        throttled=device.throttled,
+        systematic_id=identity.systematic_id,
+        net_energy_j=net.energy_j if net else None,
+        net_energy_u_j=net.u_j if net else None,
+        flags=flags_of(counts.duration_s, gap_s, net, conditions),
+        governor=device.governor,
+        freq_min_mhz=device.freq_min_mhz,
+        freq_max_mhz=device.freq_max_mhz,
+        soc_temp_max_c=device.soc_temp_max_c,
+        agent_cpu_ratio=device.cpu.agent,
+        overhead_cpu_ratio=device.cpu.overhead,
+        other_cpu_ratio=device.cpu.other,
     )

@@ -61,6 +61,14 @@ def test_joules_per_inference_arrive_at_the_collector_and_are_true(
             assert window.runtime.runtime == "litert"
             assert window.latency_p50_s is not None
             assert window.latency_p95_s is not None
+            assert window.systematic_id == "tc66c"
+            assert window.net_energy_j == pytest.approx(window.energy_j - IDLE_W * window.duration_s, abs=0.1)
+            assert window.net_energy_u_j is not None
+            assert 0.0 < window.net_energy_u_j < 2.0 * window.energy_u_j
+            assert window.agent_cpu_ratio is not None
+            assert window.overhead_cpu_ratio is not None
+            assert 0.0 < window.overhead_cpu_ratio < window.agent_cpu_ratio
+            assert window.other_cpu_ratio is not None
             assert 0.0 < window.latency_p50_s <= window.latency_p95_s
         for before, after in pairwise(windows):
             assert after.t_start_unix_ns - before.t_start_unix_ns == pytest.approx(before.duration_s * 1e9, abs=5e6)
@@ -70,6 +78,9 @@ def test_joules_per_inference_arrive_at_the_collector_and_are_true(
         assert state.device_id == DEVICE_ID
         assert state.birth is not None
         assert state.birth.model_id == "digits_mlp_int8"
+        assert state.birth.load_s is not None
+        assert state.birth.first_invoke_s is not None
+        assert state.birth.stateful is False
         assert state.health is not None
         assert state.health.meter_connected
         assert state.health.agent_cpu_ratio is not None
@@ -133,6 +144,8 @@ def test_a_meter_that_goes_and_comes_back_leaves_gaps_and_no_missing_window(tmp_
     gaps = [window for window in windows if window.gap_s > 0.9]
     assert gaps
     assert all(window.energy_j < 0.5 * IDLE_W and window.inference_count > 0 for window in gaps)
+    assert all("gap" in window.flags for window in gaps)
+    assert "gap" not in windows[-2].flags
     assert windows[-2].gap_s == pytest.approx(0.0, abs=0.05)
     assert windows[-2].energy_j > IDLE_W
     assert [len(agent.events(event)) for event in ("meter_lost", "meter_back", "meter_exchanged")] == [1, 1, 1]

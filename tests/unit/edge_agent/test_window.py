@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,18 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.device.cpu import CpuRatios
+from edge_agent.device.observer import ObservedState
+from edge_agent.latency import LatencyHistogram
 from edge_agent.uncertainty.energy import EnergyBudget
+from edge_agent.uncertainty.net import NetEnergy
 from edge_agent.window import (
-    Burst,
+    BASELINE_VALID_S,
     Conditions,
     Identity,
     IdleBaseline,
-    LatencyHistogram,
     Metering,
     WindowCounts,
-    WindowSeries,
     build_window,
+    systematic_id,
 )
+from edge_agent.window_series import Burst, WindowSeries
 from edge_agent.wire.records import RuntimeIdentity
 from firmware_bridge.samples import EnergyDelta
 
@@ -143,7 +148,8 @@ def delta(energy_j: float, covered_s: float, gap_s: float) -> EnergyDelta:
 def test_a_window_joins_counts_energy_identity_and_conditions() -> None:
     counts = WindowCounts(5.0, 15.0, 40, 3.0, 0.05, 0.08, 0.2)
     metering = Metering(delta(27.0, 9.5, 0.5), EnergyBudget(0.03, 0.04, 0.0, 0.0), "arrival_fit", 0.002)
-    conditions = Conditions(1_700_000_000, "synchronised", 2, 51.5, 1500.0, None, IdleBaseline(2.0, 0.1))
+    device = ObservedState(51.5, 52.5, 1200.0, 600.0, 1500.0, None, "ondemand", CpuRatios(0.4, 0.02, 0.1))
+    conditions = Conditions(1_700_000_000, "synchronised", 2, idle=IdleBaseline(2.0, 0.1), device=device)
     window = build_window(7, counts, metering, IDENTITY, conditions)
     assert (window.seq, window.duration_s, window.energy_j, window.gap_s) == (7, 10.0, 27.0, 0.5)
     assert window.energy_u_j == pytest.approx(0.05)
@@ -151,6 +157,10 @@ def test_a_window_joins_counts_energy_identity_and_conditions() -> None:
     assert (window.idle_power_w, window.idle_power_u_w) == (2.0, 0.1)
     assert (window.inference_count, window.busy_s, window.latency_p95_s) == (40, 3.0, 0.08)
     assert (window.frame_error_count, window.soc_temp_c, window.throttled) == (2, 51.5, None)
+    assert (window.soc_temp_max_c, window.governor) == (52.5, "ondemand")
+    assert (window.freq_mhz, window.freq_min_mhz, window.freq_max_mhz) == (1200.0, 600.0, 1500.0)
+    assert (window.agent_cpu_ratio, window.overhead_cpu_ratio, window.other_cpu_ratio) == (0.4, 0.02, 0.1)
+    assert window.flags == ("gap",)
     assert window.simulated
 
 
@@ -162,3 +172,53 @@ def test_a_window_without_a_sample_is_all_gap_and_no_joule() -> None:
     assert (window.energy_j, window.energy_u_j, window.gap_s, window.sample_count) == (0.0, 0.0, 10.0, 0.0)
     assert window.latency_p50_s is None
     assert window.idle_power_w is None
+
+
+def flags(gap_s: float = 0.0, net_j: float = 1.0, **conditions: object) -> tuple[str, ...]:
+    counts = WindowCounts(5.0, 15.0, 40, 3.0, 0.05, 0.08, 0.2)
+    covered = Metering(
+        delta(27.0, 10.0 - gap_s, gap_s),
+        EnergyBudget(0.03, 0.04, 0.0, 0.0),
+        "arrival_fit",
+        0.002,
+        NetEnergy(net_j, 0.1, 0.0),
+    )
+    held = replace(Conditions(1, "synchronised", idle=IdleBaseline(2.0, 0.1)), **conditions)  # type: ignore[arg-type]
+    window = build_window(1, counts, covered, IDENTITY, held)
+    assert (window.net_energy_j, window.net_energy_u_j) == (net_j, 0.1)
+    return window.flags
+
+
+def test_what_a_reader_must_know_is_flagged_and_net_energy_is_never_clipped() -> None:
+    assert flags() == ()
+    assert flags(net_j=-0.5) == ("net_negative",)
+    assert (flags(gap_s=0.009), flags(gap_s=0.011)) == ((), ("gap",))
+    assert flags(baseline_is_old=True) == ("baseline_old",)
+    assert flags(baseline_is_old=True, idle=None) == ()
+    assert flags(clock_stepped=True) == ("clock_step",)
+    assert flags(device=ObservedState(throttled=True)) == ("throttled",)
+    assert flags(device=ObservedState(throttled=False)) == ()
+
+
+def test_a_baseline_is_old_after_an_hour_or_when_the_meter_is_not_the_same_run_of_the_same_unit() -> None:
+    idle = IdleBaseline(2.0, 0.1, t_end_s=100.0, meter_epoch=3)
+    assert not idle.is_old(100.0 + BASELINE_VALID_S, 3)
+    assert idle.is_old(100.5 + BASELINE_VALID_S, 3)
+    assert idle.is_old(101.0, 4)
+
+
+def test_units_of_one_type_share_their_limits_and_a_certificate_is_of_one_unit() -> None:
+    assert systematic_id("tc66c", "a", None) == systematic_id("tc66c", "b", None) == "tc66c"
+    assert systematic_id("tc66c", "a", "PTB 17") == "tc66c:a:PTB 17"
+
+
+def test_counts_from_outside_are_windows_like_any_other() -> None:
+    series = WindowSeries(0.0, 10.0)
+    series.count(3, np.array([0.5, 0.7]))
+    first = series.restart(4.0)
+    assert first is not None
+    assert (first.t_end_s, first.inference_count, first.latency_max_s) == (4.0, 3, 0.7)
+    assert first.busy_s == pytest.approx(1.2)
+    assert series.t_next_s == 14.0
+    assert series.restart(4.0) is None
+    assert series.t_next_s == 14.0

@@ -1,0 +1,151 @@
+"""Puts the agent's parts together: directory, outbox, meter, publisher; and takes them apart again."""
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from edge_agent.config import AgentConfig
+from edge_agent.device.kernel import kernel_boot_id
+from edge_agent.inference.runner import InferenceRunner
+from edge_agent.measurement import Parts
+from edge_agent.model_catalog import CatalogModel
+from edge_agent.outbox import Outbox
+from edge_agent.publisher import Publisher
+from edge_agent.service import StopFlag, Watchdog
+from edge_agent.state_dir import locked_state_dir, pid_file
+from edge_agent.window import Identity, systematic_id
+from edge_agent.wire.records import Birth, Boundary, RuntimeIdentity
+from firmware_bridge.calibration import Calibration
+from firmware_bridge.driver import MeterDriver
+from firmware_bridge.meter import Meter
+
+FLUSH_TIMEOUT_S: Final = 30.0
+FLUSH_STEP_S: Final = 0.5
+OUTBOX_NAME: Final = "outbox.sqlite3"
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a configuration names, found and verified, before any port is opened."""
+
+    driver: MeterDriver
+    model: CatalogModel
+    boundary: Boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """What runs the model: this process with ``runner``, or another program that says so (``runner`` is None)."""
+
+    runtime: RuntimeIdentity
+    runner: InferenceRunner | None = None
+
+
+@contextmanager
+def state_of(config: AgentConfig) -> Iterator[Path]:
+    """Hold the state directory and write the pid file for the length of the block. Raises ConfigurationError."""
+    with ExitStack() as stack:
+        path = stack.enter_context(locked_state_dir(Path(config.device.state_dir)))
+        stack.enter_context(pid_file(Path(config.device.pid_file) if config.device.pid_file else None))
+        yield path
+
+
+@contextmanager
+def assembled(
+    config: AgentConfig, prepared: Prepared, state_dir: Path, executor: Executor, watchdog: Watchdog | None
+) -> Iterator[Parts]:
+    """Open outbox and meter and start to publish, for the length of the block.
+
+    Raises ConfigurationError or a FirmwareBridgeError if the meter cannot be opened.
+    """
+    with ExitStack() as stack:
+        outbox = stack.enter_context(closing(Outbox(state_dir / OUTBOX_NAME, kernel_boot_id())))
+        calibration = calibration_of(config)
+        meter = stack.enter_context(
+            Meter(prepared.driver, config.meter.port, options=config.meter.options, calibration=calibration)
+        )
+        identity = partial(identity_now, config, prepared, executor.runtime, meter)
+        _LOG.info("agent_started", device=config.device.id, boot_id=outbox.boot_id, **msgspec.to_builtins(identity()))
+        publisher = Publisher(
+            config.broker,
+            config.device.fleet,
+            config.device.id,
+            outbox,
+            lambda: _birth(config, identity(), outbox, executor.runner),
+        )
+        publisher.start()
+        stack.callback(publisher.stop)
+        yield Parts(config, meter.driver.data_sheet, calibration, meter, outbox, publisher, identity, watchdog)
+
+
+def flush(publisher: Publisher, outbox: Outbox, stop: StopFlag, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
+    """Wait until the collector has everything; a second request to stop ends the wait. What is left stays on disk."""
+    requests = stop.count
+    deadline_s = time.monotonic() + timeout_s
+    done = publisher.flush(0.0)
+    while not done and time.monotonic() < deadline_s and stop.count == requests:
+        done = publisher.flush(FLUSH_STEP_S)
+    if done:
+        _LOG.info("outbox_delivered")
+    else:
+        _LOG.warning("outbox_not_delivered", windows=outbox.stats().windows, note="kept on disk for the next start")
+    return done
+
+
+def calibration_of(config: AgentConfig) -> Calibration | None:
+    """Return the certificate that the configuration states."""
+    table = config.meter.calibration
+    return Calibration(**msgspec.structs.asdict(table)) if table else None
+
+
+def identity_now(config: AgentConfig, prepared: Prepared, runtime: RuntimeIdentity, meter: Meter) -> Identity:
+    """Return whose figures the windows are now; the meter may be exchanged while the agent runs."""
+    reported = meter.health().identity
+    serial_number = reported.serial_number if reported else ""
+    meter_id = config.meter.meter_id or serial_number or f"{prepared.driver.name}-{config.device.id}"
+    table = config.meter.calibration
+    return Identity(
+        model_id=prepared.model.model_id,
+        model_sha256=prepared.model.sha256,
+        runtime=runtime,
+        meter_id=meter_id,
+        meter_driver=prepared.driver.name,
+        boundary=prepared.boundary,
+        simulated=config.meter.simulated or meter.is_simulated,
+        systematic_id=systematic_id(prepared.driver.name, meter_id, table.certificate if table else None),
+    )
+
+
+def _birth(config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None) -> Birth:
+    return Birth(
+        device_id=config.device.id,
+        boot_id=outbox.boot_id,
+        agent_version=metadata.version("edgejoule"),
+        device_class=config.device.device_class,
+        t_unix_ns=time.time_ns(),
+        model_id=identity.model_id,
+        model_sha256=identity.model_sha256,
+        runtime=identity.runtime,
+        meter_id=identity.meter_id,
+        meter_driver=identity.meter_driver,
+        boundary=identity.boundary,
+        window_s=config.window.window_s,
+        python_version=platform.python_version(),
+        platform=platform.platform(),
+        simulated=identity.simulated,
+        held_boots=tuple(backlog.boot_id for backlog in outbox.backlogs()),
+        load_s=runner.load_s if runner else None,
+        first_invoke_s=runner.first_invoke_s if runner else None,
+        stateful=runner.stateful if runner else None,
+    )

@@ -1,0 +1,57 @@
+"""A model ready to run: loaded, warm, and tried on its check set in this very configuration."""
+
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from edge_agent.config import ModelSection
+from edge_agent.inference.registry import load_runner
+from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
+from edge_agent.model_catalog import CatalogModel
+from firmware_bridge.stream import host_time_s
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """``tensors``: the check set's inputs, or random ones. ``accuracy_ratio``: None without labels."""
+
+    runner: InferenceRunner
+    tensors: list[Tensor]
+    accuracy_ratio: float | None
+
+    @property
+    def loop(self) -> InferenceLoop:
+        """Return a new loop over these inputs."""
+        return InferenceLoop(self.runner, self.tensors, host_time_s)
+
+
+def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
+    """Load the model and run its check set once: it is warm, and the log says what it is worth here.
+
+    Raises ConfigurationError if no engine takes it, or the check set does not fit it.
+    """
+    runner = load_runner(
+        model.path,
+        threads=section.threads,
+        engine=section.engine,
+        delegate=section.delegate,
+        delegate_options=section.delegate_options,
+    )
+    check_set = check_set_for(model, runner)
+    tensors = tensors_of(check_set, runner)
+    found = accuracy_ratio(runner, tensors, check_set.y)
+    _LOG.info(
+        "model_loaded",
+        model=model.model_id,
+        runtime=msgspec.to_builtins(runner.identity),
+        load_s=round(runner.load_s, 6),
+        first_invoke_s=round(runner.first_invoke_s, 6),
+        stateful=runner.stateful,
+        inputs=len(tensors) if model.check_set else "random",
+        accuracy_ratio=found,
+    )
+    return LoadedModel(runner, tensors, found)
