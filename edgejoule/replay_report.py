@@ -103,7 +103,7 @@ def notes(replay: Replay) -> list[str]:
     unknown_v = sum(not row.meter.voltage_known for row in replay.rows)
     if unknown_v:
         lines.append(
-            f"No file of {unknown_v} runs states the supply: the meter's highest voltage is taken, which makes the "
+            f"No file of {_runs(unknown_v)} states the supply: the meter's highest voltage is taken, which makes the "
             "part of its current offset too large rather than too small."
         )
     if any(not row.meter.limits_known for row in replay.rows):
@@ -121,7 +121,11 @@ def _why(row: ReplayRow) -> str:
 
 def _meters(rows: Sequence[ReplayRow]) -> list[str]:
     counts = Counter((row.meter.name, row.meter.origin) for row in rows)
-    return [f"{name} ({origin} in {count} runs)" for (name, origin), count in counts.items()]
+    return [f"{name} ({origin} in {_runs(count)})" for (name, origin), count in counts.items()]
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def summary(replay: Replay) -> str:
@@ -140,7 +144,7 @@ def summary(replay: Replay) -> str:
     good = sum(row.reproduced is True for row in replay.compared)
     text = f"{good} of {len(replay.compared)} published results reproduced: {'; '.join(parts)}"
     if not replay.compared:
-        text = f"{len(replay.rows)} runs recomputed, none with published figures beside it"
+        text = f"{_runs(len(replay.rows))} recomputed, none with published figures beside it"
     integrator = max(integrator_residual_ratio(row) for row in replay.rows)
     extra = [
         f"our integrator and the plain sum differ by {integrator:.1e} at most",

@@ -35,6 +35,7 @@ _ROLES: Final = (
 )
 _KNOWN: Final = "results.json, results.txt, traceN-energy.bin or traceN-timestamps.json"
 _SKIPPED_FOLDERS: Final = {".git"}
+_ENERGY_FOLDERS: Final = {"energy", "enegy"}
 
 
 @dataclass(slots=True)
@@ -137,7 +138,7 @@ def _label(root: Path, folder: Path, prefix: str) -> str:
         parts = (*parts[at - 1 : at], *parts[at + 1 :])
     else:
         parts = folder.relative_to(root).parts
-    if parts and re.fullmatch(r"ener?gy|enegy", parts[-1]):
+    if parts and parts[-1] in _ENERGY_FOLDERS:
         parts = parts[:-1]
     return " ".join((*parts, *([prefix.rstrip("._-")] if prefix.strip("._-") else []))) or folder.resolve().name
 
@@ -181,7 +182,7 @@ def _read_json(files: RunFiles, *, is_energy: bool) -> tuple[Trace, ...] | None:
     """Return the trials; None where a results.json stands alone and is not of an energy run."""
     if files.json is None:
         raise TraceMissingError("no raw trace beside results.txt: not published, or stripped from this copy")
-    is_sure = is_energy or files.is_named or files.folder.name == "energy"
+    is_sure = is_energy or files.is_named or files.folder.name in _ENERGY_FOLDERS
     try:
         with _naming(files.json):
             traces = parse_results_json(_read(files.json))

@@ -113,8 +113,9 @@ def _trial_trace(number: int, power: _Power, infer: Any) -> Trace:
     if len(marks) < 2:
         raise TraceError(f"{where} has {len(marks)} events, where begin and end of its window are needed")
     _check_rising(marks, where)
-    if marks[0] < 0 or marks[-1] > len(samples_j):
-        raise TraceError(f"{where} has an event at sample {marks[-1]}, outside of its {len(samples_j)} samples")
+    outside = [mark for mark in marks if not 0 <= mark <= len(samples_j)]
+    if outside:
+        raise TraceError(f"{where} has an event at sample {outside[0]}, outside of its {len(samples_j)} samples")
     iterations = infer.get("iterations") if isinstance(infer, dict) else None
     if not isinstance(iterations, int) or iterations < 1:
         raise TraceError(f"{where} does not say its iterations, the number of inferences")

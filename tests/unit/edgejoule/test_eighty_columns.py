@@ -22,6 +22,7 @@ HELP = [
     *([["meter", verb] for verb in ("list", "show", "read", "record", "replay", "decode", "emulate")]),
     *([["agent", action] for action in ("run", "check-config")]),
     *([["collector", action] for action in ("run", "check-config")]),
+    ["bench-replay"],
     ["broker"],
     *([["fleet", what] for what in ("report", "ledger", "devices")]),
     *([["carbon", what] for what in ("intensity", "embodied")]),
