@@ -4,6 +4,7 @@
 one.
 """
 
+import importlib.util
 import os
 import platform
 import subprocess
@@ -35,6 +36,13 @@ def run_suite(python: Path, engines: str, report: Path) -> tuple[subprocess.Comp
     )
     cases = list(ET.parse(report).getroot().iter("testcase")) if report.exists() else []
     return outcome, cases
+
+
+@pytest.mark.parametrize("package", ["ai_edge_litert", "onnxruntime", "onnx"])
+def test_this_environment_has_the_engines_that_it_can_have(package: str) -> None:
+    """Without this, tests/engines would pass with fewer of them and nobody would see it."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"the package {package} is not installed; make venv installs it")
 
 
 def test_an_engine_that_is_demanded_and_absent_fails_the_suite(tmp_path: Path) -> None:
