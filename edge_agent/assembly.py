@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from edge_agent.bench_spool import BenchSpool
 from edge_agent.config import AgentConfig
 from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.inference.runner import InferenceRunner
@@ -82,7 +83,8 @@ def assembled(
             config.device.fleet,
             config.device.id,
             outbox,
-            lambda: _birth(config, identity(), outbox, executor.runner),
+            lambda: birth_now(config, identity(), outbox, executor.runner),
+            spool=BenchSpool(state_dir),
         )
         publisher.start()
         stack.callback(publisher.stop)
@@ -127,7 +129,8 @@ def identity_now(config: AgentConfig, prepared: Prepared, runtime: RuntimeIdenti
     )
 
 
-def _birth(config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None) -> Birth:
+def birth_now(config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None) -> Birth:
+    """Return who this device is, as it says at every connect."""
     return Birth(
         device_id=config.device.id,
         boot_id=outbox.boot_id,
