@@ -130,6 +130,15 @@ def test_a_trace_of_minutes_is_read_as_it_passes() -> None:
         assert one.register_j == pytest.approx(one.plain_j, rel=1e-12)
 
 
+def test_an_edge_between_two_samples_of_one_register_millisecond_is_exact() -> None:
+    """1001 / 1000 is below 1.001 in float64 as often as not: two samples would share one of the register's knots."""
+    samples_j = np.where(np.arange(2000) % 2, 4e-5, 1e-5)
+    windows = tuple(TraceWindow(at / 1000, 1.9) for at in range(1001, 1020, 2))
+
+    for one in energies_of(Trace(samples_j, 1000.0, windows)).windows:
+        assert one.register_j == pytest.approx(one.plain_j, rel=1e-12)
+
+
 RATES_HZ = st.sampled_from([10.0, 999.0, 1000.0, 4000.0, 100_000.0])
 
 
@@ -248,6 +257,15 @@ def test_of_several_traces_the_published_windows_are_found_by_their_time() -> No
 
     assert all(trace is ours for trace, _, _ in matched)
     assert [window for _, window, _ in matched] == list(ours.windows)
+
+
+def test_a_window_of_the_trace_answers_for_one_published_window_only() -> None:
+    run = BinRun(seed=3)
+    published = parse_results_text(run.text())
+    twice = replace(published, windows=(published.windows[0], *published.windows))
+
+    with pytest.raises(TraceError, match="window 2 is in none of the traces"):
+        match_windows([bin_trace(run)], twice)
 
 
 def test_an_integrator_that_is_off_is_seen() -> None:
