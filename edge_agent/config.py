@@ -211,10 +211,11 @@ def load_config(path: Path) -> AgentConfig:
 
 
 def _resolve(config: AgentConfig, base: Path) -> AgentConfig:
+    paths = ("path", "check_set", "delegate") if "/" in config.model.delegate else ("path", "check_set")
     return msgspec.structs.replace(
         config,
         device=_absolute(config.device, base, "state_dir", "pid_file"),
-        model=_absolute(config.model, base, "path", "check_set"),
+        model=_absolute(config.model, base, *paths),
         input=_absolute(config.input, base, "path"),
         align=_absolute(config.align, base, "marker_socket"),
         broker=_absolute(config.broker, base, "password_file", "ca_file", "cert_file", "key_file"),

@@ -47,6 +47,14 @@ def test_paths_start_at_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "read"), [("libedgetpu.so.1", "libedgetpu.so.1"), ("./lib/own.so", "{}/lib/own.so"), ("none", "none")]
+)
+def test_a_delegate_is_a_path_where_it_looks_like_one(given: str, read: str, tmp_path: Path) -> None:
+    text = MINIMAL.replace('id = "digits_mlp_int8"', f'id = "digits_mlp_int8"\ndelegate = "{given}"')
+    assert load(tmp_path, text).model.delegate == read.format(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("[broker]", '[broker]\nurl = "http://x"', ["broker url", "mqtt://host:port"]),
