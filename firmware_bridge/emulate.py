@@ -5,7 +5,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -19,7 +19,8 @@ from firmware_bridge.driver import DataSheet, MeterDriver, Options
 from firmware_bridge.errors import ConfigurationError
 from firmware_bridge.faults import FaultCounts, Faults, FaultyLine
 from firmware_bridge.loads import Load, LoadCurve, LoadSource, SteppedLoad
-from firmware_bridge.samples import F64
+from firmware_bridge.marker_wire import MarkerWire
+from firmware_bridge.samples import F64, U8
 from firmware_bridge.stream import host_time_s
 from firmware_bridge.terminal import PseudoTerminal
 
@@ -86,7 +87,8 @@ class EmulatorSettings:
     ``voltage_v``: where the load does not say its own; None for the one that the meter is made for.
     ``noise_w``: standard deviation of what the load draws on top, from tick to tick; it is in the truth.
     ``seed`` decides noise, faults and the unit's errors; ``gain_error_ratio`` overrides the drawn gain.
-    ``truth``: a CSV file for the true energy at each tick.
+    ``truth``: a CSV file for the true energy at each tick. ``marker_socket``: a Unix socket that drives the marker
+    inputs (firmware_bridge.marker_wire), beside what the load says of them.
     """
 
     voltage_v: float | None = None
@@ -96,6 +98,7 @@ class EmulatorSettings:
     options: Options = field(default_factory=dict)
     truth: Path | None = None
     faults: Faults = field(default_factory=Faults)
+    marker_socket: Path | None = None
 
 
 class MeterEmulator:
@@ -126,6 +129,7 @@ class MeterEmulator:
         self._encoder = driver.make_encoder(settings.options, settings.seed)
         self._polled = driver.data_sheet.clock == "host_arrival"
         self._sample_s = POLLED_SAMPLE_S if self._polled else min(driver.data_sheet.sample_interval_s, POLLED_SAMPLE_S)
+        self._wire = self._make_wire()
         self._line = FaultyLine(settings.faults, self._sample_s, settings.seed)
         drift_ratio = settings.faults.drift_ratio
         self._clock_rate = 1.0 + (self.error.clock_ratio if drift_ratio is None else drift_ratio)
@@ -158,9 +162,9 @@ class MeterEmulator:
     def run(self, stop: threading.Event, seconds: float = math.inf) -> None:
         """Serve until ``stop`` is set or for so long; the truth then ends with that time.
 
-        Raises ConfigurationError for a link or truth file that cannot be made.
+        Raises ConfigurationError for a link, socket or truth file that cannot be made.
         """
-        with PseudoTerminal(self.link) as terminal, self._truth_file() as truth:
+        with self._wire or nullcontext(), PseudoTerminal(self.link) as terminal, self._truth_file() as truth:
             self._announce(terminal)
             self._began_s = self._now_s = self._device_began_s = host_time_s()
             self._tell(truth)
@@ -222,7 +226,11 @@ class MeterEmulator:
         poll = select.poll()
         if terminal.fileno() >= 0:
             poll.register(terminal.fileno(), select.POLLIN | (select.POLLOUT if self._pending else 0))
+        if self._wire is not None:
+            poll.register(self._wire.fileno(), select.POLLIN)
         events = dict(poll.poll(max(until_s - host_time_s(), 0.0) * 1e3))
+        if self._wire is not None and self._wire.fileno() in events:
+            self._wire.take()
         return bool(events.get(terminal.fileno(), 0) & select.POLLIN)
 
     def _tell(self, truth: TextIO | None) -> None:
@@ -248,7 +256,7 @@ class MeterEmulator:
         edges_s = t_device_s / self._clock_rate + (self._device_began_s - self._began_s)
         power_w, supply_v = self._curve.means(edges_s)
         voltage_v, current_a = self._measure(power_w, supply_v)
-        logic = self._load.marker_at(edges_s[1:]) if isinstance(self._load, SteppedLoad) else None
+        logic = self._marker_levels(edges_s[1:])
         at = 0
         for count, arrives in self._line.runs(last - first):
             part = slice(at, at + count)
@@ -259,6 +267,20 @@ class MeterEmulator:
             else:
                 self._line.lose(count, data)
             at += count
+
+    def _make_wire(self) -> MarkerWire | None:
+        """Return the wire to the marker inputs, None without one. Raises ConfigurationError where there are none."""
+        path = self._settings.marker_socket
+        if path is not None and not self.driver.data_sheet.marker_inputs:
+            raise ConfigurationError(f"a {self.driver.name} has no marker input; leave the marker socket out")
+        return None if path is None else MarkerWire(path, lambda: host_time_s() - self._began_s)
+
+    def _marker_levels(self, t_s: F64) -> U8 | None:
+        levels = self._load.marker_at(t_s) if isinstance(self._load, SteppedLoad) else None
+        if self._wire is None:
+            return levels
+        driven = self._wire.levels(t_s)
+        return driven if levels is None else driven | levels
 
     def _draw(self, begin_s: float, end_s: float) -> None:
         noise_w = float(self._rng.normal(0.0, self._settings.noise_w)) if self._settings.noise_w else 0.0

@@ -270,8 +270,8 @@ class Meter:
             busy_device_s, watched[0].samples(), sampling=sampling, search_s=search_s, chip_s=chip_s
         )
 
-    def align(self, found: StepAlignment) -> None:
-        """Read the register by this from now on, until the meter's clock begins anew; markers are better still."""
+    def align(self, found: StepAlignment | None) -> None:
+        """Read the register by this from now on, until the meter's clock begins anew; by arrivals again for None."""
         with self._lock:
             self._timeline.align(found)
 

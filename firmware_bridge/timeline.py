@@ -163,7 +163,7 @@ class Timeline:
         self._markers.add_mark(mark)
         self._lag_line = None
 
-    def align(self, found: StepAlignment) -> None:
+    def align(self, found: StepAlignment | None) -> None:
         """Go by a load that was found this much later than ``arrival_device_s``, until the clock restarts."""
         self._steps = found
 

@@ -97,6 +97,12 @@ def _emulate(parser: argparse.ArgumentParser) -> None:
     _option(parser)
     load = parser.add_argument_group("load")
     load.add_argument("--profile", type=Path, metavar="FILE.csv", help="follow t_s,power_w[,voltage_v][,marker]")
+    load.add_argument(
+        "--marker-socket",
+        type=Path,
+        metavar="PATH",
+        help="Unix datagram socket that drives the marker inputs: 0 or 1 for input 0, 3:1 for input 3",
+    )
     load.add_argument("--cpu-of-pid-file", type=Path, metavar="FILE", help="follow the CPU use of this process")
     load.add_argument("--voltage-v", type=positive, metavar="V", help="supply (default: what the meter is made for)")
     load.add_argument(

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         options=options_of(arguments),
         truth=arguments.truth,
         faults=_faults(arguments),
+        marker_socket=arguments.marker_socket,
     )
 
     def say_port(path: str) -> None:
