@@ -6,10 +6,13 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
+from edge_agent.wire.records import SyncMethod
 from edgejoule.commands.meter.page_text import page_lines
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 from firmware_bridge.driver import DataSheet, MeterDriver, MeterRange
 from firmware_bridge.driver_table import BOUNDARY_WORDS, rate
+from firmware_bridge.errors import ConfigurationError
+from firmware_bridge.reader import MakesMarks
 from firmware_bridge.registry import driver_page, get_driver
 
 WIDEST = 100
@@ -17,6 +20,13 @@ CLOCKS = {
     "device": "the meter's own",
     "sample_counter": "the meter counts samples",
     "host_arrival": "none: a reading has the time of its arrival",
+}
+ALIGNMENT_WORDS: dict[SyncMethod, str] = {
+    "gpio_marker": "a marker line",
+    "serial_marker": "marks on command",
+    "step_correlation": "a load found in the samples",
+    "arrival_fit": "a fit of arrivals",
+    "host_clock": "arrival",
 }
 SAMPLINGS = {"mean": "the mean since the last one", "point": "an instant"}
 
@@ -34,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "options": dict(driver.options),
                 "data_sheet": asdict(driver.data_sheet),
                 "serial": asdict(driver.serial),
+                "alignment": alignments(driver),
             }
         )
         return EXIT_DONE
@@ -68,6 +79,7 @@ def _sheet(driver: MeterDriver) -> Table:
         "clock": CLOCKS[sheet.clock],
         "synchronisation": sheet.sync_facility,
         "marker inputs": str(sheet.marker_inputs) if sheet.marker_inputs else "",
+        "aligned by": ", ".join(ALIGNMENT_WORDS[one] for one in alignments(driver)),
         "measures at": ", ".join(BOUNDARY_WORDS[one] for one in sheet.boundaries),
         "integrity": sheet.integrity,
         "USB ids": ", ".join(f"{vendor:04x}:{product:04x}" for vendor, product in sheet.usb_ids),
@@ -78,6 +90,26 @@ def _sheet(driver: MeterDriver) -> Table:
         if value:
             table.add_row(name, escape(value))
     return table
+
+
+def alignments(driver: MeterDriver) -> list[SyncMethod]:
+    """Return the ways to tie this meter's time to the host's, best first, by their names on the wire."""
+    sheet = driver.data_sheet
+    possible: dict[SyncMethod, bool] = {
+        "gpio_marker": sheet.marker_inputs > 0,
+        "serial_marker": _makes_marks(driver),
+        "step_correlation": True,
+        "arrival_fit": sheet.clock != "host_arrival",
+        "host_clock": sheet.clock == "host_arrival",
+    }
+    return [method for method, is_possible in possible.items() if is_possible]
+
+
+def _makes_marks(driver: MeterDriver) -> bool:
+    try:
+        return isinstance(driver.make_decoder({}), MakesMarks)
+    except ConfigurationError:  # it needs options, or a package
+        return False
 
 
 def _power(sheet: DataSheet) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.clock import ClockFit
 from firmware_bridge.markers import (
+    COMMAND_S,
     MAX_BLOCK_EDGES,
     MAX_EDGES,
     EdgeFinder,
@@ -239,9 +240,15 @@ def test_without_marks_the_arrival_fit_is_untouched() -> None:
     assert fit.line is fit.line
 
 
-@pytest.mark.parametrize("name", [name for name in driver_names() if get_driver(name).data_sheet.marker_inputs])
+WITH_INPUTS = [name for name in driver_names() if get_driver(name).data_sheet.marker_inputs]
+
+
+@pytest.mark.parametrize("name", [*WITH_INPUTS, "powersensor3"])
 def test_a_line_that_is_driven_shows_at_its_sample_in_every_meter_with_markers(name: str) -> None:
-    """Through encoder, bytes and decoder: input 0 rises and falls, and both edges are found where they were."""
+    """Through encoder, bytes and decoder: input 0 rises and falls, and both edges are found where they were.
+
+    A PowerSensor3 has no input: the bit that its samples carry is set on command.
+    """
     driver = get_driver(name)
     sheet = driver.data_sheet
     talk = Conversation(driver)
@@ -261,3 +268,76 @@ def test_a_line_that_is_driven_shows_at_its_sample_in_every_meter_with_markers(n
     unsent = 0 if name != "pico_ina228" else since[0] - 21  # it sends several samples in one frame
     assert since == [21 + unsent, 61 + unsent]
     assert 0 <= unsent < 16
+
+
+# --- marks on command ----------------------------------------------------------------------------------------------
+
+
+def commanded(
+    rng: np.random.Generator, count: int, *, lag_s: float, lose: float = 0.0, extra: float = 0.0
+) -> MarkerClock:
+    """Commands that take 0.1 to 3 ms to the meter; the arrival fit has the bytes' way back, 0.2 ms at least, in it."""
+    clock = MarkerClock()
+    edges: list[MarkerEdge] = []
+    t_s = 0.0
+    for _ in range(count):
+        t_s += rng.uniform(0.26, 0.6)
+        clock.add_mark(HostMark(t_s, t_s + COMMAND_S, rising=True, commanded=True))
+        done_s = t_s + 1e-4 + rng.exponential(1e-3)
+        marks = [done_s] if rng.random() >= lose else []
+        marks += [t_s + rng.uniform(-0.1, 0.1)] if rng.random() < extra else []
+        for mark_s in marks:
+            sample_s = float(np.ceil((mark_s + lag_s) / STEP_S) * STEP_S)
+            arrived_s = sample_s - lag_s + 2e-4 + rng.exponential(1e-3)
+            edges.append(MarkerEdge(sample_s, 0, True, 2 * STEP_S, arrived_s))
+    clock.add_edges(sorted(edges, key=lambda edge: edge.t_device_s))
+    return clock
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32), st.integers(5, 40), st.floats(0.0, 0.003))
+def test_a_command_and_the_arrival_of_what_it_marked_bound_the_lag_on_both_sides(
+    seed: int, count: int, lag_s: float
+) -> None:
+    one = estimate(commanded(np.random.default_rng(seed), count, lag_s=lag_s, lose=0.1, extra=0.05))
+    if one is not None:
+        assert one.commanded
+        assert abs(one.lag_s - lag_s) <= one.limit_s + 1e-9
+
+
+def test_repeated_commands_tighten_the_bound() -> None:
+    limits_s = []
+    for count in (4, 40):
+        found = [estimate(commanded(np.random.default_rng(seed), count, lag_s=0.001)) for seed in range(30)]
+        assert all(found)
+        limits_s.append(np.median([one.limit_s for one in found if one]))
+    assert limits_s[1] < 0.6 * limits_s[0]
+    assert limits_s[1] < 3e-4
+
+
+def test_an_edge_that_was_there_before_the_command_is_not_its_own() -> None:
+    clock = MarkerClock()
+    for i in range(5):
+        clock.add_mark(HostMark(i + 0.5, i + 0.5 + COMMAND_S, rising=True, commanded=True))
+    clock.add_edges(MarkerEdge(i + 0.49, 0, True, STEP_S, i + 0.4905) for i in range(5))
+    assert estimate(clock) is None
+
+
+def test_a_line_is_better_than_commands() -> None:
+    rng = np.random.default_rng(5)
+    clock, line = commanded(rng, 12, lag_s=0.001), marked(rng, 12, lag_s=0.001)
+    one = estimate(clock)
+    assert one is not None
+    assert one.commanded
+    for mark in line._marks:
+        clock.add_mark(HostMark(mark.before_s, mark.after_s, rising=mark.rising, bit=1))
+    clock.add_edges(MarkerEdge(edge.t_device_s, 1, edge.rising, edge.step_s) for edge in line.edges)
+    both = estimate(clock)
+    assert both is not None
+    assert not both.commanded
+    assert both.limit_s < one.limit_s
+
+
+def test_an_edge_tells_by_when_it_had_happened() -> None:
+    (edge,) = EdgeFinder(STEP_S).feed(block_of(bits(0, 1, 1, 1)), 50.0)
+    assert edge.by_s == pytest.approx(50.0 - 2 * STEP_S)
