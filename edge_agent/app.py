@@ -2,26 +2,24 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import structlog
 
-from edge_agent.assembly import Executor, Prepared, assembled, flush, state_of
+from edge_agent.assembly import Prepared, assembled, flush, state_of
 from edge_agent.baseline import measure_baseline
 from edge_agent.config import AgentConfig
 from edge_agent.device.observer import DeviceObserver
-from edge_agent.loaded_model import LoadedModel, load_model
 from edge_agent.measurement import Measurement, Parts
 from edge_agent.model_catalog import CatalogModel, find_model, verify
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog, notify
-from edge_agent.window_series import WindowSeries
+from edge_agent.sources import open_source
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Boundary
-from edge_agent.work.own import OwnWork
-from edge_agent.work.paced import PacedWorkload, make_pacer
-from edge_agent.work.protocol import Work, Workload
+from edge_agent.work.protocol import Work
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.registry import get_driver
 from firmware_bridge.stream import host_time_s, is_pseudo_terminal, is_simulated_port
@@ -53,12 +51,10 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
     prepared = prepare(config)
     with ExitStack() as stack:
         state_dir = stack.enter_context(state_of(config))
-        loaded = load_model(config.model, prepared.model)
-        executor = Executor(loaded.runner.identity, loaded.runner)
-        parts = stack.enter_context(assembled(config, prepared, state_dir, executor, Watchdog()))
+        source = open_source(config, prepared, stack)
+        parts = stack.enter_context(assembled(config, prepared, state_dir, source.executor, Watchdog()))
         notify("READY=1")
-        loaded.runner.reset()
-        measure(parts, lambda t_first_s: _own_work(config, loaded, t_first_s), stop)
+        measure(parts, partial(source.make_work, parts), stop)
         notify("STOPPING=1")
         flush(parts.publisher, parts.outbox, stop)
     _LOG.info("agent_stopped", device=config.device.id)
@@ -75,12 +71,6 @@ def measure(parts: Parts, make_work: Callable[[float], Work], stop: StopFlag) ->
     recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s, parts.calibration)
     with closing(DeviceObserver(t_first_s)) as observer:
         Measurement(parts, make_work(t_first_s), recorder, observer, idle).run(stop)
-
-
-def _own_work(config: AgentConfig, loaded: LoadedModel, t_first_s: float) -> Work:
-    workload: Workload = PacedWorkload(make_pacer(config.workload, t_first_s), loaded.loop)
-    series = WindowSeries(t_first_s, config.window.window_s)
-    return OwnWork(workload, series, host_time_s, loaded.runner.identity.threads)
 
 
 def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundary:

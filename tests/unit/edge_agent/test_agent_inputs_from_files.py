@@ -1,0 +1,151 @@
+import os
+import pty
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.inference.registry import load_runner
+from edge_agent.inference.runner import InferenceRunner
+from edge_agent.inputs.directory import array_files, directory_inputs, inputs_in
+from edge_agent.inputs.tensor_stream import StdinSource, TensorCutter
+from edge_agent.inputs.unix_socket import listening
+from edge_agent.model_catalog import find_model
+from edge_agent.wire.errors import ConfigurationError
+
+
+@pytest.fixture(scope="module")
+def runner() -> InferenceRunner:
+    return load_runner(find_model("digits_mlp_int8").path)
+
+
+def some(count: int, runner: InferenceRunner, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+    return np.random.default_rng(seed).integers(-128, 127, (count, *runner.input_shape), np.int8)
+
+
+def test_files_come_in_order_of_name_whatever_they_hold(runner: InferenceRunner, tmp_path: Path) -> None:
+    arrays = some(6, runner)
+    np.save(tmp_path / "b.npy", arrays[0])
+    np.save(tmp_path / "a.npy", arrays[1, 0])
+    np.savez(tmp_path / "c.npz", x=arrays[2:4].reshape(2, -1), y=np.array([1, 2]))
+    np.save(tmp_path / "d.npy", np.asfortranarray(arrays[4:6]))
+    (tmp_path / "notes.txt").write_text("not an input")
+    held, count = directory_inputs(tmp_path, runner)
+    read, _ = directory_inputs(tmp_path, runner, memory_bytes=0)
+    assert isinstance(held, list)
+    assert not isinstance(read, list)
+    assert count == 6
+    expected = [arrays[1], arrays[0], *arrays[2:6]]
+    for inputs in (held, read, read):
+        tensors = list(inputs)
+        assert len(tensors) == 6
+        for tensor, wanted in zip(tensors, expected, strict=True):
+            assert tensor.shape == runner.input_shape
+            assert tensor.flags.c_contiguous
+            assert np.array_equal(tensor, wanted)
+        runner.infer(tensors[-1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [
+        ((1, 64), 1),
+        ((64,), 1),
+        ((5, 64), 5),
+        ((5, 1, 64), 5),
+        ((5, 8, 8), 5),
+        ((65,), 0),
+        ((5, 65), 0),
+        ((), 0),
+        ((0, 64), 0),
+    ],
+)
+def test_how_many_inputs_an_array_holds(shape: tuple[int, ...], count: int) -> None:
+    assert inputs_in(shape, (1, 64)) == count
+
+
+def test_what_does_not_fit_is_named_with_what_would(runner: InferenceRunner, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read it: No such"):
+        array_files(tmp_path / "absent")
+    with pytest.raises(ConfigurationError, match=r"no \.npy or \.npz file"):
+        directory_inputs(tmp_path, runner)
+    np.save(tmp_path / "a.npy", some(1, runner))
+    for name, words in {
+        "float.npy": "it holds float64",
+        "shape.npy": r"it holds int8 \(3, 65\), but the model takes int8 \(1, 64\)",
+        "other.npz": "no array 'x'",
+        "broken.npy": "not an array file",
+        "broken.npz": "not an array file",
+        "object.npy": "Python objects",
+    }.items():
+        path = tmp_path / name
+        if name == "float.npy":
+            np.save(path, np.zeros((1, 64)))
+        elif name == "shape.npy":
+            np.save(path, np.zeros((3, 65), np.int8))
+        elif name == "other.npz":
+            np.savez(path, z=np.zeros((1, 64), np.int8))
+        elif name == "object.npy":
+            np.save(path, np.array([{}]), allow_pickle=True)
+        else:
+            path.write_bytes(b"no array")
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            directory_inputs(tmp_path, runner)
+        assert str(caught.value).startswith(str(path))
+        assert "\n" not in str(caught.value)
+        path.unlink()
+
+
+@given(st.lists(st.integers(1, 40), max_size=40), st.integers(0, 23))
+def test_a_stream_is_cut_into_tensors_however_it_arrives(sizes: list[int], extra: int) -> None:
+    wanted = np.arange(sum(sizes) // 24 * 12, dtype=">i2").reshape(-1, 3, 4)
+    stream = wanted.tobytes() + b"\x00" * extra
+    cutter, found, at = TensorCutter((3, 4), np.dtype(">i2")), [], 0
+    for size in [*sizes, len(stream)]:
+        cutter.feed(stream[at : at + size])
+        at += size
+        while (tensor := cutter.take()) is not None:
+            found.append(tensor)
+        assert cutter.pending_bytes < cutter.input_bytes
+    assert len(found) == len(wanted)
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert cutter.drop() == extra
+    assert cutter.take() is None
+
+
+def test_standard_input_must_not_be_a_terminal() -> None:
+    master, slave = pty.openpty()
+    try:
+        with pytest.raises(ConfigurationError, match="is a terminal; pipe"):
+            StdinSource(slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_socket_appears_for_owner_and_group_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "input.sock"
+    with listening(path, 1):
+        assert path.is_socket()
+        assert path.stat().st_mode & 0o777 == 0o660
+        with pytest.raises(ConfigurationError, match="another program listens there"), listening(path, 1):
+            pass
+        assert path.is_socket(), "the one that listens keeps its file"
+    assert not path.exists()
+
+
+def test_a_socket_that_a_killed_program_left_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "input.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with listening(path, 1):
+        pass
+    path.write_text("a file")
+    with pytest.raises(ConfigurationError, match="there is a file of that name"), listening(path, 1):
+        pass
+    assert path.read_text() == "a file"
+    with pytest.raises(ConfigurationError, match="107 bytes"), listening(tmp_path / ("x" * 108), 1):
+        pass
