@@ -10,14 +10,17 @@ from typing import Final
 
 import structlog
 
-from collector.build import build_assessor, build_sinks
+from collector.build import build_assessor, build_bench_sinks, build_sinks
 from collector.config import CollectorConfig
+from collector.feeds import BenchFeed, WindowFeed
 from collector.journal import Journal
 from collector.pump import Pump
 from collector.subscriber import Subscriber
+from collector.values import StoredBench, StoredWindow
 from edge_agent.wire.errors import ConfigurationError
 
 POLL_S: Final = 1.0
+AnyPump = Pump[StoredWindow] | Pump[StoredBench]
 _LOG = structlog.get_logger()
 
 
@@ -25,7 +28,11 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
     """Run until ``stop`` is set; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
     state_dir = Path(config.state_dir)
     with single_instance(state_dir), contextlib.closing(Journal(config.journal_path)) as journal:
-        pumps = [Pump(journal, sink) for sink in build_sinks(config, build_assessor(config))]
+        assessor = build_assessor(config)
+        pumps: list[AnyPump] = [
+            *(Pump(journal, WindowFeed(journal), sink) for sink in build_sinks(config, assessor)),
+            *(Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor)),
+        ]
 
         def wake_pumps() -> None:
             for pump in pumps:
@@ -38,7 +45,7 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
     return 1 if died else 0
 
 
-def _supervise(stop: threading.Event, subscriber: Subscriber, pumps: list[Pump]) -> bool:
+def _supervise(stop: threading.Event, subscriber: Subscriber, pumps: list[AnyPump]) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr."""
     for pump in pumps:
         pump.start()

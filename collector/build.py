@@ -1,13 +1,21 @@
 """From the configuration to its parts: the assessor and the sinks. Stores are imported only when they are used."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from collector.assess import Assessor
 from collector.config import CollectorConfig, InfluxConfig
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import Inventory, read_inventory
-from collector.values import Sink
+from collector.values import Row, Sink, StoredBench, StoredWindow
 from edge_agent.wire.text_file import read_text
+
+if TYPE_CHECKING:
+    from collector.sinks.influx_writing import Encoder
+
+INFLUXDB: Final = "influxdb"
+BENCH_SUFFIX: Final = "/bench"
+"""A store that takes windows and benches has a cursor for each."""
 
 
 def build_assessor(config: CollectorConfig) -> Assessor:
@@ -17,29 +25,43 @@ def build_assessor(config: CollectorConfig) -> Assessor:
     return Assessor(inventory, load_yearly_table(table))
 
 
-def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink]:
-    """Return the stores that ``config`` names. Raises ConfigurationError."""
-    sinks: list[Sink] = []
+def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink[StoredWindow]]:
+    """Return the stores that ``config`` names, as they take windows. Raises ConfigurationError."""
+    sinks: list[Sink[StoredWindow]] = []
     lake_dir = config.lake_dir
     if lake_dir is not None:
         from collector.sinks.lake import LakeSink  # noqa: PLC0415  pyarrow only where there is a lake
 
         sinks.append(LakeSink(lake_dir, config.lake.max_rows, config.lake.max_wait_s))
     if config.influxdb is not None:
-        sinks.append(_influx_sink(config.influxdb, assessor))
+        from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
+
+        sinks.append(_influx_sink(config.influxdb, LineEncoder(assessor), INFLUXDB))
+    return sinks
+
+
+def build_bench_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink[StoredBench]]:
+    """Return the same stores, as they take benches. Raises ConfigurationError."""
+    sinks: list[Sink[StoredBench]] = []
+    lake_dir = config.lake_dir
+    if lake_dir is not None:
+        from collector.sinks.lake_benches import BenchLakeSink  # noqa: PLC0415  pyarrow only where there is a lake
+
+        sinks.append(BenchLakeSink(lake_dir, max_wait_s=config.lake.max_wait_s))
+    if config.influxdb is not None:
+        from collector.sinks.bench_lines import BenchLineEncoder  # noqa: PLC0415  only where there is an InfluxDB
+
+        sinks.append(_influx_sink(config.influxdb, BenchLineEncoder(assessor), INFLUXDB + BENCH_SUFFIX))
     return sinks
 
 
 def sink_names(config: CollectorConfig) -> list[str]:
-    """Return the names under which the journal keeps the cursors of the stores that ``config`` names."""
-    configured = {"lake": config.lake_dir, "influxdb": config.influxdb}
+    """Return the names under which the journal keeps the windows' cursors of the stores that ``config`` names."""
+    configured = {"lake": config.lake_dir, INFLUXDB: config.influxdb}
     return [name for name, setting in configured.items() if setting is not None]
 
 
-def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
-    from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
-
-    encoder = LineEncoder(assessor)
+def _influx_sink(influxdb: InfluxConfig, encoder: "Encoder[Row]", name: str) -> Sink[Row]:
     token = read_secret(influxdb.token_file, "influxdb.token_file")
     if influxdb.api == "v1":
         from collector.sinks.influxdb_v1 import InfluxV1Sink  # noqa: PLC0415
@@ -48,6 +70,7 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
             influxdb.url,
             influxdb.database,
             encoder,
+            name=name,
             username=influxdb.username,
             password=read_secret(influxdb.password_file, "influxdb.password_file"),
             token=token,
@@ -61,6 +84,7 @@ def _influx_sink(influxdb: InfluxConfig, assessor: Assessor) -> Sink:
         influxdb.org,
         influxdb.bucket,
         encoder,
+        name=name,
         token=token,
         max_rows=influxdb.max_rows,
         max_wait_s=influxdb.max_wait_s,

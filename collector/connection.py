@@ -33,7 +33,7 @@ RECEIVE_MAXIMUM: Final = 1000
 NOTHING_TO_ACKNOWLEDGE: Final = 0
 """The packet id of QoS 0, which somebody may use on our topics though agents do not."""
 ID_CLASH: Final = ("collector", "client_id: give each collector its own")
-CHANNELS: Final[tuple[UpChannel, ...]] = ("windows", "birth", "status", "health")
+CHANNELS: Final[tuple[UpChannel, ...]] = ("windows", "birth", "status", "health", "bench")
 
 
 @dataclass(frozen=True, slots=True)

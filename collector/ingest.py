@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import msgspec
 
 from collector.journal import Journal
-from edge_agent.wire.codec import decode, decode_windows
+from edge_agent.wire.codec import decode, decode_windows, name_of_bench
 from edge_agent.wire.errors import RejectedRecordError
-from edge_agent.wire.records import Birth, Health, Identifier, Status, WindowBatch
+from edge_agent.wire.records import BenchRecord, Birth, Health, Identifier, Status, WindowBatch
 from edge_agent.wire.topics import UpTopic, parse_up_topic
 
 
@@ -58,7 +58,24 @@ def _store(journal: Journal, topic: UpTopic, message: Received) -> None:
         _check_device(topic, health.device_id)
         journal.put_health(topic.fleet, health, _seen_unix_ns(message, health.t_unix_ns))
     else:
-        raise RejectedRecordError(f"this collector takes nothing on the channel {topic.channel!r}")
+        _store_bench(journal, topic, message)
+
+
+def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:
+    """Store a bench; one that is no valid record but says which it is becomes a dead letter once, not each time."""
+    try:
+        bench = decode(message.payload, BenchRecord)
+    except RejectedRecordError as error:
+        name = name_of_bench(message.payload)
+        if name is None or name.device_id != topic.device_id:
+            raise
+        if journal.refuse_bench(topic.fleet, name, message.payload, str(error), message.t_unix_ns):
+            journal.add_dead_letter(
+                message.topic, message.payload, str(error), message.t_unix_ns, device_id=topic.device_id
+            )
+        return
+    _check_device(topic, bench.device_id)
+    journal.put_bench(topic.fleet, bench, message.t_unix_ns)
 
 
 def _seen_unix_ns(message: Received, said_unix_ns: int) -> int:

@@ -15,11 +15,11 @@ from typing import Final
 
 import msgspec
 
-from collector import account, journal_file
+from collector import account, benches, journal_file
 from collector.journal_file import JournalGoneError
-from collector.values import DeviceState, LedgerLine, StoredWindow
-from edge_agent.wire.codec import BadRecord
-from edge_agent.wire.records import Birth, Health, InferenceWindow, Status, WindowBatch
+from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
+from edge_agent.wire.codec import BadRecord, BenchName
+from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, WindowBatch
 
 MAX_DEAD_LETTERS: Final = 10_000
 MAX_DEAD_LETTER_BYTES: Final = 65_536
@@ -166,6 +166,41 @@ class Journal:
             self._put("health", fleet, health)
             account.open_boot(self._db, fleet, health.device_id, health.boot_id)
             account.note_device_view(self._db, health.device_id, health.boot_id, health.acked_seq + 1, health.last_seq)
+
+    def put_bench(self, fleet: str, bench: BenchRecord, received_unix_ns: int) -> bool:
+        """Keep a bench and return whether it is new: one that comes again changes nothing."""
+        key = (fleet, bench.device_id, bench.bench_id)
+        with self.transaction():
+            self._see(fleet, bench.device_id, received_unix_ns)
+            return benches.add(self._db, key, msgspec.json.encode(bench), received_unix_ns)
+
+    def refuse_bench(self, fleet: str, name: BenchName, payload: bytes, reason: str, received_unix_ns: int) -> bool:
+        """Keep what is named a bench but is none, and return whether it is new: its device need not send it again."""
+        with self.transaction():
+            self._see(fleet, name.device_id, received_unix_ns)
+            return benches.add(
+                self._db, (fleet, name.device_id, name.bench_id), payload, received_unix_ns, refused=reason
+            )
+
+    def bench_ids(self, fleet: str, device_id: str) -> tuple[str, ...]:
+        """Return the ids of the device's latest benches: what its store-ack says."""
+        with self._lock:
+            return benches.latest_ids(self._db, fleet, device_id)
+
+    def benches_after(self, row_id: int, limit: int) -> list[StoredBench]:
+        """Return up to ``limit`` benches with a higher ``row_id``, in the order of their commit."""
+        with self._lock:
+            return benches.after(self._db, row_id, limit)
+
+    def count_benches_after(self, row_id: int, limit: int) -> int:
+        """Return how many benches have a higher ``row_id``, counted up to ``limit``."""
+        with self._lock:
+            return benches.count_after(self._db, row_id, limit)
+
+    def benches(self) -> list[BenchEntry]:
+        """Return every bench, those too whose record could not be read."""
+        with self._lock:
+            return benches.entries(self._db)
 
     def _put(self, column: str, fleet: str, record: Birth | Status | Health) -> None:
         self._db.execute(

@@ -30,6 +30,14 @@ CREATE TABLE dead_letters (
   payload BLOB NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX dead_letters_by_device ON dead_letters (device_id);
 """
+_ADDED: Final = """
+CREATE TABLE IF NOT EXISTS benches (
+  row_id INTEGER PRIMARY KEY AUTOINCREMENT, fleet TEXT NOT NULL, device_id TEXT NOT NULL, bench_id TEXT NOT NULL,
+  received_unix_ns INTEGER NOT NULL, touched INTEGER NOT NULL, refused TEXT NOT NULL, payload BLOB NOT NULL,
+  UNIQUE (fleet, device_id, bench_id));
+"""
+"""Tables that later versions added. An older version reads and writes such a file as before: the schema's number is
+for what it would misunderstand. A reader may find a file without them."""
 
 
 class JournalGoneError(Exception):
@@ -57,7 +65,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         db = _connect(str(path))
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
-    return _checked(db, path, "use this file as a journal", ("journal_mode = WAL", "synchronous = FULL"))
+    pragmas = ("journal_mode = WAL", "synchronous = FULL")
+    return _checked(db, path, "use this file as a journal", pragmas, _ADDED)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -75,7 +84,9 @@ def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(name, uri=uri, check_same_thread=False, isolation_level=None, timeout=30.0)
 
 
-def _checked(db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = ()) -> sqlite3.Connection:
+def _checked(
+    db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = (), added: str = ""
+) -> sqlite3.Connection:
     """Return the connection, set up; closed again when the file turns out to be no journal of this version."""
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(db.close)
@@ -83,6 +94,7 @@ def _checked(db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, 
             for pragma in pragmas:
                 db.execute(f"PRAGMA {pragma}")
             _check_version(db, path)
+            db.execute(added)
         except sqlite3.Error as error:
             raise ConfigurationError(f"{path}: cannot {what}: {error}") from error
         on_failure.pop_all()
@@ -94,7 +106,7 @@ def _create(path: Path) -> None:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_ADDED} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     for suffix in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would apply them to the new one
         companion = path.with_name(path.name + suffix)
         if companion.exists():

@@ -1,4 +1,4 @@
-"""Feeds one store from the journal: a thread and a cursor per sink, so that one store that is down stops no other.
+"""Feeds one sink from the journal: a thread and a cursor per sink, so that one store that is down stops no other.
 
 The journal is the only buffer. A sink's cursor moves after the sink says that rows are durable; rows that it refuses
 for good become dead letters in the same transaction as the cursor's move; rows that it keeps come again.
@@ -7,25 +7,26 @@ for good become dead letters in the same transaction as the cursor's move; rows 
 import sqlite3
 import threading
 import time
-from typing import Final
+from typing import Final, Generic
 
 import structlog
-from msgspec.json import encode
 
+from collector.feeds import Feed
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
-from collector.values import RejectedRow, Sink, WriteOutcome
+from collector.values import RejectedRow, Row, Sink, WriteOutcome
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 _LOG = structlog.get_logger()
 
 
-class Pump:
+class Pump(Generic[Row]):
     """See the module's text. It owns its sink and closes it."""
 
-    def __init__(self, journal: Journal, sink: Sink) -> None:
+    def __init__(self, journal: Journal, feed: Feed[Row], sink: Sink[Row]) -> None:
         self._journal = journal
+        self._feed = feed
         self._sink = sink
         self._changed = threading.Condition()
         self._closing = False
@@ -77,7 +78,7 @@ class Pump:
     def _step(self, now_s: float) -> float | None:
         """Write if enough rows wait or the first has waited long enough; return how long to wait, None for ever."""
         cursor = self._journal.cursor(self._sink.name)
-        waiting = self._journal.count_after(cursor, self._sink.max_rows)
+        waiting = self._feed.count_after(cursor, self._sink.max_rows)
         if not waiting:
             self._rows_since_s = None
             return None
@@ -102,7 +103,7 @@ class Pump:
             return 0
 
     def _write_rows(self) -> int:
-        rows = self._journal.rows_after(self._journal.cursor(self._sink.name), self._sink.max_rows)
+        rows = self._feed.after(self._journal.cursor(self._sink.name), self._sink.max_rows)
         if not rows:
             return 0
         outcome = self._sink.write(rows)
@@ -115,17 +116,14 @@ class Pump:
         self._note(outcome, done)
         return done
 
-    def _keep_dead_letter(self, rejected: RejectedRow) -> None:
+    def _keep_dead_letter(self, rejected: RejectedRow[Row]) -> None:
         row = rejected.row
+        words, payload = self._feed.letter(row)
         self._journal.add_dead_letter(
-            f"sink/{self._sink.name}/{row.fleet}/{row.device_id}/{row.boot_id}/{row.window.seq}",
-            encode(row.window),
-            rejected.reason,
-            time.time_ns(),
-            device_id=row.device_id,
+            f"sink/{self._sink.name}/{words}", payload, rejected.reason, time.time_ns(), device_id=row.device_id
         )
 
-    def _note(self, outcome: WriteOutcome, done: int) -> None:
+    def _note(self, outcome: WriteOutcome[Row], done: int) -> None:
         """Set the next pause, and log a change of the sink's state once."""
         if not outcome.kept and done:
             self._pause_s = 0.0

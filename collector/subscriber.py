@@ -28,6 +28,7 @@ MAX_MESSAGES_PER_COMMIT: Final = 500
 QUEUE_MESSAGES: Final = 2000
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
+ACKED_CHANNELS: Final = frozenset({"windows", "bench"})
 _LOG = structlog.get_logger()
 
 
@@ -135,7 +136,7 @@ class Subscriber:
             delivery.acknowledge()
         newest = deliveries[-1].connection
         for topic in touched:
-            newest.publish(topic_for(topic.fleet, topic.device_id, "ack"), self._store_ack(topic.device_id))
+            newest.publish(topic_for(topic.fleet, topic.device_id, "ack"), self._store_ack(topic))
         self._on_commit()
 
     def _commit(self, deliveries: list[Delivery]) -> list[UpTopic] | None:
@@ -151,12 +152,19 @@ class Subscriber:
                 continue
             if self._told.startswith("journal_not_writable"):
                 self._tell("journal_writable_again", "")
-            unique = {(t.fleet, t.device_id): t for t in topics if t is not None and t.channel == "windows"}
+            unique = {(t.fleet, t.device_id): t for t in topics if t is not None and t.channel in ACKED_CHANNELS}
             return list(unique.values())
 
-    def _store_ack(self, device_id: str) -> bytes:
-        acks = tuple(BootAck(boot_id=boot, seq=seq) for boot, seq in self._journal.high_waters(device_id).items())
-        return encode(StoreAck(device_id=device_id, t_unix_ns=time.time_ns(), acks=acks))
+    def _store_ack(self, topic: UpTopic) -> bytes:
+        high_waters = self._journal.high_waters(topic.device_id)
+        return encode(
+            StoreAck(
+                device_id=topic.device_id,
+                t_unix_ns=time.time_ns(),
+                acks=tuple(BootAck(boot_id=boot, seq=seq) for boot, seq in high_waters.items()),
+                bench_ids=self._journal.bench_ids(topic.fleet, topic.device_id),
+            )
+        )
 
     def _tell(self, event: str, remedy: str) -> None:
         """Log a change of state once, not at every attempt."""

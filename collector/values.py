@@ -33,10 +33,15 @@ class StoredBench:
     @property
     def valid(self) -> bool:
         """Return whether it has a result that may be used."""
-        return self.bench.gross is not None and not self.bench.rejections
+        return is_valid(self.bench)
 
 
-Row = TypeVar("Row", StoredWindow, StoredBench)
+def is_valid(bench: BenchRecord) -> bool:
+    """Return whether the bench has a result, and no reason against it."""
+    return bench.gross is not None and not bench.rejections
+
+
+Row = TypeVar("Row", bound=StoredWindow | StoredBench)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,21 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     birth: Birth | None = None
     status: Status | None = None
     health: Health | None = None
+
+
+class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One bench as ``fleet benches`` lists it. ``refused``: why its record could not be read, and is None here.
+
+    ``valid``: it has a result and no reason against it.
+    """
+
+    fleet: str
+    device_id: str
+    bench_id: str
+    received_unix_ns: int
+    refused: str
+    valid: bool
+    bench: BenchRecord | None
 
 
 class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):

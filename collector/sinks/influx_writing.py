@@ -8,11 +8,11 @@ only when the server's own words say that the data are at fault; every other ref
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, TypeVar
 
-from collector.sinks.line_protocol import LineEncoder
-from collector.values import RejectedRow, StoredWindow, WriteOutcome
+from collector.values import RejectedRow, Row, StoredBench, StoredWindow, WriteOutcome
 
+Row_contra = TypeVar("Row_contra", bound=StoredWindow | StoredBench, contravariant=True)
 _DATA_FAULTS: Final = ("unable to parse", "partial write", "beyond retention policy", "type conflict")
 _REMEDIES: Final = {
     401: "correct the user, password or token",
@@ -27,6 +27,14 @@ class Answer:
 
     verdict: Literal["stored", "bad_data", "too_large", "later"]
     reason: str = ""
+
+
+class Encoder(Protocol[Row_contra]):
+    """Turns rows of one kind into lines."""
+
+    def encode(self, row: Row_contra) -> str:
+        """Return the line of ``row``, without the newline."""
+        ...
 
 
 STORED: Final = Answer("stored")
@@ -54,14 +62,14 @@ def words_of(body: str) -> str:
     return str(answer.get("message") or answer.get("error") or body) if isinstance(answer, dict) else body
 
 
-def write_rows(rows: list[StoredWindow], encoder: LineEncoder, post: Callable[[bytes], Answer]) -> WriteOutcome:
+def write_rows(rows: list[Row], encoder: Encoder[Row], post: Callable[[bytes], Answer]) -> WriteOutcome[Row]:
     """Write ``rows`` in order. Where the server refuses a body for its data, halve it until the row is found.
 
     ``post`` sends one body of lines. Good rows of a halved body are stored again, which changes nothing.
     """
     lines = [encoder.encode(row) for row in rows]
     accepted = 0
-    rejected: list[RejectedRow] = []
+    rejected: list[RejectedRow[Row]] = []
     waiting = [range(len(rows))] if rows else []
     while waiting:
         part = waiting.pop()

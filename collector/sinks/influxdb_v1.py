@@ -3,27 +3,25 @@
 import base64
 import http.client
 import urllib.parse
-from typing import Final
+from typing import Final, Generic
 
-from collector.sinks.influx_writing import Answer, judge, words_of, write_rows
-from collector.sinks.line_protocol import LineEncoder
-from collector.values import StoredWindow, WriteOutcome
+from collector.sinks.influx_writing import Answer, Encoder, judge, words_of, write_rows
+from collector.values import Row, WriteOutcome
 from edge_agent.wire.errors import ConfigurationError
 
 _CONNECTION_ERRORS: Final = (OSError, http.client.HTTPException)
 
 
-class InfluxV1Sink:
+class InfluxV1Sink(Generic[Row]):
     """Feeds an InfluxDB through ``/write``. ``write`` returns only after the server's 204."""
-
-    name = "influxdb"
 
     def __init__(  # noqa: PLR0913  the server's own settings, all by name
         self,
         url: str,
         database: str,
-        encoder: LineEncoder,
+        encoder: Encoder[Row],
         *,
+        name: str = "influxdb",
         username: str = "",
         password: str = "",
         token: str = "",
@@ -32,6 +30,7 @@ class InfluxV1Sink:
         timeout_s: float = 15.0,
     ) -> None:
         """Connect at the first write. Raises ConfigurationError unless ``url`` is http(s)://host[:port][/path]."""
+        self.name = name
         self.max_rows = max_rows
         self.max_wait_s = max_wait_s
         server = _split_url(url)
@@ -42,7 +41,7 @@ class InfluxV1Sink:
         kind = http.client.HTTPSConnection if server.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(server.hostname or "", server.port, timeout=timeout_s)
 
-    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+    def write(self, rows: list[Row]) -> WriteOutcome[Row]:
         """Store the rows; those that the server cannot take are rejected, all from the first trouble on are kept."""
         return write_rows(rows, self._encoder, self._post)
 

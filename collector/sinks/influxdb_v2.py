@@ -4,39 +4,38 @@ Never its batching mode: that one drops batches after its retries and on an exit
 (measured; see influxdata/influxdb-client-python issues 198 and 644). The journal is the only buffer here.
 """
 
-from typing import Any
+from typing import Any, Generic
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from collector.sinks.influx_writing import STORED, Answer, judge, words_of, write_rows
-from collector.sinks.line_protocol import LineEncoder
-from collector.values import StoredWindow, WriteOutcome
+from collector.sinks.influx_writing import STORED, Answer, Encoder, judge, words_of, write_rows
+from collector.values import Row, WriteOutcome
 
 
-class InfluxV2Sink:
+class InfluxV2Sink(Generic[Row]):
     """Feeds a bucket through ``/api/v2/write``. ``write`` returns only after the server's 204.
 
     For InfluxDB 1.8 the token is ``user:password`` and the bucket ``database/retention-policy``.
     """
-
-    name = "influxdb"
 
     def __init__(  # noqa: PLR0913  the server's own settings, all by name
         self,
         url: str,
         org: str,
         bucket: str,
-        encoder: LineEncoder,
+        encoder: Encoder[Row],
         *,
+        name: str = "influxdb",
         token: str = "",
         max_rows: int = 5000,
         max_wait_s: float = 2.0,
         timeout_s: float = 15.0,
     ) -> None:
         """Connect at the first write."""
+        self.name = name
         self.max_rows = max_rows
         self.max_wait_s = max_wait_s
         self._where = f"InfluxDB {url} bucket {bucket!r}"
@@ -48,7 +47,7 @@ class InfluxV2Sink:
         )
         self._write_api: Any = self._client.write_api(write_options=SYNCHRONOUS)
 
-    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+    def write(self, rows: list[Row]) -> WriteOutcome[Row]:
         """Store the rows; those that the server cannot take are rejected, all from the first trouble on are kept."""
         return write_rows(rows, self._encoder, self._post)
 

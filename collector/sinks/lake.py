@@ -1,24 +1,30 @@
 """The lake: Parquet files partitioned by UTC day, for analysis with anything that reads Parquet.
 
-``<directory>/date=YYYY-MM-DD/windows-<first row id>.parquet``, zstd. A file's name comes from the first journal row
-that it holds, so a batch that is written again after a crash (between the rename and the move of the cursor)
-replaces its own files, however long the second batch is: no row is ever in the lake twice.
+Windows lie in ``<directory>/date=YYYY-MM-DD/windows-<first row id>.parquet``. Columns may be added: files of an
+earlier version lack them, and are read with nulls there.
 """
 
-import datetime as dt
-import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
+from collector.sinks.parquet_days import ParquetDays
 from collector.values import StoredWindow, WriteOutcome
 
-_STRINGS: Final = ("clock_state", "model_id", "model_sha256", "meter_id", "meter_driver", "boundary", "sync_method")
+_STRINGS: Final = (
+    "clock_state",
+    "model_id",
+    "model_sha256",
+    "meter_id",
+    "meter_driver",
+    "boundary",
+    "sync_method",
+    "systematic_id",
+    "governor",
+)
 _FLOATS: Final = (
     "duration_s",
     "energy_j",
@@ -36,6 +42,14 @@ _FLOATS: Final = (
     "lost_count",
     "soc_temp_c",
     "freq_mhz",
+    "net_energy_j",
+    "net_energy_u_j",
+    "freq_min_mhz",
+    "freq_max_mhz",
+    "soc_temp_max_c",
+    "agent_cpu_ratio",
+    "overhead_cpu_ratio",
+    "other_cpu_ratio",
 )
 _INTEGERS: Final = ("seq", "t_start_unix_ns", "inference_count", "frame_error_count")
 _BOOLEANS: Final = ("simulated", "throttled")
@@ -51,6 +65,7 @@ SCHEMA: Final[pa.Schema] = pa.schema(
         *((name, pa.float64()) for name in _FLOATS),
         *((name, pa.string()) for name in _STRINGS),
         *((name, pa.bool_()) for name in _BOOLEANS),
+        ("flags", pa.list_(pa.string())),
         ("runtime", pa.string()),
         ("runtime_version", pa.string()),
         ("runtime_delegate", pa.string()),
@@ -59,7 +74,7 @@ SCHEMA: Final[pa.Schema] = pa.schema(
 )
 """One row per window. Null is unknown; units are in the names. Columns may be added, never renamed."""
 
-_PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
+PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
 _OF_ROW: Final[dict[str, Callable[[StoredWindow], Any]]] = {
     "row_id": lambda row: row.row_id,
     "fleet": lambda row: row.fleet,
@@ -74,7 +89,7 @@ _OF_ROW: Final[dict[str, Callable[[StoredWindow], Any]]] = {
 
 
 class LakeSink:
-    """Feeds the lake from the journal. Every file is fsynced and renamed, and its directory fsynced, before return."""
+    """Feeds the lake's windows from the journal."""
 
     name = "lake"
 
@@ -82,58 +97,20 @@ class LakeSink:
         self.directory = directory
         self.max_rows = max_rows
         self.max_wait_s = max_wait_s
+        self._days: ParquetDays[StoredWindow] = ParquetDays(
+            directory,
+            "windows",
+            rows_to_table,
+            lambda row: row.window.t_start_unix_ns,
+            ("row_id", "device_id", "boot_id", "seq"),
+        )
 
-    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+    def write(self, rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
         """Write one file per day that occurs in ``rows``. All rows are accepted, or all are kept with the reason."""
-        days: dict[str, list[StoredWindow]] = defaultdict(list)
-        for row in rows:
-            days[_day(row.window.t_start_unix_ns)].append(row)
-        try:
-            if rows and rows[0].row_id == 1 and self._is_of_another_journal(rows[0]):
-                return WriteOutcome(accepted=0, kept=len(rows), retry_reason=self._other_journal(self.directory))
-            for day, day_rows in days.items():
-                refusal = self._write_day(day, day_rows)
-                if refusal:
-                    return WriteOutcome(accepted=0, kept=len(rows), retry_reason=refusal)
-        except OSError as error:
-            reason = f"{self.directory}: {error.strerror or error}; free space or correct the permissions"
-            return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
-        except pa.ArrowException as error:
-            reason = f"{self.directory}: a file that is already there is damaged ({error}); move it away"
-            return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
-        return WriteOutcome(accepted=len(rows))
+        return self._days.write(rows)
 
     def close(self) -> None:
         """Nothing is open between two writes."""
-
-    def _write_day(self, day: str, rows: list[StoredWindow]) -> str:
-        path = self._path(day, rows[0])
-        folder = path.parent
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            _fsync_directory(self.directory)
-        if path.exists() and not _begins_with(path, rows[0]):
-            return self._other_journal(path)
-        # A dot in front: readers of a Parquet folder pass such files over, so a torn one is never read.
-        temporary = folder / f".{path.name}.tmp"
-        with temporary.open("wb") as file:
-            pq.write_table(rows_to_table(rows), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _fsync_directory(folder)
-        return ""
-
-    def _is_of_another_journal(self, first_row: StoredWindow) -> bool:
-        """Return whether the lake holds files, but not the one that a journal's first row begins, always the first."""
-        path = self._path(_day(first_row.window.t_start_unix_ns), first_row)
-        return not path.exists() and any(self.directory.glob("date=*/*.parquet"))
-
-    def _other_journal(self, place: Path) -> str:
-        return f"{place} came from another journal; move {self.directory} away and start with an empty lake"
-
-    def _path(self, day: str, first_row: StoredWindow) -> Path:
-        return self.directory / f"date={day}" / f"windows-{first_row.row_id:020d}.parquet"
 
 
 def rows_to_table(rows: Iterable[StoredWindow]) -> pa.Table:
@@ -156,27 +133,6 @@ def read_lake(directory: Path, columns: list[str] | None = None, last_row_id: in
     names = SCHEMA.names if columns is None else columns
     if not directory.is_dir():
         return SCHEMA.empty_table().select(names)
-    lake = ds.dataset(directory, format="parquet", schema=SCHEMA, partitioning=_PARTITIONS)
+    lake = ds.dataset(directory, format="parquet", schema=SCHEMA, partitioning=PARTITIONS)
     wanted = None if last_row_id is None else ds.field("row_id") <= last_row_id
     return lake.to_table(columns=names, filter=wanted)
-
-
-def _day(t_unix_ns: int) -> str:
-    return dt.datetime.fromtimestamp(t_unix_ns // 1_000_000_000, tz=dt.UTC).date().isoformat()
-
-
-def _begins_with(path: Path, row: StoredWindow) -> bool:
-    """Return whether the file's first row is ``row``: another journal's rows must not be overwritten."""
-    first = pq.ParquetFile(path).read_row_group(0, columns=["row_id", "device_id", "boot_id", "seq"]).slice(0, 1)
-    return bool(
-        first.to_pylist()
-        == [{"row_id": row.row_id, "device_id": row.device_id, "boot_id": row.boot_id, "seq": row.window.seq}]
-    )
-
-
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,8 @@
 
 Tags: fleet, device, site, zone, device_class, model, meter_driver, boundary, simulated. All are of low cardinality;
 an empty one is left out, since the protocol has no empty tag value. A line with the same tags and time as an earlier
-one replaces it, so that writing again is harmless.
+one replaces it, so that writing again is harmless. So no tag may be added for what older windows lack too: what is
+new is a field, ``systematic_id`` among them.
 
 The tag part of a line is the same for every window of one device and model: it is escaped once and cached, which
 is what makes this several times faster than building a point object per row.
@@ -52,6 +53,14 @@ _OPTIONAL_FLOATS: Final = (
     "latency_max_s",
     "soc_temp_c",
     "freq_mhz",
+    "net_energy_j",
+    "net_energy_u_j",
+    "freq_min_mhz",
+    "freq_max_mhz",
+    "soc_temp_max_c",
+    "agent_cpu_ratio",
+    "overhead_cpu_ratio",
+    "other_cpu_ratio",
 )
 
 
@@ -154,6 +163,12 @@ def _optional(w: InferenceWindow) -> str:
         parts.append(f",power_w={power_w!r}")
     if w.throttled is not None:
         parts.append(f",throttled={'true' if w.throttled else 'false'}")
+    if w.governor:
+        parts.append(f",governor={string_field(w.governor)}")
+    if w.systematic_id:
+        parts.append(f",systematic_id={string_field(w.systematic_id)}")
+    if w.flags:
+        parts.append(f',flags="{" ".join(w.flags)}"')
     return "".join(parts)
 
 

@@ -16,6 +16,7 @@ from collector.config import journal_path
 from collector.journal import Journal
 from collector.subscriber import Subscriber
 from collector.values import LedgerLine
+from edge_agent.bench_spool import BenchSpool
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.wire.mqtt import BrokerSettings
@@ -92,13 +93,14 @@ def journal_disk_full(journal: Journal) -> Iterator[None]:
 
 
 class Device:
-    """An outbox and its publisher."""
+    """An outbox, a spool of benches and their publisher."""
 
     def __init__(
         self, directory: Path, broker: BrokerSettings, device_id: str = "pi4-01", resend_s: float = FAST_RESEND_S
     ) -> None:
         self.device_id = device_id
         self.outbox = Outbox(directory / f"{device_id}.sqlite3", "kernel-boot-1", now_unix_ns=lambda: T0_UNIX_NS)
+        self.spool = BenchSpool(directory / f"{device_id}-state")
         self.publisher = Publisher(
             broker,
             FLEET,
@@ -107,6 +109,7 @@ class Device:
             lambda: make_birth(
                 device_id, self.outbox.boot_id, tuple(backlog.boot_id for backlog in self.outbox.backlogs())
             ),
+            spool=self.spool,
             resend_s=resend_s,
         )
         self.appended: list[InferenceWindow] = []

@@ -12,6 +12,7 @@ from collector.journal import Journal
 from edge_agent.publisher import MAX_MESSAGES_IN_FLIGHT
 from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import MAX_WINDOWS_PER_MESSAGE
+from tests.fakes.benches import make_bench
 from tests.fakes.brokers import BrokerProcess, running_broker
 from tests.fakes.delivery import (
     Device,
@@ -81,10 +82,15 @@ def test_the_access_list_lets_a_device_speak_for_itself_only(journal: Journal, t
     try:
         with running_subscriber(journal, login("collector")), running_device(tmp_path, login("pi4-01")) as device:
             device.append(2)
+            device.spool.add(make_bench())
+            device.publisher.notify()
             assert device.publisher.flush(20)
             with running_device(tmp_path, login("intruder"), "zero-01") as liar:
                 liar.append()
+                liar.spool.add(make_bench("lie", device_id="zero-01"))
+                liar.publisher.notify()
                 assert not liar.publisher.flush(1.5)
+            assert [entry.bench_id for entry in journal.benches()] == ["bench-0001"]
             assert [state.device_id for state in journal.devices()] == ["pi4-01"]
             assert_all_stored_once(journal, device)
     finally:

@@ -10,11 +10,12 @@ from collector.sinks.influx_writing import STORED, Answer, judge, write_rows
 from collector.sinks.influxdb_v1 import InfluxV1Sink
 from collector.sinks.influxdb_v2 import InfluxV2Sink
 from collector.sinks.line_protocol import LineEncoder
+from collector.values import StoredWindow
 from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.influx_http import Reply, WriteServer, running_write_server
 from tests.fakes.windows import make_fleet_rows, make_stored
 
-AnySink = InfluxV1Sink | InfluxV2Sink
+AnySink = InfluxV1Sink[StoredWindow] | InfluxV2Sink[StoredWindow]
 
 
 @pytest.fixture

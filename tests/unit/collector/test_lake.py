@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,3 +125,20 @@ def test_a_damaged_file_in_the_way_keeps_the_rows(tmp_path: Path) -> None:
     outcome = LakeSink(tmp_path).write([make_stored(1)])
     assert outcome.kept == 1
     assert "damaged" in outcome.retry_reason
+
+
+def test_files_of_an_earlier_version_are_read_with_nulls_for_the_columns_that_they_lack(tmp_path: Path) -> None:
+    """What version 0.1 wrote: all columns but those that came after it."""
+    later = (
+        *("systematic_id", "governor", "net_energy_j", "net_energy_u_j", "freq_min_mhz", "freq_max_mhz", "flags"),
+        *("soc_temp_max_c", "agent_cpu_ratio", "overhead_cpu_ratio", "other_cpu_ratio"),
+    )
+    LakeSink(tmp_path).write([make_stored(2, net_energy_j=1.5, flags=("gap",), systematic_id="tc66c")])
+    old = rows_to_table([make_stored(1)]).drop_columns(later)
+    pq.write_table(old, tmp_path / "date=2025-10-09" / "windows-00000000000000000001.parquet")
+    first, second = sorted(read_lake(tmp_path).to_pylist(), key=lambda row: int(row["row_id"]))
+    assert first == rows_to_table([make_stored(1)]).to_pylist()[0] | dict.fromkeys(later)
+    assert (second["net_energy_j"], second["flags"], second["systematic_id"]) == (1.5, ["gap"], "tc66c")
+    assert read_lake(tmp_path, ["row_id", "systematic_id"], last_row_id=1).to_pylist() == [
+        {"row_id": 1, "systematic_id": None}
+    ]

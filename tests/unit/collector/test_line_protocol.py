@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +122,26 @@ def test_a_line_is_one_line_whatever_the_fleet_is_called(fleet: str, boot_id: st
     line = LineEncoder().encode(make_stored(1, fleet=fleet, boot_id=boot_id))
     assert line.startswith("inference_window,boundary=usb_dc,device=pi4-01,fleet=")
     assert line.endswith(f" {T0_UNIX_NS}")
+
+
+def test_net_energy_and_the_devices_state_are_fields() -> None:
+    state: dict[str, Any] = {
+        "governor": 'on "demand"',
+        "freq_max_mhz": 1800.0,
+        "other_cpu_ratio": 0.25,
+        "soc_temp_max_c": 83.0,
+    }
+    net: dict[str, Any] = {
+        "net_energy_j": -0.5,
+        "net_energy_u_j": 0.25,
+        "flags": ("net_negative", "gap"),
+        "systematic_id": "tc66c",
+    }
+    _, tags, fields, _ = parse(LineEncoder().encode(make_stored(1, **state, **net)))
+    assert (fields["net_energy_j"], fields["net_energy_u_j"]) == ("-0.5", "0.25")
+    assert (fields["flags"], fields["systematic_id"]) == ('"net_negative gap"', '"tc66c"')
+    assert fields["governor"] == r'"on \"demand\""'
+    assert (fields["freq_max_mhz"], fields["other_cpu_ratio"], fields["soc_temp_max_c"]) == ("1800.0", "0.25", "83.0")
+    assert set(tags) <= set(TAGS)
+    _, _, plain, _ = parse(LineEncoder().encode(make_stored(1)))
+    assert not {"net_energy_j", "flags", "systematic_id", "governor", "freq_min_mhz"} & set(plain)

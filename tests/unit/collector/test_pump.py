@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from collector.feeds import WindowFeed
 from collector.journal import Journal
 from collector.pump import Pump
 from collector.values import RejectedRow, StoredWindow, WriteOutcome
@@ -27,9 +28,9 @@ class CommandedSink:
         self.stored: dict[int, StoredWindow] = {}
         self.writes: list[list[int]] = []
         self.closed = False
-        self.rule: Callable[[list[StoredWindow]], WriteOutcome] = lambda rows: WriteOutcome(len(rows))
+        self.rule: Callable[[list[StoredWindow]], WriteOutcome[StoredWindow]] = lambda rows: WriteOutcome(len(rows))
 
-    def write(self, rows: list[StoredWindow]) -> WriteOutcome:
+    def write(self, rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
         outcome = self.rule(rows)
         self.writes.append([row.row_id for row in rows])
         refused = {rejected.row.row_id for rejected in outcome.rejected}
@@ -48,8 +49,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @contextmanager
-def pumping_later(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
-    pump = Pump(journal, sink)
+def pumping_later(journal: Journal, sink: CommandedSink) -> Iterator[Pump[StoredWindow]]:
+    pump = Pump(journal, WindowFeed(journal), sink)
     try:
         yield pump
     finally:
@@ -57,7 +58,7 @@ def pumping_later(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
 
 
 @contextmanager
-def pumping(journal: Journal, sink: CommandedSink) -> Iterator[Pump]:
+def pumping(journal: Journal, sink: CommandedSink) -> Iterator[Pump[StoredWindow]]:
     with pumping_later(journal, sink) as pump:
         pump.start()
         yield pump
@@ -109,7 +110,7 @@ def test_closing_writes_what_is_there(journal: Journal) -> None:
 def test_a_refused_row_becomes_a_dead_letter_and_the_rest_goes_on(journal: Journal) -> None:
     sink = CommandedSink()
 
-    def refuse_seq_2(rows: list[StoredWindow]) -> WriteOutcome:
+    def refuse_seq_2(rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
         bad = tuple(RejectedRow(row, "field type conflict") for row in rows if row.window.seq == 2)
         return WriteOutcome(len(rows) - len(bad), bad)
 
@@ -145,7 +146,7 @@ def test_a_store_that_is_down_does_not_hold_up_the_closing(journal: Journal) -> 
     sink.rule = lambda rows: WriteOutcome(0, kept=len(rows), retry_reason="store is down")
     add(journal, 1, 10)
     with capture_logs():
-        pump = Pump(journal, sink)
+        pump = Pump(journal, WindowFeed(journal), sink)
         pump.start()
         wait_until(lambda: bool(sink.writes), "an attempt")
         began_s = time.monotonic()
@@ -176,7 +177,7 @@ def test_one_slow_store_does_not_hold_up_another(journal: Journal) -> None:
     slow.name = "slow"
     release = threading.Event()
 
-    def block(rows: list[StoredWindow]) -> WriteOutcome:
+    def block(rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
         release.wait(20)
         return WriteOutcome(len(rows))
 
