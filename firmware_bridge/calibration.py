@@ -1,12 +1,15 @@
 """From a data sheet's limits, or a user's calibration certificate, to the uncertainty of each sample. Pure."""
 
+import math
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from firmware_bridge.driver import DataSheet, GainDistribution
-from firmware_bridge.samples import F64, SampleBlock
+from firmware_bridge.driver import DataSheet, GainDistribution, MeterRange
+from firmware_bridge.samples import F64, I8, SampleBlock
+
+_Limits: TypeAlias = tuple[float, float, float] | tuple[F64, F64, F64]
 
 RECTANGULAR: Final = 1.0 / 3.0**0.5
 """Half-width of a rectangular distribution to its standard uncertainty (JCGM 100:2008, 4.3.7)."""
@@ -52,37 +55,99 @@ def apply_calibration(block: SampleBlock, calibration: Calibration | None) -> Sa
     )
 
 
-def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None = None) -> F64:
-    """Return each sample's systematic standard uncertainty of power in watts, shape ``(n,)``.
+class PowerUncertainty:
+    """What a meter's limits, or a certificate, say of the power of its samples; what does not change is squared once.
 
-    P = V x I with gain and offset limits of both channels, by range, as independent rectangular distributions.
-    It is the part that samples share, so it adds linearly over time; noise and quantisation are not in it. A meter
-    that measures power itself (AC) has limits for power, which a user's certificate for current replaces too.
-    Where a meter shows less than the power at which it starts, the load may be anything up to that: a limit too.
+    P = V x I with gain and offset limits of both channels, by range, as independent distributions. With u as the
+    standard uncertainty of a gain and o of an offset::
+
+        u(P)^2 = V^2 I^2 (uv^2 + ui^2) + I^2 ov^2 + V^2 oi^2
+
+    A meter that measures power itself (AC) has limits for power, which a user's certificate for current replaces too.
     """
-    power_u = _power_u_w(sheet, block, calibration)
-    if sheet.starting_power_w <= 0.0:
-        return power_u
-    start_u_w = np.where(np.abs(block.power_w) < sheet.starting_power_w, RECTANGULAR * sheet.starting_power_w, 0.0)
-    return np.maximum(power_u, start_u_w)
+
+    def __init__(self, sheet: DataSheet, calibration: Calibration | None = None) -> None:
+        self._sheet = sheet
+        self._power_gain_ratio = sheet.power_gain_limit_ratio if calibration is None else None
+        self._voltage_offset_v2 = (RECTANGULAR * sheet.voltage_offset_limit_v) ** 2
+        self._voltage_step_v2 = sheet.voltage_resolution_v**2
+        self._starting_u_w = RECTANGULAR * sheet.starting_power_w
+        self._ranges = [self._squares(one, calibration) for one in sheet.ranges]
+        self._columns = np.array(self._ranges).T
+
+    def of(self, block: SampleBlock) -> tuple[F64, F64]:
+        """Return each sample's systematic standard uncertainty and display step of power in watts, shape ``(n,)``.
+
+        The uncertainty is the part that samples share, so it adds linearly over time; noise and quantisation are not
+        in it. Where a meter shows less than the power at which it starts, the load may be anything up to that: a
+        limit too. The step is the power that one step of V and one of I make.
+        """
+        if len(block) == 1:
+            return self._of_one(block)
+        first_v = float(block.voltage_v[0])
+        volts = first_v if (block.voltage_v == first_v).all() else block.voltage_v
+        limits = self._limits(block.range_index)
+        u_w = np.sqrt(self._variance(limits, block.power_w, volts, block.current_a))
+        if self._starting_u_w:
+            low = np.abs(block.power_w) < self._sheet.starting_power_w
+            u_w = np.maximum(u_w, np.where(low, self._starting_u_w, 0.0))
+        if self._sheet.power_resolution_w is not None:
+            return u_w, np.full(len(block), self._sheet.power_resolution_w)
+        return u_w, np.sqrt(self._step_w2(limits, volts, block.current_a))
+
+    def _of_one(self, block: SampleBlock) -> tuple[F64, F64]:
+        """Return the same for a block of one sample, in plain floats."""
+        watts, volts, amps = float(block.power_w[0]), float(block.voltage_v[0]), float(block.current_a[0])
+        limits = self._ranges[-1 if block.range_index is None else int(block.range_index[0])]
+        u_w = math.sqrt(self._variance(limits, watts, volts, amps))
+        if abs(watts) < self._sheet.starting_power_w:
+            u_w = max(u_w, self._starting_u_w)
+        step_w = self._sheet.power_resolution_w
+        if step_w is None:
+            step_w = math.sqrt(self._step_w2(limits, volts, amps))
+        return np.array([u_w]), np.array([step_w])
+
+    def _variance(self, limits: _Limits, watts: Any, volts: Any, amps: Any) -> Any:
+        """Return u(P)^2 of one sample or of many; ``volts`` may be one figure for all."""
+        gain, offset, _ = limits
+        if self._power_gain_ratio is not None:
+            return watts * watts * gain + offset
+        volts2 = volts * volts
+        return amps * amps * (volts2 * gain + self._voltage_offset_v2) + volts2 * offset
+
+    def _step_w2(self, limits: _Limits, volts: Any, amps: Any) -> Any:
+        return amps * amps * self._voltage_step_v2 + volts * volts * limits[2]
+
+    def _limits(self, index: I8 | None) -> _Limits:
+        """Return the squares of each sample's range (the largest where none is named), one figure if all share it."""
+        if index is None:
+            return self._ranges[-1]
+        if (index == index[0]).all():
+            return self._ranges[int(index[0])]
+        gain, offset, step = self._columns[:, index]
+        return gain, offset, step
+
+    def _squares(self, one: MeterRange, calibration: Calibration | None) -> tuple[float, float, float]:
+        """Return one range's squares: of its gains and offset as standard uncertainties, and of its step."""
+        step_a2 = one.resolution_a**2
+        if self._power_gain_ratio is not None:
+            gain_u = gain_u_ratio(self._sheet, self._power_gain_ratio)
+            return gain_u**2, (RECTANGULAR * one.power_offset_limit_w) ** 2, step_a2
+        voltage_u = RECTANGULAR * self._sheet.voltage_gain_limit_ratio
+        if calibration is not None:
+            return voltage_u**2 + calibration.gain_u_ratio**2, calibration.offset_u_a**2, step_a2
+        current_u = gain_u_ratio(self._sheet, one.gain_limit_ratio)
+        return voltage_u**2 + current_u**2, (RECTANGULAR * one.offset_limit_a) ** 2, step_a2
 
 
-def _power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None) -> F64:
-    if sheet.power_gain_limit_ratio is not None and calibration is None:
-        offsets_w = _of_range(block, [one.power_offset_limit_w for one in sheet.ranges])
-        gain_u_w = gain_u_ratio(sheet, sheet.power_gain_limit_ratio) * block.power_w
-        own_u: F64 = _root_sum_square(gain_u_w, RECTANGULAR * offsets_w)
-        return own_u
-    volts, amps = np.abs(block.voltage_v), np.abs(block.current_a)
-    voltage_u_v = RECTANGULAR * _root_sum_square(sheet.voltage_gain_limit_ratio * volts, sheet.voltage_offset_limit_v)
-    if calibration is not None:
-        current_u_a = _root_sum_square(calibration.gain_u_ratio * amps, calibration.offset_u_a)
-    else:
-        gains_u = _of_range(block, [gain_u_ratio(sheet, one.gain_limit_ratio) for one in sheet.ranges])
-        offset_a = _of_range(block, [one.offset_limit_a for one in sheet.ranges])
-        current_u_a = _root_sum_square(gains_u * amps, RECTANGULAR * offset_a)
-    power_u: F64 = _root_sum_square(amps * voltage_u_v, volts * current_u_a)
-    return power_u
+def power_u_w(sheet: DataSheet, block: SampleBlock, calibration: Calibration | None = None) -> F64:
+    """Return each sample's systematic standard uncertainty of power in watts, shape ``(n,)``."""
+    return PowerUncertainty(sheet, calibration).of(block)[0]
+
+
+def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:
+    """Return the step of power that one step of V and one of I make at each sample in watts, shape ``(n,)``."""
+    return PowerUncertainty(sheet).of(block)[1]
 
 
 def gain_u_ratio(sheet: DataSheet, gain_limit_ratio: float) -> float:
@@ -141,26 +206,3 @@ def systematic_parts(
                 SystematicPart("current offset", "offset", RECTANGULAR * span.offset_limit_a * volts, flat),
             ]
     return tuple(part for part in parts if part.u_w > 0.0)
-
-
-def power_step_w(sheet: DataSheet, block: SampleBlock) -> F64:
-    """Return the step of power that one step of V and one of I make at each sample in watts, shape ``(n,)``."""
-    if sheet.power_resolution_w is not None:
-        return np.full(len(block), sheet.power_resolution_w)
-    step_a = _of_range(block, [one.resolution_a for one in sheet.ranges])
-    power_step: F64 = _root_sum_square(block.voltage_v * step_a, block.current_a * sheet.voltage_resolution_v)
-    return power_step
-
-
-def _of_range(block: SampleBlock, values: list[float]) -> F64:
-    """Return the value of each sample's range, shape ``(n,)`` or ``(1,)``; of the largest where none is named."""
-    table, index = np.array(values), block.range_index
-    if index is None:
-        return table[-1:]
-    return table[index[:1]] if (index == index[0]).all() else table[index]
-
-
-def _root_sum_square(a: F64, b: F64 | float) -> F64:
-    """Return sqrt(a^2 + b^2); np.hypot costs several times as much to guard against overflow."""
-    root: F64 = np.sqrt(a * a + b * b)
-    return root

@@ -1,31 +1,45 @@
 """Samples become joules: a cumulative register that integrates exactly and never across a gap. Pure."""
 
-from dataclasses import fields
-from typing import Final, TypeVar
+import math
+from dataclasses import fields, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_bridge.compensated import CompensatedSum
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.history import KnotHistory
+from firmware_bridge.increments import (
+    BETWEEN,
+    BOUND,
+    COLUMNS,
+    COUNT,
+    COUNTER,
+    DOUBT,
+    ENERGY,
+    GAP,
+    LOST,
+    OPEN,
+    RESETS,
+    RESOLUTION,
+    Increments,
+    Many,
+    T,
+    before,
+    with_gaps,
+)
 from firmware_bridge.own_counter import OwnCounter
 from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock, SampleFlag
 
 KNOT_S: Final = 1e-3
 """The history holds one point (knot) per millisecond at most; between knots the register is linear."""
+KNOTS_HZ: Final = 1.0 / KNOT_S
 
 CLOCKS_APART_RATIO: Final = 1e-4
 """A meter counts its joules on a crystal of its own, which is within 100 ppm of the clock that samples are put on."""
 
-ROUNDING_S: Final = 1e-9
-"""Differences of times in float64 are good to about 1e-11 s in the first day; less than this is no gap."""
-
-# Columns of a knot, in the order of EnergyReading's fields.
-_COLUMNS: Final = 15
-_T, _ENERGY, _U, _POWER_SQ, _COVERED, _GAP, _COUNT, _LOST, _RESOLUTION, _BOUND, _COUNTER, _RESETS = range(12)
-_BETWEEN, _OPEN, _DOUBT = range(12, _COLUMNS)
 _FIELDS: Final = tuple(field.name for field in fields(EnergyReading))
-_Volts = TypeVar("_Volts", float, F64)
 
 
 class EnergyRegister:
@@ -41,12 +55,11 @@ class EnergyRegister:
 
     def __init__(self, sheet: DataSheet, *, history: KnotHistory | None = None, limit_w: float | None = None) -> None:
         self._sheet = sheet
-        self._limit_w = limit_w
-        self._by_arrival = sheet.clock == "host_arrival"
-        self._mean_s = max(sheet.sample_interval_s, sheet.refresh_interval_s or 0.0)
-        self._counter = OwnCounter(sheet.counter_step_j or 0.0)
+        self._is_limited = limit_w is not None
+        self._increments = Increments(sheet, limit_w)
+        self._counter = None if sheet.counter_step_j is None else OwnCounter(sheet.counter_step_j)
         self._first_v = self._last_v = 0.0
-        self._totals = _CompensatedSum(_COLUMNS)
+        self._totals = CompensatedSum(COLUMNS)
         self._t_start_s: float | None = None
         self._t_end_s = 0.0
         self._last_power_w: float | None = None
@@ -63,37 +76,16 @@ class EnergyRegister:
         """
         if self._t_start_s is None:
             self._start(float(block.t_device_s[0]), abs(float(block.voltage_v[0])))
-        good = self._usable(block)
-        if not good.any():
-            return
-        step_w = np.zeros(len(good)) if power_step_w is None else power_step_w
-        fresh = np.ones(len(good)) if block.flags is None else (block.flags & SampleFlag.STALE == 0).astype(np.float64)
-        columns = block.t_device_s, block.power_w, power_u_w, step_w, block.voltage_v, fresh
-        t_s, power_w, u_w, step_w, volts, fresh = columns if good.all() else (column[good] for column in columns)
-        gap_s, rows = self._increments(np.diff(t_s, prepend=self._t_end_s), power_w, u_w)
-        rows[_RESOLUTION] = step_w * rows[_COVERED]
-        rows[_COUNT] = fresh
-        volts = np.abs(volts)
-        if self._limit_w is not None and block.flags is not None:
-            pinned = (block.flags[good] & SampleFlag.SATURATED) != 0
-            rows[_BOUND] = np.where(pinned, np.maximum(self._limit_w - power_w, 0.0) * rows[_COVERED], 0.0)
-        gap_bound_j = gap_s * self._limit(np.maximum(volts, np.concatenate(([self._last_v], volts[:-1]))))
-        if self._sheet.counter_step_j is not None:
-            shown_j = None if block.counter_j is None else block.counter_j[good]
-            counted = self._counter.advance(shown_j, rows[_ENERGY], gap_bound_j, rows[_BETWEEN])
-            before_w = np.concatenate(([self._last_power_w or 0.0], power_w[:-1]))
-            doubt_j = counted.doubt_j + 2.0 * rows[_COVERED] * np.maximum(-np.minimum(power_w, before_w), 0.0)
-            rows[[_COUNTER, _RESETS, _OPEN, _DOUBT]] = counted.moved_j, counted.resets, counted.open_j, doubt_j
-        rows, is_gap = _with_gap_rows(t_s, gap_s, gap_bound_j, rows)
-        self._add_rows(rows, is_gap)
-        self._last_power_w = float(power_w[-1])
-        self._last_u_w = float(u_w[-1])
-        self._last_v = float(volts[-1])
+        step_w = np.zeros(len(block)) if power_step_w is None else power_step_w
+        if len(block) == 1:
+            self._add_one(block, float(power_u_w[0]), float(step_w[0]))
+        else:
+            self._add_many(block, power_u_w, step_w)
         self._history.forget(self._t_end_s)
 
     def add_lost(self, count: float) -> None:
         """Count samples that the decoder knows to be lost."""
-        self._totals.add_at(_LOST, count)
+        self._totals.add([(LOST, count)])
 
     def add_gap_until(self, t_device_s: float) -> None:
         """Declare that nothing was measured from the last sample to ``t_device_s``; later samples go on from there."""
@@ -101,12 +93,11 @@ class EnergyRegister:
             return
         self._knot_here()
         if t_device_s > self._t_end_s:
-            gap = np.zeros((_COLUMNS, 1))
             gap_s = t_device_s - self._t_end_s
-            bound_j = gap_s * self._limit(self._last_v)
-            gap[[_T, _GAP, _BOUND, _OPEN], 0] = t_device_s, gap_s, bound_j, bound_j
-            self._counter.gap(bound_j)
-            self._add_rows(gap, np.array([True]))
+            bound_j = gap_s * self._increments.limit(self._last_v)
+            if self._counter is not None:
+                self._counter.gap(bound_j)
+            self._add_gap(t_device_s, gap_s, bound_j)
             self._knot_here()
             self._last_power_w = None
             self._history.forget(self._t_end_s)
@@ -114,12 +105,13 @@ class EnergyRegister:
     def begin_anew(self) -> None:
         """Say that the meter was reset or exchanged: nothing joins its next sample, or its counter, to the last."""
         self._last_power_w = None
-        self._counter.begin_anew()
+        if self._counter is not None:
+            self._counter.begin_anew()
 
     def first(self) -> EnergyReading | None:
         """Return the register at the stream's begin, None before the first sample."""
         start_s = self._t_start_s
-        return None if start_s is None else self._reading(np.array([start_s, *(0.0,) * (_COLUMNS - 1)]))
+        return None if start_s is None else self._reading(np.array([start_s, *(0.0,) * (COLUMNS - 1)]))
 
     def latest(self) -> EnergyReading:
         """Return the register after the last sample (all zero before the first)."""
@@ -133,12 +125,12 @@ class EnergyRegister:
         than that, it is the oldest reading held, with its own time.
         """
         if self._t_start_s is not None and t_device_s < self._t_start_s:
-            before = np.zeros(_COLUMNS)
+            knot = np.zeros(COLUMNS)
             gap_s = t_device_s - self._t_start_s
-            before[[_T, _GAP, _BOUND]] = t_device_s, gap_s, gap_s * self._limit(self._first_v)
-            return self._reading(before)
-        knot = self._history.at(t_device_s)
-        return None if knot is None else self._reading(knot)
+            knot[[T, GAP, BOUND]] = t_device_s, gap_s, gap_s * self._increments.limit(self._first_v)
+            return self._reading(knot)
+        found = self._history.at(t_device_s)
+        return None if found is None else self._reading(found)
 
     @property
     def end_s(self) -> float | None:
@@ -147,88 +139,126 @@ class EnergyRegister:
 
     def _start(self, first_s: float, first_v: float) -> None:
         self._first_v = self._last_v = first_v
-        head_s = self._sheet.sample_interval_s if self._sheet.sampling == "mean" else 0.0
-        self._t_start_s = self._t_end_s = first_s - head_s
-        self._bin = int(_bin_of(np.array([self._t_end_s]))[0])
+        self._t_start_s = self._t_end_s = first_s - self._increments.alone_s
+        self._bin = math.floor(self._t_end_s * KNOTS_HZ)
         self._history.append(self._knot()[np.newaxis, :])
-
-    def _limit(self, volts: _Volts) -> _Volts:
-        """Return the most power that there can have been beside these voltages."""
-        if self._limit_w is not None:
-            return volts * 0.0 + self._limit_w
-        return volts * self._sheet.ranges[-1].max_current_a
 
     def _reading(self, knot: NDArray[np.float64]) -> EnergyReading:
         values = dict(zip(_FIELDS, knot.tolist(), strict=True))
-        if self._sheet.counter_step_j is None or not self._counter.seen:
+        if self._counter is None or not self._counter.seen:
             values["counter_j"] = None
         return EnergyReading(**values)
 
-    def _usable(self, block: SampleBlock) -> NDArray[np.bool_]:
-        t_s, power_w = block.t_device_s, block.power_w
-        bound = self._t_end_s
-        first_point = self._sheet.sampling == "point" and self._totals.values[_COUNT] == 0.0
-        late = t_s < bound if first_point else t_s <= bound
-        good = np.isfinite(power_w) & ~late
+    def _add_one(self, block: SampleBlock, u_w: float, step_w: float) -> None:
+        """Integrate a block of one sample, shape ``(1,)``: as ``_add_many``, in plain floats."""
+        t_s, power_w, volts = float(block.t_device_s[0]), float(block.power_w[0]), abs(float(block.voltage_v[0]))
+        if t_s < self._earliest_s or not math.isfinite(power_w):
+            self.add_lost(1.0)
+            return
+        flags = 0 if block.flags is None else int(block.flags[0])
+        before_w = power_w if self._last_power_w is None else self._last_power_w
+        dt_s = t_s - self._t_end_s
+        covered_s = self._increments.covered_by_one(dt_s, joined=self._last_power_w is not None)
+        gap_s = dt_s - covered_s
+        bound_j = gap_s * self._increments.limit(max(volts, self._last_v))
+        added = self._increments.added(covered_s, power_w, before_w, u_w, self._last_u_w)
+        added[RESOLUTION] = step_w * covered_s
+        added[COUNT] = 0.0 if flags & SampleFlag.STALE else 1.0
+        if self._is_limited and flags & SampleFlag.SATURATED:
+            added[BOUND] = self._increments.hidden_j(power_w, covered_s)
+        if self._counter is not None:
+            shown_j = math.nan if block.counter_j is None else float(block.counter_j[0])
+            counted = self._counter.advance_one(shown_j, added[ENERGY], bound_j, added.get(BETWEEN, 0.0))
+            added[COUNTER], added[RESETS], added[OPEN], doubt_j = counted
+            added[DOUBT] = doubt_j + 2.0 * covered_s * max(-min(power_w, before_w), 0.0)
+        if gap_s:
+            self._add_gap(t_s - covered_s, gap_s, bound_j)
+        self._add_row(t_s, added)
+        self._last_power_w, self._last_u_w, self._last_v = power_w, u_w, volts
+
+    def _add_gap(self, t_s: float, gap_s: float, bound_j: float) -> None:
+        """Add a gap that ends at ``t_s``, between two knots if it is longer than they are apart."""
+        if gap_s > KNOT_S:
+            self._knot_here()
+        self._add_row(t_s, {GAP: gap_s, BOUND: bound_j, OPEN: bound_j})
+        if gap_s > KNOT_S:
+            self._knot_here()
+
+    def _add_row(self, t_s: float, added: dict[int, float]) -> None:
+        """Add what happened until ``t_s``; a knot at the first of each millisecond."""
+        self._totals.add(added.items())
+        self._t_end_s = t_s
+        last, self._bin = self._bin, math.floor(t_s * KNOTS_HZ)
+        if self._bin != last:
+            self._knot_here()
+
+    def _add_many(self, block: SampleBlock, u_w: F64, step_w: F64) -> None:
+        """Integrate a block. A column that none of its samples adds to has no array."""
+        good = np.isfinite(block.power_w) & (block.t_device_s >= self._earliest_s)
         if not good.all():
             self.add_lost(float(len(good) - np.count_nonzero(good)))
-        return good
+            if not good.any():
+                return
+            block, u_w, step_w = _only(block, good), u_w[good], step_w[good]
+        t_s, power_w, flags = block.t_device_s, block.power_w, block.flags
+        last_w, increments = self._last_power_w, self._increments
+        before_w, before_u_w = power_w, u_w
+        if increments.looks_back:
+            before_w = before(power_w, float(power_w[0]) if last_w is None else last_w)
+            before_u_w = before(u_w, self._last_u_w)
+        dt_s = t_s - before(t_s, self._t_end_s)
+        covered_s = increments.covered(dt_s, joined=last_w is not None)
+        added = increments.added(covered_s, power_w, before_w, u_w, before_u_w)
+        added[RESOLUTION] = step_w * covered_s
+        if flags is not None:
+            added[COUNT] = (flags & SampleFlag.STALE == 0).astype(np.float64)
+            if self._is_limited:
+                added[BOUND] = increments.hidden_j(power_w, covered_s) * (flags & SampleFlag.SATURATED != 0)
+        gap_s = bound_j = None
+        if covered_s is not dt_s:
+            volts = np.abs(block.voltage_v)
+            gap_s = dt_s - covered_s
+            bound_j = gap_s * increments.limit(np.maximum(volts, before(volts, self._last_v)))
+        if self._counter is not None:
+            counted = self._counter.advance(block.counter_j, added[ENERGY], bound_j, added.get(BETWEEN))
+            added[COUNTER], added[RESETS], added[OPEN], doubt_j = counted
+            added[DOUBT] = doubt_j + 2.0 * covered_s * np.maximum(-np.minimum(power_w, before_w), 0.0)
+        if gap_s is not None and bound_j is not None:
+            t_s, added = with_gaps(t_s, added, gap_s, bound_j)
+        self._add_rows(t_s, added)
+        self._last_power_w, self._last_u_w = float(power_w[-1]), float(u_w[-1])
+        self._last_v = abs(float(block.voltage_v[-1]))
 
-    def _increments(self, dt_s: F64, power_w: F64, u_w: F64) -> tuple[F64, NDArray[np.float64]]:
-        """Return the seconds of gap before each sample, and the row of what each adds (its time still 0)."""
-        in_time = dt_s <= self._sheet.max_interval_s
-        ones, none = np.ones_like(dt_s), np.zeros_like(dt_s)
-        if self._sheet.sampling == "mean":
-            if self._last_power_w is None:
-                in_time[0] = False
-            in_time |= dt_s <= self._sheet.sample_interval_s + ROUNDING_S
-            covered_s = np.where(in_time, dt_s, self._sheet.sample_interval_s)
-            energy_j = power_w * covered_s
-            beyond_j = self._beyond_mean_j(power_w, covered_s) if self._by_arrival else none
-            square = power_w * energy_j
-            u_j = u_w * covered_s
-            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, beyond_j, none, none)
-        else:
-            if self._last_power_w is None:
-                in_time[0] = False
-            first_w = np.concatenate(([self._last_power_w or 0.0], power_w[:-1]))
-            first_u_w = np.concatenate(([self._last_u_w], u_w[:-1]))
-            covered_s = np.where(in_time, dt_s, 0.0)
-            power_sq_w2 = 0.5 * (first_w * first_w + power_w * power_w)
-            energy_j = (first_w + power_w) * (0.5 * covered_s)
-            u_j = (first_u_w + u_w) * (0.5 * covered_s)
-            between_j = np.abs(power_w - first_w) * (0.5 * covered_s)
-            square = power_sq_w2 * covered_s
-            columns = (none, energy_j, u_j, square, covered_s, none, ones, *(none,) * 5, between_j, none, none)
-        return dt_s - covered_s, np.stack(columns)
-
-    def _beyond_mean_j(self, power_w: F64, covered_s: F64) -> F64:
-        """Return what means may be off that count for longer than they were taken over: an answer is missing."""
-        steps_w = np.abs(np.diff(power_w, prepend=power_w[0] if self._last_power_w is None else self._last_power_w))
-        beyond_j: F64 = steps_w * np.maximum(covered_s - self._mean_s, 0.0)
-        return beyond_j
-
-    def _add_rows(self, rows: NDArray[np.float64], is_gap: NDArray[np.bool_]) -> None:
-        """Add rows of shape ``(_COLUMNS, n)``; a knot at the first of each millisecond and around each longer gap."""
-        bins = _bin_of(rows[_T])
-        is_knot = np.diff(bins, prepend=self._bin) != 0
-        long_gaps = np.flatnonzero(is_gap & (rows[_GAP] > KNOT_S))
-        if len(long_gaps):
+    def _add_rows(self, t_s: F64, added: Many) -> None:
+        """Add rows that end at ``t_s``; a knot at the first of each millisecond and around each longer gap."""
+        bins = np.floor(t_s * KNOTS_HZ)
+        is_knot = bins != before(bins, self._bin)
+        if GAP in added and (added[GAP] > KNOT_S).any():
+            long_gaps = np.flatnonzero(added[GAP] > KNOT_S)
             is_knot[long_gaps] = True
             is_knot[np.maximum(long_gaps - 1, 0)] = True
             if long_gaps[0] == 0:
                 self._knot_here()
         ends = np.flatnonzero(is_knot) + 1
         starts = np.concatenate(([0], ends)) if not len(ends) or ends[-1] < len(bins) else np.append(0, ends[:-1])
-        sums = np.add.reduceat(rows, starts, axis=1)
+        sums = np.zeros((COLUMNS, len(starts)))
+        for column, values in added.items():
+            np.add.reduceat(values, starts, out=sums[column])
+        if COUNT not in added:
+            sums[COUNT] = np.diff(starts, append=len(t_s))
         if len(ends):
-            knots = self._totals.values + np.cumsum(sums[:, : len(ends)], axis=1).T
-            knots[:, _T] = rows[_T, ends - 1]
+            knots = np.array(self._totals.values) + np.cumsum(sums[:, : len(ends)], axis=1).T
+            knots[:, T] = t_s[ends - 1]
             self._history.append(knots)
-        sums[_T] = 0.0
-        self._totals.add(sums.sum(axis=1))
-        self._t_end_s = float(rows[_T, -1])
+        self._totals.add(enumerate(sums.sum(axis=1).tolist()))
+        self._t_end_s = float(t_s[-1])
         self._bin = int(bins[-1])
+
+    @property
+    def _earliest_s(self) -> float:
+        """Return the least time that is not accounted for yet; points begin with one that covers nothing."""
+        is_first_point = not self._increments.is_mean and self._totals.value(COUNT) == 0.0
+        return self._t_end_s if is_first_point else math.nextafter(self._t_end_s, math.inf)
 
     def _knot_here(self) -> None:
         knot, last = self._knot(), self._history.last
@@ -236,57 +266,21 @@ class EnergyRegister:
             self._history.append(knot[np.newaxis, :])
 
     def _knot(self) -> NDArray[np.float64]:
-        knot = self._totals.values
-        knot[_T] = self._t_end_s
+        knot = np.array(self._totals.values)
+        knot[T] = self._t_end_s
         return knot
 
 
-def _bin_of(t_s: F64) -> NDArray[np.int64]:
-    """Return the millisecond that each time is in."""
-    return np.floor(t_s * (1.0 / KNOT_S)).astype(np.int64)
-
-
-class _CompensatedSum:
-    """Neumaier's compensated sum of vectors: the error does not grow with the number of terms.
-
-    A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen, ZAMM 54 (1974).
-    """
-
-    def __init__(self, width: int) -> None:
-        self._sum = np.zeros(width)
-        self._lost = np.zeros(width)
-
-    @property
-    def values(self) -> NDArray[np.float64]:
-        return self._sum + self._lost
-
-    def add(self, terms: NDArray[np.float64]) -> None:
-        total = self._sum + terms
-        larger_is_sum = np.abs(self._sum) >= np.abs(terms)
-        self._lost += np.where(larger_is_sum, (self._sum - total) + terms, (terms - total) + self._sum)
-        self._sum = total
-
-    def add_at(self, column: int, term: float) -> None:
-        terms = np.zeros_like(self._sum)
-        terms[column] = term
-        self.add(terms)
-
-
-def _with_gap_rows(
-    t_s: F64, gap_s: F64, bound_j: F64, rows: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Put a row for each gap before the sample that ends it, and the end time into every row."""
-    rows[_T] = t_s
-    before = np.flatnonzero(gap_s)
-    is_gap = np.zeros(len(t_s) + len(before), dtype=np.bool_)
-    if len(before):
-        gaps = np.zeros((_COLUMNS, len(before)))
-        gaps[_T] = t_s[before] - rows[_COVERED, before]
-        gaps[_GAP] = gap_s[before]
-        gaps[_BOUND] = gaps[_OPEN] = bound_j[before]
-        rows = np.insert(rows, before, gaps, axis=1)
-        is_gap[before + np.arange(len(before))] = True
-    return rows, is_gap
+def _only(block: SampleBlock, good: NDArray[np.bool_]) -> SampleBlock:
+    """Return some of a block's samples, with the columns that are integrated."""
+    return replace(
+        block,
+        t_device_s=block.t_device_s[good],
+        voltage_v=block.voltage_v[good],
+        power_w=block.power_w[good],
+        flags=None if block.flags is None else block.flags[good],
+        counter_j=None if block.counter_j is None else block.counter_j[good],
+    )
 
 
 def energy_between(a: EnergyReading, b: EnergyReading) -> EnergyDelta:

@@ -15,6 +15,8 @@ FINE_S: Final = 60.0
 COARSE_STEP_S: Final = 1.0
 COARSE_S: Final = 7200.0
 """Twice the longest window that an agent may be configured to."""
+PIECE_KNOTS: Final = 16
+"""Knots that come one by one are joined to pieces of so many, each of which is thinned at once."""
 
 Knot = NDArray[np.float64]
 _T: Final = 0
@@ -39,8 +41,12 @@ class KnotHistory:
 
     def append(self, knots: NDArray[np.float64]) -> None:
         """Append knots of shape ``(n, columns)``, n >= 1, none older than the last one held."""
-        last = self.last
-        self._pieces.append(knots if last is None else np.concatenate((last[np.newaxis, :], knots)))
+        if not self._pieces:
+            self._pieces.append(knots)
+        elif len(self._pieces[-1]) < PIECE_KNOTS:
+            self._pieces[-1] = np.concatenate((self._pieces[-1], knots))
+        else:
+            self._pieces.append(np.concatenate((self._pieces[-1][-1:], knots)))
 
     def forget(self, now_s: float) -> None:
         """Thin what is older than the fine history, and drop what is older than the coarse one."""
@@ -63,18 +69,14 @@ class KnotHistory:
         return oldest.copy()
 
     def _thin(self, piece: NDArray[np.float64]) -> None:
-        """Keep of a piece what is a second later than the last knot kept, and both ends of longer steps (gaps)."""
+        """Keep of a piece one knot a second, and both ends of longer steps (gaps)."""
+        times_s = piece[:, _T]
         if not self._coarse:
             self._coarse.append(piece[0].copy())
-        for at in np.flatnonzero(np.diff(piece[:, _T]) >= COARSE_STEP_S):
-            self._keep(piece[at], 0.0)
-            self._keep(piece[at + 1], 0.0)
-        self._keep(piece[-1], COARSE_STEP_S)
-
-    def _keep(self, knot: Knot, least_step_s: float) -> None:
-        step_s = knot[_T] - self._coarse[-1][_T]
-        if step_s > 0.0 and step_s >= least_step_s:
-            self._coarse.append(knot.copy())
+        while (at := int(times_s.searchsorted(self._coarse[-1][_T] + COARSE_STEP_S))) < len(piece):
+            if at and times_s[at] - times_s[at - 1] >= COARSE_STEP_S and times_s[at - 1] > self._coarse[-1][_T]:
+                self._coarse.append(piece[at - 1].copy())
+            self._coarse.append(piece[at].copy())
 
 
 def _interpolate(knots: NDArray[np.float64], t_s: float) -> Knot:

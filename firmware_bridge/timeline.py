@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from firmware_bridge.calibration import Calibration, apply_calibration, power_step_w, power_u_w
+from firmware_bridge.calibration import Calibration, PowerUncertainty, apply_calibration
 from firmware_bridge.clock import MIN_DELAY_S, ClockEstimate, ClockFit, Line
 from firmware_bridge.driver import DataSheet
 from firmware_bridge.energy import EnergyRegister
@@ -56,6 +56,7 @@ class Timeline:
     ) -> None:
         self._sheet = sheet
         self._calibration = calibration
+        self._uncertainty = PowerUncertainty(sheet, calibration)
         self._register = EnergyRegister(sheet, limit_w=limit_w)
         self._fit = ClockFit()
         self._own_clock = sheet.clock != "host_arrival"
@@ -70,6 +71,8 @@ class Timeline:
         self._lag: MarkerEstimate | None = None
         self._lag_line: Line | None = None
         self._steps: StepAlignment | None = None
+        self._step_line: Line | None = None
+        self._step_now = 0.0, 0.0
         self._path_delay_s = 0.0
         self.clock_epoch = 0
         self.meter_changes = 0
@@ -122,8 +125,7 @@ class Timeline:
         if edges:
             self._markers.add_edges(edges)
             self._lag_line = None
-        u_w = power_u_w(self._sheet, block, self._calibration)
-        self._register.add(block, u_w, power_step_w(self._sheet, block))
+        self._register.add(block, *self._uncertainty.of(block))
         self._last_arrival_s = t_host_s
         return block
 
@@ -165,7 +167,7 @@ class Timeline:
 
     def align(self, found: StepAlignment | None) -> None:
         """Go by a load that was found this much later than ``arrival_device_s``, until the clock restarts."""
-        self._steps = found
+        self._steps, self._step_line = found, None
 
     def arrival_device_s(self, t_host_s: float) -> float:
         """Return the time on this timeline that arrivals alone give a host time. ValueError before the first."""
@@ -195,9 +197,6 @@ class Timeline:
     def sync(self) -> SyncState:
         """Return how meter time is aligned: by marker edges where three or more agree, by a load found, by arrival.
 
-        A load is found relative to the arrival fit: what that is off by, beyond the delay that all arrivals have,
-        counts twice, for then and for now.
-
         Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
         since the last question, whose middle is half an interval back, and the answer takes its time: together less
         than one interval. A register that the meter refreshes by itself is up to one refresh old, and its mean is
@@ -206,9 +205,9 @@ class Timeline:
         lag = self._marker_lag()
         if lag is not None:
             return SyncState("serial_marker" if lag.commanded else "gpio_marker", lag.limit_s)
-        if self._steps is not None:
-            wander_s = 2.0 * max(self._fit.residual_s - self._unseen_delay_s, 0.0) if self._own_clock else 0.0
-            return SyncState("step_correlation", self._steps.residual_s + wander_s)
+        steps = self._step_lag()
+        if steps is not None:
+            return SyncState("step_correlation", steps[1])
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState(
@@ -216,8 +215,30 @@ class Timeline:
         )
 
     def _to_device(self, t_host_s: float) -> float:
-        lag: MarkerEstimate | StepAlignment | None = self._marker_lag() or self._steps
-        return self.arrival_device_s(t_host_s) + (0.0 if lag is None else lag.lag_s)
+        lag, steps = self._marker_lag(), self._step_lag()
+        lag_s = lag.lag_s if lag is not None else steps[0] if steps is not None else 0.0
+        return self.arrival_device_s(t_host_s) + lag_s
+
+    def _step_lag(self) -> tuple[float, float] | None:
+        """Return by how much later than arrivals say the samples show what the host did, and the limit on that.
+
+        With a clock of the meter's own there are two ways to go on from where the load was found, and the better one
+        is taken: by the clock's drift since, or by the delay that arrivals had then. The first is off by what the
+        drift is uncertain by times the age, the second by what the arrival fit was off by then and is now.
+        """
+        steps = self._steps
+        if steps is None or not self._own_clock or steps.t_host_s is None or not self._fit.ready:
+            return None if steps is None else (steps.lag_s, steps.residual_s)
+        if self._fit.line is not self._step_line:
+            self._step_line = self._fit.line
+            age_s = abs((self._last_arrival_s or 0.0) - steps.t_host_s)
+            drifted_s = 2.0 * self._fit.estimate().drift_u_ratio * age_s
+            wander_s = 2.0 * max(self._fit.residual_s - self._unseen_delay_s, 0.0)
+            self._step_now = steps.lag_s, steps.residual_s + wander_s
+            if drifted_s < wander_s:
+                lag_s = steps.t_s + steps.lag_s - self._fit.to_device(steps.t_host_s)
+                self._step_now = lag_s, steps.residual_s + drifted_s
+        return self._step_now
 
     def _marker_lag(self) -> MarkerEstimate | None:
         """Return what the marks say; they are compared again where there is a new mark, edge or line of arrivals."""

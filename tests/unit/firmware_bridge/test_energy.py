@@ -252,7 +252,7 @@ def test_an_old_edge_inside_a_gap_parts_the_gap_and_no_joule() -> None:
 def test_memory_is_bounded_and_before_it_the_oldest_reading_has_its_own_time() -> None:
     history = KnotHistory(fine_s=30.0, coarse_s=100.0)
     for second in range(1000):
-        history.append(np.array([[second + 0.5, second], [second + 1.0, second + 1.0]]))
+        history.append(np.array([[second + 0.5, second + 0.5], [second + 1.0, second + 1.0]]))
         history.forget(second + 1.0)
     assert len(history) < 3 * 32 + 103
     oldest = history.at(1.0)
