@@ -52,5 +52,12 @@ def mean_u(values: Sequence[float]) -> float:
 
 
 def median_u(values: Sequence[float]) -> float:
-    """Return the standard uncertainty of the median of ``values``, four or more. Raises ValueError for fewer."""
-    return median_factor(len(values)) * mean_u(values)
+    """Return the standard uncertainty of the median of ``values``, four or more. Raises ValueError for fewer.
+
+    The median is the mean, which is independent of s, plus the median's distance from it, which is s times a number
+    that is independent of both (D. Basu, Sankhya 15, 1955). So only the mean's part is wider for few values:
+    u^2 = s^2 / n x ((n - 1) / (n - 3) + f^2 - 1), with f = ``median_factor(n)``.
+    """
+    count = len(values)
+    width = math.hypot(few_values_factor(count), math.sqrt(max(median_factor(count) ** 2 - 1.0, 0.0)))
+    return width * stdev(values) / math.sqrt(count)
