@@ -8,6 +8,9 @@ from typing import Literal
 
 import structlog
 
+from edge_agent.alignment.align import Aligner
+from edge_agent.alignment.opening import check_line
+from edge_agent.alignment.play import BusyTimes, play_pattern
 from edge_agent.assembly import Prepared, assembled, flush, state_of
 from edge_agent.baseline import measure_baseline
 from edge_agent.config import AgentConfig
@@ -16,12 +19,13 @@ from edge_agent.measurement import Measurement, Parts
 from edge_agent.model_catalog import CatalogModel, find_model, verify
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog, notify
-from edge_agent.sources import open_source
+from edge_agent.sources import WorkUntil, open_source
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Boundary
 from edge_agent.work.protocol import Work
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.registry import get_driver
+from firmware_bridge.step_pattern import StepPattern
 from firmware_bridge.stream import host_time_s, is_pseudo_terminal, is_simulated_port
 
 __all__ = ["Prepared", "measure", "prepare", "run_agent"]
@@ -39,6 +43,7 @@ def prepare(config: AgentConfig) -> Prepared:
             f"[meter] port = {config.meter.port!r} is a recording, and an agent measures what its model draws now; "
             "name a meter's port, and play recordings with: edgejoule meter replay"
         )
+    check_line(config.align, driver)
     return Prepared(driver, _verified_model(config), _boundary(config.meter.boundary, driver))
 
 
@@ -54,23 +59,41 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
         source = open_source(config, prepared, stack)
         parts = stack.enter_context(assembled(config, prepared, state_dir, source.executor, Watchdog()))
         notify("READY=1")
-        measure(parts, partial(source.make_work, parts), stop)
+        measure(parts, partial(source.make_work, parts), source.work_until, stop)
         notify("STOPPING=1")
         flush(parts.publisher, parts.outbox, stop)
     _LOG.info("agent_stopped", device=config.device.id)
 
 
-def measure(parts: Parts, make_work: Callable[[float], Work], stop: StopFlag) -> None:
-    """Idle for the baseline, then measure the work that ``make_work`` returns for the first window's start."""
+def measure(parts: Parts, make_work: Callable[[float], Work], work_until: WorkUntil, stop: StopFlag) -> None:
+    """Align the clocks, idle for the baseline, then measure the work that ``make_work`` returns for its begin.
+
+    ``work_until``: what loads the machine for the alignment. Raises ConfigurationError for an alignment that cannot be
+    with this meter.
+    """
     config, idle = parts.config, None
-    if config.window.baseline_s > 0.0:
-        idle = measure_baseline(parts.meter, parts.sheet, config.window.baseline_s, stop, parts.watchdog)
-    if stop.requested:
-        return
-    t_first_s = host_time_s()
-    recorder = WindowRecorder(parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s, parts.calibration)
-    with closing(DeviceObserver(t_first_s)) as observer:
-        Measurement(parts, make_work(t_first_s), recorder, observer, idle).run(stop)
+
+    def stopped() -> bool:
+        if parts.watchdog is not None:
+            parts.watchdog.feed(host_time_s())
+        return stop.requested
+
+    def play(pattern: StepPattern) -> BusyTimes:
+        return play_pattern(pattern, work_until, stopped)
+
+    with ExitStack() as stack:
+        aligner = stack.enter_context(Aligner(parts.meter, config.align, play, stopped=stopped))
+        aligner.start()
+        if config.window.baseline_s > 0.0 and not stop.requested:
+            idle = measure_baseline(parts.meter, parts.sheet, config.window.baseline_s, stop, parts.watchdog)
+        if stop.requested:
+            return
+        t_first_s = host_time_s()
+        recorder = WindowRecorder(
+            parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s, parts.calibration
+        )
+        observer = stack.enter_context(closing(DeviceObserver(t_first_s)))
+        Measurement(parts, make_work(t_first_s), recorder, observer, aligner, idle).run(stop)
 
 
 def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundary:

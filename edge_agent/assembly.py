@@ -124,7 +124,7 @@ def identity_now(config: AgentConfig, prepared: Prepared, runtime: RuntimeIdenti
         meter_id=meter_id,
         meter_driver=prepared.driver.name,
         boundary=prepared.boundary,
-        simulated=config.meter.simulated or meter.is_simulated,
+        simulated=config.meter.simulated or meter.is_simulated or bool(config.align.marker_socket),
         systematic_id=systematic_id(prepared.driver.name, meter_id, table.certificate if table else None),
     )
 

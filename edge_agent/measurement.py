@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from edge_agent.alignment.align import Aligner
 from edge_agent.baseline import LAST_READING_TIMEOUT_S, meter_epoch, supply_voltage_v
 from edge_agent.clock import ClockReading, has_stepped, read_clock, stamp
 from edge_agent.config import AgentConfig
@@ -25,6 +26,8 @@ from firmware_bridge.meter import Meter, MeterHealth
 from firmware_bridge.stream import host_time_s
 
 SETTLE_POLL_S: Final = 0.02
+MIN_MARKED_S: Final = 0.5
+"""Shorter windows, which only an application can ask for, get no mark of their own at their end."""
 
 _LOG = structlog.get_logger()
 
@@ -64,10 +67,12 @@ class Measurement:
         work: Work,
         recorder: WindowRecorder,
         observer: DeviceObserver,
+        aligner: Aligner,
         idle: IdleBaseline | None,
     ) -> None:
         self._parts, self._work, self._recorder = parts, work, recorder
-        self._observer, self._idle = observer, idle
+        self._observer, self._aligner, self._idle = observer, aligner, idle
+        self._level = False
         health = parts.meter.health()
         self._before = _Before(read_clock(), _total_errors(health), health.clock_steps)
         self._meter_changes = health.meter_changes
@@ -83,8 +88,10 @@ class Measurement:
         self._finish()
 
     def _tend(self, now_s: float) -> None:
-        for cut in self._work.cuts():
+        cuts = self._work.cuts()
+        for cut in cuts:
             self._close(cut)
+        self._align(now_s, at_boundary=any(cut.counts.duration_s >= MIN_MARKED_S for cut in cuts))
         self._observer.tend(now_s)
         if self._recorder.settle():
             self._parts.publisher.notify()
@@ -93,6 +100,12 @@ class Measurement:
         if now_s >= self._t_health_s:
             self._t_health_s = now_s + self._parts.config.health.interval_s
             self._publish_health()
+
+    def _align(self, now_s: float, *, at_boundary: bool) -> None:
+        if at_boundary:
+            self._level = not self._level
+            self._aligner.edge(self._level)
+        self._aligner.tick(now_s)
 
     def _close(self, cut: Cut) -> None:
         meter, before = self._watch_meter(), self._before

@@ -34,7 +34,7 @@ from edge_agent.assembly import assembled, flush, state_of
 from edge_agent.config import AgentConfig, load_config
 from edge_agent.measurement import Parts
 from edge_agent.service import StopFlag
-from edge_agent.sources import application_executor
+from edge_agent.sources import application_executor, spin_until
 from edge_agent.uncertainty.net import MeterLimits
 from edge_agent.work.protocol import ModelName
 from firmware_bridge.stream import host_time_s
@@ -165,7 +165,7 @@ class MeteredAgent:
             return self._work
 
         thread = stack.enter_context(ThreadPoolExecutor(1, "metering"))
-        measured = thread.submit(measure, parts, make_work, self._stop)
+        measured = thread.submit(measure, parts, make_work, spin_until, self._stop)
         measured.add_done_callback(lambda _: began.set())
         stack.callback(self._finish, measured, parts)
         began.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,9 +27,12 @@ from edge_agent.work.own import OwnWork
 from edge_agent.work.paced import PacedWorkload, make_pacer
 from edge_agent.work.protocol import Work, Workload
 from edge_agent.work.stream import StreamWorkload
+from edge_agent.workload import Run
 from firmware_bridge.stream import host_time_s
 
 MakeWork: TypeAlias = Callable[[Parts, float], Work]
+WorkUntil: TypeAlias = Callable[[float], tuple[float, float]]
+"""Is busy up to a host time, at least once, and returns from when to when it was."""
 
 _LOG = structlog.get_logger()
 
@@ -37,12 +41,12 @@ _LOG = structlog.get_logger()
 class Source:
     """``make_work`` returns the work for the host time at which the first window begins.
 
-    ``loop``: runs the model over its check set, None where another program has the model.
+    ``work_until`` loads the machine: by the model over its check set, or by arithmetic where another program has it.
     """
 
     executor: Executor
     make_work: MakeWork
-    loop: InferenceLoop | None
+    work_until: WorkUntil
 
 
 def open_source(config: AgentConfig, prepared: Prepared, stack: ExitStack) -> Source:
@@ -60,7 +64,7 @@ def open_source(config: AgentConfig, prepared: Prepared, stack: ExitStack) -> So
         series = WindowSeries(t_first_s, parts.config.window.window_s)
         return OwnWork(make_workload(t_first_s), series, host_time_s, loaded.runner.identity.threads)
 
-    return Source(Executor(loaded.runner.identity, loaded.runner), make_work, loaded.loop)
+    return Source(Executor(loaded.runner.identity, loaded.runner), make_work, partial(_infer_until, loaded.loop))
 
 
 def application_executor(config: AgentConfig) -> Executor:
@@ -71,6 +75,20 @@ def application_executor(config: AgentConfig) -> Executor:
             '"application" and [input.runtime]'
         )
     return Executor(config.input.runtime)
+
+
+def spin_until(until_s: float) -> tuple[float, float]:
+    """Be busy with arithmetic on one core: see ``WorkUntil``."""
+    t_begin_s = now_s = host_time_s()
+    while now_s < until_s:
+        _ = sum(number * number for number in range(1000))
+        now_s = host_time_s()
+    return t_begin_s, now_s
+
+
+def _infer_until(loop: InferenceLoop, until_s: float) -> tuple[float, float]:
+    burst = loop.run(Run(until_s))
+    return burst.t_begin_s, burst.ends_s[-1]
 
 
 def _workload(config: AgentConfig, loaded: LoadedModel, stack: ExitStack) -> Callable[[float], Workload]:
@@ -107,7 +125,7 @@ def _application(config: AgentConfig, prepared: Prepared, stack: ExitStack) -> S
         _LOG.info("application_socket", path=config.input.path)
         return work
 
-    return Source(executor, make_work, None)
+    return Source(executor, make_work, spin_until)
 
 
 def _status(parts: Parts) -> str:

@@ -33,6 +33,7 @@ def agent_toml(directory: Path, broker_url: str = CLOSED_PORT_URL, **changed: st
         "model": 'id = "digits_mlp_int8"',
         "workload": "duty_ratio = 0.3",
         "window": "window_s = 1.0",
+        "align": 'method = "none"',
         "health": "interval_s = 0.5",
         "broker": f'url = "{broker_url}"',
         **changed,
