@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from collector.assess import Assessor, DevicePlace
 from collector.carbon.estimate import Estimate, total
-from collector.fleet.rows import distinct, group_hourly, read_windows
+from collector.fleet.rows import distinct, flag_counts, group_hourly, read_windows
 from collector.fleet.series import device_series
 from collector.fleet.sums import Sums, add_up
 from collector.fleet.values import Account, DeviceAccount, FleetReport
@@ -63,7 +63,11 @@ def fleet_report(journal: Journal, lake_dir: Path | None, assessor: Assessor | N
     facts = {name: distinct(table, name) for name in ("model_id", "boundary")}
     classes = {(s.fleet, s.device_id): s.birth.device_class for s in journal.devices() if s.birth}
     grams = {key: _Grams(assessor, key[1], by_device[key]) for key in keys}
-    devices = tuple(_device(key, by_device[key], grams[key], facts, classes.get(key, "")) for key in keys)
+    flags = flag_counts(table)
+    devices = tuple(
+        _device(key, by_device[key], grams[key], facts, born_as=classes.get(key, ""), flags=flags.get(key, {}))
+        for key in keys
+    )
     totals = add_up(group for key in keys for group in by_device[key])
     return FleetReport(
         devices=devices,
@@ -74,11 +78,18 @@ def fleet_report(journal: Journal, lake_dir: Path | None, assessor: Assessor | N
         notes=_notes(devices),
         factors=tuple(assessor.factors()) if assessor else (),
         series=tuple(device_series(table)),
+        systematic_u_j=dict(sorted(totals.energy.systematic_j.items())),
     )
 
 
 def _device(
-    key: Key, groups: list[Group], grams: _Grams, facts: Mapping[str, Mapping[Key, tuple[str, ...]]], born_as: str
+    key: Key,
+    groups: list[Group],
+    grams: _Grams,
+    facts: Mapping[str, Mapping[Key, tuple[str, ...]]],
+    *,
+    born_as: str,
+    flags: dict[str, int],
 ) -> DeviceAccount:
     return DeviceAccount(
         **_account(add_up(groups), grams.operational, grams.embodied),
@@ -90,6 +101,8 @@ def _device(
         device_class=grams.place.device_class or born_as,
         models=facts["model_id"][key],
         meters=tuple(sorted({_meter(group["meter_driver"], group["meter_id"]) for group in groups})),
+        systematic_ids=tuple(sorted({group["systematic_id"] for group in groups})),
+        flagged_windows=flags,
         boundaries=facts["boundary"][key],
         first_unix_ns=min(group["first_unix_ns"] for group in groups),
         last_unix_ns=max(group["last_unix_ns"] for group in groups),
@@ -183,6 +196,7 @@ def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
     notes = []
     if simulated := [device.device_id for device in devices if device.simulated]:
         notes.append(f"simulated meters: the joules of {', '.join(simulated)} were not measured on hardware")
+    notes += _notes_on_meters(devices)
     boundaries = sorted({boundary for device in devices for boundary in device.boundaries})
     if len(boundaries) > 1:
         notes.append(
@@ -190,6 +204,30 @@ def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
         )
     if gaps := [device.device_id for device in devices if device.gap_s > 0.0]:
         notes.append(f"gaps: energy and operational grams of {', '.join(gaps)} cover only the time with samples")
+    if flagged := [
+        f"{device.device_id} ({_counted(device.flagged_windows)})" for device in devices if device.flagged_windows
+    ]:
+        notes.append(f"windows with a flag: {', '.join(flagged)}; see them in the lake before you use their figures")
     if worn := [device.device_id for device in devices if (device.beyond_lifetime_s or 0.0) > 0.0]:
         notes.append(f"beyond the planned life, and charged nothing embodied there: {', '.join(worn)}")
     return tuple(notes)
+
+
+def _notes_on_meters(devices: tuple[DeviceAccount, ...]) -> list[str]:
+    """Return what is taken of the errors of meters that several devices share a type of."""
+    sharing: dict[str, set[Key]] = defaultdict(set)
+    for device in devices:
+        for systematic_id in device.systematic_ids:
+            sharing[systematic_id].add((device.fleet, device.device_id))
+    shared = [f"{name} ({len(keys)} devices)" for name, keys in sorted(sharing.items()) if len(keys) > 1]
+    if not shared:
+        return []
+    note = (
+        "meters of one type are taken to err alike, which is the safe side: the total does not average out the gain "
+        f"and offset errors of {', '.join(shared)}; with a certificate of calibration a meter's error is its own"
+    )
+    return [note]
+
+
+def _counted(flags: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {flag}" for flag, count in flags.items())

@@ -17,6 +17,7 @@ COLUMNS: Final = (
     "device_id",
     "meter_driver",
     "meter_id",
+    "systematic_id",
     "boundary",
     "model_id",
     "simulated",
@@ -29,6 +30,9 @@ COLUMNS: Final = (
     "inference_count",
     "idle_power_w",
     "idle_power_u_w",
+    "net_energy_j",
+    "net_energy_u_j",
+    "flags",
 )
 _PAGE_ROWS: Final = 20_000
 _HOUR_NS: Final = 3_600_000_000_000
@@ -64,11 +68,13 @@ def integers(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
 
 
 def group_hourly(table: pa.Table) -> pa.Table:
-    """Return sums per (fleet, device_id, meter_driver, meter_id, hour): the finest that a report looks at.
+    """Return sums per (fleet, device_id, meter_driver, meter_id, systematic_id, hour): the finest a report looks at.
 
-    ``independent_j2``: variance of the parts that do average out. ``net_...``: the same sums over windows with a
-    declared idle power; ``net_idle_j`` is what idling would have taken, ``net_idle_u_j`` its uncertainty (the same
-    baseline for all, hence linear) and ``net_idle_u_windows`` how many windows state one.
+    ``systematic_id``: the meter's type where an older agent did not say. ``independent_j2``: variance of the parts
+    that do average out. ``net_...``: the same sums over windows with a net energy; ``net_u_windows`` of them state an
+    uncertainty. What a window states of its net energy is split into the part that is independent, that of its gross
+    energy, and the rest, which is common: ``net_systematic_j``. Of an older agent's windows net energy is found from
+    the idle power, whose uncertainty is ``net_idle_u_j`` (the same baseline for all, hence linear).
     """
     duration_s, gap_s, energy_j = (floats(table, name) for name in ("duration_s", "gap_s", "energy_j"))
     systematic_j = floats(table, "energy_u_systematic_j")
@@ -76,8 +82,12 @@ def group_hourly(table: pa.Table) -> pa.Table:
     idle_w, idle_u_w = floats(table, "idle_power_w"), floats(table, "idle_power_u_w")
     covered_s = np.maximum(duration_s - gap_s, 0.0)
     count = integers(table, "inference_count")
-    net = ~np.isnan(idle_w)
-    u_known = net & ~np.isnan(idle_u_w)
+    said_net_j, said_net_u_j = floats(table, "net_energy_j"), floats(table, "net_energy_u_j")
+    said = ~np.isnan(said_net_j) & ~np.isnan(said_net_u_j)
+    net_j = np.where(np.isnan(said_net_j), energy_j - idle_w * covered_s, said_net_j)
+    net = ~np.isnan(net_j)
+    from_idle = net & ~said & ~np.isnan(idle_u_w)
+    said_common_j = np.sqrt(np.maximum(np.where(said, said_net_u_j, 0.0) ** 2 - independent_j2, 0.0))
     start_unix_ns = integers(table, "t_start_unix_ns")
     sums = {
         "windows": np.ones(len(net), dtype=np.int64),
@@ -92,25 +102,41 @@ def group_hourly(table: pa.Table) -> pa.Table:
         "net_windows": net.astype(np.int64),
         "net_duration_s": np.where(net, duration_s, 0.0),
         "net_covered_s": np.where(net, covered_s, 0.0),
-        "net_energy_j": np.where(net, energy_j, 0.0),
-        "net_idle_j": np.where(net, idle_w * covered_s, 0.0),
-        "net_idle_u_j": np.where(u_known, idle_u_w * covered_s, 0.0),
-        "net_idle_u_windows": u_known.astype(np.int64),
-        "net_systematic_j": np.where(net, systematic_j, 0.0),
+        "net_energy_j": np.where(net, net_j, 0.0),
+        "net_idle_u_j": np.where(from_idle, idle_u_w * covered_s, 0.0),
+        "net_u_windows": (said | from_idle).astype(np.int64),
+        "net_systematic_j": np.where(said, said_common_j, np.where(net, systematic_j, 0.0)),
         "net_independent_j2": np.where(net, independent_j2, 0.0),
         "net_inference_count": np.where(net, count, 0),
     }
-    keys = ["fleet", "device_id", "meter_driver", "meter_id"]
+    keys = ["fleet", "device_id", "meter_driver", "meter_id", "systematic_id"]
     stamps = {
         "hour": start_unix_ns // _HOUR_NS,
         "first_unix_ns": start_unix_ns,
         "last_unix_ns": start_unix_ns + np.rint(duration_s * 1e9).astype(np.int64),
     }
-    columns = {name: table[name] for name in keys} | stamps | sums
+    columns = {name: table[name] for name in keys} | {"systematic_id": _systematic_ids(table)} | stamps | sums
     wanted = [("first_unix_ns", "min"), ("last_unix_ns", "max"), *((name, "sum") for name in sums)]
     grouped = pa.table(columns).group_by([*keys, "hour"]).aggregate(wanted)
     plain_names = {f"{name}_{function}": name for name, function in wanted}
     return grouped.rename_columns([plain_names.get(name, name) for name in grouped.column_names])
+
+
+def _systematic_ids(table: pa.Table) -> pa.ChunkedArray:
+    """Return whose systematic errors the rows' are; see ``sums.systematic_id_of``."""
+    said = pc.fill_null(table["systematic_id"], "")
+    return pc.if_else(pc.equal(said, ""), table["meter_driver"], said)
+
+
+def flag_counts(table: pa.Table) -> dict[tuple[str, str], dict[str, int]]:
+    """Return how many windows carry which flag, by (fleet, device_id)."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    flags = table["flags"].combine_chunks()
+    flagged = table.select(["fleet", "device_id"]).take(pc.list_parent_indices(flags))
+    groups = flagged.append_column("flag", pc.list_flatten(flags)).group_by(["fleet", "device_id", "flag"])
+    for row in groups.aggregate([([], "count_all")]).sort_by("flag").to_pylist():
+        counts.setdefault((row["fleet"], row["device_id"]), {})[row["flag"]] = row["count_all"]
+    return counts
 
 
 def distinct(table: pa.Table, name: str) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -7,36 +7,35 @@ from typing import Any
 
 from edge_agent.wire.records import InferenceWindow
 
-Meter = tuple[str, str]
-
 
 @dataclass(slots=True)
 class Uncertain:
     """An energy with its parts of uncertainty kept apart until the end.
 
-    Systematic parts (gain, offset) are common to all windows of one meter and add linearly there; between meters, and
-    for independent parts everywhere, variances add (JCGM 100:2008, 5.1.2 and 5.2.2).
+    Systematic parts (gain, offset) are common to all windows of one systematic id, on one device or on many: they are
+    taken as fully correlated (r = 1) and add linearly there (JCGM 100:2008, 5.2.2). Between ids, and for independent
+    parts everywhere, variances add (5.1.2).
     """
 
     energy_j: float = 0.0
-    systematic_j: dict[Meter, float] = field(default_factory=dict)
+    systematic_j: dict[str, float] = field(default_factory=dict)
     independent_j2: float = 0.0
 
-    def add(self, meter: Meter, energy_j: float, systematic_j: float, independent_j2: float) -> None:
-        """Add the windows of one meter."""
+    def add(self, systematic_id: str, energy_j: float, systematic_j: float, independent_j2: float) -> None:
+        """Add the windows of one systematic id."""
         self.energy_j += energy_j
-        self.systematic_j[meter] = self.systematic_j.get(meter, 0.0) + systematic_j
+        self.systematic_j[systematic_id] = self.systematic_j.get(systematic_id, 0.0) + systematic_j
         self.independent_j2 += independent_j2
 
     def add_window(self, window: InferenceWindow) -> None:
         """Add one window."""
         systematic_j = window.energy_u_systematic_j
         independent_j2 = max(0.0, window.energy_u_j**2 - systematic_j**2)
-        self.add((window.meter_driver, window.meter_id), window.energy_j, systematic_j, independent_j2)
+        self.add(systematic_id_of(window), window.energy_j, systematic_j, independent_j2)
 
     @property
     def u_systematic_j(self) -> float:
-        """Return the standard uncertainty that more windows do not average out."""
+        """Return the standard uncertainty that neither more windows nor more meters of a type average out."""
         return math.hypot(*self.systematic_j.values())
 
     @property
@@ -60,7 +59,7 @@ class Sums:
     net_duration_s: float = 0.0
     net_covered_s: float = 0.0
     net_inference_count: int = 0
-    net_idle_u_windows: int = 0
+    net_u_windows: int = 0
     net_idle_u_j: dict[str, float] = field(default_factory=dict)
     net_energy: Uncertain = field(default_factory=Uncertain)
 
@@ -68,10 +67,9 @@ class Sums:
         """Add one group."""
         for name in _PLAIN:
             setattr(self, name, getattr(self, name) + group[name])
-        meter = (group["meter_driver"], group["meter_id"])
-        self.energy.add(meter, group["energy_j"], group["systematic_j"], group["independent_j2"])
-        net_j = group["net_energy_j"] - group["net_idle_j"]
-        self.net_energy.add(meter, net_j, group["net_systematic_j"], group["net_independent_j2"])
+        name = group["systematic_id"]
+        self.energy.add(name, group["energy_j"], group["systematic_j"], group["independent_j2"])
+        self.net_energy.add(name, group["net_energy_j"], group["net_systematic_j"], group["net_independent_j2"])
         device = f"{group['fleet']}/{group['device_id']}"
         self.net_idle_u_j[device] = self.net_idle_u_j.get(device, 0.0) + group["net_idle_u_j"]
 
@@ -93,17 +91,24 @@ class Sums:
         return self.energy.energy_j * scale, self.energy.u_j * scale
 
     def net_per_inference(self) -> tuple[float | None, float | None]:
-        """Return the same above idle power; u is None unless every window states that of its idle power.
+        """Return the same above idle power; u is None unless every window states that of its net or idle power.
 
-        One device's baseline is one measurement: its error adds linearly. That it came from the same meter as the
-        gross energy, whose gain error would then partly cancel, is not counted on.
+        A window that states the uncertainty of its own net energy has taken the meter's gain as common to both. What
+        is not independent in it adds linearly within a systematic id, though the chance in each device's baseline is
+        its own: the safe side. For older windows the idle power's error adds linearly within the device, and that
+        the gain would partly cancel is not counted on.
         """
         scale = _scale(self.net_duration_s, self.net_covered_s, self.net_inference_count)
         if scale is None:
             return None, None
-        if self.net_idle_u_windows < self.net_windows:
+        if self.net_u_windows < self.net_windows:
             return self.net_energy.energy_j * scale, None
         return self.net_energy.energy_j * scale, math.hypot(self.net_energy.u_j, *self.net_idle_u_j.values()) * scale
+
+
+def systematic_id_of(window: InferenceWindow) -> str:
+    """Return whose systematic error the window's is: of an older agent, that of its type of meter."""
+    return window.systematic_id or window.meter_driver
 
 
 def add_up(groups: Iterable[Mapping[str, Any]]) -> Sums:
@@ -125,7 +130,7 @@ _PLAIN = (
     "net_duration_s",
     "net_covered_s",
     "net_inference_count",
-    "net_idle_u_windows",
+    "net_u_windows",
 )
 
 

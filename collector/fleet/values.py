@@ -10,8 +10,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Energy, work and carbon of a set of windows.
 
     ``energy_j``: joules that samples cover; ``gap_s`` seconds have no sample and no joule; ``coverage_ratio`` is the
-    covered part of ``duration_s``. ``energy_u_systematic_j``: the part of ``energy_u_j`` that more windows of the
-    same meters do not average out.
+    covered part of ``duration_s``. ``energy_u_systematic_j``: the part of ``energy_u_j`` that neither more windows nor
+    more meters of the same types average out.
     ``power_w``: mean over covered time; of a fleet the sum of its devices', as is ``inferences_per_s``.
     ``j_per_inference``: mean power over mean rate, so a gap neither adds joules
     nor hides inferences. ``net_...``: above the declared idle power, from the ``net_windows`` windows that have one.
@@ -53,6 +53,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class DeviceAccount(Account, frozen=True, kw_only=True):
     """One device's account, and where its figures come from. "" or empty: not known.
 
+    ``systematic_ids``: whose gain and offset errors its windows have (see ``InferenceWindow``). ``flagged_windows``:
+    how many windows carry which flag.
     ``beyond_lifetime_s``: seconds after the planned end of life, which are charged nothing embodied any more.
     """
 
@@ -64,6 +66,8 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
     device_class: str
     models: tuple[str, ...]
     meters: tuple[str, ...]
+    systematic_ids: tuple[str, ...]
+    flagged_windows: dict[str, int]
     boundaries: tuple[str, ...]
     first_unix_ns: int
     last_unix_ns: int
@@ -89,7 +93,9 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     """Devices in order of fleet and id, the total, and every factor that was used.
 
     A total's grams are None as soon as one device's are unknown; ``unknown_operational`` and ``unknown_embodied``
-    name those devices. ``notes`` are sentences that must stand beside the figures.
+    name those devices. ``notes`` are sentences that must stand beside the figures. ``systematic_u_j``: the systematic
+    standard uncertainty of the total energy by systematic id: within one it adds linearly, over windows and devices;
+    between them in quadrature.
     """
 
     devices: tuple[DeviceAccount, ...]
@@ -100,3 +106,4 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     factors: tuple[Factor, ...]
     series: tuple[DeviceSeries, ...]
+    systematic_u_j: dict[str, float]

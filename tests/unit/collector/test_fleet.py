@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -75,7 +77,7 @@ def test_sums_by_device_and_in_total(journal: Journal) -> None:
     assert "simulated" in report.notes[0]
 
 
-def test_systematic_parts_add_linearly_within_a_meter_and_in_quadrature_between() -> None:
+def test_systematic_parts_add_linearly_within_a_type_of_meter_and_in_quadrature_between() -> None:
     rows = make_fleet_rows(40)
     sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
     linear = [math.fsum(r.window.energy_u_systematic_j for r in rows if r.device_id == p.device_id) for p in PROFILES]
@@ -85,10 +87,63 @@ def test_systematic_parts_add_linearly_within_a_meter_and_in_quadrature_between(
     assert sums.energy.u_j > math.sqrt(math.fsum(row.window.energy_u_j**2 for row in rows))
 
 
-def test_one_meter_on_two_devices_is_one_meter_in_the_total() -> None:
-    rows = [make_stored(1), make_stored(2, profile=PI_ZERO, meter_driver=PI4.meter_driver, meter_id=PI4.meter_id)]
+@pytest.mark.parametrize("said", [("", ""), ("tc66c", ""), ("tc66c", "tc66c")], ids=["old", "old_and_new", "new"])
+def test_meters_of_one_type_err_alike_whether_the_agent_says_so_or_is_too_old_to(said: tuple[str, str]) -> None:
+    rows = [
+        make_stored(1, systematic_id=said[0]),
+        make_stored(2, profile=PI_ZERO, meter_driver="tc66c", meter_id="another", systematic_id=said[1]),
+    ]
     sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
     assert sums.energy.u_systematic_j == pytest.approx(math.fsum(r.window.energy_u_systematic_j for r in rows))
+
+
+def test_a_certificate_makes_a_meters_error_its_own() -> None:
+    rows = [
+        make_stored(1, systematic_id="tc66c"),
+        make_stored(2, profile=PI_ZERO, meter_driver="tc66c", systematic_id="tc66c:8A33:K-2025-1"),
+    ]
+    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    assert sums.energy.u_systematic_j == pytest.approx(math.hypot(*(r.window.energy_u_systematic_j for r in rows)))
+
+
+@given(
+    devices=st.integers(1, 40),
+    windows=st.integers(1, 5),
+    energy_j=st.floats(0.1, 1e4),
+    net_ratio=st.floats(0.05, 0.9),
+    systematic_ratio=st.floats(1e-4, 0.1),
+    independent_ratio=st.floats(0.0, 0.1),
+)
+def test_a_fleet_of_equal_meters_has_the_relative_systematic_uncertainty_of_one(
+    devices: int, windows: int, energy_j: float, net_ratio: float, systematic_ratio: float, independent_ratio: float
+) -> None:
+    """So has its net energy; what is independent averages out over all windows of all devices."""
+    net_j, independent_j = energy_j * net_ratio, energy_j * independent_ratio
+    rows = [
+        make_stored(
+            1 + i,
+            profile=replace(PI4, device_id=f"pi-{i % devices}", meter_id=f"unit-{i % devices}"),
+            seq=1 + i // devices,
+            energy_j=energy_j,
+            energy_u_systematic_j=energy_j * systematic_ratio,
+            energy_u_j=math.hypot(energy_j * systematic_ratio, independent_j),
+            systematic_id="tc66c",
+            net_energy_j=net_j,
+            net_energy_u_j=math.hypot(net_j * systematic_ratio, independent_j),
+        )
+        for i in range(devices * windows)
+    ]
+    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    count = devices * windows
+    assert sums.energy.u_systematic_j / sums.energy.energy_j == pytest.approx(systematic_ratio)
+    averaged_j2 = energy_j**2 * (systematic_ratio**2 + independent_ratio**2 / count)
+    assert sums.energy.u_j / count == pytest.approx(math.sqrt(averaged_j2))
+    net, net_u = sums.net_per_inference()
+    assert net is not None
+    assert net_u is not None
+    assert sums.net_energy.energy_j == pytest.approx(count * net_j)
+    expected = math.hypot(systematic_ratio, independent_ratio / net_ratio / math.sqrt(count))
+    assert net_u / net == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_gap_is_neither_zero_joules_nor_lost_inferences(journal: Journal) -> None:
@@ -140,6 +195,50 @@ def test_net_energy_only_from_windows_with_a_baseline(journal: Journal) -> None:
     assert pi4.net_j_per_inference_u is not None
     assert pi4.net_j_per_inference_u > 0.01
     assert (jetson.net_windows, jetson.net_j_per_inference) == (0, None)
+
+
+def test_net_energy_is_what_the_device_says_it_is_and_may_be_negative(journal: Journal) -> None:
+    """Two windows of 40 J and 3 W idle: one states 10 J +- 0.5 J, of which 0.3 J is common; the other -2 J."""
+    plain: dict[str, Any] = {"energy_j": 40.0, "energy_u_systematic_j": 0.6, "energy_u_j": math.hypot(0.6, 0.4)}
+    said: dict[str, Any] = {"idle_power_w": 3.0, "net_energy_u_j": 0.5, "inference_count": 100}
+    rows = [
+        make_stored(1, **plain, **said, net_energy_j=10.0),
+        make_stored(2, **plain, **said, net_energy_j=-2.0, flags=("net_negative",)),
+    ]
+    commit_rows(journal, rows)
+    report = fleet_report(journal, None, None)
+    (device,) = report.devices
+    assert device.net_j_per_inference == pytest.approx(8.0 / 200)
+    assert device.net_j_per_inference_u == pytest.approx(math.hypot(2 * 0.3, 0.4 * math.sqrt(2)) / 200)
+    assert device.flagged_windows == {"net_negative": 1}
+    assert any("pi4-01 (1 net_negative)" in note for note in report.notes)
+
+
+def test_older_and_newer_windows_of_one_device_add_up(journal: Journal) -> None:
+    rows = [
+        make_stored(1, energy_j=40.0, idle_power_w=3.0, idle_power_u_w=0.01, inference_count=100),
+        make_stored(2, energy_j=40.0, idle_power_w=3.0, net_energy_j=10.0, net_energy_u_j=0.2, inference_count=100),
+    ]
+    commit_rows(journal, rows)
+    (device,) = fleet_report(journal, None, None).devices
+    assert device.net_windows == 2
+    assert device.net_j_per_inference == pytest.approx(0.1)
+    assert device.net_j_per_inference_u is not None
+    commit_rows(journal, [make_stored(3, seq=3, idle_power_u_w=None)])
+    (device,) = fleet_report(journal, None, None).devices
+    assert device.net_j_per_inference_u is None, "one window's is unknown"
+
+
+def test_the_report_says_that_meters_of_one_type_are_taken_to_err_alike(journal: Journal) -> None:
+    twin = replace(PI4, device_id="pi4-02", meter_id="tc66c:8A33")
+    commit_rows(journal, [make_stored(1), make_stored(2, profile=twin), make_stored(3, profile=JETSON)])
+    report = fleet_report(journal, None, None)
+    (note,) = (note for note in report.notes if "err alike" in note)
+    assert "tc66c (2 devices)" in note
+    assert "powersensor3" not in note
+    assert report.systematic_u_j.keys() == {"tc66c", "powersensor3"}
+    assert math.hypot(*report.systematic_u_j.values()) == pytest.approx(report.total.energy_u_systematic_j)
+    assert {d.device_id: d.systematic_ids for d in report.devices}["pi4-02"] == ("tc66c",)
 
 
 def test_grams_add_up_and_shares_are_of_the_total(journal: Journal) -> None:
