@@ -160,6 +160,10 @@ class Iec6205621Decoder:
         self._acknowledge_s = math.inf
         return f"/?{settings.address}!\r\n".encode("ascii")
 
+    def next_due_s(self) -> float:
+        """Return when the next request or acknowledgement is due; never for meters that push."""
+        return math.inf if self._settings.push else min(self._acknowledge_s, self._timer.next_due_s())
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return one sample for each readout."""
         events: list[Event] = []

@@ -150,6 +150,10 @@ class WattsUpDecoder:
         self._asked = True
         return self._dialogue.to_send(t_host_s)
 
+    def next_due_s(self) -> float:
+        """Return when the next step is due."""
+        return self._dialogue.next_due_s()
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return records. Holds at most one packet."""
         if not data:

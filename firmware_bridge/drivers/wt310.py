@@ -205,6 +205,11 @@ class Wt310Decoder:
                 return outgoing
         return POLL if self._timer.ask(t_host_s) else b""
 
+    def next_due_s(self) -> float:
+        """Return when the next step or question is due."""
+        due_s = self._dialogue.next_due_s()
+        return min(due_s, self._timer.next_due_s()) if self._dialogue.phase == "streaming" else due_s
+
     def feed(self, data: bytes, t_host_s: float) -> list[Event]:
         """Take bytes, return readings. Holds at most one line."""
         if not data:

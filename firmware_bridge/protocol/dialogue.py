@@ -10,6 +10,7 @@ An answer may be long: the wait for it begins anew with each byte, but it must b
 as late at most. Noise, or a stream that did not hear the stop command, is no answer.
 """
 
+import math
 from typing import Final, Literal
 
 LONGEST_ANSWER_RATIO: Final = 2.0
@@ -47,8 +48,8 @@ class Dialogue:
             self._begin("stopping", t_host_s)
             return self._stop
         if self.phase == "stopping":
-            return self._end_drain(t_host_s, self._began_s)
-        if not self._outgoing and self._waited_too_long(t_host_s):
+            return self._end_drain(t_host_s)
+        if not self._outgoing and self.phase != "starting" and t_host_s >= self.next_due_s():
             self.restart()
             return self.to_send(t_host_s)
         outgoing, self._outgoing = self._outgoing, b""
@@ -57,6 +58,17 @@ class Dialogue:
         if self.phase == "starting":
             self.phase = "streaming"
         return outgoing
+
+    def next_due_s(self) -> float:
+        """Return the host time before which there is nothing to send unless bytes come in between."""
+        if self._began_s is None or self._outgoing or self.phase == "starting":
+            return -math.inf
+        if self.phase == "stopping":
+            return min(self._heard_s + self._quiet_s, self._began_s + self._drain_limit_s)
+        if self.phase == "streaming":
+            return self._heard_s + self._silence_s
+        longest_s = LONGEST_ANSWER_RATIO * self._answer_timeout_s
+        return min(self._heard_s + self._answer_timeout_s, self._asked_s + longest_s)
 
     def heard(self, t_host_s: float) -> None:
         """Note that bytes came."""
@@ -78,15 +90,8 @@ class Dialogue:
         self.phase = "stopping"
         self.restarts += 1
 
-    def _waited_too_long(self, t_host_s: float) -> bool:
-        if self.phase == "streaming":
-            return t_host_s - self._heard_s > self._silence_s
-        longest_s = LONGEST_ANSWER_RATIO * self._answer_timeout_s
-        return t_host_s - self._heard_s > self._answer_timeout_s or t_host_s - self._asked_s > longest_s
-
-    def _end_drain(self, t_host_s: float, began_s: float) -> bytes:
-        quiet = t_host_s - self._heard_s >= self._quiet_s
-        if not quiet and t_host_s - began_s < self._drain_limit_s:
+    def _end_drain(self, t_host_s: float) -> bytes:
+        if t_host_s < self.next_due_s():
             return b""
         self._begin("asking", t_host_s)
         return self._first_question

@@ -55,9 +55,9 @@ class QuestionTimer:
 
     def next_due_s(self) -> float:
         """Return when the next question is due, as far as is known now."""
-        if self._asked_s is not None and self._waiting:
-            return max(self._asked_s, self._heard_s) + self._timeout_s
-        return self._due_s
+        if self._asked_s is None:
+            return -math.inf
+        return max(self._asked_s, self._heard_s) + self._timeout_s if self._waiting else self._due_s
 
     def heard(self, t_host_s: float) -> None:
         """Say that the answer is on its way: the wait for the rest begins anew."""

@@ -125,7 +125,7 @@ def test_a_handshake_that_makes_no_sense_begins_again(answer: bytes, complaint: 
 def test_a_meter_that_never_answers_is_asked_again() -> None:
     decoder = PowerSensor3Decoder({})
     sent = b"".join(decoder.bytes_to_send(step * 0.05) for step in range(100))
-    assert sent == b"TVTVTVT"
+    assert sent == b"TVTVTVTV"
 
 
 def test_stamps_unwrap() -> None:

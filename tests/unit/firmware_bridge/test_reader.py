@@ -10,7 +10,7 @@ SAYS_WHEN = [name for name in driver_names() if isinstance(get_driver(name).make
 
 
 def test_most_polled_meters_say_when() -> None:
-    assert {"tc66c", "um25c", "pzem004t", "sdm120"} <= set(SAYS_WHEN)
+    assert {"tc66c", "um25c", "pzem004t", "sdm120", "wattsup", "wt310", "iec62056_21"} <= set(SAYS_WHEN)
 
 
 @pytest.mark.parametrize("name", SAYS_WHEN)
