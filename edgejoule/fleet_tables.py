@@ -1,6 +1,7 @@
-"""The fleet report, the ledger and the meters' check as tables for a terminal of eighty columns."""
+"""The fleet report, the ledger, the benches and the meters' check as tables for a terminal of eighty columns."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -8,8 +9,9 @@ from rich.table import Table
 
 from collector.carbon.estimate import Estimate
 from collector.fleet.values import Account, FleetReport
-from collector.numbers import si, si_u
-from collector.values import LedgerLine, MeterCheck
+from collector.numbers import UNKNOWN, percent, si, si_u
+from collector.values import BenchEntry, LedgerLine, MeterCheck
+from edge_agent.wire.records import BenchRecord, Measurand
 
 
 def report_tables(report: FleetReport) -> list[Table]:
@@ -48,6 +50,23 @@ def ledger_table(lines: Sequence[LedgerLine]) -> Table:
         counts = (line.sent, line.stored, *gone, line.duplicates, line.dead_letters)
         verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
         table.add_row(f"{escape(line.device_id)}\n[dim]{escape(line.fleet)}[/]", *map(str, counts), verdict)
+    return table
+
+
+def bench_table(entries: Sequence[BenchEntry]) -> Table:
+    """Return the benches as a table for a terminal; why one is not valid stands below."""
+    simulated = any(entry.bench is not None and entry.bench.simulated for entry in entries)
+    badge = " [bold black on yellow] SIMULATED METERS [/]" if simulated else ""
+    table = plain_table(f"Benches: joules per inference ± U (k = 2){badge}")
+    table.add_column("device, bench, model,\nruntime, meter, start", overflow="fold")
+    for heading in ("J/inf.", "above\nidle", "p50\nlatency", "accu-\nracy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("valid", no_wrap=True)
+    for entry in entries:
+        table.add_row(*_bench_cells(entry))
+        table.add_section()
+    reasons = [f"{entry.bench_id} is not valid: {_why_not(entry)}" for entry in entries if not entry.valid]
+    table.caption, table.caption_justify = escape("\n".join(reasons)) or None, "left"
     return table
 
 
@@ -108,6 +127,44 @@ def _carbon_cells(account: Account) -> tuple[str, ...]:
         "–" if share is None else f"{share:.0%}",
         _range(account.total_gco2e),
     )
+
+
+def _bench_cells(entry: BenchEntry) -> tuple[str, ...]:
+    bench = entry.bench
+    name = f"{escape(entry.fleet)}/{escape(entry.device_id)}\n{escape(entry.bench_id)}"
+    if bench is None:
+        return (name, *[UNKNOWN] * 4, "[bold red]NO[/]")
+    badge = "\n[black on yellow]simulated[/]" if bench.simulated else ""
+    return (
+        f"{name}\n[dim]{escape(_what(bench))}\n{_when(bench)}[/]{badge}",
+        _result(bench.gross),
+        _result(bench.net),
+        si(bench.latency_p50_s, "s"),
+        percent(bench.accuracy_ratio, 1),
+        "[green]yes[/]" if entry.valid else "[bold red]NO[/]",
+    )
+
+
+def _when(bench: BenchRecord) -> str:
+    at = datetime.fromtimestamp(bench.t_start_unix_ns // 1_000_000_000, tz=UTC)
+    return f"{at:%Y-%m-%d %H:%M} UTC" + ("" if bench.clock_state == "synchronised" else ", clock not set")
+
+
+def _what(bench: BenchRecord) -> str:
+    runtime = bench.runtime
+    threads = f"{runtime.threads} thread{'s' if runtime.threads != 1 else ''}"
+    software = f"{runtime.runtime} {runtime.version}, {runtime.delegate}, {threads}"
+    return f"{bench.model_id}\n{software}\n{bench.meter_driver} at {bench.boundary}"
+
+
+def _result(result: Measurand | None) -> str:
+    return UNKNOWN if result is None else _two_lines(result.value_j, result.expanded_u_j)
+
+
+def _why_not(entry: BenchEntry) -> str:
+    if entry.bench is None:
+        return f"its record cannot be read: {entry.refused}"
+    return "; ".join(entry.bench.rejections) or "it has no result"
 
 
 def _range(estimate: Estimate | None) -> str:

@@ -1,4 +1,4 @@
-"""``edgejoule fleet``: report, ledger and devices, from what the collector stored; it may run meanwhile."""
+"""``edgejoule fleet``: report, ledger, devices and benches, from what the collector stored; it may run meanwhile."""
 
 import argparse
 import time
@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.fleet_tables import ledger_table, plain_table, report_tables
+from edgejoule.fleet_tables import bench_table, ledger_table, plain_table, report_tables
 from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.journal import Journal
-    from collector.values import DeviceState, LedgerLine
+    from collector.values import BenchEntry, DeviceState, LedgerLine
 
 _ALIVE_WINDOWS = 3.0
 _ALIVE_AT_LEAST_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``report``, ``ledger`` and ``devices``."""
+    """Declare ``report``, ``ledger``, ``devices`` and ``benches``."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
     ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
     devices = what.add_parser("devices", help="what was last heard from every device")
-    for one in (report, ledger, devices):
+    benches = what.add_parser("benches", help="every bench that is stored: J/inference with U, valid or why not")
+    for one in (report, ledger, devices, benches):
         one.add_argument("--state-dir", type=Path, metavar="DIR", help="where the collector keeps its journal")
         one.add_argument(
             "--config", type=Path, metavar="FILE", help="the collector's TOML: state, inventory, intensity"
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _ledger(journal.ledger(), as_json=arguments.json)
         if arguments.what == "devices":
             return _devices(journal.devices(), as_json=arguments.json)
+        if arguments.what == "benches":
+            return _benches(journal.benches(), as_json=arguments.json)
         return _report(journal, config, arguments)
 
 
@@ -107,6 +110,16 @@ def _devices(states: "list[DeviceState]", *, as_json: bool) -> int:
         table.add_row(*map(escape, _device_cells(state, now_unix_ns)))
         table.add_section()
     stdout_console().print(table)
+    return EXIT_DONE
+
+
+def _benches(entries: "list[BenchEntry]", *, as_json: bool) -> int:
+    if as_json:
+        write_json({"benches": entries})
+    elif entries:
+        stdout_console().print(bench_table(entries))
+    else:
+        stdout_console().print("no bench is stored; on a device: edgejoule agent bench --help")
     return EXIT_DONE
 
 

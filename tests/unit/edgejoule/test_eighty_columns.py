@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from collector.config import journal_path
 from collector.journal import Journal
-from edge_agent.wire.records import Birth, Status
+from edge_agent.wire.records import Birth, RuntimeIdentity, Status
 from edgejoule.cli import main
 from firmware_bridge.registry import driver_names
+from tests.fakes.benches import make_bench, make_measurand
 from tests.fakes.delivery import make_birth
 from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_batch, make_fleet_rows
 
@@ -24,7 +26,7 @@ HELP = [
     *([["collector", action] for action in ("run", "check-config")]),
     ["bench-replay"],
     ["broker"],
-    *([["fleet", what] for what in ("report", "ledger", "devices")]),
+    *([["fleet", what] for what in ("report", "ledger", "devices", "benches")]),
     *([["carbon", what] for what in ("intensity", "embodied")]),
     ["compare"],
     *([["models", action] for action in ("list", "verify", "train")]),
@@ -56,6 +58,7 @@ def state_dir(tmp_path: Path) -> Path:
         journal.put_birth(FLEET, birth_of(profile.device_id), 1)
     gone = Status(device_id="zero-01", boot_id="boot-1", online=False, t_unix_ns=1)
     journal.put_status(FLEET, gone, 2)
+    journal.put_bench(FLEET, make_bench(), 1)
     journal.close()
     return tmp_path
 
@@ -71,6 +74,14 @@ def busy_state_dir(tmp_path: Path) -> Path:
         journal.commit_batch(
             "a-fleet-of-some-forty-characters-at-least", msgspec.structs.replace(batch, records=gaps), 1
         )
+    changes: dict[str, Any] = {
+        "device_id": LONG_NAME,
+        "model_id": "keyword_spotting_depthwise_separable_int8_full",
+        "runtime": RuntimeIdentity(runtime="tflite_runtime", version="2.14.0", delegate="libedgetpu.so.1", threads=4),
+        "gross": make_measurand(1.23456e-5, 1.2345e-8),
+        "rejections": ("the SoC throttled in windows 2, 3, 4 and 5", "baseline before and after differ by 0.31 W"),
+    }
+    journal.put_bench(FLEET, make_bench("20260114T101500Z-keyword_spotting_depthwise-7f3a", **changes), 1)
     journal.close()
     return tmp_path
 
@@ -108,7 +119,7 @@ def test_a_meters_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for what in ("report", "ledger"):
+    for what in ("report", "ledger", "benches"):
         main(["fleet", what, "--state-dir", str(state_dir)])
         shown(capsys)
     main(["fleet", "devices", "--state-dir", str(state_dir)])
@@ -119,9 +130,10 @@ def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("silent") == 2
 
 
-@pytest.mark.parametrize("what", ["report", "ledger", "devices"])
+@pytest.mark.parametrize("what", ["report", "ledger", "devices", "benches"])
 def test_no_figure_is_cut_for_a_long_name(what: str, busy_state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["fleet", what, "--state-dir", str(busy_state_dir)])
     text = shown(capsys)
     assert "…" not in text
-    assert "1199" in text or what == "devices"
+    words = {"devices": "silent", "benches": "± 0.025 µJ"}
+    assert words.get(what, "1199") in text.replace("\N{NO-BREAK SPACE}", " ")

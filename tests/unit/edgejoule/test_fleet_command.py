@@ -1,6 +1,7 @@
 """``edgejoule fleet`` over a journal on disk: exit codes, JSON alone on stdout, one clear line for a fault."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from collector.config import journal_path
 from collector.journal import Journal
 from collector.sinks.lake import LakeSink
+from edge_agent.wire.codec import BenchName
 from edgejoule.cli import main
+from tests.fakes.benches import make_bench
 from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
 
 INVENTORY = """
@@ -80,7 +83,41 @@ def test_devices(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "silent" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("what", ["report", "ledger", "devices"])
+def test_benches_with_their_uncertainty_and_why_one_is_not_valid(
+    state_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    words = ["fleet", "benches", "--state-dir", str(state_dir)]
+    assert main(words) == 0
+    assert "no bench is stored" in capsys.readouterr().out
+    with closing(Journal(journal_path(state_dir))) as journal:
+        journal.put_bench("lab", make_bench("good"), 1)
+        journal.put_bench("lab", make_bench("hot", simulated=False, rejections=("throttled in window 2",)), 2)
+        name = BenchName(schema_version=1, device_id="pi4-01", bench_id="odd")
+        journal.refuse_bench("lab", name, b"{}", "Object missing required field", 3)
+    assert main([*words, "--json"]) == 0
+    good, hot, odd = json.loads(capsys.readouterr().out)["benches"]
+    assert (good["valid"], good["bench"]["gross"]["expanded_u_j"], good["bench"]["simulated"]) == (True, 6e-05, True)
+    assert (hot["valid"], hot["bench"]["rejections"]) == (False, ["throttled in window 2"])
+    assert (odd["valid"], odd["bench"], odd["refused"]) == (False, None, "Object missing required field")
+    assert main(words) == 0
+    text = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+    for shown in (
+        "10.000",
+        "± 0.060 mJ",
+        "3.000",
+        "± 0.080 mJ",
+        "210 µs",
+        "97.5 %",
+        "litert 2.1.0, xnnpack, 1 thread",
+    ):
+        assert shown in text
+    assert "hot is not valid: throttled in window 2" in text
+    assert "odd is not valid: its record cannot be read: Object missing" in text
+    assert text.count("simulated") == 1
+
+
+@pytest.mark.parametrize("what", ["report", "ledger", "devices", "benches"])
 def test_a_directory_without_a_journal_is_one_line(
     what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
