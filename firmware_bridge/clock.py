@@ -124,6 +124,17 @@ class ClockFit:
         return self._unseen_delay_s + above_s + EARLY_DELAY_S / self._observed
 
     @property
+    def late_s(self) -> float:
+        """Return by how much every arrival of the last whole second is later than nine in ten seconds before were.
+
+        A host that was busy, or samples that went missing unseen: until more is known, the clock may be off by it.
+        """
+        buckets = self._whole_buckets()
+        if len(buckets) < 2:
+            return 0.0
+        return max(self._excess_s(buckets[-1]) - self._scatter_s(buckets[:-1]), 0.0)
+
+    @property
     def lag_s(self) -> float:
         """Return by how much the device clock has fallen behind for good: samples that nobody saw go missing.
 

@@ -8,7 +8,7 @@ place of the reader thread.
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -266,9 +266,12 @@ class Meter:
             busy_device_s = [(to_device(begin_s), to_device(end_s)) for begin_s, end_s in busy_s]
             search_s = self._timeline.step_search_s()
         sampling = self.driver.data_sheet.sampling
-        return find_lag_or_why(
+        found = find_lag_or_why(
             busy_device_s, watched[0].samples(), sampling=sampling, search_s=search_s, chip_s=chip_s
         )
+        if isinstance(found, str):
+            return found
+        return replace(found, t_host_s=sum(begin_s + end_s for begin_s, end_s in busy_s) / (2.0 * len(busy_s)))
 
     def align(self, found: StepAlignment | None) -> None:
         """Read the register by this from now on, until the meter's clock begins anew; by arrivals again for None."""

@@ -49,6 +49,8 @@ class StepAlignment:
     ``lag_u_s``: standard uncertainty. ``residual_s``: limit (+-) that holds the true lag.
     ``idle_w``, ``step_w``: the two constants of the fit. ``r2_ratio``: share of the samples' variance that it
     explains. ``second_ratio``: what the best place elsewhere explains, as a share of that.
+    ``t_s``: the middle of the load as the host did it, on the clock of the samples; ``t_host_s`` on the host's own,
+    where that is another.
     """
 
     lag_s: float
@@ -59,6 +61,8 @@ class StepAlignment:
     r2_ratio: float
     second_ratio: float
     sample_count: int
+    t_s: float
+    t_host_s: float | None = None
 
 
 def find_lag(
@@ -103,7 +107,17 @@ def find_lag_or_why(
     idle_w, step_w, step_u_w, r2_ratio = search.fit(lag_s)
     jackknife_u_s = math.sqrt((1.0 - 1.0 / GROUPS) * float(((parts_s - parts_s.mean()) ** 2).sum()))
     lag_u_s = max(u_s, jackknife_u_s)
-    found = StepAlignment(lag_s, lag_u_s, LIMIT_FACTOR * lag_u_s, idle_w, step_w, r2_ratio, second_ratio, len(samples))
+    found = StepAlignment(
+        lag_s=lag_s,
+        lag_u_s=lag_u_s,
+        residual_s=LIMIT_FACTOR * lag_u_s,
+        idle_w=idle_w,
+        step_w=step_w,
+        r2_ratio=r2_ratio,
+        second_ratio=second_ratio,
+        sample_count=len(samples),
+        t_s=float(edges_s.mean()),
+    )
     return _doubt(found, step_u_w, chip_s) or found
 
 

