@@ -95,7 +95,12 @@ def _measurement(record: BenchRecord) -> Section:
     rows = [
         ("meter", f"{record.meter_driver} {record.meter_id}{', SIMULATED' if record.simulated else ''}"),
         ("boundary", f"{record.boundary}: {BOUNDARIES[record.boundary]}"),
-        ("samples", f"{significant(record.meter_rate_hz)} a second"),
+        (
+            "samples",
+            f"{record.meter_rate_hz:,.4g} a second"
+            if record.meter_rate_hz < 1e4
+            else f"{record.meter_rate_hz:,.0f} a second",
+        ),
         ("calibration", record.calibration or "none: the data sheet's limits"),
         ("alignment", f"{record.sync_method.replace('_', ' ')}, within {si(record.sync_residual_s, 's')}"),
         ("first window", _time(record)),

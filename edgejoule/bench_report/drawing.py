@@ -1,9 +1,11 @@
 """Power over the whole bench as SVG, windows and baselines shaded; joules per inference of each window beside U."""
 
 import io
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from collector.numbers import prefix_of
 from edge_agent.wire.records import BenchRecord
 from edgejoule.bench_report.content import joules_of
 
@@ -50,12 +52,14 @@ def _draw_power(axes: Any, trace: "PowerTrace", parts_device_s: Parts, *, simula
 
 def _draw_windows(axes: Any, record: BenchRecord) -> None:
     numbers = range(1, len(record.windows) + 1)
-    axes.plot(numbers, [1e3 * (joules_of(window) or 0.0) for window in record.windows], "o", color=WINDOW_COLOUR)
+    each_j = [math.nan if (one_j := joules_of(window)) is None else one_j for window in record.windows]
+    scale, letter = prefix_of(each_j[0] if each_j else 1.0)
+    axes.plot(numbers, [one_j / scale for one_j in each_j], "o", color=WINDOW_COLOUR)
     if record.gross is not None:
-        value_mj, band_mj = 1e3 * record.gross.value_j, 1e3 * record.gross.expanded_u_j
-        axes.axhspan(value_mj - band_mj, value_mj + band_mj, color=BAND_COLOUR, alpha=0.2, linewidth=0, label="± U")
-        axes.axhline(value_mj, color=BAND_COLOUR, linewidth=1, label="median")
-        axes.legend(loc="upper right", fontsize=8)
+        value, band = record.gross.value_j / scale, record.gross.expanded_u_j / scale
+        axes.axhspan(value - band, value + band, color=BAND_COLOUR, alpha=0.2, linewidth=0, label="± U")
+        axes.axhline(value, color=BAND_COLOUR, linewidth=1, label="median")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     axes.set_xticks(list(numbers))
     axes.set_xlabel("window")
-    axes.set_ylabel("gross mJ/inference")
+    axes.set_ylabel(f"gross {letter}J/inference")
