@@ -1,9 +1,10 @@
 """From the record of a bench to its report: every figure with its uncertainty, its unit and where it comes from."""
 
+import math
 from datetime import UTC, datetime
 from typing import Final
 
-from collector.numbers import UNKNOWN, percent, si, si_u, significant, span
+from collector.numbers import NBSP, UNKNOWN, percent, prefix_of, si, si_u, significant, span
 from edge_agent.wire.records import BenchBaseline, BenchRecord, BenchWindow, BudgetLine, Measurand
 from edgejoule.bench_report.values import Grid, Report, Section
 
@@ -87,8 +88,13 @@ def headline(record: BenchRecord) -> tuple[str, ...]:
 
 def _result(kind: str, result: Measurand) -> str:
     value = si_u(result.value_j, result.expanded_u_j, "J")
-    low, high = si(result.low_j, "J", 4), si(result.high_j, "J", 4)
-    return f"{kind:<6} J/inference = {value} (k = {result.coverage_factor:g}), 95 % interval {low} to {high}"
+    text = f"{kind:<6} J/inference = {value} (k = {result.coverage_factor:g})"
+    if result.expanded_u_j <= 0.0:
+        return text
+    scale, letter = prefix_of(max(abs(result.value_j), result.expanded_u_j))
+    places = max(0, 1 - math.floor(math.log10(result.expanded_u_j / scale)))
+    low, high = (f"{bound_j / scale:.{places}f}" for bound_j in (result.low_j, result.high_j))
+    return f"{text}, 95 % interval {low} to {high}{NBSP}{letter}J"
 
 
 def _measurement(record: BenchRecord) -> Section:
