@@ -26,10 +26,10 @@ SHORTEST_WAIT_S: Final = 0.001
 LONGEST_WAIT_S: Final = 0.5
 STREAM_POLL_S: Final = 0.1
 DRAIN_S: Final = 0.005
-"""A full stream is read this often: a Linux tty holds 4 kB, which is 10 ms of the fastest meter."""
-DRAIN_BYTES: Final = 2048
-"""A slower one is read when half a tty is expected."""
-DECODE_S: Final = 0.04
+"""A stream whose rate is not known yet is read this often, and none more often."""
+DRAIN_BYTES: Final = 3072
+"""A stream is read when so much is expected: a Linux tty hands out 4 kB, which is 10 ms of the fastest meter."""
+DECODE_S: Final = 0.08
 """A stream is decoded this often: larger pieces cost far less."""
 SILENT_RECONNECT_S: Final = 5.0
 FIRST_BACKOFF_S: Final = 0.1
@@ -265,7 +265,7 @@ class Reader:
             if piece:
                 pieces.append(piece)
                 now_s = port.time_s()
-        self._rate_bytes_s = sum(map(len, pieces[1:])) / DECODE_S
+        self._rate_bytes_s = sum(map(len, pieces[1:])) / max(before_s - begin_s, DRAIN_S)
         return b"".join(pieces), now_s
 
     def _drain_s(self) -> float:

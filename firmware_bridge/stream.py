@@ -176,7 +176,10 @@ class SerialPort(Port):
     def write(self, data: bytes) -> None:
         """Write all of ``data``."""
         try:
-            self._handle.write(data)
+            if self._fd is None:
+                self._handle.write(data)
+            elif data:
+                _write_all(self._fd, data)
         except OSError as error:
             raise MeterUnavailableError(f"{self.url}: cannot write to the meter ({_reason(error)})") from error
 
@@ -211,6 +214,17 @@ def _drain(fd: int) -> bytes | None:
         if len(piece) < TTY_BYTES:
             break
     return b"".join(pieces)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """Write to a descriptor that does not block. Raises OSError, TimeoutError where it takes no more for a second."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            _, writable, _ = select.select([], [fd], [], WRITE_TIMEOUT_S)
+            if not writable:
+                raise TimeoutError(errno.ETIMEDOUT, "it takes no bytes") from None
 
 
 def _check_end(data: bytes | None) -> None:

@@ -91,7 +91,7 @@ from firmware_bridge.samples import (
 Mask = NDArray[np.bool_]
 SAMPLE_INTERVAL_S = 1e-5
 _METADATA_LIMIT_BYTES = 8192
-_RAMP: F64 = np.arange(8192, dtype=np.float64)
+_RAMP: F64 = np.arange(16384, dtype=np.float64)
 _NO_CONSTANTS = (
     "no constants in front of the samples: put the metadata text before them, or give option "
     "metadata='R0: ...; GS0: ...'"
