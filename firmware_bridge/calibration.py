@@ -160,13 +160,15 @@ class SystematicPart:
     """One constant error of a meter at one operating point, as standard uncertainty of power in watts.
 
     ``kind``: does it grow with the power ("gain"), or is it there at any power ("offset")? An offset is the same
-    in two states of one load and cancels in their difference.
+    in two states of one load and cancels in their difference. ``range_index``: of the measuring range whose own error
+    it is, None where all ranges have it in common.
     """
 
     name: str
     kind: Literal["gain", "offset"]
     u_w: float
     distribution: GainDistribution
+    range_index: int | None = None
 
 
 def systematic_parts(
@@ -179,7 +181,10 @@ def systematic_parts(
     is an offset of power.
     """
     volts, amps = abs(voltage_v), abs(current_a)
-    span = next((one for one in sheet.ranges if amps <= one.max_current_a), sheet.ranges[-1])
+    fitting = [index for index, one in enumerate(sheet.ranges) if amps <= one.max_current_a]
+    index = fitting[0] if fitting else len(sheet.ranges) - 1
+    span = sheet.ranges[index]
+    own = None if sheet.ranges_share_errors or len(sheet.ranges) == 1 else index
     normal: GainDistribution = "normal"
     flat: GainDistribution = "rectangular"
     parts: list[SystematicPart]
@@ -187,7 +192,7 @@ def systematic_parts(
         gain_u_w = gain_u_ratio(sheet, sheet.power_gain_limit_ratio) * volts * amps
         parts = [
             SystematicPart("power gain", "gain", gain_u_w, sheet.gain_distribution),
-            SystematicPart("power offset", "offset", RECTANGULAR * span.power_offset_limit_w, flat),
+            SystematicPart("power offset", "offset", RECTANGULAR * span.power_offset_limit_w, flat, own),
         ]
     else:
         parts = [
@@ -202,7 +207,7 @@ def systematic_parts(
         else:
             gain_u_w = gain_u_ratio(sheet, span.gain_limit_ratio) * volts * amps
             parts += [
-                SystematicPart("current gain", "gain", gain_u_w, sheet.gain_distribution),
-                SystematicPart("current offset", "offset", RECTANGULAR * span.offset_limit_a * volts, flat),
+                SystematicPart("current gain", "gain", gain_u_w, sheet.gain_distribution, own),
+                SystematicPart("current offset", "offset", RECTANGULAR * span.offset_limit_a * volts, flat, own),
             ]
     return tuple(part for part in parts if part.u_w > 0.0)

@@ -91,6 +91,8 @@ class DataSheet:
     ``refresh_interval_s``: how often the registers of a polled meter change; read more often they are stale.
     ``counter_step_j``: the step of the meter's own energy counter, None where it has none.
     ``marker_inputs``: how many digital inputs are sampled with the power.
+    ``ranges_share_errors``: one unit has the same gain and offset whatever its current, as the ranges are steps of a
+    number format, or modules of which it has one; else each range has a shunt, and errors, of its own.
     """
 
     manufacturer: str
@@ -118,6 +120,7 @@ class DataSheet:
     counter_step_j: float | None = None
     marker_inputs: int = 0
     gain_distribution: GainDistribution = "rectangular"
+    ranges_share_errors: bool = False
 
     @property
     def nominal_voltage_v(self) -> float:

@@ -7,9 +7,12 @@ an uncertainty), and the meter's clock rate cancels. The result is the median of
 
     gross = (median e_i + x_spread + x_gap + x_resolution) (1 + x_gain) (1 + x_time)
             + x_offset t + x_sync slope
-    net   = gross - (before + x_before + after + x_after + 2 x_drift) / 2 (1 + x_gain) (1 + x_time) t - x_offset t
+    net   = gross - ((before + x_before + after + x_after) / 2 + x_drift + x_rounding) (1 + x_gain) (1 + x_time) t
+            - x_offset t
 
 with t = T / N. Gain is one error for gross and baseline, so in net it acts on the difference only; offset cancels.
+Where the meter idles in another measuring range than it works in, that range's shunt has a gain and an offset of its
+own: nothing of the two cancels then.
 Everything that differs from window to window by chance (sampling, edges inside a sample, noise of the load, jitter of
 the clocks) is in the spread, type A, and is not counted a second time. What all windows of a run share is type B.
 """
@@ -21,7 +24,7 @@ from statistics import median
 from typing import Final
 
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
-from edge_agent.uncertainty.budget import Budget, Input, Number, SharedBy
+from edge_agent.uncertainty.budget import Budget, Input, Number, SharedBy, nominal
 from edge_agent.uncertainty.type_a import mean_u, median_u
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import Measurand
@@ -32,6 +35,9 @@ TIME_BASE_LIMIT_RATIO: Final = 50e-6
 """The host's clock between two corrections: an ordinary crystal, as a rectangular limit."""
 _SQRT_3: Final = math.sqrt(3.0)
 _SQRT_12: Final = math.sqrt(12.0)
+
+
+_ROUNDING: Final = "display step / sqrt(12), power hardly moves (JCGM 100:2008, F.2.2.1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,9 @@ class _Evaluation:
         self._s_per_inference = median(window.duration_s / window.inference_count for window in windows)
         self._power_w = self._gross_j / self._s_per_inference
         self._shared_by: SharedBy = "meter_type" if meter.calibration is None else "meter"
-        parts = self._parts()
-        self._gain = self._sum_of([part for part in parts if part.kind == "gain"], relative=True)
-        self._offset_w = self._sum_of([part for part in parts if part.kind == "offset"], relative=False)
+        self._errors: dict[tuple[str, int | None], Number] = {}
+        deltas = [window.delta for window in windows]
+        self._gain, self._offset_w = self._meter_errors(self._power_w, deltas)
         time_u_ratio = TIME_BASE_LIMIT_RATIO / _SQRT_3
         self._time = self._error("time base of the host", time_u_ratio, "1", "crystal, +-50 ppm", "run")
 
@@ -80,7 +86,9 @@ class _Evaluation:
         idle_w = self._idle_w(before, after)
         if idle_w is None:
             return Results(self._budget.measurand(gross), None)
-        idle_j = (idle_w * (1.0 + self._gain) * (1.0 + self._time) + self._offset_w) * self._s_per_inference
+        deltas = [part for one in (before, after) if one is not None for part in one.parts if part.covered_s > 0.0]
+        gain, offset_w = self._meter_errors(nominal(idle_w), deltas, ", range of the baseline")
+        idle_j = (idle_w * (1.0 + gain) * (1.0 + self._time) + offset_w) * self._s_per_inference
         net = gross - idle_j
         return Results(self._budget.measurand(gross), self._budget.measurand(net))
 
@@ -112,14 +120,8 @@ class _Evaluation:
 
     def _resolution(self) -> Number:
         """Where the power hardly moves, all samples are rounded alike; else steps average out, within the spread."""
-        u_w = 0.0
-        for window in self._windows:
-            delta = window.delta
-            step_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
-            if delta.power_sd_w <= step_u_w:
-                u_w = max(u_w, step_u_w)
-        basis = "display step / sqrt(12), power hardly moves (JCGM 100:2008, F.2.2.1)"
-        return self._error("resolution", u_w, "W", basis, "run") * self._s_per_inference
+        u_w = _rounding_u_w([window.delta for window in self._windows])
+        return self._error("resolution", u_w, "W", _ROUNDING, "run") * self._s_per_inference
 
     def _sync(self) -> Number:
         """Both edges of all windows are off by one time: what that does is tried out, to either side."""
@@ -132,8 +134,25 @@ class _Evaluation:
         basis = f"{self._meter.sync_method}, limit +-{residual_s:.3g} s"
         return self._error("alignment of the clocks", residual_s / _SQRT_3, "s", basis, "run") * slope_w
 
-    def _parts(self) -> tuple[SystematicPart, ...]:
-        """Return the meter's errors at the mean power, scaled to what its register integrated sample by sample.
+    def _meter_errors(self, power_w: float, deltas: Sequence[EnergyDelta], where: str = "") -> tuple[Number, Number]:
+        """Return the meter's gain (ratio) and offset (watts) at a mean power; what is known already is the same error.
+
+        ``where``: added to the names of errors that are new.
+        """
+        gain: Number = 0.0
+        offset_w: Number = 0.0
+        for part in self._parts(power_w, deltas):
+            key = part.name, part.range_index
+            if key not in self._errors:
+                self._errors[key] = self._meter_error(part, power_w, where)
+            if part.kind == "gain":
+                gain = gain + self._errors[key]
+            else:
+                offset_w = offset_w + self._errors[key]
+        return gain, offset_w
+
+    def _parts(self, power_w: float, deltas: Sequence[EnergyDelta]) -> tuple[SystematicPart, ...]:
+        """Return the meter's errors at a mean power, scaled to what its register integrated sample by sample.
 
         The two differ where the load moves between measuring ranges.
         """
@@ -141,32 +160,30 @@ class _Evaluation:
         parts = systematic_parts(
             self._meter.sheet,
             voltage_v=volts,
-            current_a=self._power_w / volts if volts > 0.0 else 0.0,
+            current_a=power_w / volts if volts > 0.0 else 0.0,
             calibration=self._meter.calibration,
         )
         together_w = math.hypot(*(part.u_w for part in parts))
         if together_w <= 0.0:
             return ()
-        deltas = [window.delta for window in self._windows]
         scale = median(delta.energy_u_systematic_j / delta.covered_s for delta in deltas) / together_w
         return tuple(replace(part, u_w=part.u_w * scale) for part in parts)
 
-    def _sum_of(self, parts: list[SystematicPart], *, relative: bool) -> Number:
-        total: Number = 0.0
-        for part in parts:
-            total = total + self._budget.variable(
-                Input(
-                    name=f"meter, {part.name}",
-                    evaluation="B",
-                    distribution=part.distribution,
-                    value=0.0,
-                    u=part.u_w / abs(self._power_w) if relative and self._power_w else part.u_w,
-                    unit="1" if relative else "W",
-                    shared_by=self._shared_by,
-                    basis=self._meter_basis(),
-                )
+    def _meter_error(self, part: SystematicPart, power_w: float, where: str) -> Number:
+        is_ratio = part.kind == "gain"
+        return self._budget.variable(
+            Input(
+                name=f"meter, {part.name}{where}",
+                evaluation="B",
+                distribution=part.distribution,
+                value=0.0,
+                u=part.u_w / abs(power_w) if is_ratio and power_w else part.u_w,
+                unit="1" if is_ratio else "W",
+                shared_by=self._shared_by,
+                basis=self._meter_basis(),
+                is_gain=is_ratio,
             )
-        return total
+        )
 
     def _meter_basis(self) -> str:
         certificate = self._meter.calibration
@@ -183,7 +200,8 @@ class _Evaluation:
         difference_w = abs(powers_w[1] - powers_w[0])
         drift = self._error("baseline, drift", difference_w / 2.0 / _SQRT_3, "W", "before against after", "run")
         known = 0.5 * (self._baseline("before", powers_w[0], before) + self._baseline("after", powers_w[1], after))
-        return known + drift
+        rounding_u_w = _rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
+        return known + drift + self._error("baseline, resolution", rounding_u_w, "W", _ROUNDING, "run")
 
     def _baseline(self, when: str, power_w: float, baseline: BaselineEnergy) -> Number:
         count = len(baseline.powers_w)
@@ -216,3 +234,13 @@ class _Evaluation:
                 basis=basis,
             )
         )
+
+
+def _rounding_u_w(deltas: Sequence[EnergyDelta]) -> float:
+    """Return the standard uncertainty in watts of a display whose steps do not average out in one of these spans."""
+    u_w = 0.0
+    for delta in deltas:
+        step_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
+        if delta.power_sd_w <= step_u_w:
+            u_w = max(u_w, step_u_w)
+    return u_w

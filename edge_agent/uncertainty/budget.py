@@ -19,15 +19,25 @@ COVERAGE_RATIO: Final = 0.95
 TRIALS: Final = 100_000
 """Monte Carlo trials: the ends of a 95 % interval are then good to about a hundredth of u (JCGM 101:2008, 7.2.1)."""
 
+_LEAST_GAIN: Final = 0.05
+
 Number: TypeAlias = UFloat | float
 Evaluation = Literal["A", "B"]
 Distribution = Literal["normal", "rectangular", "triangular", "t"]
 SharedBy = Literal["window", "run", "meter", "meter_type"]
 
 
+def nominal(number: Number) -> float:
+    """Return the value without its uncertainty."""
+    return float(number.nominal_value) if isinstance(number, UFloat) else float(number)
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What is known of one input: see ``BudgetLine``. ``u`` is the standard uncertainty of ``value``, in ``unit``."""
+    """What is known of one input: see ``BudgetLine``. ``u`` is the standard uncertainty of ``value``, in ``unit``.
+
+    ``is_gain``: a ratio x of an instrument that shows 1 + x of the truth; used as a factor 1 + x, as u is linear.
+    """
 
     name: str
     evaluation: Evaluation
@@ -38,6 +48,7 @@ class Input:
     shared_by: SharedBy = "window"
     dof: float | None = None
     basis: str = ""
+    is_gain: bool = False
 
 
 class Budget:
@@ -69,7 +80,8 @@ class Budget:
         slopes = [(self._inputs[made], float(slope)) for made, slope in result.derivatives.items() if slope]
         lines = tuple(sorted((_line(*one) for one in slopes), key=lambda line: -line.contribution_j))
         u_j = math.hypot(*(line.contribution_j for line in lines))
-        low_j, high_j = coverage_interval(lines, float(result.nominal_value), seed)
+        gains = frozenset(given.name for given, _ in slopes if given.is_gain)
+        low_j, high_j = coverage_interval(lines, float(result.nominal_value), seed, gains)
         return Measurand(
             value_j=float(result.nominal_value),
             u_j=u_j,
@@ -110,12 +122,19 @@ def effective_dof(lines: tuple[BudgetLine, ...], u_j: float) -> float | None:
     return u_j**4 / total if total > 0.0 else None
 
 
-def coverage_interval(lines: tuple[BudgetLine, ...], value_j: float, seed: int = 0) -> tuple[float, float]:
-    """Return the probabilistically symmetric 95 % interval by propagating the distributions (JCGM 101:2008, 7)."""
+def coverage_interval(
+    lines: tuple[BudgetLine, ...], value_j: float, seed: int = 0, gains: frozenset[str] = frozenset()
+) -> tuple[float, float]:
+    """Return the probabilistically symmetric 95 % interval by propagating the distributions (JCGM 101:2008, 7).
+
+    ``gains``: names of lines that are gains: the truth is 1 / (1 + x) of what was shown. With a meter of 15 % the
+    interval reaches further up than down; U, which is linear, cannot show that.
+    """
     rng = np.random.default_rng(seed)
     errors_j = np.zeros(TRIALS)
     for line in lines:
-        errors_j += line.contribution_j * _standardised(line, rng)
+        errors = line.u * _standardised(line, rng)
+        errors_j += line.sensitivity * (_of_truth(errors) if line.name in gains else errors)
     tail = 50.0 * (1.0 - COVERAGE_RATIO)
     low_j, high_j = np.percentile(errors_j, (tail, 100.0 - tail))
     return value_j + float(low_j), value_j + float(high_j)
@@ -130,3 +149,9 @@ def _standardised(line: BudgetLine, rng: np.random.Generator) -> NDArray[np.floa
     if line.distribution == "t" and line.dof is not None and line.dof > 2.0:
         return rng.standard_t(line.dof, TRIALS) / math.sqrt(line.dof / (line.dof - 2.0))
     return rng.standard_normal(TRIALS)
+
+
+def _of_truth(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the truth is more than what is shown with these gains, as a ratio; a gain of -1 shows nothing."""
+    ratios: NDArray[np.float64] = 1.0 / np.maximum(1.0 + gains, _LEAST_GAIN) - 1.0
+    return ratios

@@ -95,6 +95,7 @@ _SHEET = DataSheet(
         "time stamp before each 1000 samples: lost samples and slipped bytes are found; no checksum: a bit flipped in "
         "a sample passes if it still is a current up to 1.25 of full scale, for one sample"
     ),
+    ranges_share_errors=True,
     source="ST UM2269 Rev 6 (formats, rates), UM2243 p. 23 (2 %, 200 mA static), board page (50 mA dynamic)",
 )
 _LIMITS_A = np.array([one.max_current_a for one in _SHEET.ranges[:-1]])

@@ -130,6 +130,7 @@ _SHEET = DataSheet(
         "order of the eight sensors and a 10-bit time stamp in each frame; no checksum: a bit flipped inside a level "
         "passes, and can add at most full scale for one frame of 50 us"
     ),
+    ranges_share_errors=True,
     source="arXiv 2504.17883 and nlesc-recruit/PowerSensor3 (rate, levels, sensor types); limits: see accuracy_basis",
 )
 
