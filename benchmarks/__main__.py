@@ -13,9 +13,10 @@ import msgspec
 from rich.table import Table
 
 import benchmarks
-from benchmarks.harness import REGISTRY, Result, chosen, run
+from benchmarks.harness import METERS_VARIABLE, REGISTRY, Result, chosen, run
 from edgejoule import __version__
 from edgejoule.output import EXIT_DONE, EXIT_NO, EXIT_USAGE, stderr_console, stdout_console
+from firmware_bridge.registry import driver_names
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of file or function names (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     parser.add_argument("--rounds", type=int, default=9, help="rounds for each comparison (9)")
+    parser.add_argument("--meters", metavar="NAMES", help="of metering_cost: these meters only, comma between")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and run none")
     arguments = parser.parse_args(argv)
     for module in pkgutil.iter_modules(benchmarks.__path__):
@@ -40,6 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_usage(sys.stderr)
         stderr_console().print(f"benchmarks: {error}", markup=False, soft_wrap=True)
         return EXIT_USAGE
+    if arguments.meters:
+        unknown = set(arguments.meters.split(",")) - set(driver_names())
+        if unknown:
+            stderr_console().print(f"benchmarks: no meter is named {', '.join(sorted(unknown))}", markup=False)
+            return EXIT_USAGE
+        os.environ[METERS_VARIABLE] = arguments.meters
     results = []
     for result in run(arguments.names, rounds=max(1, arguments.rounds)):
         results.append(result)
@@ -65,15 +73,20 @@ def table_of(results: Sequence[Result]) -> Table:
         ratios = (f"{ratio:.3g}" for ratio in (result.ratio_min, result.ratio_median, result.ratio_max))
         against = f"{result.kind}: {result.other_name}"
         limit = "" if result.limit_ratio is None else f"{result.limit_ratio:.3g}"
-        sides = (shown(result.ours_s, result.ours_bytes), shown(result.other_s, result.other_bytes))
+        sides = (
+            shown(result.ours_s, result.ours_bytes, result.ours_hz),
+            shown(result.other_s, result.other_bytes, result.other_hz),
+        )
         table.add_row(result.name, against, *ratios, limit, *sides)
     return table
 
 
-def shown(seconds: float | None, size_bytes: float | None) -> str:
-    """Return whichever of the two there is."""
+def shown(seconds: float | None, size_bytes: float | None, rate_hz: float | None) -> str:
+    """Return whichever of the three there is."""
     if seconds is not None:
         return shown_time(seconds)
+    if rate_hz is not None:
+        return f"{rate_hz:.3g} /s"
     return "" if size_bytes is None else f"{size_bytes / 1e6:.3g} MB"
 
 

@@ -44,8 +44,11 @@ import msgspec
 
 Kind = Literal["floor", "peer", "budget"]
 Make = Callable[[], Iterator["Comparison | Measurement"]]
-Unit = Literal["s", "bytes"]
+Unit = Literal["s", "bytes", "hz"]
 Clock = Callable[[], float]
+
+METERS_VARIABLE = "EDGEJOULE_BENCH_METERS"
+"""Names of meters, comma between: benchmarks of all meters then run with these only."""
 
 REGISTRY: dict[str, Make] = {}
 
@@ -98,6 +101,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     other_s: float | None = None
     ours_bytes: float | None = None
     other_bytes: float | None = None
+    ours_hz: float | None = None
+    other_hz: float | None = None
     limit_ratio: float | None = None
 
     @property
@@ -176,7 +181,7 @@ def result_of(name: str, measured: Measurement) -> Result:
     """Return the ratios of what was measured."""
     ratios = [one / two for one, two in zip(measured.ours, measured.other, strict=True)]
     ours, other = statistics.median(measured.ours), statistics.median(measured.other)
-    in_s = measured.unit == "s"
+    unit = measured.unit
     return Result(
         benchmark=name,
         name=measured.name,
@@ -186,10 +191,12 @@ def result_of(name: str, measured: Measurement) -> Result:
         ratio_min=min(ratios),
         ratio_median=statistics.median(ratios),
         ratio_max=max(ratios),
-        ours_s=ours if in_s else None,
-        other_s=other if in_s else None,
-        ours_bytes=None if in_s else ours,
-        other_bytes=None if in_s else other,
+        ours_s=ours if unit == "s" else None,
+        other_s=other if unit == "s" else None,
+        ours_bytes=ours if unit == "bytes" else None,
+        other_bytes=other if unit == "bytes" else None,
+        ours_hz=ours if unit == "hz" else None,
+        other_hz=other if unit == "hz" else None,
         limit_ratio=measured.limit_ratio,
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.harness import REGISTRY, Comparison, Measurement, benchmark, chosen, compare, result_of
+from edgejoule.output import EXIT_USAGE
 
 
 class ManualClock:
@@ -132,7 +133,16 @@ def test_what_a_benchmark_measured_itself_is_shown_in_its_unit() -> None:
     assert (share.ours_s, share.ours_bytes) == (0.03, None)
     assert held.ratio_median == pytest.approx(1.1)
     assert (held.ours_s, held.ours_bytes, held.other_bytes) == (None, 66e6, 60e6)
-    assert command.shown(held.ours_s, held.ours_bytes) == "66 MB"
+    assert command.shown(held.ours_s, held.ours_bytes, held.ours_hz) == "66 MB"
+
+
+def test_a_rate_is_shown_as_one_and_an_unknown_meter_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    woken = result_of(
+        "f.g", Measurement(name="n", ours=[271.0], other=[96.0], other_name="alone", kind="floor", unit="hz")
+    )
+    assert command.shown(woken.ours_s, woken.ours_bytes, woken.ours_hz) == "271 /s"
+    assert command.main(["metering_cost", "--meters", "ppk2,abacus"]) == EXIT_USAGE
+    assert "no meter is named abacus" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("limit_ratio", "code"), [(None, 0), (2.0, 0), (0.4, 1)])
