@@ -73,6 +73,9 @@ duty_ratio = {device.duty_ratio}
 window_s = {window_s}
 baseline_s = 3.0
 
+[align]
+method = "none"
+
 [health]
 interval_s = 2.0
 
