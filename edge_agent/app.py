@@ -15,6 +15,7 @@ from edge_agent.assembly import Prepared, assembled, flush, state_of
 from edge_agent.baseline import measure_baseline
 from edge_agent.config import AgentConfig
 from edge_agent.device.observer import DeviceObserver
+from edge_agent.inputs.directory import array_files
 from edge_agent.measurement import Measurement, Parts
 from edge_agent.model_catalog import CatalogModel, find_model, verify
 from edge_agent.recorder import WindowRecorder
@@ -44,6 +45,8 @@ def prepare(config: AgentConfig) -> Prepared:
             "name a meter's port, and play recordings with: edgejoule meter replay"
         )
     check_line(config.align, driver)
+    if config.input.source == "directory":
+        _ = array_files(Path(config.input.path))
     return Prepared(driver, _verified_model(config), _boundary(config.meter.boundary, driver))
 
 

@@ -52,6 +52,10 @@ METER = 'driver = "{driver}"\nport = "/dev/null-absent"\nboundary = "{boundary}"
         ({"broker": 'url = "tcp://localhost:1883"'}, ["agent.toml", "tcp://localhost:1883", "mqtt://host:port"]),
         ({"broker": 'uri = "mqtt://localhost"'}, ["agent.toml", "unknown key `uri`", "`broker`"]),
         ({"window": "window_s = 1.0\nlength = 2"}, ["agent.toml", "unknown key `length`", "`window`"]),
+        ({"input": 'source = "directory"\npath = "absent"'}, ["[input] path", "absent", "cannot read it"]),
+        ({"input": 'source = "stdin"\npath = "x"'}, ["takes no path"]),
+        ({"input": 'source = "application"'}, ["runtime", "application"]),
+        ({"align": 'marker_socket = "m.sock"'}, ["tc66c has no marker input"]),
         ({"workload": 'kind = "bursty"'}, ["agent.toml", "workload.kind"]),
     ],
 )
