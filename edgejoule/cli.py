@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {
     "demo": "the whole system on this machine, with simulated meters",
     "doctor": "check this machine and configuration; every fault with its remedy",
     "meter": "list, show, read, record, replay, decode, emulate power meters",
-    "agent": "run the agent on a device",
+    "agent": "run the agent on a device, or bench one model there",
     "bench-replay": "published MLPerf Tiny energy results, recomputed from their raw meter traces",
     "collector": "run the collector on a server",
     "broker": "run the embedded in-memory MQTT broker",

@@ -25,6 +25,7 @@ MIN_SMOKE_WINDOWS: Final = 4
 MIN_SMOKE_WINDOW_S: Final = 0.2
 SETTLE_S: Final = 2.0
 """Idling that is not measured before each baseline: tasks of the load's end, caches written, clocks lowered."""
+SMOKE_SETTLE_S: Final = 0.3
 MIN_GUARD_S: Final = 0.2
 GUARD_INTERVALS: Final = 2.0
 
@@ -50,6 +51,11 @@ class Plan:
     smoke: bool = False
 
     @property
+    def settle_s(self) -> float:
+        """Return how long the device idles before a baseline is measured."""
+        return SMOKE_SETTLE_S if self.smoke else SETTLE_S
+
+    @property
     def has_baseline(self) -> bool:
         """Return whether the idle state is measured at all."""
         return self.section.baseline_s > 0.0
@@ -57,7 +63,7 @@ class Plan:
     def phases(self, residual_s: float = 0.0) -> tuple[Phase, ...]:
         """Return the phases in order; ``residual_s``: limit (+-) of the offset between the clocks."""
         section, margin_s = self.section, self.guard_s + residual_s
-        idle_s = SETTLE_S + section.baseline_s + 2.0 * margin_s
+        idle_s = self.settle_s + section.baseline_s + 2.0 * margin_s
         before = (Phase("baseline before", idle_s),) if self.has_baseline else ()
         after = (Phase("baseline after", idle_s),) if self.has_baseline else ()
         return (

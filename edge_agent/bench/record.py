@@ -122,7 +122,7 @@ def _judged(
         rejections.append(smoke_rejection(section))
     if measured.ended or len(windows) < section.windows or len(windows) < MIN_VALUES:
         if not measured.ended:
-            rejections.append("the meter did not see every window: check cable and port, and bench again")
+            rejections.append(_unseen(measured))
         return None, Verdict(tuple(rejections), ())
     state = MeterState(
         context.sheet, context.calibration, context.voltage_v, measured.sync.method, measured.sync.residual_s
@@ -130,6 +130,15 @@ def _judged(
     results = evaluate(windows, _usable(measured.before), _usable(measured.after), state)
     verdict = judge(windows, (measured.before, measured.after), results, _observed(measured), section)
     return results, Verdict((*rejections, *verdict.rejections), (*verdict.warnings, *_warnings(measured, results)))
+
+
+def _unseen(measured: Measured) -> str:
+    """Return the reason of a bench with windows of which the meter has no sample."""
+    missing = [
+        str(number) for number, one in enumerate(measured.energies, 1) if one is None or one.delta.mean_power_w is None
+    ]
+    lost = f" (it was lost {measured.meter_reconnects} times)" if measured.meter_reconnects else ""
+    return f"the meter did not see window {', '.join(missing)}{lost}: check its cable and port, and bench again"
 
 
 def _usable(baseline: BaselineEnergy | None) -> BaselineEnergy | None:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from edge_agent.bench.measured import LoadedModel, Loop, Measured, MeasuredWindow, Sync
-from edge_agent.bench.plan import BASELINE_PARTS, SETTLE_S, Plan
+from edge_agent.bench.plan import BASELINE_PARTS, Plan
 from edge_agent.bench.progress import Progress, ProgressLine
 from edge_agent.bench.readings import BenchMeter, Readings, is_lost
 from edge_agent.bench.values import BaselineEnergy
@@ -168,7 +168,7 @@ class _Run:
     def _idle(self, when: str) -> None:
         """Settle, then measure in equal parts, then idle on until the meter's clock is past the last one too."""
         now_s = self._begin(f"baseline {when}")
-        first_s, part_s = now_s + SETTLE_S + self._margin_s, self._plan.section.baseline_s / BASELINE_PARTS
+        first_s, part_s = now_s + self._plan.settle_s + self._margin_s, self._plan.section.baseline_s / BASELINE_PARTS
         edges_s = [first_s + number * part_s for number in range(BASELINE_PARTS + 1)]
         self._baselines[when] = edges_s
         self._readings.want(*edges_s)

@@ -17,7 +17,7 @@ from edge_agent.wire.mqtt import BrokerSettings
 from firmware_bridge.registry import get_driver
 
 MODEL_SUFFIXES: Final = (".tflite", ".onnx")
-SMOKE: Final = BenchSection(windows=4, window_s=1.0, baseline_s=2.0, warm_up_s=0.5)
+SMOKE: Final = BenchSection(windows=4, window_s=1.0, baseline_s=1.0, warm_up_s=0.5)
 LONGEST_ID: Final = 64
 Section = TypeVar("Section", bound=msgspec.Struct)
 
