@@ -86,7 +86,7 @@ def test_measured_energy_is_the_true_one_within_its_uncertainty(driver: MeterDri
 @pytest.mark.parametrize("driver", FAST_DRIVERS, ids=by_name)
 def test_a_unit_far_out_of_its_data_sheet_is_found_out(driver: MeterDriver, tmp_path: Path) -> None:
     truth = tmp_path / "truth.csv"
-    settings = EmulatorSettings(seed=11, gain_error_ratio=0.5, truth=truth)
+    settings = EmulatorSettings(seed=11, gain_error_ratio=1.5, truth=truth)
     load = ConstantLoad(levels_w(driver)[0])
     with MeterEmulator(driver, tmp_path / "port", load, settings), Meter(driver, str(tmp_path / "port")) as meter:
         delta, begin_unix_ns, end_unix_ns = measure(meter, 1.0)
