@@ -13,6 +13,7 @@ import pytest
 from collector.journal import Journal
 from collector.sinks.lake_benches import read_lake_benches
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.connection import Connection
 from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import BenchRecord
 from tests.fakes.benches import make_bench
@@ -26,6 +27,7 @@ from tests.fakes.delivery import (
     wait_until,
 )
 from tests.fakes.influxd import running_influxd
+from tests.fakes.windows import FLEET
 
 KINDS = [pytest.param("mosquitto", marks=pytest.mark.mosquitto), "embedded"]
 
@@ -72,6 +74,24 @@ def test_a_bench_made_while_the_broker_was_away_is_delivered_by_the_next_run(
     broker.start()
     with running_subscriber(journal, settings), running_device(tmp_path, settings) as device:
         assert device.publisher.flush(20)
+        assert stored_ids(journal) == ["bench-0001"]
+
+
+def test_a_bench_that_nobody_heard_is_sent_again_at_the_next_connection_however_long_the_pause(
+    broker: BrokerProcess, journal: Journal, tmp_path: Path
+) -> None:
+    settings = BrokerSettings(url=broker.url)
+    with running_device(tmp_path, settings, resend_s=1000.0) as device:
+        device.spool.add(make_bench())
+        device.publisher.notify()
+        wait_until(lambda: device.publisher.connected, "connected")
+        assert not device.publisher.flush(1.0), "sent, and nobody listens"
+        with running_subscriber(journal, settings) as subscriber:
+            wait_until(lambda: subscriber.connected, "somebody listens")
+            twin = Connection(settings, f"edgejoule-{FLEET}-pi4-01", "unused", lambda _: None, lambda: None)
+            twin.open("unused/will", b"")  # the broker ends the connection of the one that has this name
+            assert device.publisher.flush(20)
+            twin.close()
         assert stored_ids(journal) == ["bench-0001"]
 
 
@@ -123,6 +143,7 @@ _POWER_CUT = """
 import sys
 from pathlib import Path
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.connection import Connection
 from tests.fakes.benches import make_bench
 spool = BenchSpool(Path(sys.argv[1]))
 for number in range(10_000):

@@ -1,6 +1,7 @@
 """Benches on the device's disk: nothing that was added is lost, nothing that is damaged holds up the others."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,28 @@ def test_a_write_that_the_power_cut_ended_was_never_promised(tmp_path: Path) -> 
     (tmp_path / "bench" / "cut.new").write_bytes(path.read_bytes()[:100])
     assert BenchSpool(tmp_path).pending_ids() == ["whole"]
     assert names(tmp_path / "bench") == ["aside", "pending", "stored"]
+
+
+def test_a_reader_never_sees_half_a_bench(tmp_path: Path) -> None:
+    spool = BenchSpool(tmp_path)
+    large = make_bench(windows=(WINDOW,) * MAX_BENCH_WINDOWS)
+    spool.add(large)
+    done = threading.Event()
+
+    def write() -> None:
+        for _ in range(150):
+            spool.add(large)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    reads = 0
+    while not done.is_set():
+        assert spool.payload(large.bench_id, DEVICE) is not None
+        reads += 1
+    writer.join()
+    assert reads > 10
+    assert names(tmp_path / "bench" / "aside") == []
 
 
 @pytest.mark.parametrize("fault", ["cut", "no_json", "renamed", "directory", "other_device"])
