@@ -34,7 +34,9 @@ from firmware_bridge.samples import F64, EnergyDelta, EnergyReading, SampleBlock
 
 KNOT_S: Final = 1e-3
 """The history holds one point (knot) per millisecond at most; between knots the register is linear."""
-KNOTS_HZ: Final = 1.0 / KNOT_S
+_KNOTS_HZ: Final = 1.0 / KNOT_S
+_EARLY_KNOTS: Final = 1e-3
+"""A time of the millisecond grid may be rounded to just below it: a microsecond early still counts as that one."""
 
 CLOCKS_APART_RATIO: Final = 1e-4
 """A meter counts its joules on a crystal of its own, which is within 100 ppm of the clock that samples are put on."""
@@ -140,7 +142,7 @@ class EnergyRegister:
     def _start(self, first_s: float, first_v: float) -> None:
         self._first_v = self._last_v = first_v
         self._t_start_s = self._t_end_s = first_s - self._increments.alone_s
-        self._bin = math.floor(self._t_end_s * KNOTS_HZ)
+        self._bin = math.floor(self._t_end_s * _KNOTS_HZ + _EARLY_KNOTS)
         self._history.append(self._knot()[np.newaxis, :])
 
     def _reading(self, knot: NDArray[np.float64]) -> EnergyReading:
@@ -188,7 +190,7 @@ class EnergyRegister:
         """Add what happened until ``t_s``; a knot at the first of each millisecond."""
         self._totals.add(added.items())
         self._t_end_s = t_s
-        last, self._bin = self._bin, math.floor(t_s * KNOTS_HZ)
+        last, self._bin = self._bin, math.floor(t_s * _KNOTS_HZ + _EARLY_KNOTS)
         if self._bin != last:
             self._knot_here()
 
@@ -231,7 +233,7 @@ class EnergyRegister:
 
     def _add_rows(self, t_s: F64, added: Many) -> None:
         """Add rows that end at ``t_s``; a knot at the first of each millisecond and around each longer gap."""
-        bins = np.floor(t_s * KNOTS_HZ)
+        bins = np.floor(t_s * _KNOTS_HZ + _EARLY_KNOTS)
         is_knot = bins != before(bins, self._bin)
         if GAP in added and (added[GAP] > KNOT_S).any():
             long_gaps = np.flatnonzero(added[GAP] > KNOT_S)

@@ -218,6 +218,17 @@ def test_the_display_step_is_integrated_over_covered_time() -> None:
     assert energy_between(first, register.latest()).resolution_j == pytest.approx(0.6 * INTERVAL_S)
 
 
+@pytest.mark.parametrize("together", [1, 100])
+def test_every_sample_of_a_1_khz_meter_keeps_its_own_edge(together: int) -> None:
+    """1.001 s x 1000 is 1000.9999999999999 in floats: that sample must not share its millisecond with the next."""
+    sheet = sheet_like(sample_interval_s=1e-3, max_interval_s=5e-3, sampling="mean")
+    t_s = np.arange(1, 3001) / 1000.0
+    power_w = np.random.default_rng(0).uniform(0.0, 1.0, len(t_s))
+    register = register_of(sheet, t_s, power_w, cuts=list(range(together, len(t_s), together)))
+    energies_j = [reading.energy_j for at_s in t_s if (reading := register.reading_at(float(at_s)))]
+    assert energies_j == pytest.approx((np.cumsum(power_w) * 1e-3).tolist(), rel=1e-12)
+
+
 def long_stream(seconds: int, *, fine_s: float, gap_at_s: float = math.inf, gap_s: float = 0.0) -> EnergyRegister:
     """2 W in even seconds, 4 W in odd ones; from ``gap_at_s`` on nothing for ``gap_s``."""
     register = EnergyRegister(MEAN, history=KnotHistory(fine_s=fine_s))
