@@ -25,7 +25,7 @@ from typing import Final
 
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
 from edge_agent.uncertainty.budget import Budget, Input, Number, SharedBy, nominal
-from edge_agent.uncertainty.type_a import mean_u, median_u
+from edge_agent.uncertainty.type_a import median_u, pooled_mean_u
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import Measurand
 from firmware_bridge.calibration import SystematicPart, systematic_parts
@@ -130,7 +130,7 @@ class _Evaluation:
             return 0.0
         early_j = median(joules_per_inference(window, window.early) for window in self._windows)
         late_j = median(joules_per_inference(window, window.late) for window in self._windows)
-        slope_w = (late_j - early_j) / (2.0 * residual_s)
+        slope_w = (late_j - early_j) / (2.0 * (self._meter.shift_s or residual_s))
         basis = f"{self._meter.sync_method}, limit +-{residual_s:.3g} s"
         return self._error("alignment of the clocks", residual_s / _SQRT_3, "s", basis, "run") * slope_w
 
@@ -199,23 +199,26 @@ class _Evaluation:
             return None
         difference_w = abs(powers_w[1] - powers_w[0])
         drift = self._error("baseline, drift", difference_w / 2.0 / _SQRT_3, "W", "before against after", "run")
-        known = 0.5 * (self._baseline("before", powers_w[0], before) + self._baseline("after", powers_w[1], after))
+        noise_u_w = pooled_mean_u([before.powers_w, after.powers_w])
+        dof = len(before.powers_w) + len(after.powers_w) - 2.0
+        ends = (self._baseline(when, one, noise_u_w, dof) for when, one in (("before", before), ("after", after)))
+        known = 0.5 * sum(ends)
         rounding_u_w = _rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
         return known + drift + self._error("baseline, resolution", rounding_u_w, "W", _ROUNDING, "run")
 
-    def _baseline(self, when: str, power_w: float, baseline: BaselineEnergy) -> Number:
-        count = len(baseline.powers_w)
+    def _baseline(self, when: str, baseline: BaselineEnergy, u_w: float, dof: float) -> Number:
+        """Return the mean power of one baseline; the noise of idling is one figure from both."""
         return self._budget.variable(
             Input(
                 name=f"baseline, {when}",
                 evaluation="A",
                 distribution="t",
-                value=power_w,
-                u=mean_u(baseline.powers_w),
+                value=baseline.power_w or 0.0,
+                u=u_w,
                 unit="W",
-                dof=count - 1.0,
+                dof=dof,
                 shared_by="run",
-                basis=f"mean of {count} parts; JCGM 101:2008, 6.4.9.4",
+                basis=f"mean of {len(baseline.powers_w)} parts, spread of both baselines (JCGM 100:2008, 4.2.4)",
             )
         )
 

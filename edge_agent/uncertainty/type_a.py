@@ -51,6 +51,21 @@ def mean_u(values: Sequence[float]) -> float:
     return few_values_factor(len(values)) * stdev(values) / math.sqrt(len(values))
 
 
+def pooled_mean_u(groups: Sequence[Sequence[float]]) -> float:
+    """Return the standard uncertainty of the sum of the groups' means, over the root of how many groups there are.
+
+    Groups of equal size n share one s, the root of their mean variance (JCGM 100:2008, 4.2.4). That is right for the
+    sum of their means whether they are equally noisy or not, and few values weigh less: the degrees of freedom add.
+    Raises ValueError where they are fewer than three in all.
+    """
+    dof = sum(len(values) - 1 for values in groups)
+    if dof < MIN_VALUES - 1:
+        raise ValueError(f"a spread needs {MIN_VALUES} values at least, not {dof + 1}")
+    count = len(groups[0])
+    pooled = math.fsum((len(values) - 1) * stdev(values) ** 2 for values in groups) / dof
+    return math.sqrt(dof / (dof - 2) * pooled / count)
+
+
 def median_u(values: Sequence[float]) -> float:
     """Return the standard uncertainty of the median of ``values``, four or more. Raises ValueError for fewer.
 

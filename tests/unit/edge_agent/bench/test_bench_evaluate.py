@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_agent.bench.evaluate import TIME_BASE_LIMIT_RATIO, Results, evaluate, joules_per_inference
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
-from edge_agent.uncertainty.type_a import mean_u, median_u
+from edge_agent.uncertainty.type_a import median_u, pooled_mean_u
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import BudgetLine, Measurand
 from firmware_bridge.calibration import Calibration, systematic_parts
@@ -111,7 +111,7 @@ def test_every_line_by_hand() -> None:
     )
     for when in ("before", "after"):
         line = net[f"baseline, {when}"]
-        assert line.contribution_j == pytest.approx(0.5 * mean_u(IDLE_W) * T_S)
+        assert line.contribution_j == pytest.approx(0.5 * pooled_mean_u([IDLE_W, IDLE_W]) * T_S)
         assert line.sensitivity < 0.0
     assert found.gross.u_j == pytest.approx(math.hypot(*(line.contribution_j for line in gross.values())))
 
@@ -134,6 +134,15 @@ def test_alignment_counts_as_what_a_shift_really_does(residual_s: float, step_w:
     if line is not None:
         assert line.distribution == "rectangular"
         assert line.shared_by == "run"
+
+
+def test_an_alignment_that_grew_worse_counts_with_its_limit_of_then() -> None:
+    windows = [window(power_w, 3.9, 4.1) for power_w in POWERS_W]
+    now, then = (
+        evaluate(windows, None, None, replace(meter(residual_s), shift_s=0.01)).gross for residual_s in (0.01, 0.05)
+    )
+    name = "alignment of the clocks"
+    assert lines(then)[name].contribution_j == pytest.approx(5.0 * lines(now)[name].contribution_j)
 
 
 def test_seconds_without_samples_count_with_the_mean_power_and_an_uncertainty() -> None:
