@@ -52,7 +52,7 @@ class MeasuredWindow:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """How the clocks of meter and host were aligned over the bench, at its worst."""
+    """How the clocks of meter and host were aligned when edges were read, at its worst."""
 
     method: SyncMethod
     residual_s: float
@@ -65,6 +65,7 @@ class Measured:
     ``t_load_s``: begin and end of starting the engine, loading and first inference; ``load``: what the meter saw
     then. ``energies``: of each window, None where the meter did not get there. ``warm_up_s``: seconds of inference
     before the first window, check set included. ``accuracy_count``: inputs with a label that were run once each.
+    ``shift_s``: by how much early and late windows were cut.
     ``parts_device_s``: where the parts were, on the meter's clock, for a drawing. ``ended``: why the bench ended
     early, empty where it did not.
     """
@@ -83,6 +84,7 @@ class Measured:
     accuracy_ratio: float | None = None
     accuracy_count: int = 0
     sync: Sync = Sync("host_clock", 0.0)
+    shift_s: float = 0.0
     meter_reconnects: int = 0
     clock_steps: int = 0
     parts_device_s: list[tuple[str, float, float]] = field(default_factory=list)

@@ -29,10 +29,14 @@ class BenchMeter(Protocol):
 
 
 class Readings:
-    """Readings by host time. A moment is read as soon as it can be, while its history is fine."""
+    """Readings by host time. A moment is read as soon as it can be, while its history is fine.
+
+    ``worst``: the alignment that was worst when a moment was read; None before the first.
+    """
 
     def __init__(self, meter: BenchMeter) -> None:
         self._meter = meter
+        self.worst: Sync | None = None
         self._wanted: list[float] = []
         self._taken: dict[float, EnergyReading] = {}
 
@@ -47,6 +51,9 @@ class Readings:
             if reading is None:
                 return False
             self._taken[self._wanted.pop(0)] = reading
+            sync = self._meter.sync()
+            if self.worst is None or sync.residual_s > self.worst.residual_s:
+                self.worst = sync
         return True
 
     def at(self, t_s: float) -> EnergyReading | None:

@@ -125,7 +125,12 @@ def _judged(
             rejections.append(_unseen(measured))
         return None, Verdict(tuple(rejections), ())
     state = MeterState(
-        context.sheet, context.calibration, context.voltage_v, measured.sync.method, measured.sync.residual_s
+        context.sheet,
+        context.calibration,
+        context.voltage_v,
+        measured.sync.method,
+        measured.sync.residual_s,
+        measured.shift_s or None,
     )
     results = evaluate(windows, _usable(measured.before), _usable(measured.after), state)
     verdict = judge(windows, (measured.before, measured.after), results, _observed(measured), section)

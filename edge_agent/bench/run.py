@@ -101,7 +101,6 @@ class _Run:
         health = rig.meter.health()
         self._reconnects, self._clock_steps = health.reconnects, health.clock_steps
         self._residual_s = rig.meter.sync().residual_s
-        self._worst: Sync | None = None
         self._alignment: Alignment | None = None
         self._progress = ProgressLine(plan.phases(self._residual_s))
         self._t_shown_s = self._t_checked_s = -np.inf
@@ -131,7 +130,9 @@ class _Run:
         health = self._rig.meter.health()
         measured.meter_reconnects = health.reconnects - self._reconnects
         measured.clock_steps = health.clock_steps - self._clock_steps
-        measured.sync = self._worst_sync()
+        sync = readings.worst or self._rig.meter.sync()
+        measured.sync = Sync(sync.method, sync.residual_s)
+        measured.shift_s = self._residual_s
         measured.load = readings.between(*measured.t_load_s)
         measured.before, measured.after = self._baseline("before"), self._baseline("after")
         measured.energies = [
@@ -150,8 +151,9 @@ class _Run:
         if self._rig.alignment is not None:
             self._alignment = self._rig.alignment(model)
             self._alignment.start()
-        self._worst = None
-        self._residual_s = self._worst_sync().residual_s
+        self._readings.poll()
+        self._readings.worst = None
+        self._residual_s = self._rig.meter.sync().residual_s
         self._progress = ProgressLine(self._plan.phases(self._residual_s))
 
     def _load(self) -> LoadedModel:
@@ -259,7 +261,6 @@ class _Run:
         return now_s
 
     def _check_meter(self) -> None:
-        self._worst_sync()
         health = self._rig.meter.health()
         if is_lost(health, self._rig.max_interval_s):
             age_s = health.last_sample_age_s or 0.0
@@ -273,13 +274,6 @@ class _Run:
         while not self._readings.poll() and self._rig.now_s() < deadline_s:
             self._rig.sleep_s(SLOT_S / 5.0)
             self._tend()
-
-    def _worst_sync(self) -> Sync:
-        """Return the alignment now, or the worst since it was made: readings were taken by it."""
-        now = self._rig.meter.sync()
-        if self._worst is None or now.residual_s > self._worst.residual_s:
-            self._worst = Sync(now.method, now.residual_s)
-        return self._worst
 
     def _baseline(self, when: str) -> BaselineEnergy | None:
         edges_s = self._baselines.get(when)

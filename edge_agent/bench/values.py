@@ -55,7 +55,8 @@ class BaselineEnergy:
 class MeterState:
     """The meter that measured: what is known of its errors, where it worked, and how it was aligned.
 
-    ``voltage_v``: mean supply voltage during the windows.
+    ``voltage_v``: mean supply voltage during the windows. ``shift_s``: by how much early and late windows were cut,
+    None for the sync residual: it may have grown since the cut was chosen.
     """
 
     sheet: DataSheet
@@ -63,3 +64,4 @@ class MeterState:
     voltage_v: float
     sync_method: SyncMethod
     sync_residual_s: float
+    shift_s: float | None = None

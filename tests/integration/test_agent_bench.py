@@ -80,7 +80,7 @@ def test_a_bench_of_full_length_is_valid_and_reported_in_full(tmp_path: Path) ->
     record = done.record
     assert record.rejections == ()
     assert record.sync_method in {"serial_marker", "arrival_fit"}, "marks hold unless the machine stands still"
-    assert record.sync_residual_s < 0.05
+    assert record.sync_residual_s < 0.5
     assert len(record.windows) == 5
     assert all(10.0 <= window.duration_s < 10.1 for window in record.windows)
     gross_j, net_j = true_j_per_inference(tmp_path, record)
