@@ -45,7 +45,7 @@ class AskHelp:
 
 
 Command: TypeAlias = OpenWindow | Count | EndWindow | AskStatus | AskHelp
-_SIMPLE: Final = {b"end": EndWindow(), b"status": AskStatus(), b"help": AskHelp()}
+_SIMPLE: Final[dict[bytes, Command]] = {b"end": EndWindow(), b"status": AskStatus(), b"help": AskHelp()}
 _ONE: Final = Count()
 
 
@@ -121,4 +121,4 @@ def _count(arguments: list[bytes]) -> Count:
 
 
 def _text(word: bytes) -> str:
-    return word.decode("ascii", errors="replace")
+    return word.decode("ascii", errors="backslashreplace")

@@ -138,12 +138,15 @@ class ApplicationServer:
         self._work_off(client)
 
     def _work_off(self, client: _Client) -> None:
-        """Take what the client said, up to an ``end``: the rest waits until that is answered."""
+        """Take what the client said, up to an ``end``: the rest waits until that is answered.
+
+        What is left of a client that does not take its answers is not obeyed: nobody would end its window.
+        """
         while client.todo and not client.ending and client in self._clients:
             lines, client.todo = client.todo, []
             for number, line in enumerate(lines):
                 self._take(client, line)
-                if client.ending:
+                if client.ending or client not in self._clients:
                     client.todo = lines[number + 1 :]
                     break
 

@@ -255,6 +255,20 @@ def test_malformed_lines_and_clients_that_die_do_no_harm(tmp_path: Path) -> None
             client.close()
 
 
+@pytest.mark.parametrize("words", ["window mine\nend", "help\nwindow mine", "window mine\ncount 2\nend\nwindow mine"])
+def test_a_program_that_leaves_before_its_answer_holds_no_window(tmp_path: Path, words: str) -> None:
+    with served(tmp_path) as agent:
+        for _ in range(3):
+            hasty = LineClient(tmp_path / "app.sock")
+            hasty.say(words)
+            hasty.close()
+        with closing(LineClient(tmp_path / "app.sock")) as client:
+            wait_until(lambda: words_of(client.ask("status"))["window"] == "none", "no window to be open")
+            assert client.ask("window mine") == "ok window mine"
+            assert "inference_count=0" in client.ask("end")
+        assert "Traceback" not in agent.log_path.read_text()
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_the_example_in_c_runs(tmp_path: Path) -> None:
     program = tmp_path / "meter_my_loop"

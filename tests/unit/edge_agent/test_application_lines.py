@@ -79,6 +79,7 @@ def test_what_is_no_command_is_told_with_the_remedy(line: bytes, words: list[str
     answer = error_line(str(caught.value))
     assert answer.startswith("error ")
     assert "\n" not in answer
+    assert answer.isascii()
     assert all(word in answer for word in words), answer
 
 
