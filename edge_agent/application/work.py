@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from operator import index
 from typing import Final
 
 import numpy as np
@@ -65,8 +66,10 @@ class ApplicationWork:
     def count(self, span: Span, number: int = 1, latency_s: float | None = None) -> None:
         """Count ``number`` inferences that just ended, each of which took ``latency_s``.
 
-        Raises WindowRefusedError when the window is over, ValueError for a count or a latency that cannot be.
+        Raises WindowRefusedError when the window is over, ValueError for a count or a latency that cannot be,
+        TypeError for a count that is no whole number.
         """
+        number = index(number)  # an array's sum is a number of NumPy's, which no record can hold
         if not 1 <= number <= MAX_COUNT:
             raise ValueError(f"a count is 1 to {MAX_COUNT}, not {number}")
         if latency_s is not None and not 0.0 <= latency_s <= MAX_LATENCY_S:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import json
 
 from edge_agent.application.span import Span, WindowResult
 from edge_agent.application.work import MAX_COUNT, ApplicationWork, WindowRefusedError
@@ -200,3 +201,24 @@ def test_many_latencies_are_held_in_little_memory_and_none_is_lost() -> None:
     result = played.result(span)
     assert result.inference_count == 30_000
     assert np.isclose(result.latency_max_s or 0.0, 0.002)
+
+
+@pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), 3])
+def test_numbers_of_numpy_count_as_whole_numbers_that_the_wire_can_hold(number: int) -> None:
+    played = Played()
+    span = played.work.begin(MODEL)
+    played.go(0.5)
+    played.work.count(span, number, float(np.float32(0.125)))
+    played.work.end(span)
+    played.go(0.2)
+    played.settle(last=True)
+    assert played.result(span).inference_count == 3
+    assert b'"inference_count":3,' in json.encode(played.store.windows[0])
+
+
+@pytest.mark.parametrize("number", [1.5, 2.0, "3", None])
+def test_what_is_no_whole_number_is_refused_where_it_is_counted(number: int) -> None:
+    played = Played()
+    span = played.work.begin(MODEL)
+    with pytest.raises(TypeError, match="integer"):
+        played.work.count(span, number)
