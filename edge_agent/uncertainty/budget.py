@@ -89,7 +89,7 @@ class Budget:
             coverage_factor=COVERAGE_FACTOR,
             low_j=low_j,
             high_j=high_j,
-            effective_dof=effective_dof(lines, u_j),
+            effective_dof=effective_dof(lines),
             budget=lines,
         )
 
@@ -109,17 +109,21 @@ def _line(given: Input, slope: float) -> BudgetLine:
     )
 
 
-def effective_dof(lines: tuple[BudgetLine, ...], u_j: float) -> float | None:
+def effective_dof(lines: tuple[BudgetLine, ...]) -> float | None:
     """Return the effective degrees of freedom after Welch and Satterthwaite (JCGM 100:2008, G.4.1), None if infinite.
 
-    A t line's contribution holds the factor for few values already; it is taken out here.
+    The formula is one of plain standard uncertainties, s / sqrt(n). A t line's contribution holds the factor for few
+    values beside that; it is taken out here, of the line and of the whole.
     """
-    total = 0.0
-    for line in lines:
-        if line.dof:
-            share = line.contribution_j * (math.sqrt((line.dof - 2.0) / line.dof) if line.distribution == "t" else 1.0)
-            total += share**4 / line.dof
-    return u_j**4 / total if total > 0.0 else None
+    plain = [(_plain_j(line), line.dof) for line in lines]
+    total = sum(share_j**4 / dof for share_j, dof in plain if dof)
+    return math.hypot(*(share_j for share_j, _ in plain)) ** 4 / total if total > 0.0 else None
+
+
+def _plain_j(line: BudgetLine) -> float:
+    if line.distribution == "t" and line.dof is not None and line.dof > 2.0:
+        return line.contribution_j * math.sqrt((line.dof - 2.0) / line.dof)
+    return line.contribution_j
 
 
 def coverage_interval(

@@ -130,7 +130,17 @@ def test_degrees_of_freedom_of_one_input_are_its_own() -> None:
     budget = Budget()
     found = budget.measurand(3.0 * budget.variable(given_input("x", 0.2, evaluation="A", dof=4.0)))
     assert found.effective_dof == pytest.approx(4.0)
-    assert effective_dof((), 1.0) is None
+    assert effective_dof(()) is None
+
+
+def test_the_factor_for_few_values_adds_no_degrees_of_freedom() -> None:
+    """Five windows alone: four. With an equal part that is known well, by hand (JCGM 100:2008, G.4.1): 4 x 2^2."""
+    budget = Budget()
+    t_u = 0.2 * math.sqrt(4.0 / 2.0)
+    spread = budget.variable(given_input("spread", t_u, distribution="t", evaluation="A", dof=4.0))
+    limit = budget.variable(given_input("limit", 0.2))
+    assert budget.measurand(spread).effective_dof == pytest.approx(4.0)
+    assert budget.measurand(spread + limit).effective_dof == pytest.approx(16.0)
 
 
 @given(
