@@ -7,10 +7,13 @@ an uncertainty), and the meter's clock rate cancels. The result is the median of
 
     gross = (median e_i + x_spread + x_gap + x_resolution) (1 + x_gain) (1 + x_time)
             + x_offset t + x_sync slope
-    net   = gross - ((before + x_before + after + x_after) / 2 + x_drift + x_rounding) (1 + x_gain) (1 + x_time) t
-            - x_offset t
+    net   = the same with (median n_i + idle t) in place of median e_i, with the spread and the slope of the n_i
+            - (idle + x_before / 2 + x_after / 2 + x_drift + x_rounding) (1 + x_gain) (1 + x_time) t - x_offset t
 
-with t = T / N. Gain is one error for gross and baseline, so in net it acts on the difference only; offset cancels.
+with t the median of T_i / N_i, idle the mean of both baselines, n_i = e_i - idle T_i / N_i. Net is the median of the
+n_i, and its chance is in their spread, not in that of the e_i: a device that does with less power more slowly what it
+does has a steady e and an unsteady n; one that waits for other processes at equal power, the other way round. Gain is
+one error for gross and baseline, so in net it acts on the difference only; offset cancels.
 Where the meter idles in another measuring range than it works in, that range's shunt has a gain and an offset of its
 own: nothing of the two cancels then.
 Everything that differs from window to window by chance (sampling, edges inside a sample, noise of the load, jitter of
@@ -70,10 +73,9 @@ class _Evaluation:
     def __init__(self, windows: Sequence[WindowEnergy], meter: MeterState) -> None:
         self._windows, self._meter = windows, meter
         self._budget = Budget()
-        self._each_j = [joules_per_inference(window) for window in windows]
-        self._gross_j = median(self._each_j)
+        gross_j = median(joules_per_inference(window) for window in windows)
         self._s_per_inference = median(window.duration_s / window.inference_count for window in windows)
-        self._power_w = self._gross_j / self._s_per_inference
+        self._power_w = gross_j / self._s_per_inference
         self._shared_by: SharedBy = "meter_type" if meter.calibration is None else "meter"
         self._errors: dict[tuple[str, int | None], Number] = {}
         deltas = [window.delta for window in windows]
@@ -82,29 +84,37 @@ class _Evaluation:
         self._time = self._error("time base of the host", time_u_ratio, "1", "crystal, +-50 ppm", "run")
 
     def results(self, before: BaselineEnergy | None, after: BaselineEnergy | None) -> Results:
-        gross = self._gross()
+        gross = self._budget.measurand(self._shown(0.0))
         idle_w = self._idle_w(before, after)
         if idle_w is None:
-            return Results(self._budget.measurand(gross), None)
+            return Results(gross, None)
         deltas = [part for one in (before, after) if one is not None for part in one.parts if part.covered_s > 0.0]
         gain, offset_w = self._meter_errors(nominal(idle_w), deltas, ", range of the baseline")
         idle_j = (idle_w * (1.0 + gain) * (1.0 + self._time) + offset_w) * self._s_per_inference
-        net = gross - idle_j
-        return Results(self._budget.measurand(gross), self._budget.measurand(net))
+        net = self._shown(nominal(idle_w)) - idle_j
+        return Results(gross, self._budget.measurand(net))
 
-    def _gross(self) -> Number:
-        known = self._gross_j + self._spread() + self._gap() + self._resolution()
-        return known * (1.0 + self._gain) * (1.0 + self._time) + self._offset_w * self._s_per_inference + self._sync()
+    def _shown(self, idle_w: float) -> Number:
+        """Return gross energy with its errors; those by chance are what they are in each window less ``idle_w``."""
+        each_j = [self._above(window, window.delta, idle_w) for window in self._windows]
+        middle_j = median(each_j) + idle_w * self._s_per_inference
+        known = middle_j + self._spread(each_j) + self._gap() + self._resolution()
+        constant = self._offset_w * self._s_per_inference + self._sync(idle_w)
+        return known * (1.0 + self._gain) * (1.0 + self._time) + constant
 
-    def _spread(self) -> Number:
-        count = len(self._each_j)
+    def _above(self, window: WindowEnergy, delta: EnergyDelta, idle_w: float) -> float:
+        """Return what an inference of a window drew above ``idle_w``, with the power of ``delta``."""
+        return joules_per_inference(window, delta) - idle_w * window.duration_s / window.inference_count
+
+    def _spread(self, each_j: Sequence[float]) -> Number:
+        count = len(each_j)
         return self._budget.variable(
             Input(
                 name="spread of the windows",
                 evaluation="A",
                 distribution="t",
                 value=0.0,
-                u=median_u(self._each_j),
+                u=median_u(each_j),
                 unit="J",
                 dof=count - 1.0,
                 basis=f"median of {count} windows; JCGM 101:2008, 6.4.9.4",
@@ -123,13 +133,13 @@ class _Evaluation:
         u_w = _rounding_u_w([window.delta for window in self._windows])
         return self._error("resolution", u_w, "W", _ROUNDING, "run") * self._s_per_inference
 
-    def _sync(self) -> Number:
+    def _sync(self, idle_w: float) -> Number:
         """Both edges of all windows are off by one time: what that does is tried out, to either side."""
         residual_s = self._meter.sync_residual_s
         if residual_s <= 0.0:
             return 0.0
-        early_j = median(joules_per_inference(window, window.early) for window in self._windows)
-        late_j = median(joules_per_inference(window, window.late) for window in self._windows)
+        early_j = median(self._above(window, window.early, idle_w) for window in self._windows)
+        late_j = median(self._above(window, window.late, idle_w) for window in self._windows)
         slope_w = (late_j - early_j) / (2.0 * (self._meter.shift_s or residual_s))
         basis = f"{self._meter.sync_method}, limit +-{residual_s:.3g} s"
         return self._error("alignment of the clocks", residual_s / _SQRT_3, "s", basis, "run") * slope_w

@@ -196,3 +196,22 @@ def test_a_window_without_a_sample_is_no_result() -> None:
 def test_fewer_than_four_windows_have_no_spread() -> None:
     with pytest.raises(ValueError, match="needs 4 values"):
         evaluate([window(4.0)] * 3, None, None, meter())
+
+
+@pytest.mark.parametrize(
+    ("each_w", "net_is_steadier"),
+    [((4.0,) * 5, True), (tuple(8.0 / ms for ms in (2.0, 2.02, 1.98, 2.04, 1.96)), False)],
+    ids=["waits for others at equal power", "does with less power more slowly"],
+)
+def test_nets_chance_is_in_its_own_spread(each_w: tuple[float, ...], *, net_is_steadier: bool) -> None:
+    """By hand: n_i = (P_i - 2.5 W) t_i. At 4 W for t_i it moves by 1.5 W x t_i; at 8 mJ each by 2.5 W x t_i."""
+    seconds = (2.0e-3, 2.02e-3, 1.98e-3, 2.04e-3, 1.96e-3)
+    windows = [replace(window(power_w), duration_s=COUNT * t_s) for power_w, t_s in zip(each_w, seconds, strict=True)]
+    found = evaluate(windows, baseline(), baseline(), meter())
+    net_j = [(power_w - 2.5) * t_s for power_w, t_s in zip(each_w, seconds, strict=True)]
+    assert found.net is not None
+    assert found.net.value_j == pytest.approx(sorted(net_j)[2])
+    spread_j = lines(found.net)["spread of the windows"].contribution_j
+    assert spread_j == pytest.approx(median_u(net_j))
+    gross_line = lines(found.gross).get("spread of the windows")
+    assert (spread_j < (0.0 if gross_line is None else gross_line.contribution_j)) == net_is_steadier
