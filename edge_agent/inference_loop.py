@@ -1,5 +1,6 @@
 """The hot loop: inferences back to back, each one's end time taken once."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
 from edge_agent.model_catalog import CatalogModel, CheckSet, load_check_set
 from edge_agent.window_series import Burst
 from edge_agent.wire.errors import ConfigurationError
@@ -28,21 +29,32 @@ class InferenceLoop:
         self._infer = runner.infer
         self._inputs: Iterator[Tensor] = cycle(inputs) if isinstance(inputs, list) else endless(inputs)
         self._clock = clock
+        self._failure: InferenceError | None = None
 
     def run(self, order: Run) -> Burst:
-        """Run until ``order.until_s`` has passed or ``order.max_count`` are done; at least one inference."""
+        """Run until ``order.until_s`` has passed or ``order.max_count`` are done; at least one inference.
+
+        Raises InferenceError; what ran before that one is returned first, and the next call raises.
+        """
+        if self._failure is not None:
+            raise self._failure
         infer, clock = self._infer, self._clock
         until_s = order.until_s
         ends_s: list[float] = []
         note = ends_s.append
         cpu_begin_s = time.thread_time()
         t_begin_s = clock()
-        for tensor in islice(self._inputs, order.max_count):
-            infer(tensor)
-            now_s = clock()
-            note(now_s)
-            if now_s >= until_s:
-                break
+        try:
+            for tensor in islice(self._inputs, order.max_count):
+                infer(tensor)
+                now_s = clock()
+                note(now_s)
+                if now_s >= until_s:
+                    break
+        except InferenceError as error:
+            if not ends_s:
+                raise
+            self._failure = error
         return Burst(t_begin_s, ends_s, time.thread_time() - cpu_begin_s)
 
 
@@ -61,7 +73,12 @@ def check_set_for(model: CatalogModel, runner: InferenceRunner) -> CheckSet:
         return CheckSet(x=_random_inputs(runner.input_shape, runner.input_dtype), y=None)
     found = load_check_set(model.check_set)
     per_input = int(np.prod(runner.input_shape))
-    if found.x.dtype != runner.input_dtype or not found.x.size or found.x[0].size != per_input:
+    if (
+        found.x.dtype != runner.input_dtype
+        or not found.x.ndim
+        or not found.x.size
+        or math.prod(found.x.shape[1:]) != per_input
+    ):
         raise ConfigurationError(
             f"{model.check_set}: x is {found.x.dtype} {found.x.shape}, but {model.model_id} takes "
             f"{runner.input_dtype} {runner.input_shape}; make the check set for this very model"

@@ -32,7 +32,8 @@ class LoadedModel:
 def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
     """Load the model and run its check set once: it is warm, and the log says what it is worth here.
 
-    Raises ConfigurationError if no engine takes it, or the check set does not fit it.
+    A model with a state is in its first one again. Raises ConfigurationError if no engine takes it, or the check set
+    does not fit it, InferenceError if it fails on an input.
     """
     runner = load_runner(
         model.path,
@@ -44,6 +45,7 @@ def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
     check_set = check_set_for(model, runner)
     tensors = tensors_of(check_set, runner)
     found = accuracy_ratio(runner, tensors, check_set.y)
+    runner.reset()
     _LOG.info(
         "model_loaded",
         model=model.model_id,

@@ -13,11 +13,13 @@ from edge_agent.clock import ClockReading, has_stepped, read_clock, stamp
 from edge_agent.config import AgentConfig
 from edge_agent.device.cpu import CpuShare
 from edge_agent.device.observer import DeviceObserver
+from edge_agent.inference.runner import InferenceError
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog
 from edge_agent.window import Conditions, Identity, IdleBaseline
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Health
 from edge_agent.work.protocol import Cut, Work
 from firmware_bridge.calibration import Calibration
@@ -81,10 +83,17 @@ class Measurement:
         self._t_health_s = host_time_s()
 
     def run(self, stop: StopFlag) -> None:
-        """Work until ``stop`` or the work's end; then close the partial window and bring it into the outbox."""
-        while not (stop.requested or self._work.ended):
-            self._work.step()
-            self._tend(host_time_s())
+        """Work until ``stop`` or the work's end; then close the partial window and bring it into the outbox.
+
+        So too where the work cannot go on, and then raise its ConfigurationError or InferenceError.
+        """
+        try:
+            while not (stop.requested or self._work.ended):
+                self._work.step()
+                self._tend(host_time_s())
+        except (ConfigurationError, InferenceError):
+            self._finish()
+            raise
         self._finish()
 
     def _tend(self, now_s: float) -> None:

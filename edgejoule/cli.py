@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
-    from edge_agent.wire.errors import ConfigurationError  # noqa: PLC0415  keeps --help quick
+    from edge_agent.inference.runner import InferenceError  # noqa: PLC0415  keeps --help quick
+    from edge_agent.wire.errors import ConfigurationError  # noqa: PLC0415
     from firmware_bridge import errors as meter_errors  # noqa: PLC0415
 
     try:
@@ -74,7 +75,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except (ConfigurationError, meter_errors.ConfigurationError) as error:
         sys.stderr.write(f"edgejoule: {error}\n")
         return EXIT_USAGE
-    except meter_errors.FirmwareBridgeError as error:
+    except (InferenceError, meter_errors.FirmwareBridgeError) as error:
         sys.stderr.write(f"edgejoule: {error}\n")
         return EXIT_NO
     except ModuleNotFoundError as error:

@@ -26,10 +26,13 @@ import numpy as np
 
 from edge_agent.inference.delegates import AUTO, NONE, refuse_options
 from edge_agent.inference.runner import (
+    EngineInfo,
+    InferenceError,
     InferenceRunner,
     Quantisation,
     RunSettings,
     Tensor,
+    failure_text,
     first_invoke,
     one_line,
     size_bytes,
@@ -58,8 +61,8 @@ TYPES: Final[Mapping[str, str]] = {
     "tensor(bool)": "bool",
 }
 _PROVIDER: Final = "executionprovider"
-_QUIET: Final = 3
-"""Log severity: errors only; warnings go to stderr past every log."""
+_QUIET: Final = 4
+"""Log severity: fatal only; the rest would go to stderr past every log, and errors come as exceptions too."""
 
 
 def load(model: Path, settings: RunSettings) -> InferenceRunner:
@@ -81,7 +84,8 @@ class OnnxRunner:
 
         Raises ConfigurationError if the engine refuses the model, or the provider is not there or takes no node.
         """
-        errors = _errors()
+        self._model, self._engine, self._errors = model, EngineInfo(NAME, version), _errors()
+        refusals: tuple[type[Exception], ...] = (*self._errors, InferenceError)
         providers = providers_for(settings, module.get_available_providers())
         try:
             started_s = time.perf_counter()
@@ -104,9 +108,10 @@ class OnnxRunner:
             took = nodes_taken(_profile(module, model, settings, providers, {source.name: zeros}))
             if _has_fixed_size(sink.shape):
                 self._bind(session, self.infer(zeros))
-        except errors as error:
+        except refusals as error:
+            reason = one_line(error.__cause__ or error)
             raise ConfigurationError(
-                f"{model}: {NAME} {version} cannot load it: {one_line(error)}; name an .onnx model whose operators "
+                f"{model}: {NAME} {version} cannot load it: {reason}; name an .onnx model whose operators "
                 "this engine has"
             ) from error
         self.identity = RuntimeIdentity(
@@ -119,12 +124,15 @@ class OnnxRunner:
             raise ValueError(
                 f"the model takes {self.input_dtype} {self.input_shape}, not {tensor.dtype} {tensor.shape}"
             )
-        if self._binding is None:
-            self._feed[self._feed_name] = tensor
-            output: Tensor = self._run(self._names, self._feed)[0]
-            return output
-        self._source[...] = tensor
-        self._run_bound(self._binding)
+        try:
+            if self._binding is None:
+                self._feed[self._feed_name] = tensor
+                output: Tensor = self._run(self._names, self._feed)[0]
+                return output
+            self._source[...] = tensor
+            self._run_bound(self._binding)
+        except self._errors as error:
+            raise InferenceError(failure_text(self._model, self._engine, error)) from error
         return self._sink.copy()
 
     def reset(self) -> None:
@@ -208,10 +216,16 @@ def _profile(
     module: Any, model: Path, settings: RunSettings, providers: Sequence[str], feed: Mapping[str, Tensor]
 ) -> list[Mapping[str, Any]]:
     """Run the model once in a session of its own and return the events of its profile."""
-    with tempfile.TemporaryDirectory(prefix="edgejoule-onnx-") as folder:
-        session = _session(module, model, settings, providers, str(Path(folder) / "profile"))
-        session.run(None, dict(feed))
-        events: list[Mapping[str, Any]] = json.loads(Path(session.end_profiling()).read_bytes())
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgejoule-onnx-") as folder:
+            session = _session(module, model, settings, providers, str(Path(folder) / "profile"))
+            session.run(None, dict(feed))
+            events: list[Mapping[str, Any]] = json.loads(Path(session.end_profiling()).read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{model}: which provider takes its nodes is read from a temporary file, and that cannot be: "
+            f"{error.strerror or error}; free some space, or name a directory by TMPDIR"
+        ) from error
     return events
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -39,6 +40,10 @@ class RunSettings:
     delegate_options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
+class InferenceError(Exception):
+    """A loaded model failed on an input, or the device that a delegate drives is gone. The text says what to do."""
+
+
 class InferenceRunner(Protocol):
     """A loaded model that one thread runs, one input at a time.
 
@@ -64,7 +69,7 @@ class InferenceRunner(Protocol):
     def infer(self, tensor: Tensor) -> Tensor:
         """Run the model on ``tensor`` (``input_shape``, ``input_dtype``) and return a copy of its first output.
 
-        Raises ValueError for a tensor of another shape or type.
+        Raises ValueError for a tensor of another shape or type, InferenceError when the engine fails on it.
         """
         ...
 
@@ -86,6 +91,14 @@ def first_invoke(runner: InferenceRunner) -> tuple[float, tuple[int, ...]]:
     spent_s = time.perf_counter() - started_s
     runner.reset()
     return spent_s, output.shape
+
+
+def failure_text(model: Path, engine: EngineInfo, error: BaseException) -> str:
+    """Return what an InferenceError says."""
+    return (
+        f"{model}: {engine.name} {engine.version} fails on an input: {one_line(error)}; give it inputs that it takes "
+        "([model] check_set, [input]), and where a delegate drives a device, see that it is still connected"
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -10,9 +10,11 @@ import numpy as np
 from edge_agent.inference import delegates
 from edge_agent.inference.runner import (
     EngineInfo,
+    InferenceError,
     Quantisation,
     RunSettings,
     Tensor,
+    failure_text,
     first_invoke,
     one_line,
     size_bytes,
@@ -68,12 +70,18 @@ class TfLiteRunner:
         self.identity = RuntimeIdentity(
             runtime=engine.name, version=engine.version, delegate=self._delegate, threads=settings.threads
         )
-        self.first_invoke_s, self.output_shape = first_invoke(self)
+        try:
+            self.first_invoke_s, self.output_shape = first_invoke(self)
+        except InferenceError as error:
+            raise ConfigurationError(self._refusal(one_line(error.__cause__ or error))) from error
 
     def infer(self, tensor: Tensor) -> Tensor:
         """See InferenceRunner.infer."""
         self._set(self._input_index, tensor)
-        self._invoke()
+        try:
+            self._invoke()
+        except RuntimeError as error:
+            raise InferenceError(failure_text(self._model, self._engine, error)) from error
         output: Tensor = self._get(self._output_index)
         return output
 

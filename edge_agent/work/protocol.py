@@ -43,7 +43,10 @@ class Work(Protocol):
         ...
 
     def step(self) -> None:
-        """Work or wait, about 0.1 s at most and not much beyond the open window's end."""
+        """Work or wait, about 0.1 s at most and not much beyond the open window's end.
+
+        Raises ConfigurationError or InferenceError where there is no going on.
+        """
         ...
 
     def cuts(self) -> list[Cut]:
@@ -68,7 +71,10 @@ class Workload(Protocol):
         ...
 
     def step(self, until_s: float) -> Burst | None:
-        """Run inferences or wait, not much beyond host time ``until_s``; return what was run, None for nothing."""
+        """Run inferences or wait, not much beyond host time ``until_s``; return what was run, None for nothing.
+
+        Raises ConfigurationError or InferenceError where there is no going on; what ran before it was returned.
+        """
         ...
 
     def close(self) -> None:

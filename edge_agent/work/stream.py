@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
 from edge_agent.inputs.tensor_stream import CHUNK_BYTES, ByteSource, TensorCutter
 from edge_agent.window_series import Burst
 
@@ -25,6 +25,7 @@ class StreamWorkload:
         self._source, self._infer, self._clock = source, runner.infer, clock
         self._cutter = TensorCutter(runner.input_shape, runner.input_dtype)
         self.tensor_count = self.partial_count = 0
+        self._failure: InferenceError | None = None
 
     @property
     def ended(self) -> bool:
@@ -33,6 +34,8 @@ class StreamWorkload:
 
     def step(self, until_s: float) -> Burst | None:
         """See Workload.step."""
+        if self._failure is not None:
+            raise self._failure
         if self._cutter.pending_bytes < self._cutter.input_bytes:
             self._read(min(until_s - self._clock(), MAX_WAIT_S))
         tensor = self._cutter.take()
@@ -44,17 +47,25 @@ class StreamWorkload:
         _LOG.info("inputs_ended", source=self._source.name, tensors=self.tensor_count, partial=self.partial_count)
 
     def _run(self, first: Tensor, until_s: float) -> Burst:
-        """Run what has arrived back to back until ``until_s`` has passed; at least one."""
+        """Run what has arrived back to back until ``until_s`` has passed; at least one.
+
+        Raises InferenceError; what ran before that one is returned first, and the next step raises.
+        """
         infer, clock, take = self._infer, self._clock, self._cutter.take
         ends_s: list[float] = []
         tensor: Tensor | None = first
         cpu_begin_s = time.thread_time()
         t_begin_s = clock()
-        while tensor is not None:
-            infer(tensor)
-            now_s = clock()
-            ends_s.append(now_s)
-            tensor = take() if now_s < until_s else None
+        try:
+            while tensor is not None:
+                infer(tensor)
+                now_s = clock()
+                ends_s.append(now_s)
+                tensor = take() if now_s < until_s else None
+        except InferenceError as error:
+            if not ends_s:
+                raise
+            self._failure = error
         self.tensor_count += len(ends_s)
         return Burst(t_begin_s, ends_s, time.thread_time() - cpu_begin_s)
 

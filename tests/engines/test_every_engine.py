@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.inference.registry import load_runner
-from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
 from edge_agent.model_catalog import find_model, load_check_set, models_dir
 from edge_agent.wire.errors import ConfigurationError
 from tests.engines.engines_here import KNOWN
 
+MODELS = Path(__file__).parents[1] / "data/models"
 DIGITS = find_model("digits_mlp_int8")
 TOOK_THE_GRAPH = {
     "litert": "xnnpack 3/4 ops",  # three layers; the softmax stays outside
@@ -151,6 +152,21 @@ def test_a_wrong_input_is_refused_and_the_next_one_served(
     with pytest.raises(ValueError, match=r"."):
         runner.infer(wrong)
     assert np.array_equal(runner.infer(inputs[0]), expected)
+
+
+def test_an_input_that_the_engine_fails_on_is_one_line_and_the_next_one_served(engine: str, tmp_path: Path) -> None:
+    path = MODELS / "pick.tflite"
+    if KNOWN[engine].SUFFIX == ".onnx":
+        from tests.fakes import onnx_models  # noqa: PLC0415  # needs onnx
+
+        path = onnx_models.pick(tmp_path / "pick.onnx")
+    runner = load_runner(path, engine=engine)
+    with pytest.raises(
+        InferenceError, match=rf"pick\{path.suffix}: {engine} .* fails on an input: .+ bounds"
+    ) as caught:
+        runner.infer(np.array([[1, 77]], np.int32))
+    assert "\n" not in str(caught.value)
+    assert runner.infer(np.array([[1, 2]], np.int32)).tolist() == [[20.0, 30.0]]
 
 
 def test_reset_does_nothing_to_a_model_without_state(runner: InferenceRunner, inputs: list[Tensor]) -> None:

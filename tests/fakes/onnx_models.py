@@ -53,6 +53,13 @@ def positive_values(path: Path) -> Path:
     return save(path, [node], {}, [floats("x", (1, 4))], [sink])
 
 
+def pick(path: Path) -> Path:
+    """Write a model that fails on some inputs: x of shape (1, 2) are places in (10, 20, 30)."""
+    node = helper.make_node("Gather", ["table", "x"], ["y"], axis=0)
+    source = helper.make_tensor_value_info("x", TensorProto.INT32, (1, 2))
+    return save(path, [node], {"table": np.array([10, 20, 30], np.float32)}, [source], [floats("y", (1, 2))])
+
+
 def digits(path: Path, tflite: Path) -> Path:
     """Write the shipped digits model: int8 input as in the .tflite file, its weights multiplied out to floats."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415  # not in every environment

@@ -35,10 +35,13 @@ class Model:
         self.codes: list[int] = []
         self.graphs: list[Graph] = []
 
-    def tensor(self, graph: Graph, shape: Sequence[int], *, values: Any = None, variable: bool = False) -> int:
-        """Add a float tensor, with constant values if given."""
+    def tensor(
+        self, graph: Graph, shape: Sequence[int], *, values: Any = None, variable: bool = False, whole: bool = False
+    ) -> int:
+        """Add a float tensor, or one of ``whole`` numbers (int32), with constant floats if given."""
         tensor = schema.TensorT()
-        tensor.shape, tensor.type, tensor.name = list(shape), schema.TensorType.FLOAT32, f"t{len(graph.tensors)}"
+        tensor.shape, tensor.name = list(shape), f"t{len(graph.tensors)}"
+        tensor.type = schema.TensorType.INT32 if whole else schema.TensorType.FLOAT32
         tensor.isVariable = variable
         if values is not None:
             buffer = schema.BufferT()
@@ -154,11 +157,23 @@ def single_add() -> bytes:
     return model.to_bytes()
 
 
+def pick() -> bytes:
+    """Return a model (GATHER) that fails on some inputs: x of shape (1, 2) are places in (10, 20, 30)."""
+    model, main = Model(), Graph("main")
+    model.graphs = [main]
+    x, table = model.tensor(main, (1, 2), whole=True), model.tensor(main, (3,), values=[10.0, 20.0, 30.0])
+    y = model.tensor(main, (1, 2))
+    model.add(main, schema.BuiltinOperator.GATHER, [table, x], [y], schema.GatherOptionsT())
+    main.inputs, main.outputs = [x], [y]
+    return model.to_bytes()
+
+
 MODELS = {
     "accumulator": accumulator,
     "last_three": last_three,
     "add_multiply_add": add_multiply_add,
     "single_add": single_add,
+    "pick": pick,
 }
 
 

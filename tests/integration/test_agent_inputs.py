@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_agent.model_catalog import find_model, load_check_set
+from edge_agent.model_catalog import file_sha256, find_model, load_check_set
 from tests.fakes.agent import IDLE_W, AgentProcess, agent_toml, emulated_meter, running_agent, true_energy_j
 from tests.fakes.delivery import wait_until
 
@@ -124,6 +125,38 @@ def test_a_model_that_is_too_slow_holds_the_sender_up_and_loses_nothing(tmp_path
         agent.signal(signal.SIGTERM)
         assert agent.wait(20) == 0
         assert sum(one.inference_count for one in agent.stored()) == 200_000
+
+
+def test_an_input_that_the_model_fails_on_ends_the_agent_with_one_line_and_every_window(tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "data/models/pick.tflite"
+    np.savez(tmp_path / "check.npz", x=np.array([[0, 1], [1, 2]], np.int32))
+    named = f'id = "pick"\npath = "{model}"\nsha256 = "{file_sha256(model)}"\ncheck_set = "check.npz"'
+    config = agent_toml(tmp_path, model=named, input='source = "stdin"')
+    with emulated_meter(tmp_path), piped_agent(config) as agent:
+        wait_until(lambda: bool(agent.events("agent_started")), "the agent to start")
+        agent.write(np.array([[0, 1]] * 300, np.int32).tobytes())
+        wait_until(lambda: sum(one.inference_count for one in agent.stored()) == 300, "a window with inferences")
+        agent.write(np.array([[1, 2]] * 40 + [[7, 0]] + [[1, 1]] * 9, np.int32).tobytes())
+        assert agent.wait(20) == 1
+        lines = agent.log_path.read_text().splitlines()
+        assert lines[-1].startswith(f"edgejoule: {model}: litert ")
+        assert "fails on an input: " in lines[-1]
+        assert not any("Traceback" in line for line in lines)
+        windows = agent.stored()
+        assert sum(one.inference_count for one in windows) == 340
+        for before, after in pairwise(windows):
+            assert after.t_start_unix_ns - before.t_start_unix_ns == pytest.approx(before.duration_s * 1e9, abs=5e6)
+
+
+def test_a_model_that_fails_on_its_random_inputs_is_one_line(tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "data/models/pick.tflite"
+    named = f'id = "pick"\npath = "{model}"\nsha256 = "{file_sha256(model)}"'
+    agent = AgentProcess(agent_toml(tmp_path, model=named))
+    agent.start()
+    assert agent.wait(20) == 1
+    lines = agent.log_path.read_text().splitlines()
+    assert "[model] check_set" in lines[-1]
+    assert not any("Traceback" in line for line in lines)
 
 
 def test_one_client_of_the_socket_after_another(tmp_path: Path) -> None:
