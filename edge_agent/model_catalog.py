@@ -1,7 +1,9 @@
 """The models that come with edgejoule: where they are, and that their files are what the catalog says."""
 
 import hashlib
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,18 @@ from edge_agent.wire.records import Identifier, Sha256
 from edge_agent.wire.toml_config import read_toml
 
 CATALOG_NAME: Final = "catalog.toml"
+ARRAY_FILE_ERRORS: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,  # an encrypted archive, or (NotImplementedError) one packed in a way that Python does not know
+    tokenize.TokenError,  # numpy.load on a header that breaks off
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading .npy and .npz files raises where they are damaged."""
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +117,17 @@ def load_check_set(path: Path) -> CheckSet:
     """Read ``x`` and ``y`` from an npz file. Raises ConfigurationError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return CheckSet(x=arrays["x"], y=arrays.get("y"))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {error}") from error
+            x, y = arrays["x"], arrays.get("y")
+    except ARRAY_FILE_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {reason}") from error
+    if y is not None and not _are_labels(y, x.shape[:1]):
+        raise ConfigurationError(
+            f"{path}: y is {y.dtype} {y.shape}, and x {x.shape}: y is the number of the class of each input, as whole "
+            "numbers; write it so, or leave it out"
+        )
+    return CheckSet(x=x, y=y)
+
+
+def _are_labels(y: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    return y.shape == shape and y.dtype.kind in "biuf" and bool(np.all(np.isfinite(y) & (y == np.floor(y))))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.model_catalog import ARRAY_FILE_ERRORS
 from edge_agent.wire.errors import ConfigurationError
 
 MEMORY_BYTES: Final = 64 * 1024 * 1024
@@ -32,14 +33,23 @@ class ArrayFile:
 
 
 class DirectoryInputs:
-    """The inputs, read from disk at every iteration. Reading is then part of an inference's latency."""
+    """The inputs, read from disk at every iteration. Reading is then part of an inference's latency.
 
-    def __init__(self, files: list[ArrayFile], shape: tuple[int, ...]) -> None:
-        self._files, self._shape = files, shape
+    Raises ConfigurationError for a file that is no longer what it was.
+    """
+
+    def __init__(self, files: list[ArrayFile], runner: InferenceRunner) -> None:
+        self._files, self._shape, self._dtype = files, runner.input_shape, runner.input_dtype
 
     def __iter__(self) -> Iterator[Tensor]:
         for file in self._files:
-            array = _load(file.path).reshape(file.count, *self._shape)
+            stored = _load(file.path)
+            if stored.dtype != self._dtype or inputs_in(stored.shape, self._shape) != file.count:
+                raise ConfigurationError(
+                    f"{file.path}: it changed while the agent runs: {stored.dtype} {stored.shape}; restore it, and "
+                    "start the agent again for other inputs"
+                )
+            array = stored.reshape(file.count, *self._shape)
             for number in range(file.count):
                 yield np.ascontiguousarray(array[number])
 
@@ -50,7 +60,7 @@ def directory_inputs(
     """Return the inputs (a list where they fit into ``memory_bytes``) and their number. Raises ConfigurationError."""
     files = [_checked(path, runner) for path in array_files(directory)]
     count = sum(file.count for file in files)
-    inputs = DirectoryInputs(files, runner.input_shape)
+    inputs = DirectoryInputs(files, runner)
     return (list(inputs) if count * runner.input_bytes <= memory_bytes else inputs), count
 
 
@@ -95,8 +105,8 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
             return _read_header(member)
     except KeyError as error:
         raise ConfigurationError(f"{path}: no array {ARRAY_NAME!r} in it; save the inputs under that name") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{path}: not an array file: {error}; write it with numpy.save") from error
+    except ARRAY_FILE_ERRORS as error:
+        raise _damaged(path, error) from error
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -117,5 +127,12 @@ def _load(path: Path) -> Tensor:
         with np.load(path, allow_pickle=False) as arrays:
             member: Tensor = arrays[ARRAY_NAME]
             return member
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{path}: it changed while the agent runs: {error}; restore it") from error
+    except ARRAY_FILE_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ConfigurationError:
+    if isinstance(error, OSError) and error.strerror:
+        return ConfigurationError(f"{path}: cannot read it: {error.strerror}; restore it, or let this user read it")
+    reason = " ".join(str(error).split())
+    return ConfigurationError(f"{path}: not an array file: {reason}; write it with numpy.save")

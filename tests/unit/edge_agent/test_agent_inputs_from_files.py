@@ -1,3 +1,4 @@
+import io
 import os
 import pty
 import socket
@@ -97,6 +98,54 @@ def test_what_does_not_fit_is_named_with_what_would(runner: InferenceRunner, tmp
         assert str(caught.value).startswith(str(path))
         assert "\n" not in str(caught.value)
         path.unlink()
+
+
+def damaged(name: str) -> bytes:
+    """Return an array file whose header is whole, and what is behind it is not, or that Python cannot unpack."""
+    made = io.BytesIO()
+    inputs = np.arange(64 * 20).astype(np.int8).reshape(20, 64)
+    (np.savez_compressed if name == "deflated.npz" else np.savez)(made, x=inputs)
+    body = bytearray(made.getvalue())
+    if name == "deflated.npz":
+        body[300:340] = b"\xff" * 40
+    elif name == "packed.npz":  # compression method 99, in the entry and in the directory at the end
+        body[8], body[body.rindex(b"PK\x01\x02") + 10] = 99, 99
+    elif name == "cut.npy":
+        made = io.BytesIO()
+        np.save(made, inputs)
+        body = bytearray(made.getvalue()[:-100])
+    elif name == "header.npy":
+        made = io.BytesIO()
+        np.save(made, inputs)
+        body = bytearray(made.getvalue().replace(b"), }", b")(( "))
+    return bytes(body)
+
+
+@pytest.mark.parametrize("name", ["deflated.npz", "packed.npz", "cut.npy", "header.npy"])
+@pytest.mark.parametrize("memory_bytes", [0, 1 << 20])
+def test_a_damaged_file_is_one_line_whenever_it_shows(
+    runner: InferenceRunner, tmp_path: Path, name: str, memory_bytes: int
+) -> None:
+    (tmp_path / name).write_bytes(damaged(name))
+    with pytest.raises(ConfigurationError, match=f"{name}: not an array file: .*; write it with numpy.save") as caught:
+        list(directory_inputs(tmp_path, runner, memory_bytes)[0])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_becomes_another_one_while_it_is_read_again_and_again_is_one_line(
+    runner: InferenceRunner, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", some(3, runner))
+    inputs, _ = directory_inputs(tmp_path, runner, memory_bytes=0)
+    assert len(list(inputs)) == 3
+    for other in (some(2, runner), some(3, runner).astype(np.int16), np.zeros(3, np.int8)):
+        (tmp_path / "a.npy").unlink()
+        np.save(tmp_path / "a.npy", other)
+        with pytest.raises(ConfigurationError, match=r"a\.npy: it changed while the agent runs: int"):
+            list(inputs)
+    (tmp_path / "a.npy").unlink()
+    with pytest.raises(ConfigurationError, match=r"a\.npy: cannot read it: No such file"):
+        list(inputs)
 
 
 @given(st.lists(st.integers(1, 40), max_size=40), st.integers(0, 23))

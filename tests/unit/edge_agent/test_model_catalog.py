@@ -1,8 +1,11 @@
+import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.model_catalog import CATALOG_NAME, find_model, list_models, load_check_set, models_dir, verify
 from edge_agent.wire.errors import ConfigurationError
@@ -62,12 +65,49 @@ def test_a_catalog_with_a_hash_that_is_none_is_refused(tmp_path: Path) -> None:
         list_models(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an npz file"])
+def deflated(damage: bytes) -> bytes:
+    made = io.BytesIO()
+    np.savez_compressed(made, x=np.arange(64 * 20).astype(np.int8).reshape(20, 64))
+    body = bytearray(made.getvalue())
+    body[300 : 300 + len(damage)] = damage
+    return bytes(body)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an npz file", deflated(b"\xff" * 40)])
 def test_a_check_set_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "check.npz"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"check\.npz"):
         load_check_set(path)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["cat", "dog"]),
+        np.eye(2),
+        np.array(3),
+        np.zeros(3, int),
+        np.zeros((2, 1), int),
+        np.array([0.5, 1.0]),
+        np.array([np.nan, 1.0]),
+        np.array([np.inf, 1.0]),
+    ],
+    ids=["names", "one-hot", "one number", "too many", "column", "halves", "nan", "infinite"],
+)
+def test_labels_that_are_none_are_named_with_what_they_should_be(tmp_path: Path, labels: NDArray[Any]) -> None:
+    np.savez(tmp_path / "check.npz", x=np.zeros((2, 64), np.int8), y=labels)
+    with pytest.raises(
+        ConfigurationError, match=r"check\.npz: y is .*, and x \(2, 64\): y is the number of the class"
+    ):
+        load_check_set(tmp_path / "check.npz")
+
+
+def test_labels_as_floats_are_class_numbers_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "check.npz", x=np.zeros((2, 64), np.int8), y=np.array([1.0, 7.0]))
+    found = load_check_set(tmp_path / "check.npz").y
+    assert found is not None
+    assert found.tolist() == [1, 7]
 
 
 def test_a_check_set_may_lack_labels_but_not_inputs(tmp_path: Path) -> None:
