@@ -1,8 +1,10 @@
 """Raw tensors back to back, as bytes arrive: from standard input, or from one client of a Unix socket at a time."""
 
+import fcntl
 import os
 import select
 import socket
+import sys
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -72,7 +74,7 @@ class ByteSource(Protocol):
 
 
 class StdinSource:
-    """Standard input, until its end. Raises ConfigurationError where that is a terminal."""
+    """Standard input, until its end. Raises ConfigurationError where that is a terminal or cannot be read."""
 
     name = "stdin"
 
@@ -81,6 +83,11 @@ class StdinSource:
             raise ConfigurationError(
                 "[input] source = 'stdin': standard input is a terminal; pipe raw tensors into the agent"
             )
+        if (descriptor == 0 and sys.stdin is None) or not _is_open_for_reading(descriptor):
+            raise ConfigurationError(
+                "[input] source = 'stdin': standard input is closed, or open for writing only; pipe raw tensors into "
+                "the agent"
+            )
         self._descriptor = descriptor
         self.ended = False
 
@@ -88,7 +95,10 @@ class StdinSource:
         """See ByteSource.read."""
         if not _readable(self._descriptor, timeout_s):
             return None
-        data = os.read(self._descriptor, most_bytes)
+        try:
+            data = os.read(self._descriptor, most_bytes)
+        except ConnectionError:
+            data = b""
         self.ended = not data
         return data
 
@@ -127,6 +137,13 @@ class SocketSource:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _is_open_for_reading(descriptor: int) -> bool:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY
+    except OSError:
+        return False
 
 
 def _readable(descriptor: int, timeout_s: float) -> bool:

@@ -175,6 +175,27 @@ def test_standard_input_must_not_be_a_terminal() -> None:
         os.close(slave)
 
 
+def test_standard_input_must_be_there_to_be_read(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(ConfigurationError, match="closed, or open for writing only; pipe"):
+        StdinSource(descriptor)
+    os.close(descriptor)
+    with pytest.raises(ConfigurationError, match="closed, or open for writing only; pipe"):
+        StdinSource(descriptor)
+
+
+def test_a_sender_on_standard_input_that_dies_has_ended() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"abc")
+        here.sendall(b"unread: so that closing is a reset")
+        there.close()
+        source = StdinSource(here.fileno())
+        assert source.read(10, 1.0) == b"abc"
+        assert source.read(10, 1.0) == b""
+        assert source.ended
+
+
 def test_a_socket_appears_for_owner_and_group_and_goes(tmp_path: Path) -> None:
     path = tmp_path / "run" / "input.sock"
     with listening(path, 1):
