@@ -156,6 +156,7 @@ class MeteredAgent:
     def _start(self, stack: ExitStack, parts: Parts) -> None:
         """Start the measuring thread and wait until the first window is open; raise what stopped it before."""
         self._timeout_s = RESULT_TIMEOUT_S + 2.0 * parts.sheet.max_interval_s
+        self._stop = StopFlag()
         began = threading.Event()
 
         def make_work(t_first_s: float) -> ApplicationWork:

@@ -134,6 +134,20 @@ def test_an_exception_ends_the_window_and_another_thread_may_count(tmp_path: Pat
     assert sum(one.inference_count for one in stored(tmp_path)) == 2002
 
 
+def test_an_agent_may_run_again_after_it_has_ended(tmp_path: Path) -> None:
+    with emulated_meter(tmp_path):
+        agent = MeteredAgent.from_config(application_toml(tmp_path))
+        for count in (1, 2):
+            with agent:
+                with agent.window("mine") as window:
+                    infer(0.2)
+                    window.count(count)
+                with pytest.raises(ConfigurationError, match="another agent"), agent:
+                    pass
+                assert window.result.inference_count == count
+    assert sum(one.inference_count for one in stored(tmp_path)) == 3
+
+
 def test_what_is_not_for_applications_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"source = 'check_set'.*\[input\.runtime\]"):
         MeteredAgent.from_config(agent_toml(tmp_path)).__enter__()
