@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.calibration.design import KINDS, RUNS_PER_KIND, Kind, setups
 from benchmarks.calibration.loop import Outcome, run_bench
+from edge_agent.uncertainty.budget import FEW_VALUES
 from edge_agent.wire.records import Measurand
 from firmware_bridge.samples import F64
 
@@ -69,10 +70,12 @@ def _propagated_j(figure: Measurand) -> F64:
     rng = np.random.default_rng(1)
     sums_j = np.zeros(TRIALS)
     for line in figure.budget:
+        if line.name == FEW_VALUES:
+            continue  # the t-distributions are drawn themselves
         if line.distribution == "rectangular":
             unit = rng.uniform(-math.sqrt(3.0), math.sqrt(3.0), TRIALS)
         elif line.distribution == "t" and line.dof is not None:
-            unit = rng.standard_t(line.dof, TRIALS) * math.sqrt((line.dof - 2.0) / line.dof)
+            unit = rng.standard_t(line.dof, TRIALS)
         else:
             unit = rng.standard_normal(TRIALS)
         errors = line.u * unit

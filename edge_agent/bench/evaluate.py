@@ -8,7 +8,7 @@ an uncertainty), and the meter's clock rate cancels. The result is the median of
     gross = (median e_i + x_spread + x_gap + x_resolution) (1 + x_gain) (1 + x_time)
             + x_offset t + x_sync slope
     net   = the same with (median n_i + idle t) in place of median e_i, with the spread and the slope of the n_i
-            - (idle + x_before / 2 + x_after / 2 + x_drift + x_rounding) (1 + x_gain) (1 + x_time) t - x_offset t
+            - (idle + x_noise + x_drift + x_rounding) (1 + x_gain) (1 + x_time) t - x_offset t
 
 with t the median of T_i / N_i, idle the mean of both baselines, n_i = e_i - idle T_i / N_i. Net is the median of the
 n_i, and its chance is in their spread, not in that of the e_i: a device that does with less power more slowly what it
@@ -23,12 +23,13 @@ the clocks) is in the spread, type A, and is not counted a second time. What all
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
 from edge_agent.uncertainty.budget import Budget, Input, Number, SharedBy, nominal
-from edge_agent.uncertainty.type_a import median_u, pooled_mean_u
+from edge_agent.uncertainty.energy import is_dithered
+from edge_agent.uncertainty.type_a import median_chance, pooled_mean_chance
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import Measurand
 from firmware_bridge.calibration import SystematicPart, systematic_parts
@@ -107,23 +108,26 @@ class _Evaluation:
         return joules_per_inference(window, delta) - idle_w * window.duration_s / window.inference_count
 
     def _spread(self, each_j: Sequence[float]) -> Number:
-        count = len(each_j)
+        chance = median_chance(each_j)
         return self._budget.variable(
             Input(
                 name="spread of the windows",
                 evaluation="A",
                 distribution="t",
                 value=0.0,
-                u=median_u(each_j),
+                u=chance.plain_u,
                 unit="J",
-                dof=count - 1.0,
-                basis=f"median of {count} windows; JCGM 101:2008, 6.4.9.4",
+                dof=chance.dof,
+                basis=f"median of {len(each_j)} windows (JCGM 100:2008, 4.2)",
             )
         )
 
     def _gap(self) -> Number:
-        """Take it that a gap drew the window's mean, off by the spread of power, all of one gap alike."""
-        u_j = max(
+        """Take it that a gap drew the window's mean, off by the spread of power, all of one gap alike.
+
+        The mean over the windows: what one window's gap does to that window alone is in the spread.
+        """
+        u_j = fmean(
             max(0.0, window.delta.gap_s) * window.delta.power_sd_w / window.inference_count for window in self._windows
         )
         return self._error("gaps", u_j, "J", "seconds without samples x spread of power", "window", normal=True)
@@ -209,28 +213,23 @@ class _Evaluation:
             return None
         difference_w = abs(powers_w[1] - powers_w[0])
         drift = self._error("baseline, drift", difference_w / 2.0 / _SQRT_3, "W", "before against after", "run")
-        noise_u_w = pooled_mean_u([before.powers_w, after.powers_w])
-        dof = len(before.powers_w) + len(after.powers_w) - 2.0
-        ends = (self._baseline(when, one, noise_u_w, dof) for when, one in (("before", before), ("after", after)))
-        known = 0.5 * sum(ends)
-        rounding_u_w = _rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
-        return known + drift + self._error("baseline, resolution", rounding_u_w, "W", _ROUNDING, "run")
-
-    def _baseline(self, when: str, baseline: BaselineEnergy, u_w: float, dof: float) -> Number:
-        """Return the mean power of one baseline; the noise of idling is one figure from both."""
-        return self._budget.variable(
+        chance = pooled_mean_chance([before.powers_w, after.powers_w])
+        noise = self._budget.variable(
             Input(
-                name=f"baseline, {when}",
+                name="baseline, noise",
                 evaluation="A",
                 distribution="t",
-                value=baseline.power_w or 0.0,
-                u=u_w,
+                value=0.0,
+                u=chance.plain_u,
                 unit="W",
-                dof=dof,
+                dof=chance.dof,
                 shared_by="run",
-                basis=f"mean of {len(baseline.powers_w)} parts, spread of both baselines (JCGM 100:2008, 4.2.4)",
+                basis="spread of the parts of both baselines (JCGM 100:2008, 4.2.4)",
             )
         )
+        rounding_u_w = _rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
+        rounding = self._error("baseline, resolution", rounding_u_w, "W", _ROUNDING, "run")
+        return 0.5 * (powers_w[0] + powers_w[1]) + noise + drift + rounding
 
     def _error(
         self, name: str, u: float, unit: str, basis: str, shared_by: SharedBy, *, normal: bool = False
@@ -253,7 +252,6 @@ def _rounding_u_w(deltas: Sequence[EnergyDelta]) -> float:
     """Return the standard uncertainty in watts of a display whose steps do not average out in one of these spans."""
     u_w = 0.0
     for delta in deltas:
-        step_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
-        if delta.power_sd_w <= step_u_w:
-            u_w = max(u_w, step_u_w)
+        if not is_dithered(delta):
+            u_w = max(u_w, delta.resolution_j / delta.covered_s / _SQRT_12)
     return u_w

@@ -5,6 +5,7 @@ known, and an input that occurs twice (the meter's gain, in gross energy and in 
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,6 +17,8 @@ from edge_agent.wire.records import BudgetLine, Measurand
 
 COVERAGE_FACTOR: Final = 2.0
 COVERAGE_RATIO: Final = 0.95
+FEW_VALUES: Final = "few repetitions"
+"""Name of the line that holds the factor for few values, once for the whole result."""
 TRIALS: Final = 100_000
 """Monte Carlo trials: the ends of a 95 % interval are then good to about a hundredth of u (JCGM 101:2008, 7.2.1)."""
 
@@ -36,6 +39,7 @@ def nominal(number: Number) -> float:
 class Input:
     """What is known of one input: see ``BudgetLine``. ``u`` is the standard uncertainty of ``value``, in ``unit``.
 
+    Of a "t" it is the plain s / sqrt(n) (``type_a.Chance.plain_u``), more than two ``dof`` beside it.
     ``is_gain``: a ratio x of an instrument that shows 1 + x of the truth; used as a factor 1 + x, as u is linear.
     """
 
@@ -78,10 +82,12 @@ class Budget:
                 low_j=float(result), high_j=float(result),
             )  # fmt: skip
         slopes = [(self._inputs[made], float(slope)) for made, slope in result.derivatives.items() if slope]
-        lines = tuple(sorted((_line(*one) for one in slopes), key=lambda line: -line.contribution_j))
-        u_j = math.hypot(*(line.contribution_j for line in lines))
+        plain = tuple(_line(*one) for one in slopes)
         gains = frozenset(given.name for given, _ in slopes if given.is_gain)
-        low_j, high_j = coverage_interval(lines, float(result.nominal_value), seed, gains)
+        low_j, high_j = coverage_interval(plain, float(result.nominal_value), seed, gains)
+        dof = effective_dof(plain)
+        lines = plain if dof is None else (*plain, _few_values_line(plain, dof))
+        u_j = _root_sum_square_j(lines)
         return Measurand(
             value_j=float(result.nominal_value),
             u_j=u_j,
@@ -89,8 +95,8 @@ class Budget:
             coverage_factor=COVERAGE_FACTOR,
             low_j=low_j,
             high_j=high_j,
-            effective_dof=effective_dof(lines),
-            budget=lines,
+            effective_dof=dof,
+            budget=tuple(sorted(lines, key=lambda line: -line.contribution_j)),
         )
 
 
@@ -109,21 +115,34 @@ def _line(given: Input, slope: float) -> BudgetLine:
     )
 
 
+def _root_sum_square_j(lines: Iterable[BudgetLine]) -> float:
+    return math.hypot(*(line.contribution_j for line in lines))
+
+
 def effective_dof(lines: tuple[BudgetLine, ...]) -> float | None:
-    """Return the effective degrees of freedom after Welch and Satterthwaite (JCGM 100:2008, G.4.1), None if infinite.
+    """Return the effective degrees of freedom (Welch and Satterthwaite; JCGM 100:2008, G.4.1), None if infinite."""
+    total = sum(line.contribution_j**4 / line.dof for line in lines if line.dof)
+    return _root_sum_square_j(lines) ** 4 / total if total > 0.0 else None
 
-    The formula is one of plain standard uncertainties, s / sqrt(n). A t line's contribution holds the factor for few
-    values beside that; it is taken out here, of the line and of the whole.
+
+def _few_values_line(lines: tuple[BudgetLine, ...], dof: float) -> BudgetLine:
+    """Return what makes the combined uncertainty that of a t-distribution with ``dof`` degrees of freedom.
+
+    So twice u holds 95 % for five windows as for fifty, and a result whose type B rules pays next to nothing. It is
+    part of u alone: the interval has the t-distributions themselves.
     """
-    plain = [(_plain_j(line), line.dof) for line in lines]
-    total = sum(share_j**4 / dof for share_j, dof in plain if dof)
-    return math.hypot(*(share_j for share_j, _ in plain)) ** 4 / total if total > 0.0 else None
-
-
-def _plain_j(line: BudgetLine) -> float:
-    if line.distribution == "t" and line.dof is not None and line.dof > 2.0:
-        return line.contribution_j * math.sqrt((line.dof - 2.0) / line.dof)
-    return line.contribution_j
+    extra_j = _root_sum_square_j(lines) * math.sqrt(2.0 / (dof - 2.0))
+    return BudgetLine(
+        name=FEW_VALUES,
+        evaluation="A",
+        distribution="normal",
+        unit="J",
+        u=extra_j,
+        sensitivity=1.0,
+        contribution_j=extra_j,
+        shared_by="run",
+        basis=f"{dof:.3g} effective degrees of freedom (JCGM 100:2008, G.4; JCGM 101:2008, 6.4.9.4)",
+    )
 
 
 def coverage_interval(
@@ -145,13 +164,13 @@ def coverage_interval(
 
 
 def _standardised(line: BudgetLine, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw values of standard deviation 1 from the line's distribution, shape ``(TRIALS,)``."""
+    """Draw values from the line's distribution for u = 1, shape ``(TRIALS,)``: of standard deviation 1, but for t."""
     if line.distribution == "rectangular":
         return rng.uniform(-math.sqrt(3.0), math.sqrt(3.0), TRIALS)
     if line.distribution == "triangular":
         return rng.triangular(-math.sqrt(6.0), 0.0, math.sqrt(6.0), TRIALS)
-    if line.distribution == "t" and line.dof is not None and line.dof > 2.0:
-        return rng.standard_t(line.dof, TRIALS) / math.sqrt(line.dof / (line.dof - 2.0))
+    if line.distribution == "t" and line.dof is not None:
+        return rng.standard_t(line.dof, TRIALS)
     return rng.standard_normal(TRIALS)
 
 

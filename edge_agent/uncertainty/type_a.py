@@ -3,10 +3,15 @@
 The standard deviation s of few values is itself uncertain. A mean of n normal values then has a t-distribution with
 n - 1 degrees of freedom, whose standard deviation is s / sqrt(n) x sqrt((n - 1) / (n - 3)) (JCGM 101:2008, 6.4.9.4).
 So twice the standard uncertainty holds 95 % of true values for five repetitions as for fifty.
+
+That factor is for a figure that stands alone: ``mean_u``, ``median_u``. Where it is one part of a result, it goes in
+as the plain s / sqrt(n) with its degrees of freedom (``Chance``), and the budget applies the factor once, to the whole
+(``edge_agent.uncertainty.budget``).
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from statistics import stdev
 from typing import Final
@@ -20,9 +25,8 @@ _REACH: Final = 8.0
 
 def few_values_factor(count: int) -> float:
     """Return sqrt((n - 1) / (n - 3)). Raises ValueError below four values, which have no standard uncertainty."""
-    if count < MIN_VALUES:
-        raise ValueError(f"a spread needs {MIN_VALUES} values at least, not {count}")
-    return math.sqrt((count - 1) / (count - 3))
+    _require(count)
+    return dof_factor(count - 1.0)
 
 
 @cache
@@ -46,33 +50,67 @@ def median_factor(count: int) -> float:
     return math.sqrt(variance * (2 * half + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A type A standard uncertainty s / sqrt(n) without the factor for few values, and its degrees of freedom."""
+
+    plain_u: float
+    dof: float
+
+    @property
+    def u(self) -> float:
+        """Return the standard deviation of the t-distribution: the uncertainty where there is no other part."""
+        return self.plain_u * dof_factor(self.dof)
+
+
+def dof_factor(dof: float) -> float:
+    """Return sqrt(dof / (dof - 2)): by how much a t-distribution spreads more than a normal one. ``dof`` above 2."""
+    return math.sqrt(dof / (dof - 2.0))
+
+
+def mean_chance(values: Sequence[float]) -> Chance:
+    """Return what the spread of ``values``, four or more, says of their mean. Raises ValueError for fewer."""
+    _require(len(values))
+    return Chance(stdev(values) / math.sqrt(len(values)), len(values) - 1.0)
+
+
 def mean_u(values: Sequence[float]) -> float:
     """Return the standard uncertainty of the mean of ``values``, four or more. Raises ValueError for fewer."""
-    return few_values_factor(len(values)) * stdev(values) / math.sqrt(len(values))
+    return mean_chance(values).u
 
 
-def pooled_mean_u(groups: Sequence[Sequence[float]]) -> float:
-    """Return the standard uncertainty of the sum of the groups' means, over the root of how many groups there are.
+def pooled_mean_chance(groups: Sequence[Sequence[float]]) -> Chance:
+    """Return what the spread inside all groups says of the mean of their means.
 
     Groups of equal size n share one s, the root of their mean variance (JCGM 100:2008, 4.2.4). That is right for the
-    sum of their means whether they are equally noisy or not, and few values weigh less: the degrees of freedom add.
+    mean of their means whether they are equally noisy or not, and few values weigh less: the degrees of freedom add.
     Raises ValueError where they are fewer than three in all.
     """
     dof = sum(len(values) - 1 for values in groups)
-    if dof < MIN_VALUES - 1:
-        raise ValueError(f"a spread needs {MIN_VALUES} values at least, not {dof + 1}")
-    count = len(groups[0])
+    _require(dof + 1)
     pooled = math.fsum((len(values) - 1) * stdev(values) ** 2 for values in groups) / dof
-    return math.sqrt(dof / (dof - 2) * pooled / count)
+    return Chance(math.sqrt(pooled / (len(groups) * len(groups[0]))), float(dof))
 
 
-def median_u(values: Sequence[float]) -> float:
-    """Return the standard uncertainty of the median of ``values``, four or more. Raises ValueError for fewer.
+def median_chance(values: Sequence[float]) -> Chance:
+    """Return what the spread of ``values``, four or more, says of their median. Raises ValueError for fewer.
 
     The median is the mean, which is independent of s, plus the median's distance from it, which is s times a number
     that is independent of both (D. Basu, Sankhya 15, 1955). So only the mean's part is wider for few values:
-    u^2 = s^2 / n x ((n - 1) / (n - 3) + f^2 - 1), with f = ``median_factor(n)``.
+    u^2 = s^2 / n x ((n - 1) / (n - 3) + f^2 - 1), with f = ``median_factor(n)``. The degrees of freedom are those of
+    the t-distribution that has this u with f s / sqrt(n) as its scale: 4.9 for five values.
     """
     count = len(values)
-    width = math.hypot(few_values_factor(count), math.sqrt(max(median_factor(count) ** 2 - 1.0, 0.0)))
-    return width * stdev(values) / math.sqrt(count)
+    wide, factor = few_values_factor(count) ** 2, median_factor(count) ** 2
+    ratio = (wide + factor - 1.0) / factor
+    return Chance(math.sqrt(factor) * stdev(values) / math.sqrt(count), 2.0 * ratio / (ratio - 1.0))
+
+
+def median_u(values: Sequence[float]) -> float:
+    """Return the standard uncertainty of the median of ``values``, four or more. Raises ValueError for fewer."""
+    return median_chance(values).u
+
+
+def _require(count: int) -> None:
+    if count < MIN_VALUES:
+        raise ValueError(f"a spread needs {MIN_VALUES} values at least, not {count}")

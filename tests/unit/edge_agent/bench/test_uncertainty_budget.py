@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uncertainty.budget import Budget, Distribution, Evaluation, Input, Number, effective_dof
+from edge_agent.uncertainty.budget import FEW_VALUES, Budget, Distribution, Evaluation, Input, Number, effective_dof
+from edge_agent.uncertainty.type_a import median_chance
 from edge_agent.wire.records import Measurand
 
 NOT_ZERO = st.floats(0.1, 100.0)
@@ -45,7 +47,8 @@ def test_the_end_gauge_of_annex_h_1() -> None:
     for name, (u_nm, dof) in parts.items():
         total = total + budget.variable(given_input(name, u_nm, dof=dof))
     found = budget.measurand(total)
-    assert round(found.u_j) == 32
+    combined_nm = math.hypot(*(line.contribution_j for line in found.budget if line.name != FEW_VALUES))
+    assert round(combined_nm) == 32
     assert found.effective_dof is not None
     assert math.floor(found.effective_dof) == 16
 
@@ -85,8 +88,8 @@ def test_an_uncertainty_that_cannot_be_is_refused(u: float) -> None:
         ("rectangular", None, 0.95 * math.sqrt(3.0)),
         ("normal", None, 1.959964),
         ("triangular", None, math.sqrt(6.0) * (1.0 - math.sqrt(0.05))),
-        # Student's t: 2.776445 at 4 degrees of freedom (JCGM 100:2008, table G.2), whose sd is sqrt(2).
-        ("t", 4.0, 2.776445 / math.sqrt(2.0)),
+        # Student's t at 4 degrees of freedom (JCGM 100:2008, table G.2).
+        ("t", 4.0, 2.776445),
     ],
 )
 def test_the_interval_holds_95_percent_of_each_distribution(
@@ -133,14 +136,33 @@ def test_degrees_of_freedom_of_one_input_are_its_own() -> None:
     assert effective_dof(()) is None
 
 
-def test_the_factor_for_few_values_adds_no_degrees_of_freedom() -> None:
-    """Five windows alone: four. With an equal part that is known well, by hand (JCGM 100:2008, G.4.1): 4 x 2^2."""
+def test_few_values_are_paid_for_once_by_the_whole() -> None:
+    """By hand (JCGM 100:2008, G.4.1): alone four degrees of freedom, beside an equal part known well 4 x 2^2."""
     budget = Budget()
-    t_u = 0.2 * math.sqrt(4.0 / 2.0)
-    spread = budget.variable(given_input("spread", t_u, distribution="t", evaluation="A", dof=4.0))
+    spread = budget.variable(given_input("spread", 0.2, distribution="t", evaluation="A", dof=4.0))
     limit = budget.variable(given_input("limit", 0.2))
-    assert budget.measurand(spread).effective_dof == pytest.approx(4.0)
-    assert budget.measurand(spread + limit).effective_dof == pytest.approx(16.0)
+    alone, both = budget.measurand(spread), budget.measurand(spread + limit)
+    assert alone.effective_dof == pytest.approx(4.0)
+    assert alone.u_j == pytest.approx(0.2 * math.sqrt(4.0 / 2.0))
+    assert both.effective_dof == pytest.approx(16.0)
+    assert both.u_j == pytest.approx(0.2 * math.sqrt(2.0) * math.sqrt(16.0 / 14.0))
+    assert both.u_j == pytest.approx(math.hypot(*(line.contribution_j for line in both.budget)))
+
+
+@pytest.mark.parametrize("limit_ratio", [0.0, 0.7, 2.0])
+def test_u_holds_95_of_100_where_chance_and_a_normal_error_meet(limit_ratio: float) -> None:
+    """Five windows of noise 1, beside a normal error of ``limit_ratio`` x the median's: many times over."""
+    rng = np.random.default_rng(int(10 * limit_ratio))
+    inside = []
+    for row in rng.standard_normal((1000, 5)):
+        budget = Budget()
+        chance = median_chance(row.tolist())
+        limit_u = limit_ratio * 0.5356  # standard deviation of the median of five
+        given = given_input("spread", chance.plain_u, distribution="t", evaluation="A", dof=chance.dof)
+        found = budget.measurand(budget.variable(given) + budget.variable(given_input("limit", limit_u)))
+        error = float(np.median(row)) + limit_u * rng.standard_normal()
+        inside.append(abs(error) <= found.expanded_u_j)
+    assert 0.935 < np.mean(inside) < 0.973
 
 
 @given(
