@@ -26,7 +26,8 @@ def check_line(config: AlignSection, driver: MeterDriver) -> None:
         )
     if config.marker_input >= inputs:
         raise ConfigurationError(
-            f"[align] marker_input = {config.marker_input}: a {driver.name} has inputs 0 to {inputs - 1}"
+            f"[align] marker_input = {config.marker_input}: a {driver.name} has "
+            f"{'input 0 only' if inputs == 1 else f'inputs 0 to {inputs - 1}'}"
         )
 
 
