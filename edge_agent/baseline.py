@@ -1,5 +1,6 @@
 """The declared idle state: the agent does nothing, and the meter is read at both ends of it."""
 
+import math
 import time
 from typing import Final
 
@@ -47,7 +48,7 @@ def measure_baseline(
     idle = IdleBaseline(
         power_w=delta.mean_power_w,
         power_u_w=budget.combined_j / delta.covered_s,
-        random_u_w=budget.independent_j / delta.covered_s,
+        random_u_w=math.hypot(budget.rounding_j, budget.independent_j) / delta.covered_s,
         voltage_v=supply_voltage_v(meter),
         t_end_s=t_end_s,
         meter_epoch=epoch,

@@ -141,7 +141,7 @@ def build_window(
         duration_s=counts.duration_s,
         energy_j=delta.energy_j,
         energy_u_j=metering.budget.combined_j,
-        energy_u_systematic_j=metering.budget.systematic_j,
+        energy_u_systematic_j=metering.budget.common_j,
         gap_s=gap_s,
         inference_count=counts.inference_count,
         busy_s=counts.busy_s,

@@ -111,7 +111,7 @@ class Span:
             duration_s=duration_s,
             energy_j=delta.energy_j,
             energy_u_j=budget.combined_j,
-            energy_u_systematic_j=budget.systematic_j,
+            energy_u_systematic_j=budget.common_j,
             net_energy_j=net.energy_j if net else None,
             net_energy_u_j=net.u_j if net else None,
             inference_count=self._count,

@@ -15,8 +15,8 @@ The parts:
     show together (pooled estimate of variance, 4.2.4). The first windows of a run have no such neighbours: with
     few bursts in them (samples x duty below about 5) they may state too little.
 ``resolution_j``: the display step of V and I as a power step q, the mean over the window's samples. Steps average
-    out over n samples only if the signal moves by more than a step between them (dither); else they are one common
-    error.
+    out over n samples only if the power moves by more than a step between them (dither, see ``is_dithered``).
+``rounding_j``: the same step where they do not: one error of all samples, and of all windows of a steady load.
 ``edge_j``: each window edge may be off by the sync residual r (a limit), and inside the sample that an edge cuts the
     register interpolates linearly, which is off by at most a quarter of interval x step. Both times the power step
     at the edge, twice for two edges. A window of few samples may show too little of that step as well: it is at
@@ -53,15 +53,21 @@ class EnergyBudget:
     sampling_j: float
     resolution_j: float
     edge_j: float
+    rounding_j: float = 0.0
 
     @property
     def combined_j(self) -> float:
         """Return the combined standard uncertainty."""
-        return math.hypot(self.systematic_j, self.sampling_j, self.resolution_j, self.edge_j)
+        return math.hypot(self.common_j, self.independent_j)
+
+    @property
+    def common_j(self) -> float:
+        """Return the part that more windows of one meter do not average out: gain, offset and rounding."""
+        return math.hypot(self.systematic_j, self.rounding_j)
 
     @property
     def independent_j(self) -> float:
-        """Return the part that is independent from window to window: all but the systematic one."""
+        """Return the part that is independent from window to window: all the rest."""
         return math.hypot(self.sampling_j, self.resolution_j, self.edge_j)
 
 
@@ -119,13 +125,25 @@ def energy_budget(
     sd_w = max(delta.power_sd_w, pooled_sd_w)
     step_w = max(power_step_w(sd_w, busy_ratio), neighbour_step_w)
     quantum_u_w = delta.resolution_j / delta.covered_s / _SQRT_12
-    dithered = delta.power_sd_w > quantum_u_w
+    resolution_j, dithered = quantum_u_w * delta.covered_s, is_dithered(delta)
     return EnergyBudget(
         systematic_j=delta.energy_u_systematic_j,
         sampling_j=sampling_u_j(delta, sd_w, count, pooled_count) if sheet.sampling == "point" else 0.0,
-        resolution_j=quantum_u_w * delta.covered_s / (math.sqrt(count) if dithered else 1.0),
+        resolution_j=resolution_j / math.sqrt(count) if dithered else 0.0,
         edge_j=edge_u_j(step_w, sync_residual_s, delta.covered_s / count),
+        rounding_j=0.0 if dithered else resolution_j,
     )
+
+
+def is_dithered(delta: EnergyDelta) -> bool:
+    """Tell whether the power moves enough between samples for the display's steps to average out.
+
+    The spread is that of what the display shows. One that goes to and fro between two neighbouring values spreads by
+    up to half a step, however little the power moves, and its mean is off by up to half a step then. Beyond it, noise
+    is 0.4 steps at least, and the mean is off by 0.012 steps at most: exp(-2 pi^2 0.4^2) / pi (B. Widrow and I.
+    Kollar, Quantization noise, 2008: the first harmonic of the rounding error).
+    """
+    return delta.covered_s > 0.0 and delta.power_sd_w > 0.5 * delta.resolution_j / delta.covered_s
 
 
 def sampling_u_j(delta: EnergyDelta, power_sd_w: float, count: float, pooled_count: float = 0.0) -> float:

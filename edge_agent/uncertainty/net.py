@@ -64,7 +64,7 @@ def net_energy(
     systematic_u_j = covered_s * net_systematic_u_w(delta.mean_power_w, voltage_v, idle, limits)
     return NetEnergy(
         energy_j=delta.energy_j - idle.power_w * covered_s,
-        u_j=math.hypot(systematic_u_j, budget.independent_j, covered_s * idle.random_u_w),
+        u_j=math.hypot(systematic_u_j, budget.rounding_j, budget.independent_j, covered_s * idle.random_u_w),
         systematic_u_j=systematic_u_j,
     )
 

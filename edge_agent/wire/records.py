@@ -49,7 +49,7 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
 
     ``energy_j``: gross joules that samples cover; ``gap_s`` seconds of the window have no sample and no joule.
     ``energy_u_j``: its combined standard uncertainty (k = 1), ``energy_u_systematic_j`` the part that is common to
-    all windows of the same meter (gain, offset) and therefore adds linearly.
+    all windows of the same meter (gain, offset, rounding of a steady power) and therefore adds linearly.
     ``idle_power_w``: the declared baseline, None if none was measured.
     ``busy_s``: seconds spent inside inference.
     ``t_start_unix_ns``: start on the device's UTC clock; ``clock_state`` says what that clock was worth.

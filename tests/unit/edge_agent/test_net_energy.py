@@ -97,3 +97,14 @@ def test_what_two_ranges_get_wrong_does_not_cancel() -> None:
 
 def test_nothing_covered_is_no_net_energy() -> None:
     assert net_energy(delta(0.0, 0.0), EnergyBudget(0.0, 0.0, 0.0, 0.0), IdlePower(1.0, 0.1), LIMITS) is None
+
+
+def test_the_rounding_of_a_steady_power_is_in_net_as_in_gross() -> None:
+    idle = IdlePower(IDLE_W, 0.0, VOLTS)
+    without, with_it = (
+        net_energy(delta(BUSY_W), EnergyBudget(0.3, 0.0, 0.0, 0.0, rounding_j), idle, LIMITS, VOLTS)
+        for rounding_j in (0.0, 0.2)
+    )
+    assert without is not None
+    assert with_it is not None
+    assert with_it.u_j == pytest.approx(float(np.hypot(without.u_j, 0.2)))

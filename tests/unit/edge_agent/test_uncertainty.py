@@ -71,8 +71,9 @@ def test_the_power_step_is_found_back_from_the_spread() -> None:
 def test_a_steady_signal_below_one_display_step_does_not_average_the_step_away() -> None:
     steady = energy_budget(delta(power_sd_w=0.0), POINT, sync_residual_s=0.02, busy_ratio=1.0)
     moving = energy_budget(delta(power_sd_w=0.1), POINT, sync_residual_s=0.02, busy_ratio=1.0)
-    assert steady.resolution_j == pytest.approx(0.02 / math.sqrt(12))
-    assert moving.resolution_j == pytest.approx(steady.resolution_j / 10.0)
+    assert steady.rounding_j == pytest.approx(0.02 / math.sqrt(12))
+    assert moving.resolution_j == pytest.approx(steady.rounding_j / 10.0)
+    assert steady.resolution_j == moving.rounding_j == 0.0
     assert steady.edge_j == 0.0
 
 
@@ -124,6 +125,33 @@ def test_no_part_is_negative_nor_larger_than_the_whole(
         power_sd_w=sd_w, covered_s=covered_s, sample_count=count, mean_power_w=mean_w, energy_j=mean_w * covered_s
     )
     budget = energy_budget(changed, POINT, sync_residual_s=residual_s, busy_ratio=busy_ratio)
-    parts = (budget.systematic_j, budget.sampling_j, budget.resolution_j, budget.edge_j)
+    parts = (budget.systematic_j, budget.sampling_j, budget.resolution_j, budget.edge_j, budget.rounding_j)
     assert all(0.0 <= part <= budget.combined_j * (1 + 1e-12) for part in parts)
     assert math.isfinite(budget.combined_j)
+
+
+def test_the_rounding_of_a_steady_power_is_the_same_in_every_window() -> None:
+    """0.29 W of a display in steps of 1 W: a thousand windows of one hour have one error, not a thousand."""
+    steady = delta(power_sd_w=0.0, resolution_j=10.0, energy_u_systematic_j=0.3)
+    budget = energy_budget(steady, MEAN, sync_residual_s=0.0, busy_ratio=1.0)
+    assert budget.rounding_j == pytest.approx(10.0 / math.sqrt(12.0))
+    assert budget.common_j == pytest.approx(math.hypot(0.3, budget.rounding_j))
+    assert budget.independent_j == 0.0
+
+
+@pytest.mark.parametrize("noise_steps", [0.02, 0.1, 0.2, 0.3, 0.5])
+def test_a_display_that_goes_to_and_fro_between_two_values_is_not_told_to_average_out(noise_steps: float) -> None:
+    """Really rounded values of a power that lies anywhere between two steps: the mean is as uncertain as is said."""
+    rng = np.random.default_rng(3)
+    powers_w = rng.uniform(-0.5, 0.5, 2000)
+    shown_w = np.round(powers_w[:, np.newaxis] + noise_steps * rng.standard_normal((2000, 100)))
+    errors_w = shown_w.mean(axis=1) - powers_w
+    said_w = []
+    for sd_w in shown_w.std(axis=1).tolist():
+        budget = energy_budget(
+            delta(covered_s=1.0, power_sd_w=sd_w, resolution_j=1.0), MEAN, sync_residual_s=0.0, busy_ratio=1.0
+        )
+        said_w.append(math.hypot(budget.rounding_j, budget.resolution_j, sd_w / 10.0))
+    calm = np.array(said_w) < 0.2
+    assert not calm.any() or float(errors_w[calm].std()) < 1.1 * float(np.array(said_w)[calm].max())
+    assert calm.any() == (noise_steps > 0.2)

@@ -214,3 +214,13 @@ def test_nets_chance_is_in_its_own_spread(each_w: tuple[float, ...], *, net_is_s
     assert spread_j == pytest.approx(median_chance(net_j).plain_u)
     gross_line = lines(found.gross).get("spread of the windows")
     assert (spread_j < (0.0 if gross_line is None else gross_line.contribution_j)) == net_is_steadier
+
+
+def test_a_display_that_goes_to_and_fro_between_two_values_is_rounding_too() -> None:
+    """Two neighbouring values, each half of the time, spread by half a step; noise of half a step by 0.58 steps."""
+    to_and_fro, noisy = (
+        lines(evaluate([window(power_w, power_sd_w=sd_w) for power_w in POWERS_W], None, None, meter()).gross)
+        for sd_w in (0.5 * 0.001, 0.58 * 0.001)
+    )
+    assert to_and_fro["resolution"].contribution_j == pytest.approx(0.001 / math.sqrt(12.0) * T_S)
+    assert "resolution" not in noisy
