@@ -98,6 +98,7 @@ def test_every_model_s_state_is_read_from_its_file() -> None:
     assert found == {
         "accumulator": State.RESOURCES,
         "last_three": State.TENSORS,
+        "pick": State.NONE,
         "add_multiply_add": State.NONE,
         "single_add": State.NONE,
     }

@@ -179,7 +179,7 @@ def test_without_a_line_none_is_opened_and_an_input_must_be_there() -> None:
     check_line(AlignSection(marker_socket="x", marker_input=7), get_driver("ppk2"))
     with pytest.raises(ConfigurationError, match="a tc66c has no marker input"):
         check_line(AlignSection(marker_socket="x"), get_driver("tc66c"))
-    with pytest.raises(ConfigurationError, match="marker_input = 1: a pico_ina228 has inputs 0 to 0"):
+    with pytest.raises(ConfigurationError, match="marker_input = 1: a pico_ina228 has input 0 only"):
         check_line(AlignSection(marker_socket="x", marker_input=1), get_driver("pico_ina228"))
 
 
