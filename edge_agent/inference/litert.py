@@ -14,7 +14,12 @@ MODULE = "ai_edge_litert.interpreter"
 SUFFIX = ".tflite"
 EXTRA = "agent"
 LAST_FOR_OLD_GLIBC: Final = "2.1.0"
+FIRST_FOR_NEW_GLIBC: Final = (2, 1, 1)
+NEW_GLIBC: Final = (2, 34)
 """The aarch64 wheels 2.1.1 to 2.3.0 are tagged manylinux_2_27 and need GLIBC_2.34, 2.1.0 needs 2.30 (readelf)."""
+GLIBC_REMEDY: Final = (
+    f"pip install '{DISTRIBUTION}=={LAST_FOR_OLD_GLIBC}', or use a newer system (Raspberry Pi OS bookworm, JetPack 6)"
+)
 
 
 def load(model: Path, settings: RunSettings) -> InferenceRunner:
@@ -37,6 +42,5 @@ def import_reason(said: str, version: str, machine: str, libc: str) -> str:
         return said
     return (
         f"LiteRT {version} for {machine} needs a newer C library than glibc {libc or 'of this system'} ({said}); "
-        f"pip install '{DISTRIBUTION}=={LAST_FOR_OLD_GLIBC}', or use a newer system (Raspberry Pi OS bookworm, "
-        "JetPack 6)"
+        f"{GLIBC_REMEDY}"
     )

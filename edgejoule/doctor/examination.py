@@ -13,7 +13,8 @@ from edgejoule.doctor.finding import DoctorReport, Finding, failure, ok, summari
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig
-    from edge_agent.config import AgentConfig
+    from edge_agent.config import AgentConfig, ModelSection
+    from edge_agent.model_catalog import CatalogModel
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +28,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(subject: Subject) -> DoctorReport:
     """Look at the machine and at everything named. Raises ConfigurationError for a file that cannot be read."""
+    agent = None if subject.agent_config is None else _read_agent_config(subject.agent_config)
     findings = [
-        *_examine_machine(required_engine=subject.agent_config is not None),
-        *_examine_agent(subject.agent_config),
+        *_examine_machine(agent),
+        *_examine_agent(subject.agent_config, agent),
         *_examine_collector(subject.collector_config),
     ]
     if subject.broker_url is not None:
@@ -44,38 +46,67 @@ def examine(subject: Subject) -> DoctorReport:
     return summarise(findings)
 
 
-def _examine_machine(*, required_engine: bool) -> Iterator[Finding]:
+def _read_agent_config(path: Path) -> "AgentConfig":
+    from edge_agent.config import load_config  # noqa: PLC0415  only when asked for
+
+    return load_config(path)
+
+
+def _examine_machine(agent: "AgentConfig | None") -> Iterator[Finding]:
     facts = runtimes.gather_engine_facts()
     yield runtimes.check_python(facts.python)
-    yield from runtimes.check_engine(facts, required=required_engine)
+    needed = agent is not None and agent.input.source != "application"
+    model = None if agent is None else agent.model
+    is_onnx = model is not None and (model.path.lower().endswith(".onnx") or model.engine == "onnxruntime")
+    yield from runtimes.check_engine(facts, required=needed, suffix=".onnx" if is_onnx else ".tflite")
     yield from runtimes.check_packages(runtimes.missing_packages())
     yield machine.check_sqlite()
     yield machine.check_clock(machine.gather_clock_facts())
 
 
-def _examine_agent(path: Path | None) -> Iterator[Finding]:
-    if path is None:
+def _examine_agent(path: Path | None, config: "AgentConfig | None") -> Iterator[Finding]:
+    if config is None:
         yield from serial_ports.check_ports(serial_ports.gather_ports())
         return
-    from edge_agent.config import load_config  # noqa: PLC0415  only when asked for
-
-    config = load_config(path)
     yield ok("agent config", f"{path} is valid")
-    yield _examine_agent_parts(config)
+    yield from _examine_agent_parts(config)
     yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
     yield from _examine_directory("agent state", config.device.state_dir)
     yield from _examine_broker(config.broker)
 
 
-def _examine_agent_parts(config: "AgentConfig") -> Finding:
+def _examine_agent_parts(config: "AgentConfig") -> Iterator[Finding]:
     from edge_agent.app import prepare  # noqa: PLC0415  only when asked for
     from firmware_bridge.errors import FirmwareBridgeError  # noqa: PLC0415
 
     try:
         prepared = prepare(config)
     except (ConfigurationError, FirmwareBridgeError) as error:
-        return failure("agent parts", str(error), "correct it in the agent's configuration")
-    return ok("agent parts", f"driver {prepared.driver.name} and model {prepared.model.model_id} are here and fit")
+        yield failure("agent parts", str(error), "correct it in the agent's configuration")
+        return
+    yield ok("agent parts", f"driver {prepared.driver.name} and model {prepared.model.model_id} are here and fit")
+    if config.input.source != "application":
+        yield _examine_model(config.model, prepared.model)
+
+
+def _examine_model(section: "ModelSection", model: "CatalogModel") -> Finding:
+    """Load the model as the agent would: engine, delegate, and inputs that fit."""
+    from edge_agent.inference.registry import load_runner  # noqa: PLC0415  only when asked for
+    from edge_agent.inference_loop import check_set_for  # noqa: PLC0415
+
+    try:
+        runner = load_runner(
+            model.path,
+            threads=section.threads,
+            engine=section.engine,
+            delegate=section.delegate,
+            delegate_options=section.delegate_options,
+        )
+        check_set_for(model, runner)
+    except ConfigurationError as error:
+        return failure("model", str(error), "correct [model] in the agent's configuration; the agent does not start")
+    took = runner.identity
+    return ok("model", f"{took.runtime} {took.version} runs it, delegate {took.delegate}, threads {took.threads}")
 
 
 def _examine_collector(path: Path | None) -> Iterator[Finding]:

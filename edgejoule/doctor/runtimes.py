@@ -1,8 +1,7 @@
 """Python, the inference engine and the packages of each extra.
 
-Which wheel needs which C library was read from the wheels themselves (readelf): ai-edge-litert 2.1.1 to 2.3.0 for
-aarch64 need GLIBC_2.34 although they are tagged manylinux_2_27, so pip installs them where they cannot load;
-tflite-runtime 2.14.0 needs numpy below 2 but does not say so.
+Which wheel of LiteRT needs which C library stands in ``edge_agent.inference.litert``: pip installs some where they
+cannot load. tflite-runtime 2.14.0 needs numpy below 2 but does not say so.
 """
 
 import importlib.util
@@ -13,13 +12,14 @@ from importlib import import_module, metadata
 
 import msgspec
 
+from edge_agent.inference.litert import FIRST_FOR_NEW_GLIBC, GLIBC_REMEDY, NEW_GLIBC
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
 Version = tuple[int, ...]
 
 OLDEST_PYTHON: Version = (3, 11)
-LITERT_GLIBC: Version = (2, 34)
-LITERT_FIRST_NEEDING_IT: Version = (2, 1, 1)
+ARM_32 = ("armv6l", "armv7l")
+ONNX_REMEDY = "pip install 'edgejoule[onnx]'"
 EXTRAS: Mapping[str, Sequence[str]] = {
     "serial": ("serial", "cryptography", "pymodbus"),
     "site": ("dsmr_parser", "smllib"),
@@ -39,13 +39,15 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     litert_error: str = ""
     tflite_runtime: str | None = None
     tflite_runtime_error: str = ""
+    onnxruntime: str | None = None
+    onnxruntime_error: str = ""
     numpy: str | None = None
 
 
 def gather_engine_facts() -> EngineFacts:
     """Read versions and try the imports."""
     name, libc_version = platform.libc_ver()
-    litert, tflite = _installed("ai-edge-litert"), _installed("tflite-runtime")
+    litert, tflite, onnx = (_installed(name) for name in ("ai-edge-litert", "tflite-runtime", "onnxruntime"))
     return EngineFacts(
         machine=platform.machine(),
         python=sys.version_info[:3],
@@ -54,6 +56,8 @@ def gather_engine_facts() -> EngineFacts:
         litert_error=_import_error("ai_edge_litert.interpreter") if litert else "",
         tflite_runtime=tflite,
         tflite_runtime_error=_import_error("tflite_runtime.interpreter") if tflite else "",
+        onnxruntime=onnx,
+        onnxruntime_error=_import_error("onnxruntime") if onnx else "",
         numpy=_installed("numpy"),
     )
 
@@ -84,8 +88,30 @@ def check_python(version: Version) -> Finding:
     return ok("python", f"Python {shown}")
 
 
-def check_engine(facts: EngineFacts, *, required: bool) -> list[Finding]:
-    """Judge the inference engines; without any, a machine that runs no agent is only warned (``required`` false)."""
+def check_engine(facts: EngineFacts, *, required: bool, suffix: str = ".tflite") -> list[Finding]:
+    """Judge the inference engines for files that end in ``suffix``.
+
+    Without any, a machine that runs no agent is only warned (``required`` false).
+    """
+    if suffix == ".onnx":
+        return [_check_onnxruntime(facts, required=required)]
+    of_onnx = [] if facts.onnxruntime is None else [_check_onnxruntime(facts, required=False)]
+    return [*_check_tflite_engines(facts, required=required), *of_onnx]
+
+
+def _check_onnxruntime(facts: EngineFacts, *, required: bool) -> Finding:
+    judge = failure if required else warning
+    if facts.onnxruntime is None:
+        text = f"ONNX Runtime, which runs .onnx models, is not installed for {facts.machine}"
+        remedy = "there is no wheel for 32-bit Arm: use a .tflite model" if facts.machine in ARM_32 else ONNX_REMEDY
+        return judge("engine", text, remedy)
+    if facts.onnxruntime_error:
+        text = f"ONNX Runtime {facts.onnxruntime} is installed but cannot be imported: {facts.onnxruntime_error}"
+        return judge("engine", text, f"{ONNX_REMEDY} --force-reinstall")
+    return ok("engine", f"ONNX Runtime {facts.onnxruntime}, for .onnx models")
+
+
+def _check_tflite_engines(facts: EngineFacts, *, required: bool) -> list[Finding]:
     if facts.litert is not None:
         return [_check_litert(facts)]
     if facts.tflite_runtime is not None:
@@ -111,14 +137,10 @@ def _check_litert(facts: EngineFacts) -> Finding:
     version = facts.litert or ""
     if not facts.litert_error:
         return ok("engine", f"LiteRT {version}")
-    old_glibc = facts.glibc is not None and facts.glibc < LITERT_GLIBC
-    if facts.machine == "aarch64" and old_glibc and parse_version(version) >= LITERT_FIRST_NEEDING_IT:
-        have = ".".join(map(str, facts.glibc or ()))
-        return failure(
-            "engine",
-            f"LiteRT {version} needs glibc 2.34, this system has {have}",
-            "pip install 'ai-edge-litert==2.1.0', or upgrade the system (Raspberry Pi OS bookworm, JetPack 6)",
-        )
+    old_glibc = facts.glibc is not None and facts.glibc < NEW_GLIBC
+    if facts.machine == "aarch64" and old_glibc and parse_version(version) >= FIRST_FOR_NEW_GLIBC:
+        need, have = (".".join(map(str, one or ())) for one in (NEW_GLIBC, facts.glibc))
+        return failure("engine", f"LiteRT {version} needs glibc {need}, this system has {have}", GLIBC_REMEDY)
     return failure(
         "engine",
         f"LiteRT {version} is installed but cannot be imported: {facts.litert_error}",

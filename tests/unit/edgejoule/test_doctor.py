@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edge_agent.model_catalog import file_sha256, find_model
 from edgejoule.cli import main
 from edgejoule.doctor import serial_ports
+from edgejoule.doctor.examination import Subject, examine
 from edgejoule.doctor.finding import Finding
 from edgejoule.doctor.machine import (
     ClockFacts,
@@ -22,6 +25,7 @@ from edgejoule.doctor.machine import (
 from edgejoule.doctor.runtimes import EngineFacts, check_engine, check_packages, check_python, parse_version
 from edgejoule.doctor.serial_ports import PortFacts, check_configured_port, check_ports, gather_port
 from firmware_bridge.usb import UsbPort
+from tests.fakes.agent import agent_toml
 
 NOW_UNIX_S = 1_790_000_000.0
 
@@ -95,6 +99,58 @@ def test_a_machine_without_an_agent_needs_no_engine() -> None:
 
     assert _levels(check_engine(facts, required=False)) == ["warning"]
     assert _levels(check_engine(facts, required=True)) == ["failure"]
+
+
+def _onnx(**facts: object) -> Finding:
+    known: dict[str, object] = {"machine": "aarch64", "python": (3, 11, 2), "litert": "2.3.0"}
+    found = EngineFacts(**(known | facts))  # type: ignore[arg-type]  # by name
+    (finding,) = check_engine(found, required=True, suffix=".onnx")
+    return finding
+
+
+def test_an_onnx_model_needs_onnx_runtime_whatever_else_is_here() -> None:
+    assert _onnx(onnxruntime="1.27.0") == Finding("ok", "engine", "ONNX Runtime 1.27.0, for .onnx models")
+    assert (_onnx().level, _onnx().remedy) == ("failure", "pip install 'edgejoule[onnx]'")
+    assert "use a .tflite model" in _onnx(machine="armv7l").remedy
+    broken = _onnx(onnxruntime="1.27.0", onnxruntime_error="libc.musl: no such file")
+    assert broken.level == "failure"
+    assert "libc.musl" in broken.text
+
+
+def test_onnx_runtime_is_named_beside_the_other_engine() -> None:
+    both = EngineFacts(machine="x86_64", python=(3, 11, 2), litert="2.3.0", onnxruntime="1.27.0", numpy="2.1.0")
+    assert [finding.text.split(",")[0] for finding in check_engine(both, required=True)] == [
+        "LiteRT 2.3.0",
+        "ONNX Runtime 1.27.0",
+    ]
+
+
+def _model_finding(directory: Path, model: str, **tables: str) -> Finding:
+    report = examine(Subject(agent_config=agent_toml(directory, model=model, **tables)))
+    return next((one for one in report.findings if one.topic == "model"), Finding("ok", "model", "not looked at"))
+
+
+def test_the_configured_model_is_loaded_as_the_agent_would(tmp_path: Path) -> None:
+    fine = _model_finding(tmp_path, 'id = "digits_mlp_int8"\ndelegate = "none"')
+    assert fine.level == "ok"
+    assert "litert" in fine.text
+    assert fine.text.endswith("delegate none, threads 1")
+    absent = _model_finding(tmp_path, 'id = "digits_mlp_int8"\ndelegate = "libabsent.so.1"')
+    assert absent.level == "failure"
+    assert "delegate = 'libabsent.so.1': the library cannot be loaded" in absent.text
+    unknown = _model_finding(tmp_path, 'id = "digits_mlp_int8"\nengine = "tensorrt"')
+    assert "'tensorrt' is not known" in unknown.text
+    (tmp_path / "own.onnx").write_bytes(b"no model")
+    broken = _model_finding(
+        tmp_path, f'id = "own"\npath = "own.onnx"\nsha256 = "{file_sha256(tmp_path / "own.onnx")}"'
+    )
+    assert broken.level == "failure"
+    np.savez(tmp_path / "check.npz", x=np.zeros((2, 3), np.int8))
+    source = find_model("digits_mlp_int8")
+    own = f'id = "own"\npath = "{source.path}"\nsha256 = "{source.sha256}"\ncheck_set = "check.npz"'
+    assert "make the check set for this very model" in _model_finding(tmp_path, own).text
+    other = {"input": 'source = "application"', "input.runtime": 'runtime="a"\nversion="1"\ndelegate="-"\nthreads=1'}
+    assert _model_finding(tmp_path, 'id = "digits_mlp_int8"', **other).text == "not looked at"
 
 
 def test_missing_packages_name_their_extra() -> None:
