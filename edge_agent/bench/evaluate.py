@@ -211,9 +211,11 @@ class _Evaluation:
         powers_w = before.power_w, after.power_w
         if powers_w[0] is None or powers_w[1] is None:
             return None
-        difference_w = abs(powers_w[1] - powers_w[0])
-        drift = self._error("baseline, drift", difference_w / 2.0 / _SQRT_3, "W", "before against after", "run")
         chance = pooled_mean_chance([before.powers_w, after.powers_w])
+        by_chance_w = 2.0 * chance.plain_u
+        moved_w = math.sqrt(max((powers_w[1] - powers_w[0]) ** 2 - by_chance_w**2, 0.0))
+        basis = "before against after, beyond their noise"
+        drift = self._error("baseline, drift", moved_w / 2.0 / _SQRT_3, "W", basis, "run")
         noise = self._budget.variable(
             Input(
                 name="baseline, noise",
