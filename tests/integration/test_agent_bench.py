@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,17 +15,19 @@ from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import BenchRecord
 from firmware_bridge.faults import Faults
 from firmware_bridge.loads import ProfileLoad
-from tests.fakes.agent import DEVICE_ID, IDLE_W, agent_toml, running_agent
+from tests.fakes.agent import BUSY_W, DEVICE_ID, IDLE_W, agent_toml, running_agent
 from tests.fakes.bench_command import (
     LENIENT,
     bench_command,
     bench_meter,
     bench_settings,
     running_bench,
+    true_baselines_w,
     true_j_per_inference,
 )
 from tests.fakes.benches import make_bench
 from tests.fakes.brokers import running_broker
+from tests.fakes.cable import pull_cable
 from tests.fakes.delivery import running_subscriber, wait_until
 
 SMOKE = ("--smoke", "--no-publish", "--align", "none", "--json")
@@ -50,7 +51,7 @@ def other_reasons(record: BenchRecord) -> list[str]:
     ],
 )
 def test_the_truth_lies_within_u(driver: str, boundary: str, options: str, tmp_path: Path) -> None:
-    with bench_meter(tmp_path, driver, bench_settings(tmp_path)):
+    with bench_meter(tmp_path, driver, bench_settings(tmp_path)) as meter:
         config = toml(tmp_path, driver, boundary, meter=options)
         done = bench_command(config, *SMOKE, "--windows", "5")
     assert done.code == 1, done.err
@@ -65,8 +66,10 @@ def test_the_truth_lies_within_u(driver: str, boundary: str, options: str, tmp_p
     assert record.simulated
     assert record.accuracy_ratio == pytest.approx(0.927, abs=0.005)
     assert record.baseline_before is not None
-    assert abs(record.baseline_before.power_w - IDLE_W) < 3.0 * record.baseline_before.power_u_w + 0.05
-    assert all(window.gap_s < 0.002 for window in record.windows)
+    before_w, _ = true_baselines_w(tmp_path, record)
+    assert abs(record.baseline_before.power_w - before_w) < 3.0 * record.baseline_before.power_u_w
+    assert IDLE_W - 0.05 < before_w < (IDLE_W + BUSY_W) / 2.0, "the baseline was taken while nothing was inferred"
+    assert meter.dropped_bytes or all(window.gap_s < 0.002 for window in record.windows)
     assert (tmp_path / f"state/bench/pending/{record.bench_id}.json").is_file()
 
 
@@ -82,7 +85,7 @@ def test_a_bench_of_full_length_is_valid_and_reported_in_full(tmp_path: Path) ->
     assert record.sync_method in {"serial_marker", "arrival_fit"}, "marks hold unless the machine stands still"
     assert record.sync_residual_s < 0.5
     assert len(record.windows) == 5
-    assert all(10.0 <= window.duration_s < 10.1 for window in record.windows)
+    assert all(10.0 <= window.duration_s < 11.0 for window in record.windows)
     gross_j, net_j = true_j_per_inference(tmp_path, record)
     assert record.gross is not None
     assert record.net is not None
@@ -97,12 +100,15 @@ def test_a_bench_of_full_length_is_valid_and_reported_in_full(tmp_path: Path) ->
 
 
 def test_a_cable_that_is_pulled_ends_it_with_a_record(tmp_path: Path) -> None:
-    faults = Faults(unplug_at_s=((8.0, 60.0),))
-    with bench_meter(tmp_path, "powersensor3", bench_settings(tmp_path, faults=faults)):
-        config = toml(tmp_path, "powersensor3", "dc_input")
-        began_s = time.monotonic()
-        done = bench_command(config, *SMOKE, "--windows", "20")
-    assert time.monotonic() - began_s < 40.0
+    config = toml(tmp_path, "powersensor3", "dc_input")
+    words = (*SMOKE, "--windows", "100", "--seconds", "5")
+    with (
+        bench_meter(tmp_path, "powersensor3", bench_settings(tmp_path)) as meter,
+        running_bench(config, *words) as bench,
+    ):
+        bench.wait_for_phase("warm-up")
+        pull_cable(meter, 1000.0)
+        done = bench.done(timeout_s=100.0)  # much less than the windows would take
     assert done.code == 1, done.err
     assert "Traceback" not in done.err
     assert done.record.gross is None
@@ -110,20 +116,27 @@ def test_a_cable_that_is_pulled_ends_it_with_a_record(tmp_path: Path) -> None:
 
 
 def test_a_cable_that_is_pulled_and_put_back_is_rejected_with_its_figure(tmp_path: Path) -> None:
-    faults = Faults(unplug_at_s=((10.0, 0.5),))
-    with bench_meter(tmp_path, "powersensor3", bench_settings(tmp_path, faults=faults)):
-        done = bench_command(toml(tmp_path, "powersensor3", "dc_input"), *SMOKE, "--seconds", "3")
+    config = toml(tmp_path, "powersensor3", "dc_input")
+    words = (*SMOKE, "--seconds", "2")
+    with (
+        bench_meter(tmp_path, "powersensor3", bench_settings(tmp_path)) as meter,
+        running_bench(config, *words) as bench,
+    ):
+        bench.wait_for_phase("window 1")
+        pull_cable(meter, 0.5)
+        done = bench.done()
     assert done.code == 1
     reasons = " ".join(other_reasons(done.record))
     assert "the meter was lost 1 times" in reasons
-    assert "of a window, more than 0.1 %" in reasons
+    assert "of a window, more than 5 %" in reasons
+    assert done.record.gross is not None
 
 
 def test_lost_samples_and_other_processes_are_rejected(tmp_path: Path) -> None:
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         with bench_meter(tmp_path, "powersensor3", bench_settings(tmp_path, faults=Faults(loss_ratio=0.01))):
-            limits = LENIENT.replace("64.0", "0.1")
+            limits = LENIENT.replace("64.0", "0.1").replace("max_lost_ratio = 0.05\n", "")
             done = bench_command(toml(tmp_path, "powersensor3", "dc_input", limits), *SMOKE, "--seconds", "0.5")
     finally:
         busy.kill()
@@ -147,15 +160,15 @@ def test_a_baseline_that_moves_is_rejected(tmp_path: Path) -> None:
 def test_a_signal_ends_it_without_a_trace(number: signal.Signals, tmp_path: Path) -> None:
     config = toml(tmp_path)
     out = tmp_path / "out.json"
+    words = ("--no-publish", "--align", "none", "--json", str(out))
     with bench_meter(tmp_path, "tc66c", bench_settings(tmp_path)):
-        with running_bench(config, "--no-publish", "--align", "none", "--json", str(out)) as process:
-            wait_until((tmp_path / "agent.pid").exists, "the bench to start")
-            time.sleep(3.0)
-            process.send_signal(number)
-            said, err = process.communicate(timeout=15.0)
-        assert process.returncode == 1, err
-        assert err.splitlines()[-1] == "edgejoule: stopped: there is no result, and nothing was written"
-        assert said == ""
+        with running_bench(config, *words) as bench:
+            bench.wait_for_phase("baseline before")
+            bench.signal(number)
+            done = bench.done(timeout_s=60.0)
+        assert done.code == 1, done.err
+        assert done.err.splitlines()[-1] == "edgejoule: stopped: there is no result, and nothing was written"
+        assert done.out == ""
         assert not out.exists()
         assert BenchSpool(tmp_path / "state").pending_ids() == []
         assert not (tmp_path / "agent.pid").exists()
