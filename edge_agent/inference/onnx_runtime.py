@@ -208,7 +208,11 @@ def _session(module: Any, model: Path, settings: RunSettings, providers: Sequenc
         options.profile_file_prefix = profile
     of_each = [{key: str(value) for key, value in settings.delegate_options.items()}, {}]
     return module.InferenceSession(
-        str(model), options, providers=list(providers), provider_options=of_each[: len(providers)]
+        str(model),
+        options,
+        providers=list(providers),
+        provider_options=of_each[: len(providers)],
+        enable_fallback=0,  # it would print to standard output, and try again without the provider that was asked for
     )
 
 

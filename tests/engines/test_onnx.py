@@ -35,6 +35,15 @@ if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         with pytest.raises(ConfigurationError, match=r"free\.onnx: its input 'x' has the shape \(batch, length, 3\)"):
             load_runner(path)
 
+    def test_a_model_that_is_refused_is_told_in_the_exception_only(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        path = onnx_models.perceptron(tmp_path / "p.onnx")
+        path.write_bytes(path.read_bytes().replace(b"MatMul", b"Mat\xe9ul"))
+        with pytest.raises(ConfigurationError, match=r"p\.onnx: onnxruntime .* cannot load it"):
+            load_runner(path)
+        assert capfd.readouterr() == ("", "")
+
     def test_more_than_one_input_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"it has 2 inputs; the agent runs models with exactly one"):
             load_runner(onnx_models.two_inputs(tmp_path / "two.onnx"))
