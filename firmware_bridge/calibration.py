@@ -14,6 +14,10 @@ _Limits: TypeAlias = tuple[float, float, float] | tuple[F64, F64, F64]
 RECTANGULAR: Final = 1.0 / 3.0**0.5
 """Half-width of a rectangular distribution to its standard uncertainty (JCGM 100:2008, 4.3.7)."""
 
+SAME_RANGE_RATIO: Final = 0.1
+"""A register's uncertainty that is more than this beside that of the mean power in its range is of several ranges. So
+may be that of bursts within one range which rise from below its offset: nothing cancels then either, the safe side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -160,12 +164,13 @@ class SystematicPart:
     """One constant error of a meter at one operating point, as standard uncertainty of power in watts.
 
     ``kind``: does it grow with the power ("gain"), or is it there at any power ("offset")? An offset is the same
-    in two states of one load and cancels in their difference. ``range_index``: of the measuring range whose own error
-    it is, None where all ranges have it in common.
+    in two states of one load and cancels in their difference. "unseen" is what a meter does not show below the power
+    at which it starts: of each state its own, it never cancels.
+    ``range_index``: of the measuring range whose own error it is, None where all ranges have it in common.
     """
 
     name: str
-    kind: Literal["gain", "offset"]
+    kind: Literal["gain", "offset", "unseen"]
     u_w: float
     distribution: GainDistribution
     range_index: int | None = None
@@ -178,7 +183,7 @@ def systematic_parts(
 
     The range is the smallest that holds the current. An offset of voltage acts in proportion to the current: at one
     supply voltage that is a gain, and so is one of current in proportion to the voltage, which hardly changes: that
-    is an offset of power.
+    is an offset of power. Below the power at which the meter starts, all that is known is that power: one part.
     """
     volts, amps = abs(voltage_v), abs(current_a)
     fitting = [index for index, one in enumerate(sheet.ranges) if amps <= one.max_current_a]
@@ -210,4 +215,7 @@ def systematic_parts(
                 SystematicPart("current gain", "gain", gain_u_w, sheet.gain_distribution, own),
                 SystematicPart("current offset", "offset", RECTANGULAR * span.offset_limit_a * volts, flat, own),
             ]
+    if volts * amps < sheet.starting_power_w:
+        u_w = max(math.hypot(*(part.u_w for part in parts)), RECTANGULAR * sheet.starting_power_w)
+        parts = [SystematicPart("power below its start", "unseen", u_w, flat)]
     return tuple(part for part in parts if part.u_w > 0.0)

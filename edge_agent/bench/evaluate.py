@@ -32,7 +32,7 @@ from edge_agent.uncertainty.energy import is_dithered
 from edge_agent.uncertainty.type_a import median_chance, pooled_mean_chance
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import Measurand
-from firmware_bridge.calibration import SystematicPart, systematic_parts
+from firmware_bridge.calibration import SAME_RANGE_RATIO, SystematicPart, systematic_parts
 from firmware_bridge.samples import EnergyDelta
 
 TIME_BASE_LIMIT_RATIO: Final = 50e-6
@@ -156,9 +156,12 @@ class _Evaluation:
         gain: Number = 0.0
         offset_w: Number = 0.0
         for part in self._parts(power_w, deltas):
+            suffix = where
+            if where and part.kind == "unseen":
+                part, suffix = replace(part, name=f"{part.name}, baseline"), ""  # noqa: PLW2901 an error of its own
             key = part.name, part.range_index
             if key not in self._errors:
-                self._errors[key] = self._meter_error(part, power_w, where)
+                self._errors[key] = self._meter_error(part, power_w, suffix)
             if part.kind == "gain":
                 gain = gain + self._errors[key]
             else:
@@ -168,7 +171,8 @@ class _Evaluation:
     def _parts(self, power_w: float, deltas: Sequence[EnergyDelta]) -> tuple[SystematicPart, ...]:
         """Return the meter's errors at a mean power, scaled to what its register integrated sample by sample.
 
-        The two differ where the load moves between measuring ranges.
+        The two differ where the load moves between measuring ranges: what those have each of their own is then no
+        error of one range, and does not cancel against it.
         """
         volts = self._meter.voltage_v
         parts = systematic_parts(
@@ -181,7 +185,9 @@ class _Evaluation:
         if together_w <= 0.0:
             return ()
         scale = median(delta.energy_u_systematic_j / delta.covered_s for delta in deltas) / together_w
-        return tuple(replace(part, u_w=part.u_w * scale) for part in parts)
+        is_mixed = abs(scale - 1.0) > SAME_RANGE_RATIO
+        parts = tuple(replace(part, u_w=part.u_w * scale) for part in parts)
+        return tuple(_of_several_ranges(part) if is_mixed else part for part in parts)
 
     def _meter_error(self, part: SystematicPart, power_w: float, where: str) -> Number:
         is_ratio = part.kind == "gain"
@@ -248,6 +254,12 @@ class _Evaluation:
                 basis=basis,
             )
         )
+
+
+def _of_several_ranges(part: SystematicPart) -> SystematicPart:
+    if part.range_index is None:
+        return part
+    return replace(part, name=f"{part.name}, several ranges", range_index=None)
 
 
 def _rounding_u_w(deltas: Sequence[EnergyDelta]) -> float:

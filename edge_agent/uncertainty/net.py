@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_agent.uncertainty.energy import EnergyBudget
-from firmware_bridge.calibration import Calibration, SystematicPart, systematic_parts
+from firmware_bridge.calibration import SAME_RANGE_RATIO, Calibration, SystematicPart, systematic_parts
 from firmware_bridge.driver import DataSheet, MeterRange
 from firmware_bridge.samples import EnergyDelta
 
@@ -49,6 +49,11 @@ class MeterLimits:
     sheet: DataSheet
     calibration: Calibration | None = None
 
+    @property
+    def has_one_range(self) -> bool:
+        """Return whether the errors are the same ones whatever the current."""
+        return self.calibration is not None or self.sheet.ranges_share_errors or len(self.sheet.ranges) == 1
+
 
 def net_energy(
     delta: EnergyDelta, budget: EnergyBudget, idle: IdlePower, limits: MeterLimits, voltage_v: float | None = None
@@ -61,7 +66,8 @@ def net_energy(
     if delta.mean_power_w is None or delta.covered_s <= 0.0:
         return None
     covered_s = delta.covered_s
-    systematic_u_j = covered_s * net_systematic_u_w(delta.mean_power_w, voltage_v, idle, limits)
+    shown_u_w = delta.energy_u_systematic_j / covered_s
+    systematic_u_j = covered_s * net_systematic_u_w(delta.mean_power_w, voltage_v, idle, limits, shown_u_w)
     return NetEnergy(
         energy_j=delta.energy_j - idle.power_w * covered_s,
         u_j=math.hypot(systematic_u_j, budget.rounding_j, budget.independent_j, covered_s * idle.random_u_w),
@@ -69,15 +75,27 @@ def net_energy(
     )
 
 
-def net_systematic_u_w(power_w: float, voltage_v: float | None, idle: IdlePower, limits: MeterLimits) -> float:
-    """Return the standard uncertainty of ``power_w`` - idle power that comes from constant errors of the meter."""
+def net_systematic_u_w(
+    power_w: float, voltage_v: float | None, idle: IdlePower, limits: MeterLimits, shown_u_w: float | None = None
+) -> float:
+    """Return the standard uncertainty of ``power_w`` - idle power that comes from constant errors of the meter.
+
+    ``shown_u_w``: that of ``power_w`` alone as the register integrated it, sample by sample. Where it is not that of
+    the range of the mean power, the load moved between ranges: it counts then, and nothing cancels but the voltage's.
+    """
     nominal_v = limits.sheet.nominal_voltage_v
     volts, idle_volts = abs(voltage_v or nominal_v), abs(idle.voltage_v or nominal_v)
-    shares_range = limits.calibration is not None or _range(limits.sheet, power_w / volts) is _range(
+    here = _parts(power_w, volts, limits, "in the window")
+    there = _parts(idle.power_w, idle_volts, limits, "idling")
+    shares_range = limits.has_one_range or _range(limits.sheet, power_w / volts) is _range(
         limits.sheet, idle.power_w / idle_volts
     )
-    here = _parts(power_w, volts, limits)
-    there = _parts(idle.power_w, idle_volts, limits)
+    together_w = math.hypot(*here.values())
+    if shown_u_w is not None and not limits.has_one_range and together_w > 0.0:
+        ratio = shown_u_w / together_w
+        if abs(ratio - 1.0) > SAME_RANGE_RATIO:
+            shares_range = False
+            here = {name: ratio * one_w for name, one_w in here.items()}
     total_w2 = 0.0
     for name in here.keys() | there.keys():
         one_w, other_w = here.get(name, 0.0), there.get(name, 0.0)
@@ -88,10 +106,13 @@ def net_systematic_u_w(power_w: float, voltage_v: float | None, idle: IdlePower,
     return math.sqrt(total_w2)
 
 
-def _parts(power_w: float, volts: float, limits: MeterLimits) -> dict[str, float]:
-    """Return the meter's constant errors at one operating point by name, with the sign of what they grow with."""
+def _parts(power_w: float, volts: float, limits: MeterLimits, state: str) -> dict[str, float]:
+    """Return the meter's constant errors at one operating point by name, with the sign of what they grow with.
+
+    ``state``: put to the name of an error that is each state's own.
+    """
     found = systematic_parts(limits.sheet, voltage_v=volts, current_a=power_w / volts, calibration=limits.calibration)
-    return {part.name: _signed(part, power_w) for part in found}
+    return {f"{part.name}, {state}" if part.kind == "unseen" else part.name: _signed(part, power_w) for part in found}
 
 
 def _signed(part: SystematicPart, power_w: float) -> float:

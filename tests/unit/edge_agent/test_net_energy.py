@@ -108,3 +108,26 @@ def test_the_rounding_of_a_steady_power_is_in_net_as_in_gross() -> None:
     assert without is not None
     assert with_it is not None
     assert with_it.u_j == pytest.approx(float(np.hypot(without.u_j, 0.2)))
+
+
+def test_a_load_in_bursts_of_a_higher_range_has_that_ranges_gain() -> None:
+    """PPK2: bursts of 1.4 W in a tenth of the time, at 15 %; their mean is in the range of the idle state's 10 %."""
+    sheet = get_driver("ppk2").data_sheet
+    low_w, burst_w, share = 0.05, 1.4, 0.1
+    limits, idle = MeterLimits(sheet), IdlePower(low_w, 0.0, VOLTS)
+    power_w = share * burst_w + (1.0 - share) * low_w
+    shown_u_w = share * 0.15 * burst_w + (1.0 - share) * 0.10 * low_w
+    found_w = net_systematic_u_w(power_w, VOLTS, idle, limits, shown_u_w)
+    by_hand_w = float(np.hypot(share * 0.15 * burst_w, 0.10 * share * low_w))
+    assert net_systematic_u_w(power_w, VOLTS, idle, limits) < 0.7 * by_hand_w
+    assert by_hand_w < found_w < 1.3 * by_hand_w
+
+
+def test_what_a_meter_does_not_show_below_its_start_does_not_cancel() -> None:
+    """SDM120: a board of 3 W idles below the 4.6 W at which the meter starts. It shows 0: net may be 4.6 W less."""
+    sheet = get_driver("sdm120").data_sheet
+    limits = MeterLimits(sheet)
+    u_w = net_systematic_u_w(8.0, 230.0, IdlePower(0.0, 0.0, 230.0), limits)
+    assert u_w >= sheet.starting_power_w / 3**0.5
+    both_w = net_systematic_u_w(0.0, 230.0, IdlePower(0.0, 0.0, 230.0), limits)
+    assert both_w == pytest.approx(sheet.starting_power_w * (2.0 / 3.0) ** 0.5, rel=0.01)

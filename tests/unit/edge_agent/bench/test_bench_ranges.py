@@ -1,6 +1,7 @@
 """A baseline that is measured in another range, or on a display that stands still, and gains that are large."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -13,8 +14,8 @@ from firmware_bridge.driver import DataSheet
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import EnergyDelta
 
-PPK2, LPM01A, POWERSENSOR3, WATTSUP = (
-    get_driver(name).data_sheet for name in ("ppk2", "lpm01a", "powersensor3", "wattsup")
+PPK2, LPM01A, POWERSENSOR3, WATTSUP, SDM120 = (
+    get_driver(name).data_sheet for name in ("ppk2", "lpm01a", "powersensor3", "wattsup", "sdm120")
 )
 T_S = 0.002
 
@@ -36,10 +37,19 @@ def delta(sheet: DataSheet, power_w: float, seconds: float, volts: float, sd_w: 
 
 
 def net(
-    sheet: DataSheet, busy_w: float, idle_w: float, volts: float, *, idle_sd_w: float = 0.1, step_w: float = 1e-4
+    sheet: DataSheet,
+    busy_w: float,
+    idle_w: float,
+    volts: float,
+    *,
+    idle_sd_w: float = 0.1,
+    step_w: float = 1e-4,
+    busy_u_w: float | None = None,
 ) -> dict[str, BudgetLine]:
     powers_w = [busy_w * one for one in (1.0, 1.001, 0.999, 1.0005, 0.9995)]
     each = [delta(sheet, power_w, 10.0, volts, 0.1, step_w) for power_w in powers_w]
+    if busy_u_w is not None:
+        each = [replace(one, energy_u_systematic_j=busy_u_w * one.covered_s) for one in each]
     windows = [WindowEnergy(one, one, one, 10.0, 5000) for one in each]
     parts = tuple(delta(sheet, idle_w, 2.0, volts, idle_sd_w, step_w) for _ in range(5))
     baseline = BaselineEnergy(parts)
@@ -93,3 +103,21 @@ def test_a_large_gain_moves_the_upper_end_further_than_the_lower_one() -> None:
     assert found.low_j == pytest.approx(2.0 / 1.294, rel=0.01)
     assert found.high_j == pytest.approx(2.0 / 0.706, rel=0.01)
     assert found.u_j == pytest.approx(0.3)
+
+
+def test_a_baseline_below_the_power_at_which_the_meter_starts_may_be_anything_up_to_that() -> None:
+    """SDM120: shows 0 W below 4.6 W. The offset that gross has does not take that away again."""
+    lines = net(SDM120, busy_w=9.0, idle_w=0.0, volts=230.0)
+    line = lines["meter, power below its start, baseline"]
+    assert line.u == pytest.approx(4.6 / math.sqrt(3.0), rel=1e-3)
+    assert line.sensitivity == pytest.approx(-T_S, rel=1e-3)
+    assert lines["meter, power offset"].contribution_j == pytest.approx(4.6 / math.sqrt(3.0) * T_S, rel=1e-3)
+
+
+def test_bursts_of_a_higher_range_do_not_cancel_against_the_range_of_the_baseline() -> None:
+    """PPK2: a mean of 0.185 W from bursts of 1.4 W, told by what the register integrated; idle at 0.05 W."""
+    shown_u_w = 0.1 * 0.15 * 1.4 + 0.9 * 0.10 * 0.05
+    lines = net(PPK2, busy_w=0.185, idle_w=0.05, volts=5.0, busy_u_w=shown_u_w)
+    bursts, idle = lines["meter, current gain, several ranges"], lines["meter, current gain, range of the baseline"]
+    assert bursts.contribution_j == pytest.approx(shown_u_w * T_S, rel=0.01)
+    assert idle.contribution_j == pytest.approx(0.10 * 0.05 * T_S, rel=0.01)
