@@ -1,5 +1,6 @@
 """The agent's configuration: one TOML file, read into frozen structs. Paths are relative to that file."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -46,6 +47,12 @@ class CalibrationSection(_Section, frozen=True, kw_only=True):
     offset_u_a: Annotated[float, Meta(ge=0.0)]
     certificate: str
     date: str
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.gain_ratio, self.offset_a, self.gain_u_ratio, self.offset_u_a))):
+            raise ValueError(
+                "gain and offset and their uncertainties are finite numbers: take them from the certificate"
+            )
 
 
 class MeterSection(_Section, frozen=True, kw_only=True):

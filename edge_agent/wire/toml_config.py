@@ -21,7 +21,11 @@ _UNKNOWN: Final = re.compile(
 def decode_toml(text: str, into: type[T], where: str) -> T:
     """Decode ``text`` into ``into``; raise ConfigurationError with one line that names the place and the fault."""
     try:
-        return msgspec.convert(tomllib.loads(text), into)
+        document = tomllib.loads(text)
+        place = _nul_in(document)
+        if place is not None:
+            raise ConfigurationError(f"{where}: `{place}` holds the character NUL, which no name can; remove it")
+        return msgspec.convert(document, into)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
@@ -31,6 +35,15 @@ def decode_toml(text: str, into: type[T], where: str) -> T:
 def read_toml(path: Path, into: type[T]) -> T:
     """Read and decode the TOML file at ``path``. Raises ConfigurationError."""
     return decode_toml(read_text(path, remedy=TOML_REMEDY), into, str(path))
+
+
+def _nul_in(value: Any, place: str = "") -> str | None:
+    """Return where a text holds NUL, None for nowhere: the system's calls end a name there, Python's refuse it."""
+    if isinstance(value, str):
+        return place if "\0" in value else None
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = (_nul_in(entry, f"{place}.{key}".lstrip(".")) for key, entry in entries)
+    return next((one for one in found if one is not None), None)
 
 
 def _plain(message: str) -> str:

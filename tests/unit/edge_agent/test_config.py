@@ -39,6 +39,15 @@ def test_the_sample_names_every_key() -> None:
             assert f"{field.name} = " in text or f"[{section.name}.{field.name}]" in text, field.name
 
 
+@pytest.mark.parametrize("wrong", ["gain_ratio = inf", "offset_a = nan", "gain_u_ratio = inf", "offset_u_a = -inf"])
+def test_a_certificate_has_finite_numbers(tmp_path: Path, wrong: str) -> None:
+    lines = ["gain_ratio = 1.0", "offset_a = 0.0", "gain_u_ratio = 0.0", "offset_u_a = 0.0"]
+    lines = [wrong if line.split()[0] == wrong.split()[0] else line for line in lines]
+    text = "\n".join([MINIMAL, "[meter.calibration]", *lines, 'certificate = "c"', 'date = "2025-01-31"'])
+    with pytest.raises(ConfigurationError, match=r"agent\.toml: .*meter\.calibration"):
+        load(tmp_path, text)
+
+
 def test_paths_start_at_the_file(tmp_path: Path) -> None:
     text = MINIMAL.replace('id = "kitchen-pi"', 'id = "kitchen-pi"\nstate_dir = "state"\npid_file = "run/pid"')
     config = load(tmp_path, text)

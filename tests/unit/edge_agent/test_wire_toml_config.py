@@ -35,6 +35,11 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
             "f.toml: Invalid enum value 'z' in `by_name[...].kind`; it is one of network, serial",
         ),
         ("[meter]\nbaud_hz = 'x'", "f.toml: Expected `int`, got `str` in `meter.baud_hz`"),
+        (
+            "[[device]]\n[[device]]\nport = 'a'\n[meter]\nport = \"a\\u0000b\"",
+            "f.toml: `meter.port` holds the character NUL",
+        ),
+        ('[[device]]\nport = "\\u0000"', "f.toml: `device.0.port` holds the character NUL"),
         ("[meter", "f.toml: not valid TOML: "),
     ],
 )
