@@ -42,7 +42,7 @@ def test_the_sample_names_every_key() -> None:
 @pytest.mark.parametrize("wrong", ["gain_ratio = inf", "offset_a = nan", "gain_u_ratio = inf", "offset_u_a = -inf"])
 def test_a_certificate_has_finite_numbers(tmp_path: Path, wrong: str) -> None:
     lines = ["gain_ratio = 1.0", "offset_a = 0.0", "gain_u_ratio = 0.0", "offset_u_a = 0.0"]
-    lines = [wrong if line.split()[0] == wrong.split()[0] else line for line in lines]
+    lines = [wrong if line.split()[0] == wrong.split(maxsplit=1)[0] else line for line in lines]
     text = "\n".join([MINIMAL, "[meter.calibration]", *lines, 'certificate = "c"', 'date = "2025-01-31"'])
     with pytest.raises(ConfigurationError, match=r"agent\.toml: .*meter\.calibration"):
         load(tmp_path, text)
