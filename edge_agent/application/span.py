@@ -20,7 +20,7 @@ class WindowResult:
 
     The pieces of a long window that go to the collector add up to it: to ``energy_j``, to ``inference_count``.
     ``energy_j``: gross joules over ``duration_s`` less ``gap_s``. ``energy_per_inference_j`` and its uncertainty (k =
-    1) are None without an inference.
+    1) are None without an inference, and with the flag "gap": joules are missing then, and inferences are not.
     """
 
     model_id: str
@@ -45,12 +45,16 @@ class WindowResult:
     @property
     def energy_per_inference_j(self) -> float | None:
         """Return gross joules per inference."""
-        return self.energy_j / self.inference_count if self.inference_count else None
+        return self.energy_j / self.inference_count if self._has_ratio else None
 
     @property
     def energy_per_inference_u_j(self) -> float | None:
         """Return its standard uncertainty."""
-        return self.energy_u_j / self.inference_count if self.inference_count else None
+        return self.energy_u_j / self.inference_count if self._has_ratio else None
+
+    @property
+    def _has_ratio(self) -> bool:
+        return self.inference_count > 0 and "gap" not in self.flags
 
 
 class Span:

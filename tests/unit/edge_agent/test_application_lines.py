@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ RESULT = WindowResult(
     sync_method="host_clock",
     sync_residual_s=0.5,
     simulated=True,
-    flags=("gap", "throttled"),
+    flags=("clock_step", "throttled"),
 )
 
 
@@ -86,11 +88,17 @@ def test_what_is_no_command_is_told_with_the_remedy(line: bytes, words: list[str
 def test_a_result_is_one_line_without_what_is_unknown() -> None:
     line = result_line(RESULT)
     assert line.startswith("ok energy_j=37.5 energy_u_j=0.25 inference_count=150 energy_per_inference_j=0.25 ")
-    assert line.endswith("simulated=yes flags=gap,throttled")
+    assert line.endswith("simulated=yes flags=clock_step,throttled")
     assert "net_energy" not in line
     assert "None" not in line
     words = dict(word.split("=") for word in line.split()[1:])
     assert (words["duration_s"], words["gap_s"], words["sync_residual_s"]) == ("12.5", "0", "0.5")
+
+
+def test_with_joules_missing_the_answer_leaves_the_ratio_out() -> None:
+    line = result_line(replace(RESULT, flags=("gap",), gap_s=3.0))
+    assert line.startswith("ok energy_j=37.5 energy_u_j=0.25 inference_count=150 duration_s=")
+    assert "per_inference" not in line
 
 
 @given(st.lists(st.binary(max_size=2 * MAX_LINE_BYTES), max_size=8), st.data())

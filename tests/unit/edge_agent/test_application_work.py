@@ -203,6 +203,23 @@ def test_many_latencies_are_held_in_little_memory_and_none_is_lost() -> None:
     assert np.isclose(result.latency_max_s or 0.0, 0.002)
 
 
+def test_joules_per_inference_are_unknown_where_joules_are_missing() -> None:
+    played = Played()
+    played.go(1.0)
+    span = played.work.begin(MODEL)
+    played.go(2.0)
+    played.work.count(span, 10)
+    played.now_s += 3.0  # the meter is away
+    played.work.end(span)
+    played.settle(last=True)
+    result = played.result(span)
+    assert result.gap_s == pytest.approx(3.0, abs=0.2)
+    assert "gap" in result.flags
+    assert result.inference_count == 10
+    assert result.energy_j == pytest.approx(played.store.windows[1].energy_j)
+    assert (result.energy_per_inference_j, result.energy_per_inference_u_j) == (None, None)
+
+
 @pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), 3])
 def test_numbers_of_numpy_count_as_whole_numbers_that_the_wire_can_hold(number: int) -> None:
     played = Played()
