@@ -134,7 +134,7 @@ class _Evaluation:
 
     def _resolution(self) -> Number:
         """Where the power hardly moves, all samples are rounded alike; else steps average out, within the spread."""
-        u_w = _rounding_u_w([window.delta for window in self._windows])
+        u_w = rounding_u_w([window.delta for window in self._windows])
         return self._error("resolution", u_w, "W", _ROUNDING, "run") * self._s_per_inference
 
     def _sync(self, idle_w: float) -> Number:
@@ -235,8 +235,8 @@ class _Evaluation:
                 basis="spread of the parts of both baselines (JCGM 100:2008, 4.2.4)",
             )
         )
-        rounding_u_w = _rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
-        rounding = self._error("baseline, resolution", rounding_u_w, "W", _ROUNDING, "run")
+        still_u_w = rounding_u_w([part for part in (*before.parts, *after.parts) if part.covered_s > 0.0])
+        rounding = self._error("baseline, resolution", still_u_w, "W", _ROUNDING, "run")
         return 0.5 * (powers_w[0] + powers_w[1]) + noise + drift + rounding
 
     def _error(
@@ -262,7 +262,7 @@ def _of_several_ranges(part: SystematicPart) -> SystematicPart:
     return replace(part, name=f"{part.name}, several ranges", range_index=None)
 
 
-def _rounding_u_w(deltas: Sequence[EnergyDelta]) -> float:
+def rounding_u_w(deltas: Sequence[EnergyDelta]) -> float:
     """Return the standard uncertainty in watts of a display whose steps do not average out in one of these spans."""
     u_w = 0.0
     for delta in deltas:

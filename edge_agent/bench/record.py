@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.bench.evaluate import Results, evaluate
+from edge_agent.bench.evaluate import Results, evaluate, rounding_u_w
 from edge_agent.bench.measured import Measured, MeasuredWindow
 from edge_agent.bench.plan import Plan, smoke_rejection
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
@@ -134,7 +134,7 @@ def _judged(
     )
     results = evaluate(windows, _usable(measured.before), _usable(measured.after), state)
     verdict = judge(windows, (measured.before, measured.after), results, _observed(measured), section)
-    return results, Verdict((*rejections, *verdict.rejections), (*verdict.warnings, *_warnings(measured, results)))
+    return results, Verdict((*rejections, *verdict.rejections), (*verdict.warnings, *_warnings(measured)))
 
 
 def _unseen(measured: Measured) -> str:
@@ -162,13 +162,11 @@ def _observed(measured: Measured) -> Observed:
     )
 
 
-def _warnings(measured: Measured, results: Results) -> list[str]:
+def _warnings(measured: Measured) -> list[str]:
     found = []
     model = measured.model
     if model is not None and not model.is_check_set:
         found.append("the inputs are random numbers: there is no accuracy, and energy may depend on the input")
-    if results.gross.value_j <= 0.0:
-        found.append("gross energy is not above zero: is the meter's polarity right, and is it this device's meter?")
     return found
 
 
@@ -185,7 +183,9 @@ def _window_records(measured: Measured, context: Context) -> tuple[BenchWindow, 
 def _window_record(
     window: MeasuredWindow, energy: WindowEnergy, spread: PooledSpread, residual_s: float, sheet: DataSheet
 ) -> BenchWindow:
+    """Return one window. Joules are those of the host's seconds, so that a reader finds the result from them."""
     delta, state, seen = energy.delta, window.state, window.latencies
+    gap_s = min(max(0.0, delta.gap_s), energy.duration_s)
     pooled_sd_w = spread.add(delta)
     budget = energy_budget(
         delta,
@@ -197,10 +197,10 @@ def _window_record(
     )
     return BenchWindow(
         duration_s=energy.duration_s,
-        energy_j=delta.energy_j,
+        energy_j=(delta.mean_power_w or 0.0) * (energy.duration_s - gap_s),
         energy_u_j=budget.combined_j,
         inference_count=energy.inference_count,
-        gap_s=min(max(0.0, delta.gap_s), energy.duration_s),
+        gap_s=gap_s,
         sample_count=delta.sample_count,
         lost_count=max(0.0, delta.lost_count),
         latency_p50_s=seen.quantile_s(0.50) or 0.0,
@@ -223,11 +223,11 @@ def _baseline_record(baseline: BaselineEnergy | None) -> BenchBaseline | None:
     power_w = None if usable is None else usable.power_w
     if usable is None or power_w is None:
         return None
-    covered_s = sum(part.covered_s for part in usable.parts)
-    systematic_w = sum(part.energy_u_systematic_j for part in usable.parts) / covered_s
+    seen = [part for part in usable.parts if part.covered_s > 0.0]
+    systematic_w = sum(part.energy_u_systematic_j for part in seen) / sum(part.covered_s for part in seen)
     return BenchBaseline(
         power_w=power_w,
-        power_u_w=math.hypot(mean_u(usable.powers_w), systematic_w),
+        power_u_w=math.hypot(mean_u(usable.powers_w), systematic_w, rounding_u_w(seen)),
         duration_s=usable.duration_s,
         gap_s=usable.gap_s,
     )

@@ -52,12 +52,21 @@ def judge(
 ) -> Verdict:
     """Return why the result is not to be used, and what a reader should know. ``windows``: four or more."""
     rejections = [
+        *_polarity(results),
         *_device(observed, limits),
         *_meter(windows, observed, limits),
         *_steadiness(windows, limits),
         *_baseline(baselines, limits),
     ]
     return Verdict(tuple(rejections), tuple(_warnings(results, observed)))
+
+
+def _polarity(results: Results) -> list[str]:
+    reason = (
+        "gross energy is not above zero: see that the meter is not connected the wrong way round, that it is this "
+        "device's meter, and that it shows so little power, and bench again"
+    )
+    return [] if results.gross.value_j > 0.0 else [reason]
 
 
 def _device(observed: Observed, limits: BenchSection) -> list[str]:

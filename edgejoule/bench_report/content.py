@@ -145,8 +145,9 @@ def _window_note(record: BenchRecord) -> str:
         parts = (record.latency_p50_s, record.latency_p95_s, record.latency_max_s)
         latency = ", ".join(si(part, "s") for part in parts)
     return (
-        f"The result is the median of {len(record.windows)} windows. Latency over all of them, p50, p95 and max: "
-        f"{latency}."
+        f"Gross is the median of {len(record.windows)} windows' J/inf.: energy over the time without gap, times time "
+        "over inferences. Net is the median of the same less the baselines' mean power times time over inferences. "
+        f"Latency over all of them, p50, p95 and max: {latency}."
     )
 
 
@@ -216,14 +217,20 @@ def _budget(kind: str, result: Measurand | None) -> Section | None:
         return None
     dof = "infinitely many" if result.effective_dof is None else significant(result.effective_dof)
     line = (
-        f"Standard uncertainty {si(result.u_j, 'J')} "
-        f"({percent(result.u_j / abs(result.value_j), 2) if result.value_j else UNKNOWN}), effective degrees of "
+        f"Standard uncertainty {si(result.u_j, 'J')} ({_relative(result)}), effective degrees of "
         f"freedom: {dof}. U = {result.coverage_factor:g} u = {si(result.expanded_u_j, 'J')}. Shares are of the "
         "variance."
     )
     rows = tuple(_budget_row(one, result.u_j) for one in result.budget)
     grid = Grid(_BUDGET_HEADINGS, rows, frozenset({3, 4, 5, 6, 7}), narrow=(0, 1, 3, 5, 6, 8))
     return Section(f"Uncertainty budget, {kind}", (line,), (grid,))
+
+
+def _relative(result: Measurand) -> str:
+    """Return u as a share of the value, in words where that says nothing."""
+    if result.u_j >= abs(result.value_j):
+        return "no less than the value itself"
+    return percent(result.u_j / abs(result.value_j), 2)
 
 
 def _budget_row(line: BudgetLine, u_j: float) -> tuple[str, ...]:

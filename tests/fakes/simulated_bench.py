@@ -66,12 +66,14 @@ class World:
 class WorldMeter:
     """An ideal register of the world, ``delay_s`` behind, whose clock is ``offset_s`` late where nobody knows it.
 
+    ``clock_ratio``: how much faster than the host's its clock runs; its seconds and joules are so many more.
     ``lost_from_s``: nothing comes after it. ``gap_s``: (begin, end) without samples.
     """
 
     world: World
     sync_residual_s: float = 0.001
     offset_s: float = 0.0
+    clock_ratio: float = 0.0
     delay_s: float = 0.05
     lost_from_s: float = float("inf")
     gap_s: tuple[float, float] = (0.0, 0.0)
@@ -89,13 +91,14 @@ class WorldMeter:
         in_gap_j = self.world.energy_j(min(max(t_s, begin_s), end_s)) - self.world.energy_j(begin_s)
         energy_j = self.world.energy_j(t_s) - in_gap_j
         covered_s = t_s - gap_s
+        pace = 1.0 + self.clock_ratio
         return EnergyReading(
-            t_device_s=t_s,
-            energy_j=energy_j,
-            energy_u_systematic_j=0.003 * energy_j,
-            power_sq_w2s=energy_j**2 / covered_s if covered_s else 0.0,
-            covered_s=covered_s,
-            gap_s=gap_s,
+            t_device_s=pace * t_s,
+            energy_j=pace * energy_j,
+            energy_u_systematic_j=0.003 * pace * energy_j,
+            power_sq_w2s=pace * energy_j**2 / covered_s if covered_s else 0.0,
+            covered_s=pace * covered_s,
+            gap_s=pace * gap_s,
             sample_count=covered_s * RATE_HZ,
             lost_count=gap_s * RATE_HZ,
         )

@@ -152,3 +152,12 @@ def test_the_drawing_is_an_svg_with_the_power_and_every_part() -> None:
     assert text.startswith("<svg")
     assert text.rstrip().endswith("</svg>")
     assert draw(record(), PowerTrace(), ()).startswith("<svg"), "nothing to draw"
+
+
+def test_how_the_result_follows_from_the_windows_is_said_and_a_share_of_next_to_nothing_is_not() -> None:
+    gross = measured().gross
+    assert gross is not None
+    for text in map(words, forms(record(net=msgspec.structs.replace(gross, value_j=1e-12, u_j=1e-4))).values()):
+        assert "less the baselines' mean power times time over inferences" in text
+        assert "(no less than the value itself)" in text
+        assert "000000" not in text.split("Uncertainty budget, net")[1].split("Shares")[0]

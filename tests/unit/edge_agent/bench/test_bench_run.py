@@ -1,6 +1,8 @@
 """The sequence of a bench in simulated time, where the truth is known to the last digit."""
 
+import math
 from itertools import pairwise
+from statistics import median
 
 import msgspec
 import pytest
@@ -17,7 +19,7 @@ from edge_agent.wire import codec
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import BenchRecord
 from firmware_bridge.registry import get_driver
-from tests.fakes.simulated_bench import BUSY_W, IDLE_W, LATENCY_S, SHEET, Trial, World
+from tests.fakes.simulated_bench import BUSY_W, IDLE_W, LATENCY_S, SHEET, T0_S, Trial, World
 
 GROSS_J = BUSY_W * LATENCY_S
 NET_J = (BUSY_W - IDLE_W) * LATENCY_S
@@ -213,3 +215,27 @@ def test_a_slow_meter_gets_a_longer_guard() -> None:
     assert make_plan(section, SHEET).guard_s == 0.2
     slow = get_driver("sdm120").data_sheet
     assert make_plan(section, slow).guard_s >= 2.0 * slow.sample_interval_s
+
+
+def test_a_reader_finds_the_result_from_the_record_whatever_the_meters_clock_did() -> None:
+    trial = Trial()
+    trial.meter.clock_ratio = 1e-3
+    trial.meter.gap_s = (T0_S + 40.0, T0_S + 40.005)
+    record = trial.record()
+    assert is_valid(record)
+    assert record.gross is not None
+    assert record.net is not None
+    assert record.baseline_before is not None
+    assert record.baseline_after is not None
+    idle_w = (record.baseline_before.power_w + record.baseline_after.power_w) / 2.0
+    each = [
+        (one.energy_j / (one.duration_s - one.gap_s), one.duration_s / one.inference_count) for one in record.windows
+    ]
+    assert median(power_w * t_s for power_w, t_s in each) == pytest.approx(record.gross.value_j, rel=1e-12)
+    assert median((power_w - idle_w) * t_s for power_w, t_s in each) == pytest.approx(record.net.value_j, rel=1e-12)
+    assert record.gross.value_j == pytest.approx(BUSY_W * LATENCY_S, rel=1e-4)
+    for result in (record.gross, record.net):
+        parts_j = [abs(line.sensitivity) * line.u for line in result.budget]
+        assert parts_j == pytest.approx([line.contribution_j for line in result.budget])
+        assert result.expanded_u_j == pytest.approx(2.0 * math.hypot(*parts_j))
+        assert result.low_j < result.value_j < result.high_j

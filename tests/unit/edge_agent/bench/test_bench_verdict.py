@@ -130,3 +130,9 @@ def test_what_is_not_known_is_said() -> None:
     found = verdict(observed=replace(FINE, throttled=None, other_cpu_ratio=None))
     assert found.rejections == ()
     assert len(found.warnings) == 2
+
+
+@pytest.mark.parametrize(("sign", "rejected"), [(1.0, False), (0.0, True), (-1.0, True)])
+def test_a_device_that_seems_to_deliver_energy_is_no_result(*, sign: float, rejected: bool) -> None:
+    found = verdict(windows(tuple(sign * power_w for power_w in STEADY_W)), idle(-5.0), idle(-5.0))
+    assert any("gross energy is not above zero" in reason for reason in found.rejections) is rejected
