@@ -20,6 +20,7 @@ BOUNDARIES: Final = {
     "dc_input": "DC input, behind the power supply",
     "rail": "one rail of the board",
 }
+_MANY: Final = 1000.0
 _WINDOW_HEADINGS: Final = (
     "window",
     "time",
@@ -215,7 +216,7 @@ def _baseline_row(when: str, baseline: BenchBaseline) -> tuple[str, ...]:
 def _budget(kind: str, result: Measurand | None) -> Section | None:
     if result is None:
         return None
-    dof = "infinitely many" if result.effective_dof is None else significant(result.effective_dof)
+    dof = "infinitely many" if result.effective_dof is None else _freedom(result.effective_dof)
     line = (
         f"Standard uncertainty {si(result.u_j, 'J')} ({_relative(result)}), effective degrees of "
         f"freedom: {dof}. U = {result.coverage_factor:g} u = {si(result.expanded_u_j, 'J')}. Shares are of the "
@@ -233,6 +234,11 @@ def _relative(result: Measurand) -> str:
     return percent(result.u_j / abs(result.value_j), 2)
 
 
+def _freedom(dof: float) -> str:
+    """Return degrees of freedom; of thousands nobody needs the number."""
+    return significant(dof) if dof < _MANY else f"over {_MANY:,.0f}"
+
+
 def _budget_row(line: BudgetLine, u_j: float) -> tuple[str, ...]:
     relative = line.unit == "1"
     return (
@@ -243,7 +249,7 @@ def _budget_row(line: BudgetLine, u_j: float) -> tuple[str, ...]:
         f"{line.sensitivity:.4g} J" if relative else f"{line.sensitivity:.4g} J/{line.unit}",
         si(line.contribution_j, "J"),
         percent((line.contribution_j / u_j) ** 2, 1) if u_j else UNKNOWN,
-        "" if line.dof is None else significant(line.dof),
+        "" if line.dof is None else _freedom(line.dof),
         SHARED[line.shared_by],
         line.basis,
     )

@@ -160,4 +160,10 @@ def test_how_the_result_follows_from_the_windows_is_said_and_a_share_of_next_to_
     for text in map(words, forms(record(net=msgspec.structs.replace(gross, value_j=1e-12, u_j=1e-4))).values()):
         assert "less the baselines' mean power times time over inferences" in text
         assert "(no less than the value itself)" in text
-        assert "000000" not in text.split("Uncertainty budget, net")[1].split("Shares")[0]
+
+
+def test_degrees_of_freedom_beyond_counting_are_not_counted() -> None:
+    gross = measured().gross
+    assert gross is not None
+    for text in map(words, forms(record(gross=msgspec.structs.replace(gross, effective_dof=6e39))).values()):
+        assert "effective degrees of freedom: over 1,000." in text
