@@ -92,8 +92,11 @@ def assembled(
 
 
 def flush(publisher: Publisher, outbox: Outbox, stop: StopFlag, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
-    """Wait until the collector has everything; a second request to stop ends the wait. What is left stays on disk."""
-    requests = stop.count
+    """Wait until the collector has everything; a second request to stop ends the wait. What is left stays on disk.
+
+    The first request is the one that ended the measuring, where one did: a second that came before this counts.
+    """
+    requests = min(stop.count, 1)
     deadline_s = time.monotonic() + timeout_s
     done = publisher.flush(0.0)
     while not done and time.monotonic() < deadline_s and stop.count == requests:

@@ -79,6 +79,15 @@ class AgentProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def stop_undelivered(self) -> int:
+        """Ask twice, by two signals as equal ones may become one; return its exit code.
+
+        The first request ends the measuring, the second the wait for a collector.
+        """
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGINT)
+        return self.wait()
+
     def wait(self, timeout_s: float = 45.0) -> int:
         assert self._process is not None
         return self._process.wait(timeout_s)

@@ -97,10 +97,8 @@ def test_without_a_broker_windows_wait_on_disk_and_go_out_when_it_comes(journal:
         with running_agent(config) as agent:
             wait_until(lambda: len(agent.stored()) >= 2, "two windows in the outbox")
             assert len(agent.events("broker_unreachable")) == 1
-            agent.signal(signal.SIGTERM)
-            wait_until(lambda: len(agent.stored()) >= 3, "the partial window")
-            agent.signal(signal.SIGTERM)
-            assert agent.wait(10) == 0
+            assert agent.stop_undelivered() == 0
+            assert len(agent.stored()) >= 3, "the partial window"
             first_run = agent.stored()
             assert [event["windows"] for event in agent.events("outbox_not_delivered")] == [len(first_run)]
         with running_agent(config) as agent:
@@ -131,10 +129,7 @@ def test_a_meter_that_goes_and_comes_back_leaves_gaps_and_no_missing_window(tmp_
             wait_until(lambda: bool(agent.events("meter_back")), "the meter to be found again")
             back = len(agent.stored())
             wait_until(lambda: len(agent.stored()) >= back + 3, "windows after it")
-            agent.signal(signal.SIGTERM)
-            wait_until(lambda: bool(agent.events("meter_lost")) and len(agent.stored()) > back + 3, "the last window")
-            agent.signal(signal.SIGTERM)
-            assert agent.wait(10) == 0
+            assert agent.stop_undelivered() == 0
     finally:
         agent.end()
     windows = agent.stored()

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 
 from edge_agent.alignment.align import WORTH_S, Aligner
+from edge_agent.alignment.lines import MarkerLine
 from edge_agent.alignment.play import PlayPattern, play_pattern
 from edge_agent.config import AlignSection
 from edge_agent.wire.errors import ConfigurationError
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.errors import ConfigurationError as MeterConfigurationError
-from firmware_bridge.faults import Faults
 from firmware_bridge.meter import Meter
 from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import SampleBlock
 from firmware_bridge.step_pattern import StepPattern
 from firmware_bridge.stream import host_time_s
+from tests.fakes.cable import pull_cable
 from tests.fakes.played_load import PlayedLoad
 
 MIDDLE_W = 3.5
@@ -50,7 +51,7 @@ class Rig:
     def __init__(self, meter: Meter, load: PlayedLoad, steps: Steps) -> None:
         self.meter, self.load, self.steps = meter, load, steps
 
-    def offsets_s(self, count: int = 4) -> list[float]:
+    def offsets_s(self, count: int = 3) -> list[float]:
         """Switch the load; return how much later than the alignment says the samples show it, in meter time."""
         rises_s = []
         self.steps.rises_s.clear()
@@ -59,23 +60,40 @@ class Rig:
             time.sleep(0.15)
             self.load.switch()
             time.sleep(0.15)
-        wait_for(lambda: self.meter.reading_at(rises_s[-1] + 0.1) is not None)
+        wait_for(lambda: self.meter.reading_at(rises_s[-1] + 0.1) is not None and len(self.steps.rises_s) >= count)
         told = [self.meter.reading_at(t_s) for t_s in rises_s]
         assert len(self.steps.rises_s) == count
         return [shown_s - one.t_device_s for shown_s, one in zip(self.steps.rises_s, told, strict=True) if one]
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, "it did not come true"
         time.sleep(0.01)
 
 
+class TimedLine:
+    """A marker line that notes how long it took to drive it."""
+
+    def __init__(self, line: MarkerLine) -> None:
+        self._line = line
+        self.name, self.is_simulated, self.settle_s = line.name, line.is_simulated, line.settle_s
+        self.fastest_s = float("inf")
+
+    def set(self, level: bool) -> None:  # noqa: FBT001
+        before_s = host_time_s()
+        self._line.set(level)
+        self.fastest_s = min(self.fastest_s, host_time_s() - before_s)
+
+    def close(self) -> None:
+        self._line.close()
+
+
 @contextmanager
-def rig(name: str, *, late_s: float = 0.0, wire: Path | None = None, faults: Faults | None = None) -> Iterator[Rig]:
+def rig(name: str, *, late_s: float = 0.0, wire: Path | None = None) -> Iterator[Rig]:
     load, steps, driver = PlayedLoad(late_s=late_s), Steps(), get_driver(name)
-    settings = EmulatorSettings(seed=3, faults=faults or Faults(), marker_socket=wire)
+    settings = EmulatorSettings(seed=3, marker_socket=wire)
     emulator = MeterEmulator(driver, None, load, settings)
     with emulator:
         load.began_s = emulator._began_s
@@ -94,10 +112,12 @@ def test_a_marker_line_is_driven_end_to_end_and_the_truth_is_inside_its_limit(na
     config = AlignSection(marker_socket=str(tmp_path / "wire"), pulses=5)
     with rig(name, wire=tmp_path / "wire") as one, Aligner(one.meter, config) as aligner:
         assert one.meter.sync().method == "arrival_fit"
+        assert aligner._line is not None
+        aligner._line = line = TimedLine(aligner._line)
         start(aligner)
         sync = one.meter.sync()
         assert sync.method == "gpio_marker"
-        assert sync.residual_s < 2e-3
+        assert sync.residual_s < line.fastest_s + 2e-3, "one quick mark bounds it, however slow the others are"
         assert aligner.is_simulated
         offsets_s = one.offsets_s()
         interval_s = one.meter.driver.data_sheet.sample_interval_s
@@ -188,7 +208,8 @@ def test_marks_asked_for_by_many_threads_leave_the_reader_idle_in_between() -> N
         wait_for(lambda: len(one.meter.markers()) >= 6)
         reader = one.meter._reader
         assert reader is not None
-        assert not reader._waker.wait(0.0)
+        waker = reader._waker
+        wait_for(lambda: not waker.wait(0.0))  # the last request may have woken it just now
 
 
 def played(one: Rig) -> PlayPattern:
@@ -261,7 +282,7 @@ def test_what_cannot_be_is_refused_and_what_does_not_pay_is_left_out(tmp_path: P
         assert aligner.not_taken == {}
     with rig("pico_ina228") as one:
         aligner = Aligner(one.meter, AlignSection(), lambda _: [])
-        wait_for(lambda: one.meter.sync().residual_s < WORTH_S / 2.0)
+        wait_for(lambda: one.meter.sync().residual_s < 0.9 * WORTH_S)
         aligner.start()
         assert set(aligner.not_taken) == {"gpio_marker", "serial_marker", "step_correlation"}
         assert "open only" in aligner.not_taken["step_correlation"]
@@ -271,15 +292,16 @@ def test_what_cannot_be_is_refused_and_what_does_not_pay_is_left_out(tmp_path: P
 
 def test_marks_come_back_after_the_cable_was_pulled(tmp_path: Path) -> None:
     link = tmp_path / "port"
-    settings = EmulatorSettings(seed=3, faults=Faults(unplug_at_s=((4.0, 0.5),)), marker_socket=tmp_path / "wire")
+    settings = EmulatorSettings(seed=3, marker_socket=tmp_path / "wire")
     config = AlignSection(marker_socket=str(tmp_path / "wire"), pulses=3)
     with (
-        MeterEmulator(get_driver("ppk2"), link, PlayedLoad(), settings),
+        MeterEmulator(get_driver("ppk2"), link, PlayedLoad(), settings) as emulator,
         Meter(get_driver("ppk2"), str(link)) as meter,
         Aligner(meter, config) as aligner,
     ):
         aligner.start()
         assert meter.sync().method == "gpio_marker"
+        pull_cable(emulator, 0.5)
         wait_for(lambda: meter.health().reconnects == 1 and meter.health().connected)
         assert meter.sync().method == "arrival_fit"
 

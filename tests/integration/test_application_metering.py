@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -45,6 +44,14 @@ def infer(seconds: float = SPIN_S) -> None:
         pass
 
 
+def timed_inference_s(window: MeteredWindow) -> float:
+    """Run one that is timed; return a little more than it took, however long another program had the CPU."""
+    before_s = time.monotonic()
+    with window.inference():
+        infer()
+    return time.monotonic() - before_s
+
+
 def stored(directory: Path) -> list[InferenceWindow]:
     with closing(sqlite3.connect(f"file:{directory}/state/outbox.sqlite3?mode=ro", uri=True)) as db:
         rows = db.execute("SELECT payload FROM windows ORDER BY seq").fetchall()
@@ -67,9 +74,7 @@ def test_a_loop_in_python_is_metered_and_every_joule_is_in_one_window(tmp_path: 
     with metered(tmp_path, window="window_s = 1.0\nbaseline_s = 1.0") as agent:
         time.sleep(0.3)
         with agent.window("mine") as window:
-            for _ in range(60):
-                with window.inference():
-                    infer()
+            took_s = [timed_inference_s(window) for _ in range(60)]
             window.count(3)
         result = window.result
         with agent.window("digits_mlp_int8") as second:
@@ -90,8 +95,10 @@ def test_a_loop_in_python_is_metered_and_every_joule_is_in_one_window(tmp_path: 
     assert abs(result.energy_j - sum(true_energy_j(tmp_path, one) for one in mine)) < 3.0 * result.energy_u_j
     assert IDLE_W < result.energy_j / result.duration_s < BUSY_W + 0.1
     assert result.net_energy_j is not None
-    assert result.net_energy_j == pytest.approx(result.energy_j - IDLE_W * result.duration_s, abs=0.2)
-    assert result.latency_p50_s == pytest.approx(SPIN_S, rel=0.5)
+    idle_w = (result.energy_j - result.net_energy_j) / result.duration_s
+    assert IDLE_W - 0.1 < idle_w < (IDLE_W + BUSY_W) / 2.0, "the baseline holds what this program does in it"
+    assert result.latency_p50_s is not None
+    assert 0.99 * SPIN_S < result.latency_p50_s < 1.01 * sorted(took_s)[30]
     assert result.simulated
     assert result.sync_method in {"host_clock", "step_correlation"}
     assert result.gap_s == pytest.approx(0.0, abs=0.01)
@@ -204,13 +211,6 @@ def served(directory: Path) -> Iterator[AgentProcess]:
         yield agent
 
 
-def stop(agent: AgentProcess) -> None:
-    """Ask until it ends: the first request ends the measuring, the next one the wait for a collector."""
-    while agent.running:
-        agent.signal(signal.SIGTERM)
-        time.sleep(0.3)
-
-
 def test_a_program_in_another_language_is_metered_through_the_socket(tmp_path: Path) -> None:
     with served(tmp_path) as agent, closing(LineClient(tmp_path / "app.sock")) as client:
         assert (tmp_path / "app.sock").stat().st_mode & 0o777 == 0o660
@@ -235,8 +235,7 @@ def test_a_program_in_another_language_is_metered_through_the_socket(tmp_path: P
         mine = [one for one in agent.stored() if one.model_id == "mine"]
         assert sum(one.energy_j for one in mine) == pytest.approx(float(result["energy_j"]), rel=1e-6)
         assert sum(one.duration_s for one in mine) == pytest.approx(float(result["duration_s"]), rel=1e-6)
-        stop(agent)
-        assert agent.wait(10) == 0
+        assert agent.stop_undelivered() == 0
         assert_no_hole(agent.stored())
     assert not (tmp_path / "app.sock").exists()
 
@@ -261,7 +260,10 @@ def test_malformed_lines_and_clients_that_die_do_no_harm(tmp_path: Path) -> None
             hasty.ask("window mine")
             hasty.say("count 5\nend")
         wait_until(lambda: sum(one.inference_count for one in agent.stored()) == 16, "all counts on disk")
-        crowd = [LineClient(tmp_path / "app.sock") for _ in range(16)]
+        first = LineClient(tmp_path / "app.sock")
+        for _ in range(3):  # with the third answer the hasty one's end has been read
+            words_of(first.ask("status"))
+        crowd = [first, *(LineClient(tmp_path / "app.sock") for _ in range(15))]
         assert all(words_of(client.ask("status")) for client in crowd)
         with closing(LineClient(tmp_path / "app.sock")) as late:
             assert late.hear().startswith("error 16 programs are connected")
@@ -296,7 +298,7 @@ def test_the_example_in_c_runs(tmp_path: Path) -> None:
         assert opened == "ok window mine"
         result = words_of(ended)
         assert result["inference_count"] == "300"
-        assert float(result["latency_p50_s"]) == pytest.approx(0.002, rel=0.5)
+        assert 0.99 * 0.002 < float(result["latency_p50_s"]) < 2.02 * float(result["duration_s"]) / 300
         wait_until(lambda: sum(one.inference_count for one in agent.stored()) == 300, "the windows on disk")
         refused = subprocess.run(
             [program, tmp_path / "app.sock", "yours", "1"], capture_output=True, text=True, timeout=30, check=False
