@@ -15,8 +15,10 @@ from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import BenchRecord
 from firmware_bridge.faults import Faults
 from firmware_bridge.loads import ProfileLoad
-from tests.fakes.agent import BUSY_W, DEVICE_ID, IDLE_W, agent_toml, running_agent
+from tests.fakes.agent import DEVICE_ID, agent_toml, running_agent
 from tests.fakes.bench_command import (
+    BUSY_W,
+    IDLE_W,
     LENIENT,
     bench_command,
     bench_meter,
