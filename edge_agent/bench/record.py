@@ -238,7 +238,8 @@ def _start_energies(measured: Measured, context: Context) -> tuple[_Energy | Non
 
     Both are over in milliseconds, within one sample of most meters. So the mean power of the whole start (engine,
     load, first inference) is measured and taken for either; that it may have been another in so short a part is a
-    limit of one step between idle and load.
+    limit of one step between idle and load. Edges and sampling do no more than that either, and the meter's own
+    errors come on top.
     """
     delta, model = measured.load, measured.model
     if delta is None or model is None or delta.mean_power_w is None:
@@ -251,7 +252,9 @@ def _start_energies(measured: Measured, context: Context) -> tuple[_Energy | Non
         busy_ratio=STEADY_BUSY_RATIO,
         neighbour_step_w=step_w,
     )
-    u_w = math.hypot(min(budget.combined_j / delta.covered_s, step_w + delta.power_sd_w), step_w / _SQRT_3)
+    meter_w = math.hypot(budget.common_j, budget.resolution_j) / delta.covered_s
+    timing_w = min(math.hypot(budget.sampling_j, budget.edge_j) / delta.covered_s, step_w + delta.power_sd_w)
+    u_w = math.hypot(meter_w, timing_w, step_w / _SQRT_3)
     load, first = (_Energy(delta.mean_power_w * seconds, u_w * seconds) for seconds in _start_seconds(measured))
     return load, first
 

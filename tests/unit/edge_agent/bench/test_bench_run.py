@@ -161,6 +161,19 @@ def test_load_and_first_inference_are_apart_and_cover_the_truth() -> None:
         assert u_j < truth_j
 
 
+def test_a_load_of_even_power_has_the_meters_own_errors_in_its_start_too() -> None:
+    record = Trial(World(idle_w=BUSY_W)).record()
+    assert record.baseline_before is not None
+    assert record.baseline_before.power_w is not None
+    meter_ratio = record.baseline_before.power_u_w / record.baseline_before.power_w
+    for energy_j, u_j in (
+        (record.load_energy_j, record.load_energy_u_j),
+        (record.first_invoke_energy_j, record.first_invoke_energy_u_j),
+    ):
+        assert energy_j is not None
+        assert u_j == pytest.approx(meter_ratio * energy_j, rel=0.05)
+
+
 def test_stopping_ends_it_without_a_record() -> None:
     trial = Trial()
     trial.stop.request()
