@@ -15,6 +15,11 @@ def infer(numbers: int = 20_000) -> float:
     return math.fsum(math.sqrt(number) for number in range(numbers))
 
 
+def shown(energy_j: float | None) -> str:
+    """Write joules; unknown where the meter was away."""
+    return "unknown" if energy_j is None else f"{energy_j:.4g} J"
+
+
 def main() -> None:
     """Meter some seconds of inference, and say what one of them came to."""
     config, model_id = sys.argv[1:3]
@@ -29,7 +34,7 @@ def main() -> None:
         result = window.result
     sys.stdout.write(
         f"{result.inference_count} inferences in {result.duration_s:.1f} s, gap {result.gap_s:.1f} s: "
-        f"{result.energy_per_inference_j} J each, u = {result.energy_per_inference_u_j} J"
+        f"{shown(result.energy_per_inference_j)} each, u = {shown(result.energy_per_inference_u_j)}"
         f"{', SIMULATED' if result.simulated else ''}\n"
     )
 

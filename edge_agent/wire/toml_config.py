@@ -17,6 +17,8 @@ _UNKNOWN: Final = re.compile(
     r"(?:Object contains unknown field `|Invalid enum value ')(.*?)[`'](?: - at `\$\.?(.*?)`)?"
 )
 
+_SHA256: Final = "Expected `str` matching regex '^[0-9a-f]{64}$'"
+
 
 def decode_toml(text: str, into: type[T], where: str) -> T:
     """Decode ``text`` into ``into``; raise ConfigurationError with one line that names the place and the fault."""
@@ -49,7 +51,8 @@ def _nul_in(value: Any, place: str = "") -> str | None:
 def _plain(message: str) -> str:
     """Turn "Object contains unknown field `x` - at `$.meter`" into words that a TOML author uses."""
     return (
-        message.replace("Object contains unknown field", "unknown key")
+        message.replace(_SHA256, "expected 64 digits 0 to 9 and a to f, as sha256sum FILE prints them,")
+        .replace("Object contains unknown field", "unknown key")
         .replace("Object missing required field", "missing key")
         .replace(" - at `$.", " in `")
         .replace(" - at `$`", "")

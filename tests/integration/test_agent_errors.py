@@ -55,6 +55,7 @@ METER = 'driver = "{driver}"\nport = "/dev/null-absent"\nboundary = "{boundary}"
         ({"input": 'source = "directory"\npath = "absent"'}, ["[input] path", "absent", "cannot read it"]),
         ({"input": 'source = "stdin"\npath = "x"'}, ["takes no path"]),
         ({"input": 'source = "application"'}, ["runtime", "application"]),
+        ({"input.models": 'mine = "..."'}, ["sha256sum FILE", "input.models"]),
         ({"align": 'marker_socket = "m.sock"'}, ["tc66c has no marker input"]),
         ({"workload": 'kind = "bursty"'}, ["agent.toml", "workload.kind"]),
     ],
