@@ -8,7 +8,7 @@ from statistics import fmean
 import msgspec
 from rich.table import Table
 
-from benchmarks.calibration.design import KINDS, RUNS_PER_KIND
+from benchmarks.calibration.design import KINDS, RUNS_PER_KIND, STUDY_SEED
 from benchmarks.calibration.study import Row, coverage, errors, run_study, stated_coverage
 from edgejoule.output import EXIT_DONE, stderr_console, stdout_console
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the study and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description="Simulated benches.")
     parser.add_argument("--runs", type=int, default=RUNS_PER_KIND, help=f"of each meter ({RUNS_PER_KIND})")
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (0)")
+    parser.add_argument("--seed", type=int, default=STUDY_SEED, help=f"of everything that is drawn ({STUDY_SEED})")
     parser.add_argument("--stretch", type=float, default=1.0, help="how much longer windows are (1)")
     parser.add_argument("--processes", type=int, default=2, help="at a time (2)")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the calibration plot (.svg or .png)")

@@ -37,6 +37,8 @@ from firmware_bridge.registry import get_driver
 from firmware_bridge.samples import F64
 
 RUNS_PER_KIND = 125
+STUDY_SEED = 1
+"""Drawn first when the evaluation was final: seeds 0, 10 and 11 had been looked at while it was being corrected."""
 NOISE_RATIOS = (0.005, 0.05)
 LOSS_LIMIT_RATIO = 0.0008
 WINDOWS = 5

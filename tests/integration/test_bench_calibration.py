@@ -45,12 +45,18 @@ def test_a_thousand_runs_of_meters_from_1_hz_to_100_khz_at_two_noise_levels(rows
     assert {row.sync_method for row in rows} == {"host_clock", "arrival_fit", "serial_marker", "gpio_marker"}
 
 
+def test_with_markers_at_1_khz_or_more_the_mean_error_is_under_a_fifth_of_a_percent(rows: list[Row]) -> None:
+    marked = [row.gross for row in rows if row.kind in MARKED]
+    assert len(marked) == RUNS_PER_KIND * len(MARKED) >= 3 * RUNS_PER_KIND
+    assert abs(errors(marked).mean()) < 0.002
+
+
 @pytest.mark.parametrize("name", MARKED)
-def test_with_markers_at_1_khz_or_more_the_mean_error_is_under_a_fifth_of_a_percent(
-    rows: list[Row], name: str
-) -> None:
-    gross, _ = both(of_kind(rows, name))
-    assert abs(errors(gross).mean()) < 0.002
+def test_without_the_units_own_errors_each_marked_meter_is_within_that_by_itself(name: str) -> None:
+    """A PPK2's 15 % of gain leaves its mean to luck: here its units have none. What is left is loss, jitter, drift."""
+    ideal = run_study(kinds=[kind_of(name)], is_ideal=True, processes=2)
+    assert len(ideal) == RUNS_PER_KIND
+    assert abs(fmean(row.metering_ratio for row in ideal)) < 0.002
 
 
 def test_at_2_hz_with_windows_of_30_s_the_mean_error_is_under_two_percent(rows: list[Row]) -> None:
@@ -66,14 +72,11 @@ def test_no_meter_has_a_bias_that_its_errors_do_not_explain(rows: list[Row]) -> 
             assert abs(found.mean()) < 3.0 * max(found.std() / sqrt(len(found)), 2e-4), name
 
 
-def test_the_truth_is_inside_u_at_k_2_in_93_of_100_runs_and_not_in_nearly_all(rows: list[Row]) -> None:
-    """Three thousand runs of other seeds: gross 97.1 %, net 97.5 %; docs/uncertainty.md says what of."""
+def test_the_truth_is_inside_u_at_k_2_and_inside_the_95_percent_interval_in_93_to_97_of_100_runs(
+    rows: list[Row],
+) -> None:
     for scores in both(rows):
-        assert 0.93 <= coverage(scores) <= 0.985
-
-
-def test_the_truth_is_inside_the_95_percent_interval_in_93_to_97_of_100_runs(rows: list[Row]) -> None:
-    for scores in both(rows):
+        assert 0.93 <= coverage(scores) <= 0.97
         assert 0.93 <= stated_coverage(scores) <= 0.97
 
 
