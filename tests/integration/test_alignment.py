@@ -51,6 +51,11 @@ class Rig:
     def __init__(self, meter: Meter, load: PlayedLoad, steps: Steps) -> None:
         self.meter, self.load, self.steps = meter, load, steps
 
+    @property
+    def late_s(self) -> float:
+        """What a host that was busy for the whole last second adds to every residual."""
+        return self.meter._timeline._fit.late_s
+
     def offsets_s(self, count: int = 3) -> list[float]:
         """Switch the load; return how much later than the alignment says the samples show it, in meter time."""
         rises_s = []
@@ -117,7 +122,7 @@ def test_a_marker_line_is_driven_end_to_end_and_the_truth_is_inside_its_limit(na
         start(aligner)
         sync = one.meter.sync()
         assert sync.method == "gpio_marker"
-        assert sync.residual_s < line.fastest_s + 2e-3, "one quick mark bounds it, however slow the others are"
+        assert sync.residual_s < line.fastest_s + 2e-3 + one.late_s, "one quick mark bounds it"
         assert aligner.is_simulated
         offsets_s = one.offsets_s()
         interval_s = one.meter.driver.data_sheet.sample_interval_s
@@ -182,7 +187,7 @@ def test_marks_on_command_bound_the_offset_on_both_sides() -> None:
         residual_s = one.meter.sync().residual_s
         assert min(offsets_s) >= -residual_s - 1e-6
         assert max(offsets_s) <= residual_s + 1e-4
-        assert residual_s < 10e-3
+        assert residual_s < 10e-3 + one.late_s
         assert one.meter.mark_serially()
         assert not one.meter.mark_serially()
     assert not one.meter.mark_serially()
