@@ -12,7 +12,7 @@ import pytest
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.loads import ProcessLoad
 from firmware_bridge.registry import get_driver
-from tests.fakes.agent import BUSY_W, IDLE_W, AgentProcess, agent_toml, running_agent, true_energy_j
+from tests.fakes.agent import BUSY_W, IDLE_W, agent_toml, running_agent, true_energy_j
 from tests.fakes.delivery import wait_until
 
 METER = 'driver = "{driver}"\nport = "{port}"\nboundary = "{boundary}"'

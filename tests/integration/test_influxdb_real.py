@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from collector.sinks.influxdb_v1 import InfluxV1Sink
 from collector.sinks.line_protocol import LineEncoder, escape_tag
+from collector.values import StoredWindow
 from tests.fakes.influxd import InfluxServer, running_influxd
 from tests.fakes.ports import free_port
 from tests.fakes.windows import T0_UNIX_NS, make_fleet_rows, make_stored
@@ -24,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
 
 
 @pytest.fixture
-def sink(server: InfluxServer) -> Iterator[InfluxV1Sink]:
+def sink(server: InfluxServer) -> Iterator[InfluxV1Sink[StoredWindow]]:
     server.query(f"DROP DATABASE {DATABASE}")
     server.query(f"CREATE DATABASE {DATABASE}")
     made = InfluxV1Sink(server.url, DATABASE, LineEncoder())
@@ -32,7 +33,7 @@ def sink(server: InfluxServer) -> Iterator[InfluxV1Sink]:
     made.close()
 
 
-def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink: InfluxV1Sink) -> None:
+def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink: InfluxV1Sink[StoredWindow]) -> None:
     rows = make_fleet_rows(50)
     for batch in (rows[:70], rows[40:], rows):
         outcome = sink.write(batch)
@@ -45,7 +46,7 @@ def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink
     assert series.column("sum_1") == [sum(row.window.inference_count for row in rows)]
 
 
-def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxV1Sink) -> None:
+def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxV1Sink[StoredWindow]) -> None:
     sink.write(make_fleet_rows(1))
     (series,) = server.query("SHOW FIELD KEYS FROM inference_window", DATABASE)
     types = dict(series.values)
@@ -59,7 +60,7 @@ def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxV1
 
 
 def test_a_row_that_the_server_cannot_store_is_rejected_and_the_rest_is_stored(
-    server: InfluxServer, sink: InfluxV1Sink
+    server: InfluxServer, sink: InfluxV1Sink[StoredWindow]
 ) -> None:
     outcome = sink.write([make_stored(1), make_stored(2, t_start_unix_ns=2**63 - 1), make_stored(3)])
     assert outcome.accepted == 2
@@ -69,7 +70,9 @@ def test_a_row_that_the_server_cannot_store_is_rejected_and_the_rest_is_stored(
     assert series.column("count") == [2]
 
 
-def test_only_rows_with_the_conflicting_field_are_rejected(server: InfluxServer, sink: InfluxV1Sink) -> None:
+def test_only_rows_with_the_conflicting_field_are_rejected(
+    server: InfluxServer, sink: InfluxV1Sink[StoredWindow]
+) -> None:
     """Somebody wrote ``throttled`` as a number before."""
     server.write(DATABASE, f"inference_window,device=other throttled=0.5 {T0_UNIX_NS}")  # types hold per shard
     rows = [make_stored(row_id, throttled=None if row_id % 3 else False) for row_id in range(1, 10)]
@@ -124,7 +127,9 @@ def test_a_server_that_is_killed_and_comes_back_has_every_row_once(tmp_path: Pat
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fleet=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-def test_odd_names_come_back_from_the_server(server: InfluxServer, sink: InfluxV1Sink, fleet: str) -> None:
+def test_odd_names_come_back_from_the_server(
+    server: InfluxServer, sink: InfluxV1Sink[StoredWindow], fleet: str
+) -> None:
     server.query(f"DROP DATABASE {DATABASE}")
     server.query(f"CREATE DATABASE {DATABASE}")
     assert sink.write([make_stored(1, fleet=fleet)]).accepted == 1

@@ -114,10 +114,8 @@ def test_a_bench_comes_back_as_it_went() -> None:
 def test_the_largest_bench_fits_one_message() -> None:
     """Every optional field filled, every float with all its digits, and two lines of text for each basis."""
     long = 1.2345678901234567e-105
-    window = BenchWindow(
-        **{name: 10**15 if name == "inference_count" else long for name in BenchWindow.__struct_fields__}
-        | {"throttled": False}
-    )
+    fields: dict[str, Any] = dict.fromkeys(BenchWindow.__struct_fields__, long)
+    window = BenchWindow(**fields | {"inference_count": 10**15, "throttled": False})
     line = msgspec.structs.replace(
         LINE, name="n" * 60, unit="J" * 10, u=long, sensitivity=long, contribution_j=long, dof=long, basis="b" * 240
     )
