@@ -58,8 +58,9 @@ def test_with_markers_at_1_khz_or_more_the_mean_error_is_under_a_fifth_of_a_perc
 @pytest.mark.parametrize("name", MARKED)
 def test_without_the_units_own_errors_each_marked_meter_is_within_that_by_itself(name: str) -> None:
     """A PPK2's 15 % of gain leaves its mean to luck: here its units have none. What is left is loss, jitter, drift."""
-    ideal = run_study(kinds=[kind_of(name)], is_ideal=True, processes=PROCESSES)
-    assert len(ideal) == RUNS_PER_KIND
+    runs = RUNS_PER_KIND if name == "ppk2" else 25  # one run spreads by 0.5 % with it, by 0.013 % at most elsewhere
+    ideal = run_study(runs=runs, kinds=[kind_of(name)], is_ideal=True, processes=PROCESSES)
+    assert len(ideal) == runs
     assert abs(fmean(row.metering_ratio for row in ideal)) < 0.002
 
 
