@@ -89,6 +89,8 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
             raise
         return _output_ends(error)
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second one would kill what is about to end with its own code
         sys.stderr.write("edgejoule: stopped by Ctrl-C\n")
         return 128 + signal.SIGINT
 
