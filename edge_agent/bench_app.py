@@ -29,9 +29,9 @@ from edge_agent.clock import ClockReading, read_clock, stamp
 from edge_agent.config import AgentConfig
 from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.device.observer import DeviceObserver
-from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner
-from edge_agent.inference_loop import InferenceLoop, check_set_for, tensors_of
+from edge_agent.inference_loop import InferenceLoop, tensors_of
+from edge_agent.loaded_model import load_with_inputs
 from edge_agent.model_catalog import CatalogModel
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
@@ -148,15 +148,7 @@ def _measure(
 
 
 def _load(config: AgentConfig, model: CatalogModel) -> LoadedModel:
-    section = config.model
-    runner = load_runner(
-        model.path,
-        threads=section.threads,
-        engine=section.engine,
-        delegate=section.delegate,
-        delegate_options=section.delegate_options,
-    )
-    check_set = check_set_for(model, runner)
+    runner, check_set = load_with_inputs(config.model, model)
     tensors = tensors_of(check_set, runner)
     return LoadedModel(
         runner,

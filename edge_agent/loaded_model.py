@@ -9,7 +9,7 @@ from edge_agent.config import ModelSection
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
-from edge_agent.model_catalog import CatalogModel
+from edge_agent.model_catalog import CatalogModel, CheckSet
 from firmware_bridge.stream import host_time_s
 
 _LOG = structlog.get_logger()
@@ -29,11 +29,10 @@ class LoadedModel:
         return InferenceLoop(self.runner, self.tensors, host_time_s)
 
 
-def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
-    """Load the model and run its check set once: it is warm, and the log says what it is worth here.
+def load_with_inputs(section: ModelSection, model: CatalogModel) -> tuple[InferenceRunner, CheckSet]:
+    """Load the model with the engine and delegate of ``[model]``; return it with inputs that fit it.
 
-    A model with a state is in its first one again. Raises ConfigurationError if no engine takes it, or the check set
-    does not fit it, InferenceError if it fails on an input.
+    Raises ConfigurationError if no engine takes it, or the check set does not fit it.
     """
     runner = load_runner(
         model.path,
@@ -42,7 +41,16 @@ def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
         delegate=section.delegate,
         delegate_options=section.delegate_options,
     )
-    check_set = check_set_for(model, runner)
+    return runner, check_set_for(model, runner)
+
+
+def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
+    """Load the model and run its check set once: it is warm, and the log says what it is worth here.
+
+    A model with a state is in its first one again. Raises ConfigurationError if no engine takes it, or the check set
+    does not fit it, InferenceError if it fails on an input.
+    """
+    runner, check_set = load_with_inputs(section, model)
     tensors = tensors_of(check_set, runner)
     found = accuracy_ratio(runner, tensors, check_set.y)
     runner.reset()

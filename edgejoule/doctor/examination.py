@@ -91,18 +91,10 @@ def _examine_agent_parts(config: "AgentConfig") -> Iterator[Finding]:
 
 def _examine_model(section: "ModelSection", model: "CatalogModel") -> Finding:
     """Load the model as the agent would: engine, delegate, and inputs that fit."""
-    from edge_agent.inference.registry import load_runner  # noqa: PLC0415  only when asked for
-    from edge_agent.inference_loop import check_set_for  # noqa: PLC0415
+    from edge_agent.loaded_model import load_with_inputs  # noqa: PLC0415  only when asked for
 
     try:
-        runner = load_runner(
-            model.path,
-            threads=section.threads,
-            engine=section.engine,
-            delegate=section.delegate,
-            delegate_options=section.delegate_options,
-        )
-        check_set_for(model, runner)
+        runner, _ = load_with_inputs(section, model)
     except ConfigurationError as error:
         return failure("model", str(error), "correct [model] in the agent's configuration; the agent does not start")
     took = runner.identity
