@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
+from edge_agent.inference.errors import InferenceError
+from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.model_catalog import CatalogModel, CheckSet, load_check_set
 from edge_agent.window_series import Burst
 from edge_agent.wire.errors import ConfigurationError

@@ -13,7 +13,7 @@ from edge_agent.clock import ClockReading, has_stepped, read_clock, stamp
 from edge_agent.config import AgentConfig
 from edge_agent.device.cpu import CpuShare
 from edge_agent.device.observer import DeviceObserver
-from edge_agent.inference.runner import InferenceError
+from edge_agent.inference.errors import InferenceError
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
-    from edge_agent.inference.runner import InferenceError  # noqa: PLC0415  keeps --help quick
+    from edge_agent.inference.errors import InferenceError  # noqa: PLC0415  keeps --help quick
     from edge_agent.wire.errors import ConfigurationError  # noqa: PLC0415
     from firmware_bridge import errors as meter_errors  # noqa: PLC0415
 

@@ -25,9 +25,9 @@ from typing import Any, Final
 import numpy as np
 
 from edge_agent.inference.delegates import AUTO, NONE, refuse_options
+from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.runner import (
     EngineInfo,
-    InferenceError,
     InferenceRunner,
     Quantisation,
     RunSettings,

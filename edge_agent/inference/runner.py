@@ -40,10 +40,6 @@ class RunSettings:
     delegate_options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
-class InferenceError(Exception):
-    """A loaded model failed on an input, or the device that a delegate drives is gone. The text says what to do."""
-
-
 class InferenceRunner(Protocol):
     """A loaded model that one thread runs, one input at a time.
 

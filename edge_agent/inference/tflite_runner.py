@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from edge_agent.inference import delegates
+from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.runner import (
     EngineInfo,
-    InferenceError,
     Quantisation,
     RunSettings,
     Tensor,

@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
+from edge_agent.inference.errors import InferenceError
+from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.inputs.tensor_stream import CHUNK_BYTES, ByteSource, TensorCutter
 from edge_agent.window_series import Burst
 

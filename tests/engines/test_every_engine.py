@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.registry import load_runner
-from edge_agent.inference.runner import InferenceError, InferenceRunner, Tensor
+from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.model_catalog import find_model, load_check_set, models_dir
 from edge_agent.wire.errors import ConfigurationError
 from tests.engines.engines_here import KNOWN

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent.config import ModelSection
-from edge_agent.inference.runner import InferenceError
+from edge_agent.inference.errors import InferenceError
 from edge_agent.inference_loop import InferenceLoop
 from edge_agent.loaded_model import load_model
 from edge_agent.model_catalog import CatalogModel, file_sha256
