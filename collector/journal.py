@@ -15,15 +15,12 @@ from typing import Final
 
 import msgspec
 
-from collector import account, benches, journal_file
+from collector import account, benches, dead_letters, journal_file, ledger
 from collector.journal_file import JournalGoneError
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
 from edge_agent.wire.codec import BadRecord, BenchName
 from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, WindowBatch
 
-MAX_DEAD_LETTERS: Final = 10_000
-MAX_DEAD_LETTER_BYTES: Final = 65_536
-"""Together they keep a client that sends nonsense from filling the disk."""
 ACKED_BOOTS: Final = 16
 _DECODER = msgspec.json.Decoder(InferenceWindow)
 _BIRTH = msgspec.json.Decoder(Birth)
@@ -249,21 +246,14 @@ class Journal:
             )
 
     def add_dead_letter(self, topic: str, payload: bytes, reason: str, t_unix_ns: int, *, device_id: str = "") -> None:
-        """Keep what could not be accepted, and why. The newest MAX_DEAD_LETTERS stay; long payloads are cut."""
+        """Keep what could not be accepted, and why."""
         with self.transaction():
-            letter = self._db.execute(
-                "INSERT INTO dead_letters (t_unix_ns, topic, device_id, payload, reason) VALUES (?, ?, ?, ?, ?)",
-                (t_unix_ns, topic, device_id, payload[:MAX_DEAD_LETTER_BYTES], reason),
-            ).lastrowid
-            assert letter is not None
-            self._db.execute("DELETE FROM dead_letters WHERE id <= ?", (letter - MAX_DEAD_LETTERS,))
+            dead_letters.add(self._db, topic, payload, reason, t_unix_ns, device_id)
 
     def dead_letters(self, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         """Return the newest dead letters as (topic, payload, reason, t_unix_ns)."""
         with self._lock:
-            return self._db.execute(
-                "SELECT topic, payload, reason, t_unix_ns FROM dead_letters ORDER BY id DESC LIMIT ?", (limit,)
-            ).fetchall()
+            return dead_letters.newest(self._db, limit)
 
     def devices(self) -> list[DeviceState]:
         """Return what was last heard from every device."""
@@ -287,37 +277,7 @@ class Journal:
     def ledger(self) -> list[LedgerLine]:
         """Return every device's account, read at one instant."""
         with self._read_snapshot():
-            devices = self._db.execute(
-                "SELECT fleet, device_id, birth FROM devices ORDER BY fleet, device_id"
-            ).fetchall()
-            return [self._ledger_line(*device) for device in devices]
-
-    def _ledger_line(self, fleet: str, device_id: str, birth: bytes | None) -> LedgerLine:
-        boots = self._db.execute(
-            "SELECT boot_id, last_seq, stored, duplicates FROM boots WHERE fleet = ? AND device_id = ?",
-            (fleet, device_id),
-        ).fetchall()
-        counts = [account.boot_counts(self._db, device_id, boot[0]) for boot in boots]
-        held = _held_boots(birth)
-        if held is not None:
-            counts = [
-                count if boot[0] in held else count.given_up() for boot, count in zip(boots, counts, strict=True)
-            ]
-        (dead_letters,) = self._db.execute(
-            "SELECT count(*) FROM dead_letters WHERE device_id = ?", (device_id,)
-        ).fetchone()
-        return LedgerLine(
-            fleet=fleet,
-            device_id=device_id,
-            sent=sum(boot[1] for boot in boots),
-            stored=sum(boot[2] for boot in boots),
-            dropped=sum(count.dropped for count in counts),
-            refused=sum(count.refused for count in counts),
-            pending=sum(count.pending for count in counts),
-            missing=sum(count.missing for count in counts),
-            duplicates=sum(boot[3] for boot in boots),
-            dead_letters=dead_letters,
-        )
+            return ledger.lines(self._db)
 
     @contextmanager
     def _read_snapshot(self) -> Iterator[None]:
@@ -336,11 +296,3 @@ class Journal:
         """Close the file."""
         with self._lock:
             self._db.close()
-
-
-def _held_boots(birth: bytes | None) -> set[str] | None:
-    """Return the boots of which the device may still send windows, None when it did not say."""
-    if birth is None:
-        return None
-    said = _BIRTH.decode(birth)
-    return None if said.held_boots is None else {said.boot_id, *said.held_boots}

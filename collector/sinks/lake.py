@@ -50,8 +50,9 @@ _FLOATS: Final = (
     "agent_cpu_ratio",
     "overhead_cpu_ratio",
     "other_cpu_ratio",
+    "t_start_early_s",
 )
-_INTEGERS: Final = ("seq", "t_start_unix_ns", "inference_count", "frame_error_count")
+_INTEGERS: Final = ("seq", "t_start_unix_ns", "t_start_boot_ns", "inference_count", "frame_error_count")
 _BOOLEANS: Final = ("simulated", "throttled")
 
 SCHEMA: Final[pa.Schema] = pa.schema(

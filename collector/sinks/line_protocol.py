@@ -61,6 +61,7 @@ _OPTIONAL_FLOATS: Final = (
     "agent_cpu_ratio",
     "overhead_cpu_ratio",
     "other_cpu_ratio",
+    "t_start_early_s",
 )
 
 
