@@ -12,6 +12,7 @@ from msgspec import Meta
 SCHEMA_VERSION: Final = 1
 MAX_WINDOWS_PER_MESSAGE: Final = 60
 MAX_PAYLOAD_BYTES: Final = 262_144
+MAX_STORED_RANGES: Final = 256
 MAX_BENCH_WINDOWS: Final = 200
 MAX_BUDGET_LINES: Final = 40
 """A bench with as many windows and, gross and net, as many lines as this fits one message, every field filled."""
@@ -25,6 +26,8 @@ UnixNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 ClockState = Literal["synchronised", "unsynchronised", "rebased"]
+"""Of a window's stamp. "synchronised": the clock was set when the window ended. "rebased": it was set later, and the
+window was placed by boot time. "unsynchronised": nobody ever set it while the device ran; the stamp is an estimate."""
 SyncMethod = Literal["host_clock", "arrival_fit", "serial_marker", "gpio_marker", "step_correlation"]
 Boundary = Literal["ac_wall", "usb_dc", "dc_input", "rail"]
 WindowFlag = Literal["net_negative", "baseline_old", "throttled", "gap", "clock_step"]
@@ -61,6 +64,9 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     never clipped, but flagged. ``net_energy_u_j``: its standard uncertainty, gain common to both taken as common.
     ``agent_cpu_ratio``: cores that the agent used, its inference included, ``overhead_cpu_ratio`` without it;
     ``other_cpu_ratio``: cores that all other processes used.
+    ``t_start_boot_ns``: start on CLOCK_BOOTTIME, which no setting of a clock moves; None from an older agent.
+    ``t_start_early_s``: for a stamp that is an estimate, by how much at most the true start lies before it; None for
+    a stamp of a clock that was set, or where nobody can say.
     """
 
     seq: Sequence
@@ -104,6 +110,8 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     agent_cpu_ratio: NonNegative | None = None
     overhead_cpu_ratio: NonNegative | None = None
     other_cpu_ratio: NonNegative | None = None
+    t_start_boot_ns: UnixNs | None = None
+    t_start_early_s: NonNegative | None = None
 
 
 class DroppedRange(_Record, frozen=True, kw_only=True):
@@ -325,14 +333,26 @@ class BootAck(_Record, frozen=True, kw_only=True):
     seq: SequenceOrNone
 
 
+class StoredRange(_Record, frozen=True, kw_only=True):
+    """Windows ``first_seq..last_seq`` of ``boot_id`` are committed, though some before them are not."""
+
+    boot_id: Identifier
+    first_seq: Sequence
+    last_seq: Sequence
+
+
 class StoreAck(_Record, frozen=True, kw_only=True):
     """Retained on ``.../ack`` by the collector, after its journal has committed. Only this trims an outbox.
 
-    ``bench_ids``: benches of this device that are committed, the latest 32.
+    ``stored``: what is committed above the cumulative ``acks``: windows that came before older ones, or of which
+    another collector has the older ones. ``t_unix_ns``: the collector's clock; of an acknowledgement that comes
+    fresh, not retained, it dates a device that has no clock. ``bench_ids``: benches of this device that are
+    committed, the latest 32.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     device_id: Identifier
     t_unix_ns: UnixNs
     acks: tuple[BootAck, ...]
+    stored: Annotated[tuple[StoredRange, ...], Meta(max_length=MAX_STORED_RANGES)] = ()
     bench_ids: tuple[Identifier, ...] = ()

@@ -25,6 +25,7 @@ from edge_agent.wire.records import (
     RuntimeIdentity,
     Status,
     StoreAck,
+    StoredRange,
     WindowBatch,
 )
 
@@ -42,6 +43,7 @@ INNER: dict[str, type[msgspec.Struct]] = {
     "records": InferenceWindow,
     "dropped": DroppedRange,
     "acks": BootAck,
+    "stored": StoredRange,
     "runtime": RuntimeIdentity,
     "windows": BenchWindow,
     "baseline_before": BenchBaseline,
