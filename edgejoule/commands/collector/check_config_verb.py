@@ -1,0 +1,17 @@
+"""``edgejoule collector check-config``: the configuration and every file that it names."""
+
+import argparse
+
+from edgejoule.output import EXIT_DONE, stdout_console
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check what the collector would run with; write nothing, connect to nothing."""
+    from collector.build import build_assessor, build_sinks
+    from collector.config import read_config
+
+    config = read_config(arguments.config)
+    for sink in build_sinks(config, build_assessor(config)):
+        sink.close()
+    stdout_console().print(f"{arguments.config}: good")
+    return EXIT_DONE

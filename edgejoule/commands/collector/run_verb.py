@@ -1,0 +1,16 @@
+"""``edgejoule collector run``: take what the devices send until SIGTERM or Ctrl-C."""
+
+import argparse
+import threading
+
+from edgejoule.signals import STOP_SIGNALS, handled
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Hear signals first: what follows takes a moment to load."""
+    stop = threading.Event()
+    with handled(STOP_SIGNALS, lambda *_: stop.set()):
+        from collector.app import run_collector
+        from collector.config import read_config
+
+        return run_collector(read_config(arguments.config), stop)
