@@ -1,0 +1,20 @@
+"""``edgejoule fleet``: report, ledger, devices and benches, from what the collector stored; it may run meanwhile.
+
+One file for each verb, with ``run``; it is imported when the verb is named.
+"""
+
+import argparse
+import importlib
+
+from edgejoule.commands.fleet import arguments as declared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verbs."""
+    declared.add_verbs(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the verb and return the exit code. Raises ConfigurationError when there is no journal to read."""
+    code: int = importlib.import_module(f"{__name__}.{arguments.what}_verb").run(arguments)
+    return code

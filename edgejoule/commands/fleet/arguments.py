@@ -1,0 +1,25 @@
+"""The words of ``edgejoule fleet``."""
+
+import argparse
+from pathlib import Path
+
+
+def add_verbs(parser: argparse.ArgumentParser) -> None:
+    """Declare ``report``, ``ledger``, ``devices`` and ``benches``."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
+    ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
+    devices = what.add_parser("devices", help="what was last heard from every device")
+    benches = what.add_parser("benches", help="every bench that is stored: J/inference with U, valid or why not")
+    for one in (report, ledger, devices, benches):
+        _add_journal(one)
+    report.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one self-contained page")
+
+
+def _add_journal(parser: argparse.ArgumentParser) -> None:
+    """Declare what every verb takes that reads one journal."""
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where the collector keeps its journal")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the collector's TOML: state, inventory, intensity"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
