@@ -27,7 +27,7 @@ _LOG = structlog.get_logger()
 def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
     """Run until ``stop`` is set; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
     state_dir = Path(config.state_dir)
-    with single_instance(state_dir), contextlib.closing(Journal(config.journal_path)) as journal:
+    with single_instance(state_dir), contextlib.closing(open_journal(config)) as journal:
         assessor = build_assessor(config)
         pumps: list[AnyPump] = [
             *(Pump(journal, WindowFeed(journal), sink) for sink in build_sinks(config, assessor)),
@@ -43,6 +43,11 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
         died = _supervise(stop, subscriber, pumps)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
+
+
+def open_journal(config: CollectorConfig) -> Journal:
+    """Return the journal that ``config`` describes, for writing. Raises ConfigurationError."""
+    return Journal(config.journal_path, late_after_s=config.journal.late_after_s)
 
 
 def _supervise(stop: threading.Event, subscriber: Subscriber, pumps: list[AnyPump]) -> bool:

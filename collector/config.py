@@ -22,6 +22,12 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of the tables."""
 
 
+class JournalConfig(_Table, frozen=True, kw_only=True):
+    """``[journal]``. ``late_after_s``: a window that comes longer than this after its end is counted as late."""
+
+    late_after_s: Seconds = 300.0
+
+
 class LakeConfig(_Table, frozen=True, kw_only=True):
     """``[lake]``: Parquet files for analysis. ``dir`` empty: ``lake`` in the state directory."""
 
@@ -69,6 +75,7 @@ class CollectorConfig(_Table, frozen=True, kw_only=True):
     fleet: str = "+"
     client_id: str = "edgejoule-collector"
     broker: BrokerSettings = BrokerSettings()
+    journal: JournalConfig = JournalConfig()
     lake: LakeConfig = LakeConfig()
     influxdb: InfluxConfig | None = None
     inventory: InventoryConfig = InventoryConfig()

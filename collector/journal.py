@@ -22,6 +22,7 @@ from edge_agent.wire.codec import BadRecord, BenchName
 from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, WindowBatch
 
 ACKED_BOOTS: Final = 16
+LATE_AFTER_S: Final = 300.0
 _DECODER = msgspec.json.Decoder(InferenceWindow)
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
@@ -39,10 +40,14 @@ class CommitOutcome:
 class Journal:
     """See the module's text."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the file, and create it unless ``read_only``. Raises ConfigurationError."""
+    def __init__(self, path: Path, *, read_only: bool = False, late_after_s: float = LATE_AFTER_S) -> None:
+        """Open the file, and create it unless ``read_only``. Raises ConfigurationError.
+
+        ``late_after_s``: a window is late that comes longer than this after its end, by its own stamp.
+        """
         self._db = journal_file.open_reader(path) if read_only else journal_file.open_writer(path)
         self._path = path
+        self._late_after_s = late_after_s
         self._identity = journal_file.identity(path)
         self._lock = threading.RLock()
         self._depth = 0
@@ -96,12 +101,13 @@ class Journal:
         with self.transaction():
             self._see(fleet, device_id, received_unix_ns)
             account.open_boot(self._db, fleet, device_id, boot_id)
-            stored = sum(self._insert(fleet, batch, window, received_unix_ns) for window in batch.records)
-            outcome = CommitOutcome(stored, len(batch.records) - stored)
+            new = [window for window in batch.records if self._insert(fleet, batch, window, received_unix_ns)]
+            late = sum(received_unix_ns > self._late_unix_ns(window) for window in new)
+            outcome = CommitOutcome(len(new), len(batch.records) - len(new))
             self._db.execute(
-                "UPDATE boots SET stored = stored + ?, duplicates = duplicates + ? "
+                "UPDATE boots SET stored = stored + ?, duplicates = duplicates + ?, late = late + ? "
                 "WHERE device_id = ? AND boot_id = ?",
-                (outcome.stored, outcome.duplicates, device_id, boot_id),
+                (outcome.stored, outcome.duplicates, late, device_id, boot_id),
             )
             for record in bad:
                 self._refuse(fleet, batch, record, received_unix_ns)
@@ -117,6 +123,10 @@ class Journal:
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (fleet, batch.device_id, batch.boot_id, window.seq, received_unix_ns, msgspec.json.encode(window)),
         ).rowcount
+
+    def _late_unix_ns(self, window: InferenceWindow) -> float:
+        """Return from when on the window is late."""
+        return window.t_start_unix_ns + (window.duration_s + self._late_after_s) * 1e9
 
     def _refuse(self, fleet: str, batch: WindowBatch, record: BadRecord, received_unix_ns: int) -> None:
         device_id, boot_id = batch.device_id, batch.boot_id

@@ -1,4 +1,8 @@
-"""The journal's SQLite file: schema, opening for the collector, opening for readers."""
+"""The journal's SQLite file: schema, opening for the collector, opening for readers.
+
+A reader may find a file that an older version wrote. It then gets temporary views of today's shape, which are its own
+and change nothing in the file.
+"""
 
 import contextlib
 import sqlite3
@@ -17,6 +21,7 @@ CREATE TABLE boots (
   device_id TEXT NOT NULL, boot_id TEXT NOT NULL, fleet TEXT NOT NULL,
   last_seq INTEGER NOT NULL DEFAULT 0, oldest_seq INTEGER NOT NULL DEFAULT 1, high_water INTEGER NOT NULL DEFAULT 0,
   stored INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0, touched INTEGER NOT NULL DEFAULT 0,
+  late INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (device_id, boot_id)) WITHOUT ROWID;
 CREATE TABLE dropped (
   device_id TEXT NOT NULL, boot_id TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
@@ -38,6 +43,9 @@ CREATE TABLE IF NOT EXISTS benches (
 """
 """Tables that later versions added. An older version reads and writes such a file as before: the schema's number is
 for what it would misunderstand. A reader may find a file without them."""
+_LATE: Final = "ALTER TABLE boots ADD COLUMN late INTEGER NOT NULL DEFAULT 0"
+_LATE_FOR_READERS: Final = "CREATE TEMP VIEW boots AS SELECT *, 0 AS late FROM main.boots"
+"""Windows that were late are counted from the first version on that counts them."""
 
 
 class JournalGoneError(Exception):
@@ -66,7 +74,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
     pragmas = ("journal_mode = WAL", "synchronous = FULL")
-    return _checked(db, path, "use this file as a journal", pragmas, _ADDED)
+    return _checked(db, path, "use this file as a journal", pragmas, (_ADDED, _LATE))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -77,7 +85,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
-    return _checked(db, path, "read the journal")
+    return _checked(db, path, "read the journal", added=("", _LATE_FOR_READERS))
 
 
 def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
@@ -85,16 +93,21 @@ def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _checked(
-    db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = (), added: str = ""
+    db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = (), added: tuple[str, str] = ("", "")
 ) -> sqlite3.Connection:
-    """Return the connection, set up; closed again when the file turns out to be no journal of this version."""
+    """Return the connection, set up; closed again when the file turns out to be no journal of this version.
+
+    ``added``: statements for every file, and for one whose boots have no count of late windows.
+    """
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(db.close)
         try:
             for pragma in pragmas:
                 db.execute(f"PRAGMA {pragma}")
             _check_version(db, path)
-            db.execute(added)
+            db.execute(added[0])
+            if not any(column[1] == "late" for column in db.execute("PRAGMA table_info(boots)")):
+                db.execute(added[1])
         except sqlite3.Error as error:
             raise ConfigurationError(f"{path}: cannot {what}: {error}") from error
         on_failure.pop_all()
