@@ -23,6 +23,7 @@ from edge_agent.wire.mqtt import (
     log_in,
     parse_broker_url,
 )
+from edge_agent.wire.mqtt_version import first_version
 from edge_agent.wire.topics import UpChannel, up_filter
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -66,7 +67,7 @@ class Connection:
         self._client = self._new_client(client_id)
 
     def _new_client(self, client_id: str) -> Client:
-        v5 = self._settings.protocol == "5"
+        v5 = first_version(self._settings) == "5"
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -97,8 +98,8 @@ class Connection:
             raise BrokerUnavailableError(self._refusal)
 
     def _connect(self) -> None:
-        host, port, _ = self._address
-        if self._settings.protocol != "5":
+        host, port = self._address.host, self._address.port
+        if first_version(self._settings) != "5":
             self._client.connect(host, port, self._settings.keepalive_s)
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped

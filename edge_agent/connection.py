@@ -18,6 +18,7 @@ from edge_agent.wire.mqtt import (
     log_in,
     parse_broker_url,
 )
+from edge_agent.wire.mqtt_version import first_version
 
 CONNECT_TIMEOUT_S: Final = 5.0
 CONNACK_TIMEOUT_S: Final = 10.0
@@ -48,7 +49,7 @@ class Connection:
         self._client = self._new_client(client_id)
 
     def _new_client(self, client_id: str) -> Client:
-        version = MQTTProtocolVersion.MQTTv5 if self._settings.protocol == "5" else MQTTProtocolVersion.MQTTv311
+        version = MQTTProtocolVersion.MQTTv5 if first_version(self._settings) == "5" else MQTTProtocolVersion.MQTTv311
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False)
         log_in(client, self._settings)
         client.connect_timeout = CONNECT_TIMEOUT_S

@@ -15,6 +15,7 @@ from edge_agent.wire.mqtt import (
     log_in,
     parse_broker_url,
 )
+from edge_agent.wire.mqtt_version import first_version
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
@@ -165,7 +166,7 @@ def _probe(settings: BrokerSettings, *, ask_name: bool) -> _Probe:
     from paho.mqtt.client import Client  # noqa: PLC0415  an optional dependency
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: PLC0415
 
-    version = MQTTProtocolVersion.MQTTv5 if settings.protocol == "5" else MQTTProtocolVersion.MQTTv311
+    version = MQTTProtocolVersion.MQTTv5 if first_version(settings) == "5" else MQTTProtocolVersion.MQTTv311
     client = Client(CallbackAPIVersion.VERSION2, protocol=version, reconnect_on_failure=False)
     log_in(client, settings)
     client.connect_timeout = TIMEOUT_S

@@ -23,6 +23,10 @@ from edge_agent.wire.mqtt import (
 @pytest.mark.parametrize(
     ("url", "address"),
     [
+        ("ws://broker", BrokerAddress("broker", 80, tls=False, transport="websockets", path="/mqtt")),
+        ("wss://broker", BrokerAddress("broker", 443, tls=True, transport="websockets", path="/mqtt")),
+        ("ws://broker:9001/", BrokerAddress("broker", 9001, tls=False, transport="websockets", path="/")),
+        ("wss://b:1/a/b%20c", BrokerAddress("b", 1, tls=True, transport="websockets", path="/a/b%20c")),
         ("mqtt://broker", BrokerAddress("broker", 1883, tls=False)),
         ("mqtt://127.0.0.1:2883", BrokerAddress("127.0.0.1", 2883, tls=False)),
         ("mqtts://broker.example", BrokerAddress("broker.example", 8883, tls=True)),
@@ -49,6 +53,9 @@ def test_urls_that_name_a_broker(url: str, address: BrokerAddress) -> None:
         ("mqtt://broker:0", "port 0"),
         ("mqtt://broker/topic", "after the port"),
         ("mqtt://[::1", "write mqtt://host:port"),
+        ("ws://broker/mqtt?token=1", "after the path"),
+        ("ws://broker/m qtt", "as %XX"),
+        ("wss://broker/müll", "as %XX"),
     ],
 )
 def test_urls_that_do_not(url: str, words: str) -> None:
@@ -69,6 +76,7 @@ def test_any_text_is_an_address_or_a_configuration_error(url: str) -> None:
     except ConfigurationError:
         return
     assert 0 < address.port < 65536
+    assert parse_broker_url(str(address)) == address
     assert address.host
 
 
@@ -79,8 +87,9 @@ def test_any_text_is_an_address_or_a_configuration_error(url: str) -> None:
         (BrokerSettings(password_file="p"), "username is not"),
         (BrokerSettings(url="mqtts://b", cert_file="c"), "belong together"),
         (BrokerSettings(ca_file="ca.pem"), "write mqtts://"),
+        (BrokerSettings(url="ws://b", ca_file="ca.pem"), "write wss://"),
         (BrokerSettings(username="u", password_file="/nonexistent/p"), "cannot read it: No such file"),
-        (BrokerSettings(url="mqtts://b", ca_file="/nonexistent/ca"), "name PEM files"),
+        (BrokerSettings(url="mqtts://b", ca_file="/nonexistent/ca"), "ca_file /nonexistent/ca: cannot read it"),
     ],
 )
 def test_settings_that_cannot_work_are_one_line(settings: BrokerSettings, words: str) -> None:
@@ -101,7 +110,8 @@ def test_the_line_end_of_a_password_file_is_not_part_of_the_password(tmp_path: P
         (socket.gaierror(-2, "Name or service not known"), "no such host 'b'"),
         (ConnectionRefusedError(), "start the broker"),
         (TimeoutError(), "check the network"),
-        (ssl.SSLError(1, "wrong version number"), "is this the TLS port"),
+        (ssl.SSLError(1, "unexpected eof"), "is this the TLS port"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "does not speak TLS"),
         (OSError(101, "Network is unreachable"), "Network is unreachable"),
     ],
 )
@@ -114,7 +124,7 @@ def test_a_failed_connection_is_explained_with_its_remedy(error: Exception, word
     [
         ("Not authorized", "access list"),
         ("Bad user name or password", "password_file"),
-        ("Unsupported protocol version", 'protocol = "3.1.1"'),
+        ("Unsupported protocol version", 'protocol = "auto"'),
         ("Client identifier not valid", "client id"),
         ("Server busy", "Server busy"),
     ],
