@@ -171,7 +171,7 @@ def stored_acks(port: int, count: int, patience_s: float = 5.0) -> list[StoreAck
     complete = threading.Event()
 
     def take(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        found[message.topic] = decode(message.payload, StoreAck)
+        found[message.topic] = decode(bytes(message.payload), StoreAck)
         if len(found) == count:
             complete.set()
 
