@@ -1,21 +1,27 @@
 """Joules into grams: one device's stretch of time, with every factor that was used."""
 
 import datetime as dt
+import math
 from typing import Final
 
 import msgspec
 
-from collector.carbon.amortisation import Policy, linear_in_time
+from collector.carbon.amortisation import Policy, charged_share, linear_in_time
 from collector.carbon.embodied import embodied_gco2e
-from collector.carbon.estimate import Estimate, from_standard_uncertainty
+from collector.carbon.estimate import Z95, Estimate, Range, from_standard_uncertainty, product, scaled
 from collector.carbon.factors import Factor
 from collector.carbon.operational import operational_gco2e
-from collector.carbon.units import JOULE, s_from_years
+from collector.carbon.units import J_PER_KWH, JOULE, s_from_years
 from collector.intensity.provider import IntensityProvider
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
 from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.records import InferenceWindow
 
 NS_PER_S: Final = 1_000_000_000
+Grams = tuple[float | None, ...]
+"""Operational value, low and high, then the embodied three; None where unknown."""
+_THREE_UNKNOWN: Final = (None, None, None)
+NO_GRAMS: Final[Grams] = _THREE_UNKNOWN * 2
 
 
 class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +46,15 @@ class Carbon(msgspec.Struct, frozen=True, kw_only=True):
     beyond_lifetime_s: float | None = None
 
 
+class _Rates(msgspec.Struct, frozen=True):
+    """What a device's grams depend on and its windows do not. ``mass``: embodied grams, None if unknown."""
+
+    zone: str
+    mass: Range | None
+    lifetime_s: float
+    in_service_since_s: float | None
+
+
 class Assessor:
     """Assesses windows against an inventory and a source of average grid intensity.
 
@@ -61,6 +76,7 @@ class Assessor:
         self._parts = {entry.id: embodied_parts(entry, inventory.where) for entry in inventory.devices.values()}
         self._masses = {name: embodied_gco2e(parts) for name, parts in self._parts.items() if parts}
         self._used: dict[tuple[str, str], Factor] = {}
+        self._rates = {entry.id: self._rates_of(entry) for entry in inventory.devices.values()}
 
     def describe(self, device_id: str) -> DevicePlace:
         """Return what the inventory says about a device."""
@@ -91,13 +107,41 @@ class Assessor:
             mass,
             duration_s=duration_s,
             lifetime_s=s_from_years(entry.lifetime_years),
-            age_at_start_s=_age_s(entry, start_unix_ns),
+            age_at_start_s=_age_s(_in_service_since_s(entry), start_unix_ns),
         )
         return Carbon(
             operational=operational,
             embodied=charged.charged,
             embodied_policy=charged.policy,
             beyond_lifetime_s=charged.beyond_lifetime_s,
+        )
+
+    def grams(self, device_id: str, window: InferenceWindow) -> Grams:
+        """Return the same grams of one window as plain numbers, many times as fast: for every row of a live store.
+
+        ``factors`` does not hear of it. A window whose energy is not finite has no operational grams.
+        """
+        rates = self._rates.get(device_id)
+        if rates is None:
+            return NO_GRAMS
+        return *self._operational_range(rates, window), *_embodied_range(rates, window)
+
+    def _operational_range(self, rates: _Rates, window: InferenceWindow) -> Grams:
+        value_j, width_j = window.energy_j, Z95 * window.energy_u_j
+        middle_unix_ns = window.t_start_unix_ns + round(window.duration_s * NS_PER_S / 2)
+        intensity = self._intensity.at(rates.zone, middle_unix_ns) if rates.zone else None
+        if intensity is None or not math.isfinite(value_j + width_j):
+            return _THREE_UNKNOWN
+        energy_kwh = scaled((value_j, value_j - width_j, value_j + width_j), 1.0 / J_PER_KWH)
+        return product(energy_kwh, intensity.factor.estimate.range)
+
+    def _rates_of(self, entry: DeviceEntry) -> _Rates:
+        mass = self._masses.get(entry.id)
+        return _Rates(
+            zone=entry.zone,
+            mass=None if mass is None or entry.lifetime_years is None else mass.range,
+            lifetime_s=s_from_years(entry.lifetime_years or 0.0),
+            in_service_since_s=_in_service_since_s(entry),
         )
 
     def factors(self) -> list[Factor]:
@@ -115,9 +159,21 @@ class Assessor:
         self._used.setdefault((factor.id, factor.vintage), factor)
 
 
-def _age_s(entry: DeviceEntry, t_unix_ns: int) -> float | None:
-    """Return the time in service, None when unknown; before the stated first day it is zero."""
+def _embodied_range(rates: _Rates, window: InferenceWindow) -> Grams:
+    if rates.mass is None:
+        return _THREE_UNKNOWN
+    age_s = _age_s(rates.in_service_since_s, window.t_start_unix_ns)
+    share, _ = charged_share(window.duration_s, rates.lifetime_s, age_s)
+    return scaled(rates.mass, share)
+
+
+def _in_service_since_s(entry: DeviceEntry) -> float | None:
+    """Return the first day of service in seconds of Unix time, None when unknown."""
     if entry.in_service_since is None:
         return None
-    first = dt.datetime.combine(entry.in_service_since, dt.time(), tzinfo=dt.UTC)
-    return max(t_unix_ns / NS_PER_S - first.timestamp(), 0.0)
+    return dt.datetime.combine(entry.in_service_since, dt.time(), tzinfo=dt.UTC).timestamp()
+
+
+def _age_s(in_service_since_s: float | None, t_unix_ns: int) -> float | None:
+    """Return the time in service, None when unknown; before the stated first day it is zero."""
+    return None if in_service_since_s is None else max(t_unix_ns / NS_PER_S - in_service_since_s, 0.0)

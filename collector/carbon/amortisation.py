@@ -30,6 +30,12 @@ def linear_in_time(
     ``age_at_start_s``: time in service when the stretch begins; None if unknown: then no end of life is seen.
     Raises ValueError for a negative duration or age, or a lifetime that is not positive.
     """
+    share, beyond_s = charged_share(duration_s, lifetime_s, age_at_start_s)
+    return Amortised(charged=mass.scaled(share), policy="linear_in_time", beyond_lifetime_s=beyond_s)
+
+
+def charged_share(duration_s: float, lifetime_s: float, age_at_start_s: float | None) -> tuple[float, float | None]:
+    """Return which part of the mass ``linear_in_time`` charges, and the seconds after the end of life."""
     if lifetime_s <= 0.0:
         raise ValueError(f"a lifetime must be positive, not {lifetime_s} s")
     if duration_s < 0.0 or (age_at_start_s is not None and age_at_start_s < 0.0):
@@ -37,5 +43,4 @@ def linear_in_time(
     beyond_s = None
     if age_at_start_s is not None:
         beyond_s = duration_s - min(duration_s, max(lifetime_s - age_at_start_s, 0.0))
-    share = (duration_s - (beyond_s or 0.0)) / lifetime_s
-    return Amortised(charged=mass.scaled(share), policy="linear_in_time", beyond_lifetime_s=beyond_s)
+    return (duration_s - (beyond_s or 0.0)) / lifetime_s, beyond_s

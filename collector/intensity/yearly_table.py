@@ -25,11 +25,15 @@ class YearlyTable:
                 f"intensity {wrong[0].id!r} is in {wrong[0].estimate.unit}; give it in {GCO2E_PER_KWH}"
             )
         self.factors = factors
+        self._by_zone: dict[str, CarbonIntensity | None] = {}
 
     def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:  # noqa: ARG002  one value for all times
         """Return the zone's yearly average, or None for a zone that is not in the table."""
-        factor = find_factor(self.factors, zone) if zone else None
-        return None if factor is None else CarbonIntensity(zone=factor.id, kind=self.kind, factor=factor)
+        if zone not in self._by_zone:
+            factor = find_factor(self.factors, zone) if zone else None
+            known = None if factor is None else CarbonIntensity(zone=factor.id, kind=self.kind, factor=factor)
+            self._by_zone[zone] = known
+        return self._by_zone[zone]
 
     def check_zone(self, zone: str, where: str) -> None:
         """Raise ConfigurationError, with near names, for a zone that is not in the table."""
