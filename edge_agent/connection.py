@@ -4,30 +4,40 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+import structlog
+from paho.mqtt.client import MQTT_LOG_ERR, Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.wire.errors import BrokerUnavailableError
 from edge_agent.wire.mqtt import (
     BrokerSettings,
+    MqttVersion,
     explain_connect_error,
     explain_early_end,
     explain_end,
     explain_refusal,
+    explain_refused_message,
     explain_silence,
+    explain_tls_alert,
+    is_version_refusal,
     log_in,
     parse_broker_url,
 )
-from edge_agent.wire.mqtt_version import first_version
+from edge_agent.wire.mqtt_version import ConnectEnd, first_version, note_worked, other_version
 
 CONNECT_TIMEOUT_S: Final = 5.0
 CONNACK_TIMEOUT_S: Final = 10.0
 GOODBYE_TIMEOUT_S: Final = 1.0
 ID_CLASH: Final = ("device", "id: give every device its own id")
+GOES_BY: Final = "the device id in it ([device] id)"
+_LOG = structlog.get_logger()
 
 
 class Connection:
-    """A clean session that listens on one topic. ``on_payload`` and ``on_end`` are called from the network thread."""
+    """A clean session that listens on one topic. ``on_payload`` and ``on_end`` are called from the network thread.
+
+    ``on_end`` is called once, when a connection that the broker had accepted is over.
+    """
 
     def __init__(
         self,
@@ -37,46 +47,80 @@ class Connection:
         on_payload: Callable[[bytes], None],
         on_end: Callable[[], None],
     ) -> None:
+        """Prepare. Raises ConfigurationError for certificates and passwords that cannot be read."""
         self._settings = settings
         self._address = parse_broker_url(settings.url)
+        self._client_id = client_id
         self._listen_topic = listen_topic
         self._on_payload = on_payload
         self._on_end = on_end
+        self._topics: dict[int, str] = {}
+        self._refused_for: set[str] = set()
+        self._begin(first_version(settings))
+
+    def _begin(self, version: MqttVersion) -> None:
+        """Make a new client: nothing of an earlier attempt is left in it."""
         self._answered = threading.Event()
         self._ended = threading.Event()
         self._refusal = ""
         self.end_reason = ""
-        self._client = self._new_client(client_id)
+        self._connect_end: ConnectEnd | None = None
+        self._library_words = ""
+        self._version: MqttVersion = version
+        self._client = self._new_client()
 
-    def _new_client(self, client_id: str) -> Client:
-        version = MQTTProtocolVersion.MQTTv5 if first_version(self._settings) == "5" else MQTTProtocolVersion.MQTTv311
-        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False)
+    def _new_client(self) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._version == "5" else MQTTProtocolVersion.MQTTv311,
+            transport=self._address.transport,
+            reconnect_on_failure=False,
+        )
         log_in(client, self._settings)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._message
+        client.on_publish = self._published
+        client.on_subscribe = self._subscribed
+        client.on_log = self._logged
         return client
 
     def open(self, will_topic: str, will_payload: bytes) -> None:
         """Connect, subscribe and return. Raises BrokerUnavailableError with the remedy in its text."""
+        refusal = self._attempt(will_topic, will_payload)
+        end = self._connect_end
+        other = None if end is None else other_version(self._settings, self._version, end)
+        if refusal and other is not None:
+            self._begin(other)
+            refusal = self._attempt(will_topic, will_payload)
+        if refusal:
+            raise BrokerUnavailableError(refusal)
+        if note_worked(self._settings, self._version):
+            hint = f'protocol = "{self._version}" in [broker] spares the first try'
+            _LOG.info("mqtt_version", broker=str(self._address), version=self._version, remedy=hint)
+
+    def _attempt(self, will_topic: str, will_payload: bytes) -> str:
+        """Connect in one version of MQTT; return "", or one line on why not, with everything closed."""
         self._client.will_set(will_topic, will_payload, qos=1, retain=True)
         try:
             self._client.connect(self._address.host, self._address.port, self._settings.keepalive_s)
         except OSError as error:
             self._release()
-            raise BrokerUnavailableError(explain_connect_error(error, self._address)) from error
+            return explain_connect_error(error, self._address)
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):
-            self.close()
-            raise BrokerUnavailableError(explain_silence(self._address))
+            self._refusal = explain_silence(self._address)
         if self._refusal:
             self.close()
-            raise BrokerUnavailableError(self._refusal)
+        return self._refusal
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
         """Send at QoS 1; what the end of the connection cuts off is the sender's to repeat."""
-        return self._client.publish(topic, payload, qos=1, retain=retain)
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        self._topics[sent.mid] = topic
+        return sent
 
     def close(self) -> None:
         """Say goodbye, wait a moment for the broker, and leave no thread and no socket."""
@@ -93,21 +137,53 @@ class Connection:
         self._client.on_connect = None
         self._client.on_disconnect = None
         self._client.on_message = None
+        self._client.on_publish = None
+        self._client.on_subscribe = None
+        self._client.on_log = None
 
     def _connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        client.on_log = None
         if reason.is_failure:
             self._refusal = explain_refusal(reason)
+            self._connect_end = "version_refused" if is_version_refusal(reason) else None
         else:
             client.subscribe(self._listen_topic, qos=1)
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self.end_reason = self.end_reason or explain_end(reason, *ID_CLASH)  # the broker's own words come first
+        accepted = self._answered.is_set() and not self._refusal
         if not self._answered.is_set():
-            self._refusal = explain_early_end(self._address)
+            self._refusal = explain_early_end(self._address, self._library_words)
+            about_certificates = self._address.tls and explain_tls_alert(self._library_words, self._address)
+            self._connect_end = None if about_certificates else "closed"
         self._ended.set()
         self._answered.set()
-        self._on_end()
+        if accepted:
+            self._on_end()
+
+    def _logged(self, _client: Client, _userdata: Any, level: int, words: str) -> None:
+        """Keep why the connection broke: a TLS alert reaches an application in no other way."""
+        if level == MQTT_LOG_ERR:
+            self._library_words = words
+
+    def _published(self, _client: Client, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
+        topic = self._topics.pop(mid, self._client_id)
+        if reason.is_failure:
+            self._tell_refused(reason, topic)
+
+    def _subscribed(self, _client: Client, _userdata: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._tell_refused(reason, self._listen_topic)
+
+    def _tell_refused(self, reason: Any, topic: str) -> None:
+        """Log the first refusal of a kind: the outbox keeps what was refused and it is sent again for ever."""
+        if str(reason) in self._refused_for:
+            return
+        self._refused_for.add(str(reason))
+        remedy = explain_refused_message(reason, topic, GOES_BY)
+        _LOG.warning("broker_refuses_message", broker=str(self._address), topic=topic, remedy=remedy)
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._on_payload(bytes(message.payload))

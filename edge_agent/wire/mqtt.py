@@ -148,6 +148,17 @@ def read_password(settings: BrokerSettings) -> str | None:
     return read_text(Path(settings.password_file), name).strip("\r\n")
 
 
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when its handshake fails: who called ``wrap_socket`` may never have seen it."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  the signature of ssl
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     """Return the TLS context: the named authority or the system's, and the client's certificate if there is one.
 
@@ -161,6 +172,7 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         raise ConfigurationError(
             f"broker ca_file {settings.ca_file}: {error}; name the PEM file of the authority that signed the broker"
         ) from error
+    context.sslsocket_class = _TidySocket
     if settings.cert_file:
         _load_own_certificate(context, settings)
     return context
@@ -211,7 +223,7 @@ def explain_connect_error(error: Exception, address: BrokerAddress) -> str:
     """Return one line for a failed connection: what happened and what to look at."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_their_certificate(error.verify_message, address)
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or (address.tls and isinstance(error, ConnectionResetError)):
         return explain_tls_alert(str(error), address) or f"TLS with {address} failed ({error}): is this the TLS port?"
     if isinstance(error, ConnectionRefusedError):
         return f"nothing listens at {address}: start the broker or correct the url"
