@@ -139,6 +139,26 @@ def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> BootCou
     return BootCounts(gone - refused, refused, pending, last_seq - stored - gone - pending)
 
 
+def stored_ranges(db: sqlite3.Connection, device_id: str, boot_id: str) -> list[tuple[int, int]]:
+    """Return the stored windows of one boot as ranges, in order."""
+    return db.execute(
+        "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM windows "
+        "WHERE device_id = ? AND boot_id = ?) GROUP BY island ORDER BY 1",
+        (device_id, boot_id),
+    ).fetchall()
+
+
+def given_up_ranges(
+    db: sqlite3.Connection, device_id: str, boot_id: str
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return what was declared dropped and what was refused, as ranges; some may be stored all the same."""
+    rows = db.execute(
+        "SELECT first_seq, last_seq, reason FROM dropped WHERE device_id = ? AND boot_id = ?", (device_id, boot_id)
+    ).fetchall()
+    dropped = [(first, last) for first, last, reason in rows if reason != REFUSED]
+    return dropped, [(first, last) for first, last, reason in rows if reason == REFUSED]
+
+
 def _not_stored(db: sqlite3.Connection, key: tuple[str, str], first: int, last: int) -> int:
     if last < first:
         return 0

@@ -19,7 +19,12 @@ _DECODER = msgspec.json.Decoder(BenchRecord)
 def add(
     db: sqlite3.Connection, key: tuple[str, str, str], payload: bytes, received_unix_ns: int, refused: str = ""
 ) -> bool:
-    """Keep the payload under ``key`` (fleet, device, bench) unless that is there; return whether it is new."""
+    """Keep the payload under ``key`` (fleet, device, bench) unless that is there; return whether it is new.
+
+    A valid one takes the place of one that was refused.
+    """
+    if not refused:
+        db.execute("DELETE FROM benches WHERE fleet = ? AND device_id = ? AND bench_id = ? AND refused != ''", key)
     (touched,) = db.execute("SELECT 1 + coalesce(max(touched), 0) FROM benches").fetchone()
     known = db.execute(
         "UPDATE benches SET touched = ? WHERE fleet = ? AND device_id = ? AND bench_id = ?", (touched, *key)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from collector.dead_letters import NewLetter
 from collector.journal import Journal
 from edge_agent.wire.codec import decode, decode_windows, name_of_bench
 from edge_agent.wire.errors import RejectedRecordError
@@ -29,16 +30,21 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
     topic: UpTopic | None = None
     try:
         topic = parse_up_topic(message.topic)
-        _store(journal, topic, message)
+        if topic.channel == "bench":
+            _store_bench(journal, topic, message)
+        else:
+            store(journal, topic, message)
     except RejectedRecordError as error:
-        device_id = topic.device_id if topic else ""
-        journal.add_dead_letter(message.topic, message.payload, str(error), message.t_unix_ns, device_id=device_id)
+        journal.add_dead_letter(_letter(topic, message, str(error)))
         return None
     return topic
 
 
-def _store(journal: Journal, topic: UpTopic, message: Received) -> None:
-    """Validate the whole message first: a transaction may hold others, so nothing of a bad one may be written."""
+def store(journal: Journal, topic: UpTopic, message: Received) -> None:
+    """Put one message into the journal. Raises RejectedRecordError when it cannot be accepted.
+
+    Validates the whole message first: a transaction may hold others, so nothing of a bad one may be written.
+    """
     _check_name("fleet", topic.fleet)
     if topic.channel == "windows":
         batch, bad = decode_windows(message.payload)
@@ -58,24 +64,27 @@ def _store(journal: Journal, topic: UpTopic, message: Received) -> None:
         _check_device(topic, health.device_id)
         journal.put_health(topic.fleet, health, _seen_unix_ns(message, health.t_unix_ns))
     else:
-        _store_bench(journal, topic, message)
+        bench = decode(message.payload, BenchRecord)
+        _check_device(topic, bench.device_id)
+        journal.put_bench(topic.fleet, bench, message.t_unix_ns)
 
 
 def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:
     """Store a bench; one that is no valid record but says which it is becomes a dead letter once, not each time."""
     try:
-        bench = decode(message.payload, BenchRecord)
+        store(journal, topic, message)
     except RejectedRecordError as error:
+        _check_name("fleet", topic.fleet)
         name = name_of_bench(message.payload)
         if name is None or name.device_id != topic.device_id:
             raise
         if journal.refuse_bench(topic.fleet, name, message.payload, str(error), message.t_unix_ns):
-            journal.add_dead_letter(
-                message.topic, message.payload, str(error), message.t_unix_ns, device_id=topic.device_id
-            )
-        return
-    _check_device(topic, bench.device_id)
-    journal.put_bench(topic.fleet, bench, message.t_unix_ns)
+            journal.add_dead_letter(_letter(topic, message, str(error)))
+
+
+def _letter(topic: UpTopic | None, message: Received, reason: str) -> NewLetter:
+    fleet, device_id = (topic.fleet, topic.device_id) if topic else ("", "")
+    return NewLetter(message.topic, message.payload, reason, message.t_unix_ns, fleet, device_id)
 
 
 def _seen_unix_ns(message: Received, said_unix_ns: int) -> int:

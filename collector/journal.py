@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from collector import account, benches, dead_letters, journal_file, ledger
+from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
 from edge_agent.wire.codec import BadRecord, BenchName
@@ -53,10 +54,11 @@ class Journal:
         self._depth = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do all that happens inside as one commit; on any error nothing of it remains. May be nested.
 
-        Raises JournalGoneError instead of committing to a file that was removed.
+        Yields the open file, for functions on it. Other processes may write too: nothing is remembered from one
+        transaction to the next. Raises JournalGoneError instead of committing to a file that was removed.
         """
         with self._lock:
             if self._depth == 0:
@@ -64,7 +66,7 @@ class Journal:
             self._depth += 1
             done = False
             try:
-                yield
+                yield self._db
                 done = True
             finally:
                 self._leave(commit=done)
@@ -132,7 +134,9 @@ class Journal:
         device_id, boot_id = batch.device_id, batch.boot_id
         if record.seq is None or account.add_refused(self._db, device_id, boot_id, record.seq):
             topic = f"windows/{fleet}/{device_id}/{boot_id}/{record.seq or 'unknown'}"
-            self.add_dead_letter(topic, record.payload, record.reason, received_unix_ns, device_id=device_id)
+            self.add_dead_letter(
+                NewLetter(topic, record.payload, record.reason, received_unix_ns, fleet=fleet, device_id=device_id)
+            )
 
     def _see(self, fleet: str, device_id: str, received_unix_ns: int) -> None:
         self._db.execute(
@@ -159,6 +163,9 @@ class Journal:
         with self.transaction():
             self._see(fleet, birth.device_id, received_unix_ns)
             self._put("birth", fleet, birth)
+            self._db.execute(
+                "INSERT OR REPLACE INTO births VALUES (?, ?, ?)", (fleet, birth.device_id, received_unix_ns)
+            )
 
     def put_status(self, fleet: str, status: Status, received_unix_ns: int) -> None:
         """Keep the latest status. A last will comes from the broker, so only ``online`` says that the device lives."""
@@ -255,10 +262,10 @@ class Journal:
                 (sink_name, row_id),
             )
 
-    def add_dead_letter(self, topic: str, payload: bytes, reason: str, t_unix_ns: int, *, device_id: str = "") -> None:
+    def add_dead_letter(self, letter: NewLetter) -> None:
         """Keep what could not be accepted, and why."""
         with self.transaction():
-            dead_letters.add(self._db, topic, payload, reason, t_unix_ns, device_id)
+            dead_letters.add(self._db, letter)
 
     def dead_letters(self, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         """Return the newest dead letters as (topic, payload, reason, t_unix_ns)."""
@@ -286,19 +293,19 @@ class Journal:
 
     def ledger(self) -> list[LedgerLine]:
         """Return every device's account, read at one instant."""
-        with self._read_snapshot():
+        with self.snapshot():
             return ledger.lines(self._db)
 
     @contextmanager
-    def _read_snapshot(self) -> Iterator[None]:
-        """Let several reads see the same state, also while another process writes."""
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Let several reads see the same state, also while another process writes. Yields the open file."""
         with self._lock:
             if self._depth:
-                yield
+                yield self._db
                 return
             self._db.execute("BEGIN")
             try:
-                yield
+                yield self._db
             finally:
                 self._roll_back()
 

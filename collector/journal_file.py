@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from collector import dead_letters
 from edge_agent.wire.errors import ConfigurationError
 
 SCHEMA_VERSION: Final = 1
@@ -35,14 +36,21 @@ CREATE TABLE dead_letters (
   payload BLOB NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX dead_letters_by_device ON dead_letters (device_id);
 """
-_ADDED: Final = """
-CREATE TABLE IF NOT EXISTS benches (
+_ADDED: Final = {
+    "benches": """(
   row_id INTEGER PRIMARY KEY AUTOINCREMENT, fleet TEXT NOT NULL, device_id TEXT NOT NULL, bench_id TEXT NOT NULL,
   received_unix_ns INTEGER NOT NULL, touched INTEGER NOT NULL, refused TEXT NOT NULL, payload BLOB NOT NULL,
-  UNIQUE (fleet, device_id, bench_id));
-"""
+  UNIQUE (fleet, device_id, bench_id))""",
+    "births": """(
+  fleet TEXT NOT NULL, device_id TEXT NOT NULL, received_unix_ns INTEGER NOT NULL,
+  PRIMARY KEY (fleet, device_id)) WITHOUT ROWID""",
+    "notes": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    **dead_letters.TABLES,
+}
 """Tables that later versions added. An older version reads and writes such a file as before: the schema's number is
-for what it would misunderstand. A reader may find a file without them."""
+for what it would misunderstand. A reader that finds a file without one gets an empty one of its own.
+
+``births``: when the birth in ``devices`` came. ``notes``: what a reader should know about the collector."""
 _LATE: Final = "ALTER TABLE boots ADD COLUMN late INTEGER NOT NULL DEFAULT 0"
 _LATE_FOR_READERS: Final = "CREATE TEMP VIEW boots AS SELECT *, 0 AS late FROM main.boots"
 """Windows that were late are counted from the first version on that counts them."""
@@ -74,7 +82,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the journal: {error}; check owner and free space") from error
     pragmas = ("journal_mode = WAL", "synchronous = FULL")
-    return _checked(db, path, "use this file as a journal", pragmas, (_ADDED, _LATE))
+    return _checked(db, path, "use this file as a journal", pragmas, writes=True)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -85,7 +93,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path}: cannot read the journal: {error}") from error
-    return _checked(db, path, "read the journal", added=("", _LATE_FOR_READERS))
+    return _checked(db, path, "read the journal")
 
 
 def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
@@ -93,33 +101,43 @@ def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _checked(
-    db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = (), added: tuple[str, str] = ("", "")
+    db: sqlite3.Connection, path: Path, what: str, pragmas: tuple[str, ...] = (), *, writes: bool = False
 ) -> sqlite3.Connection:
-    """Return the connection, set up; closed again when the file turns out to be no journal of this version.
-
-    ``added``: statements for every file, and for one whose boots have no count of late windows.
-    """
+    """Return the connection, set up; closed again when the file turns out to be no journal of this version."""
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(db.close)
         try:
             for pragma in pragmas:
                 db.execute(f"PRAGMA {pragma}")
             _check_version(db, path)
-            db.execute(added[0])
-            if not any(column[1] == "late" for column in db.execute("PRAGMA table_info(boots)")):
-                db.execute(added[1])
+            _add_what_is_new(db, writes=writes)
         except sqlite3.Error as error:
             raise ConfigurationError(f"{path}: cannot {what}: {error}") from error
         on_failure.pop_all()
     return db
 
 
+def _add_what_is_new(db: sqlite3.Connection, *, writes: bool) -> None:
+    """Add what an older file lacks: to the file, or for a reader beside it."""
+    found = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    for name, columns in _ADDED.items():
+        if name not in found:
+            db.execute(f"CREATE {'' if writes else 'TEMP '}TABLE IF NOT EXISTS {name} {columns}")
+    if not any(column[1] == "late" for column in db.execute("PRAGMA table_info(boots)")):
+        db.execute(_LATE if writes else _LATE_FOR_READERS)
+    if writes:
+        dead_letters.set_up(db)
+    elif not found.issuperset(dead_letters.TABLES):
+        dead_letters.describe_old(db)
+
+
 def _create(path: Path) -> None:
     """Create the file under another name first, so that no reader ever sees one without its tables."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
+    added = "".join(f"CREATE TABLE {name} {columns};\n" for name, columns in _ADDED.items())
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_ADDED} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     for suffix in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would apply them to the new one
         companion = path.with_name(path.name + suffix)
         if companion.exists():

@@ -11,6 +11,7 @@ from typing import Final, Generic
 
 import structlog
 
+from collector.dead_letters import NewLetter
 from collector.feeds import Feed
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
@@ -117,10 +118,12 @@ class Pump(Generic[Row]):
         return done
 
     def _keep_dead_letter(self, rejected: RejectedRow[Row]) -> None:
-        row = rejected.row
+        row, sink = rejected.row, self._sink.name
         words, payload = self._feed.letter(row)
         self._journal.add_dead_letter(
-            f"sink/{self._sink.name}/{words}", payload, rejected.reason, time.time_ns(), device_id=row.device_id
+            NewLetter(
+                f"sink/{sink}/{words}", payload, rejected.reason, time.time_ns(), row.fleet, row.device_id, sink=sink
+            )
         )
 
     def _note(self, outcome: WriteOutcome[Row], done: int) -> None:

@@ -110,17 +110,15 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
     bench: BenchRecord | None
 
 
-class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One device's account: ``sent = stored + dropped + refused + pending + missing``, the last one 0.
+class WindowCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of windows: ``sent = stored + dropped + refused + pending + missing``, the last one 0.
 
-    ``sent``: sequence numbers assigned by the device, over all boots that it reported. ``stored``: distinct windows
-    in the journal. ``dropped``: declared dropped by the device and not stored. ``refused``: came but are no valid
-    windows; they lie among the dead letters. ``pending``: the device still holds them. ``missing``: none of these.
-    ``duplicates``: windows that came again. ``dead_letters``: messages, windows and rows that were not accepted.
+    ``sent``: sequence numbers assigned by the device. ``stored``: distinct windows in the journal. ``dropped``:
+    declared dropped by the device and not stored. ``refused``: came but are no valid windows; they became dead
+    letters. ``pending``: the device still holds them. ``missing``: none of these. ``duplicates``: windows that came
+    again. ``late``: stored windows that came long after their end.
     """
 
-    fleet: str
-    device_id: str
     sent: int
     stored: int
     dropped: int
@@ -128,12 +126,49 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
     missing: int
     duplicates: int
-    dead_letters: int
+    late: int
 
     @property
     def adds_up(self) -> bool:
         """Return whether nothing is missing."""
         return self.missing == 0 and self.sent == self.stored + self.dropped + self.refused + self.pending
+
+
+class BootLine(WindowCounts, frozen=True, kw_only=True):
+    """One boot's account. ``held``: the device may still send windows of it."""
+
+    boot_id: str
+    held: bool
+
+
+class LedgerCounts(WindowCounts, frozen=True, kw_only=True):
+    """With the dead letters: in the list now, and those that left it, each counted for ever.
+
+    ``letters_evicted``: newer ones needed the room. ``letters_dropped``: somebody threw them away.
+    ``letters_replayed``: accepted when they were tried again.
+    """
+
+    dead_letters: int
+    letters_evicted: int
+    letters_dropped: int
+    letters_replayed: int
+
+
+class LedgerLine(LedgerCounts, frozen=True, kw_only=True):
+    """One device's account, over all boots that it reported; ``boots`` only where they were asked for."""
+
+    fleet: str
+    device_id: str
+    boots: tuple[BootLine, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class FleetLedger(msgspec.Struct, frozen=True, kw_only=True):
+    """Every device's account. ``total`` also counts the dead letters of ``strangers``: senders that are no device."""
+
+    adds_up: bool
+    total: LedgerCounts
+    strangers: int
+    devices: tuple[LedgerLine, ...]
 
 
 class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from collector.config import journal_path
+from collector.dead_letters import NewLetter
 from collector.journal import Journal
 from collector.subscriber import Subscriber
 from collector.values import LedgerLine
@@ -82,7 +83,7 @@ def journal_disk_full(journal: Journal) -> Iterator[None]:
         while True:  # fill what is left of the last pages
             journal._db.execute(f"PRAGMA max_page_count = {pages}")
             try:
-                journal.add_dead_letter("filler", b"x" * 200_000, "filler", 0)
+                journal.add_dead_letter(NewLetter("filler", b"x" * 200_000, "filler", 0))
             except sqlite3.OperationalError:
                 break
     try:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import account
+from collector.dead_letters import NewLetter
 from collector.journal import CommitOutcome, Journal
 from collector.journal_file import JournalGoneError
 from collector.values import LedgerLine
@@ -194,7 +195,7 @@ def test_cursors_and_dead_letters_survive_closing(path: Path) -> None:
     with closing(Journal(path)) as journal:
         journal.set_cursor("lake", 5)
         journal.set_cursor("lake", 9)
-        journal.add_dead_letter("some/topic", b"\x00\xff", "because", NOW, device_id="pi4-01")
+        journal.add_dead_letter(NewLetter("some/topic", b"\x00\xff", "because", NOW, device_id="pi4-01"))
     with closing(Journal(path, read_only=True)) as journal:
         assert journal.cursor("lake") == 9
         assert journal.cursor("influxdb") == 0
