@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.connection import Connection
+from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
 from tests.fakes.brokers import BrokerProcess
 from tests.fakes.certificates import Authority, Pair
@@ -34,6 +35,21 @@ def login(
     if pair is None:
         return settings
     return msgspec.structs.replace(settings, cert_file=str(pair.cert), key_file=str(pair.key))
+
+
+def refusal(settings: BrokerSettings, client_id: str = "visitor") -> str:
+    """Return the one line on why a device cannot connect, "" when it can.
+
+    Not ``pytest.raises``: the exception's traceback would keep the client, and its sockets, until the next collection.
+    """
+    try:
+        connect(settings, client_id)
+    except (ConfigurationError, BrokerUnavailableError) as error:
+        line = str(error)
+    else:
+        return ""
+    assert "\n" not in line
+    return line
 
 
 def connect(settings: BrokerSettings, client_id: str = "visitor") -> None:

@@ -1,5 +1,6 @@
 """TLS with certificates on both sides against mosquitto: what connects, and the one line for what does not."""
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from tests.fakes.brokers import BrokerProcess, running_broker
 from tests.fakes.certificates import LOOPBACK, Authority, Pair
-from tests.fakes.secure_brokers import connect, login, tls_lines
+from tests.fakes.secure_brokers import connect, login, refusal, tls_lines
 
 pytestmark = pytest.mark.mosquitto
 
@@ -50,9 +51,7 @@ def test_what_the_broker_refuses_is_one_line_that_names_the_certificate(
     authority: Authority,
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(BrokerUnavailableError, match=words) as caught:
-        connect(login(broker, authority, client(authority, tmp_path)))
-    assert "\n" not in str(caught.value)
+    assert re.search(words, refusal(login(broker, authority, client(authority, tmp_path))))
 
 
 def test_a_revoked_certificate_is_refused_and_its_successor_connects(authority: Authority, tmp_path: Path) -> None:
@@ -61,8 +60,7 @@ def test_a_revoked_certificate_is_refused_and_its_successor_connects(authority: 
     lines = tls_lines(authority, server) + f"crlfile {authority.revoke('pi4-01')}\n"
     with running_broker("mosquitto", tmp_path, lines) as broker:
         connect(login(broker, authority, other))
-        with pytest.raises(BrokerUnavailableError, match="cert_file"):
-            connect(login(broker, authority, pair))
+        assert "cert_file" in refusal(login(broker, authority, pair))
         connect(login(broker, authority, authority.issue("pi4-01")))
 
 
@@ -71,8 +69,9 @@ def test_a_foreign_authority_s_broker_is_not_trusted(
 ) -> None:
     foreign = Authority(tmp_path, "foreign")
 
-    with pytest.raises(BrokerUnavailableError, match=r"is not trusted .*: check ca_file"):
-        connect(login(broker, foreign, authority.issue("pi4-01")))
+    line = refusal(login(broker, foreign, authority.issue("pi4-01")))
+
+    assert re.search("is not trusted .*: check ca_file", line)
 
 
 @pytest.mark.parametrize(
@@ -83,24 +82,17 @@ def test_a_broker_s_wrong_certificate_is_explained(
     hosts: tuple[str, ...], days: int, words: str, authority: Authority, tmp_path: Path
 ) -> None:
     lines = tls_lines(authority, authority.issue("broker", hosts=hosts, days=days))
-    with (
-        running_broker("mosquitto", tmp_path, lines) as broker,
-        pytest.raises(BrokerUnavailableError, match=words),
-    ):
-        connect(login(broker, authority, authority.issue("pi4-01")))
+    with running_broker("mosquitto", tmp_path, lines) as broker:
+        assert re.search(words, refusal(login(broker, authority, authority.issue("pi4-01"))))
 
 
 def test_plain_mqtt_on_a_tls_port_and_tls_on_a_plain_one(
     broker: BrokerProcess, authority: Authority, tmp_path: Path
 ) -> None:
-    with pytest.raises(BrokerUnavailableError, match="closed the connection before it answered"):
-        connect(BrokerSettings(url=broker.url))
+    assert "closed the connection before it answered" in refusal(BrokerSettings(url=broker.url))
     (tmp_path / "plain").mkdir()
-    with (
-        running_broker("mosquitto", tmp_path / "plain") as plain,
-        pytest.raises(BrokerUnavailableError, match="TLS"),
-    ):
-        connect(login(plain, authority))
+    with running_broker("mosquitto", tmp_path / "plain") as plain:
+        assert "TLS" in refusal(login(plain, authority))
 
 
 def _mismatched(authority: Authority, _directory: Path) -> Pair:
