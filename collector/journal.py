@@ -24,6 +24,8 @@ from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow,
 
 ACKED_BOOTS: Final = 16
 LATE_AFTER_S: Final = 300.0
+SHARED_GROUP: Final = "shared_group"
+"""The note of a collector that has only its part of the messages: with whom it shares them."""
 _DECODER = msgspec.json.Decoder(InferenceWindow)
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
@@ -295,6 +297,17 @@ class Journal:
         """Return every device's account, read at one instant."""
         with self.snapshot():
             return ledger.lines(self._db)
+
+    def note(self, name: str) -> str:
+        """Return what the collector noted under ``name`` for those who read its journal, "" for nothing."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def set_note(self, name: str, value: str) -> None:
+        """Note it."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

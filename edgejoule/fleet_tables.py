@@ -1,4 +1,4 @@
-"""The fleet report, the ledger, the benches and the meters' check as tables for a terminal of eighty columns."""
+"""The fleet report, the benches and the meters' check as tables for a terminal of eighty columns."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from rich.table import Table
 from collector.carbon.estimate import Estimate
 from collector.fleet.values import Account, FleetReport
 from collector.numbers import UNKNOWN, percent, si, si_u
-from collector.values import BenchEntry, LedgerLine, MeterCheck
+from collector.values import BenchEntry, MeterCheck
 from edge_agent.wire.records import BenchRecord, Measurand
 
 
@@ -36,21 +36,6 @@ def report_tables(report: FleetReport) -> list[Table]:
     carbon.add_section()
     carbon.add_row("total", *_carbon_cells(report.total), style="bold")
     return [energy, carbon]
-
-
-def ledger_table(lines: Sequence[LedgerLine]) -> Table:
-    """Return the ledger as a table for a terminal."""
-    table = plain_table("Ledger: sent = stored + dropped + refused + pending")
-    table.add_column("device", overflow="fold")
-    for heading in ("sent", "stored", "dropped", "refused", "pending", "lost", "twice", "dead"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("sum", no_wrap=True)
-    for line in lines:
-        gone = (line.dropped, line.refused, line.pending, line.missing)
-        counts = (line.sent, line.stored, *gone, line.duplicates, line.dead_letters)
-        verdict = "[green]yes[/]" if line.adds_up else "[bold red]NO[/]"
-        table.add_row(f"{escape(line.device_id)}\n[dim]{escape(line.fleet)}[/]", *map(str, counts), verdict)
-    return table
 
 
 def bench_table(entries: Sequence[BenchEntry]) -> Table:

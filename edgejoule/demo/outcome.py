@@ -17,7 +17,8 @@ from collector.values import LedgerLine, MeterCheck
 from collector.web.report_html import render_report
 from edgejoule.demo.fleet_plan import DEVICES, collector_config_file, truth_file
 from edgejoule.demo.truth import TruthCurve, check_meter
-from edgejoule.fleet_tables import check_table, ledger_table, report_tables
+from edgejoule.fleet_tables import check_table, report_tables
+from edgejoule.ledger_table import ledger_table
 
 TITLE: Final = "edgejoule demo: three simulated devices"
 _ALL_ROWS: Final = 2**31

@@ -11,8 +11,9 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
     devices = what.add_parser("devices", help="what was last heard from every device")
     benches = what.add_parser("benches", help="every bench that is stored: J/inference with U, valid or why not")
-    for one in (report, ledger, devices, benches):
+    for one in (report, devices, benches):
         _add_journal(one)
+    _add_journals(ledger)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one self-contained page")
 
 
@@ -23,3 +24,20 @@ def _add_journal(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="the collector's TOML: state, inventory, intensity"
     )
     parser.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+
+
+def _add_journals(ledger: argparse.ArgumentParser) -> None:
+    """Declare what the ledger takes: it can add up the journals of several collectors."""
+    ledger.add_argument(
+        "--state-dir",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where a collector keeps its journal; again for each collector of a shared group",
+    )
+    ledger.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE", help="a collector's TOML; may be repeated"
+    )
+    ledger.add_argument("--boots", action="store_true", help="every boot of every device too")
+    ledger.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
