@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collector.assess import Assessor
-from collector.config import CollectorConfig, InfluxConfig
+from collector.config import CollectorConfig
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import Inventory, read_inventory
+from collector.store_config import InfluxConfig
 from collector.values import Row, Sink, StoredBench, StoredWindow
 from edge_agent.wire.text_file import read_text
 
 if TYPE_CHECKING:
-    from collector.sinks.influx_writing import Encoder
+    from collector.sinks.influx_rows import Encoder, Writer
 
 INFLUXDB: Final = "influxdb"
 BENCH_SUFFIX: Final = "/bench"
@@ -62,33 +63,27 @@ def sink_names(config: CollectorConfig) -> list[str]:
 
 
 def _influx_sink(influxdb: InfluxConfig, encoder: "Encoder[Row]", name: str) -> Sink[Row]:
+    from collector.sinks.influx_rows import InfluxSink  # noqa: PLC0415  only where there is an InfluxDB
+
+    writer = influx_writer(influxdb, influxdb.store)
+    return InfluxSink(writer, encoder, name=name, max_rows=influxdb.max_rows, max_wait_s=influxdb.max_wait_s)
+
+
+def influx_writer(influxdb: InfluxConfig, store: str) -> "Writer":
+    """Return what writes to the database or bucket ``store``. Raises ConfigurationError."""
     token = read_secret(influxdb.token_file, "influxdb.token_file")
-    if influxdb.api == "v1":
-        from collector.sinks.influxdb_v1 import InfluxV1Sink  # noqa: PLC0415
+    if influxdb.api == "v2":
+        from collector.sinks.influxdb_v2 import InfluxV2Writer  # noqa: PLC0415
 
-        return InfluxV1Sink(
-            influxdb.url,
-            influxdb.database,
-            encoder,
-            name=name,
-            username=influxdb.username,
-            password=read_secret(influxdb.password_file, "influxdb.password_file"),
-            token=token,
-            max_rows=influxdb.max_rows,
-            max_wait_s=influxdb.max_wait_s,
-        )
-    from collector.sinks.influxdb_v2 import InfluxV2Sink  # noqa: PLC0415
+        return InfluxV2Writer(influxdb.url, influxdb.org, store, token=token)
+    if influxdb.api == "v3":
+        from collector.sinks.influxdb_v3 import InfluxV3Writer  # noqa: PLC0415
 
-    return InfluxV2Sink(
-        influxdb.url,
-        influxdb.org,
-        influxdb.bucket,
-        encoder,
-        name=name,
-        token=token,
-        max_rows=influxdb.max_rows,
-        max_wait_s=influxdb.max_wait_s,
-    )
+        return InfluxV3Writer(influxdb.url, store, token=token)
+    from collector.sinks.influxdb_v1 import InfluxV1Writer  # noqa: PLC0415
+
+    password = read_secret(influxdb.password_file, "influxdb.password_file")
+    return InfluxV1Writer(influxdb.url, store, username=influxdb.username, password=password, token=token)
 
 
 def read_secret(name: str, setting: str) -> str:

@@ -1,89 +1,125 @@
-"""What the InfluxDB sinks share: which answers mean what, and how one bad row is found among many good ones.
+"""What an InfluxDB's answers mean: whose fault a refusal is, and which lines it names.
 
 An HTTP status alone does not say whose fault it is. A 400 for a line that cannot be stored condemns that line; a 400
 for a wrong organisation condemns nothing and must not empty the journal into the dead letters. So a row is rejected
 only when the server's own words say that the data are at fault; every other refusal keeps the rows, with the reason.
+
+InfluxDB 3 lists the lines that it refused by number, 1.x and 2.x quote those that they cannot parse; of a conflict of
+types they name the field, of points beyond retention they say how many (seen on 1.6.7; 2.x and 3 by their documents).
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeVar
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
-from collector.values import RejectedRow, Row, StoredBench, StoredWindow, WriteOutcome
-
-Row_contra = TypeVar("Row_contra", bound=StoredWindow | StoredBench, contravariant=True)
-_DATA_FAULTS: Final = ("unable to parse", "partial write", "beyond retention policy", "type conflict")
+_DATA_FAULTS: Final = (
+    "unable to parse",
+    "partial write",
+    "beyond retention policy",
+    "outside retention policy",
+    "type conflict",
+    "parsing failed for write_lp",
+    "parsing for line protocol failed",
+    "line protocol parsing error",
+)
 _REMEDIES: Final = {
     401: "correct the user, password or token",
     403: "give this user or token the right to write",
     404: "create the database or bucket, or correct its name",
 }
+_DROPPED: Final = re.compile(r"dropped[= ](\d+)")
+_QUOTED: Final = re.compile(r"unable to parse '(.*)': ")
+_CONFLICT: Final = re.compile(r'input field "(.*?)" on measurement')
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server made of one body: stored it, refused it for its data, or can't take it now."""
+    """What the server made of one body: stored it, refused it for its data, or can't take it now.
+
+    ``words``: what it said of the data, whole. ``named``: reasons by line number, from 0, of the lines that it named.
+    """
 
     verdict: Literal["stored", "bad_data", "too_large", "later"]
     reason: str = ""
-
-
-class Encoder(Protocol[Row_contra]):
-    """Turns rows of one kind into lines."""
-
-    def encode(self, row: Row_contra) -> str:
-        """Return the line of ``row``, without the newline."""
-        ...
+    words: str = ""
+    named: dict[int, str] = field(default_factory=dict)
 
 
 STORED: Final = Answer("stored")
 
 
-def judge(where: str, status: int, message: str) -> Answer:
-    """Return what the server at ``where`` meant with HTTP ``status`` and its ``message``."""
+def judge(where: str, status: int, body: str) -> Answer:
+    """Return what the server at ``where`` meant with HTTP ``status`` and the ``body`` of its answer."""
     if 200 <= status < 300:
         return STORED
+    message = words_of(body)
     words = _shortened(" ".join(message.split()))
     if status == 413:
         return Answer("too_large", f"{where}: HTTP 413: {words}")
     if status in {400, 422} and any(fault in message.lower() for fault in _DATA_FAULTS):
-        return Answer("bad_data", words)
+        return Answer("bad_data", words, message, named_lines(body))
     remedy = _REMEDIES.get(status, "the rows are kept and tried again" if status >= 429 else "check the settings")
     return Answer("later", f"{where}: HTTP {status}: {words or 'no reason given'}; {remedy}")
 
 
 def words_of(body: str) -> str:
     """Return the server's words: ``message`` or ``error`` of its JSON, else the body as it is."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return body
+    answer = _json_of(body)
     return str(answer.get("message") or answer.get("error") or body) if isinstance(answer, dict) else body
 
 
-def write_rows(rows: list[Row], encoder: Encoder[Row], post: Callable[[bytes], Answer]) -> WriteOutcome[Row]:
-    """Write ``rows`` in order. Where the server refuses a body for its data, halve it until the row is found.
+def named_lines(body: str) -> dict[int, str]:
+    """Return the reasons by line number, from 0, in an answer of InfluxDB 3: a list of lines, or the first one."""
+    answer = _json_of(body)
+    found = answer.get("data") if isinstance(answer, dict) else None
+    items = found if isinstance(found, list) else [found]
+    return {
+        item["line_number"] - 1: _shortened(str(item.get("error_message") or "no reason given"))
+        for item in items
+        if isinstance(item, dict) and isinstance(item.get("line_number"), int) and item["line_number"] > 0
+    }
 
-    ``post`` sends one body of lines. Good rows of a halved body are stored again, which changes nothing.
+
+def suspects(answer: Answer, lines: list[str]) -> list[int]:
+    """Return the places in ``lines``, as they were sent, of those that the refusal speaks of; empty when unsaid.
+
+    A guess, which the caller has to try: what is counted may be less than what was refused, for one reason can hide
+    another.
     """
-    lines = [encoder.encode(row) for row in rows]
-    accepted = 0
-    rejected: list[RejectedRow[Row]] = []
-    waiting = [range(len(rows))] if rows else []
-    while waiting:
-        part = waiting.pop()
-        answer = post("\n".join(lines[part.start : part.stop]).encode())
-        if answer.verdict == "stored":
-            accepted += len(part)
-        elif answer.verdict == "later":
-            return WriteOutcome(accepted, tuple(rejected), len(rows) - part.start, answer.reason)
-        elif len(part) == 1:
-            rejected.append(RejectedRow(rows[part.start], answer.reason))
-        else:
-            middle = part.start + len(part) // 2
-            waiting += [range(middle, part.stop), range(part.start, middle)]
-    return WriteOutcome(accepted, tuple(rejected))
+    if answer.named:
+        return sorted(place for place in answer.named if place < len(lines))
+    if quoted := set(_QUOTED.findall(answer.words)):
+        return [place for place, line in enumerate(lines) if line in quoted]
+    if conflict := _CONFLICT.search(answer.words):
+        starts = (f",{conflict[1]}=", f" {conflict[1]}=")
+        return [place for place, line in enumerate(lines) if any(start in line for start in starts)]
+    if "retention policy" in answer.words and (count := _dropped(answer)):
+        by_age = sorted(range(len(lines)), key=lambda place: _stamp(lines[place]))
+        return sorted(by_age[:count])
+    return []
+
+
+def refuses_all(answer: Answer, lines: list[str]) -> bool:
+    """Return whether the server said of each of ``lines`` that it cannot be stored."""
+    return len(lines) == 1 or _dropped(answer) == len(lines) or len(answer.named) == len(lines)
+
+
+def _dropped(answer: Answer) -> int:
+    found = _DROPPED.search(answer.words)
+    return int(found[1]) if found else 0
+
+
+def _stamp(line: str) -> int:
+    stamp = line.rpartition(" ")[2]
+    return int(stamp) if stamp.lstrip("-").isdigit() else 0
+
+
+def _json_of(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _shortened(words: str) -> str:

@@ -4,68 +4,48 @@ Never its batching mode: that one drops batches after its retries and on an exit
 (measured; see influxdata/influxdb-client-python issues 198 and 644). The journal is the only buffer here.
 """
 
-from typing import Any, Generic
+from typing import Any
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from collector.sinks.influx_writing import STORED, Answer, Encoder, judge, words_of, write_rows
-from collector.values import Row, WriteOutcome
+from collector.sinks.influx_writing import STORED, Answer, judge
 
 
-class InfluxV2Sink(Generic[Row]):
-    """Feeds a bucket through ``/api/v2/write``. ``write`` returns only after the server's 204.
+class InfluxV2Writer:
+    """Writes to a bucket at ``/api/v2/write``. ``post`` returns only after the server's 204.
 
     For InfluxDB 1.8 the token is ``user:password`` and the bucket ``database/retention-policy``.
     """
 
-    def __init__(  # noqa: PLR0913  the server's own settings, all by name
-        self,
-        url: str,
-        org: str,
-        bucket: str,
-        encoder: Encoder[Row],
-        *,
-        name: str = "influxdb",
-        token: str = "",
-        max_rows: int = 5000,
-        max_wait_s: float = 2.0,
-        timeout_s: float = 15.0,
-    ) -> None:
-        """Connect at the first write."""
-        self.name = name
-        self.max_rows = max_rows
-        self.max_wait_s = max_wait_s
+    def __init__(self, url: str, org: str, bucket: str, *, token: str = "", timeout_s: float = 15.0) -> None:
+        """Connect at the first post."""
         self._where = f"InfluxDB {url} bucket {bucket!r}"
         self._bucket = bucket
-        self._encoder = encoder
         # No retries below us: the sink's pump waits and comes again, and knows why.
         self._client: Any = InfluxDBClient(
             url=url, token=token, org=org, timeout=round(timeout_s * 1000), retries=False
         )
         self._write_api: Any = self._client.write_api(write_options=SYNCHRONOUS)
 
-    def write(self, rows: list[Row]) -> WriteOutcome[Row]:
-        """Store the rows; those that the server cannot take are rejected, all from the first trouble on are kept."""
-        return write_rows(rows, self._encoder, self._post)
+    def post(self, body: bytes) -> Answer:
+        """Send one body."""
+        try:
+            self._write_api.write(bucket=self._bucket, record=body)  # nanoseconds by default
+        except ApiException as error:
+            return judge(self._where, error.status or 0, _body(error))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return Answer("later", f"{self._where}: not reachable: {error}; the rows are kept and tried again")
+        return STORED
 
     def close(self) -> None:
         """Close the client's connections."""
         self._write_api.close()
         self._client.close()
 
-    def _post(self, body: bytes) -> Answer:
-        try:
-            self._write_api.write(bucket=self._bucket, record=body)  # nanoseconds by default
-        except ApiException as error:
-            return judge(self._where, error.status or 0, _message(error))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return Answer("later", f"{self._where}: not reachable: {error}; the rows are kept and tried again")
-        return STORED
 
-
-def _message(error: ApiException) -> str:
+def _body(error: ApiException) -> str:
     body = error.body
-    return words_of(body.decode(errors="replace") if isinstance(body, bytes) else str(body or error.reason))
+    return body.decode(errors="replace") if isinstance(body, bytes) else str(body or error.reason)

@@ -10,7 +10,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
 if TYPE_CHECKING:
-    from collector.config import InfluxConfig
+    from collector.store_config import InfluxConfig
 
 TIMEOUT_S: Final = 5.0
 REMEDY: Final = "correct [influxdb] in the configuration, or the server; until then the journal keeps the rows"
@@ -72,7 +72,7 @@ def _path(config: "InfluxConfig") -> str:
 
 def _headers(config: "InfluxConfig") -> dict[str, str]:
     from collector.build import read_secret  # noqa: PLC0415  only where there is an InfluxDB
-    from collector.sinks.influxdb_v1 import authorization  # noqa: PLC0415
+    from collector.sinks.influx_http import authorization  # noqa: PLC0415
 
     token = read_secret(config.token_file, "influxdb.token_file")
     if config.api == "v2":

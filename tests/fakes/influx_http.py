@@ -22,7 +22,9 @@ class Reply(msgspec.Struct, frozen=True):
 class WriteServer:
     """Stores lines keyed as the real one does (series and time), and answers from ``replies`` first.
 
-    A body that holds ``bad_word`` is refused as a whole, like the documented all-or-nothing 400.
+    A body that holds ``bad_word`` is refused as a whole, like the documented all-or-nothing 400; at the door of
+    version 3 by its documented answers: all other lines are stored and the bad ones are listed by number, or with
+    ``accept_partial=false`` none is stored and the first is named.
     """
 
     def __init__(self) -> None:
@@ -44,13 +46,30 @@ class WriteServer:
             reply = self.replies.popleft()
             if reply.status != 204 or reply.drop:
                 return reply
+        if path.startswith("/api/v3/write_lp?") and self.bad_word is not None and self.bad_word in body:
+            return self._answer_version_3(path, body, self.bad_word)
         if self.bad_word is not None and self.bad_word in body:
             message = "unable to parse 'inference_window': invalid number"
             return Reply(self.bad_status, {"code": "invalid", "message": message, "error": message})
-        for line in body.splitlines():
+        self._store(body.splitlines())
+        return Reply()
+
+    def _answer_version_3(self, path: str, body: bytes, bad_word: bytes) -> Reply:
+        lines = body.splitlines()
+        bad = [
+            {"original_line": line.decode()[:100], "line_number": number, "error_message": "invalid number"}
+            for number, line in enumerate(lines, 1)
+            if bad_word in line
+        ]
+        if "accept_partial=false" in path:
+            return Reply(400, {"error": "parsing failed for write_lp endpoint", "data": bad[0]})
+        self._store([line for line in lines if bad_word not in line])
+        return Reply(400, {"error": "partial write of line protocol occurred", "data": bad})
+
+    def _store(self, lines: list[bytes]) -> None:
+        for line in lines:
             head, _, rest = line.partition(b" ")
             self.stored[head, rest.rpartition(b" ")[2]] = line
-        return Reply()
 
 
 @contextmanager

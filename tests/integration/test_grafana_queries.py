@@ -10,7 +10,8 @@ import pytest
 from collector.assess import Assessor
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
-from collector.sinks.influxdb_v1 import InfluxV1Sink
+from collector.sinks.influx_rows import InfluxSink
+from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.line_protocol import LineEncoder
 from collector.values import StoredWindow
 from edgejoule.commands.dashboards import load_builder
@@ -57,7 +58,7 @@ def an_assessor() -> Assessor:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
     with running_influxd(tmp_path_factory.mktemp("influxd")) as running:
         running.query(f"CREATE DATABASE {DATABASE}")
-        sink = InfluxV1Sink(running.url, DATABASE, LineEncoder(an_assessor()))
+        sink = InfluxSink(InfluxV1Writer(running.url, DATABASE), LineEncoder(an_assessor()))
         assert sink.write(ROWS).accepted == len(ROWS)
         sink.close()
         yield running

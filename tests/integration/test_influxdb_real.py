@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.sinks.influxdb_v1 import InfluxV1Sink
+from collector.sinks.influx_rows import InfluxSink
+from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.line_protocol import LineEncoder, escape_tag
 from collector.values import StoredWindow
 from tests.fakes.influxd import InfluxServer, running_influxd
@@ -25,15 +26,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
 
 
 @pytest.fixture
-def sink(server: InfluxServer) -> Iterator[InfluxV1Sink[StoredWindow]]:
+def sink(server: InfluxServer) -> Iterator[InfluxSink[StoredWindow]]:
     server.query(f"DROP DATABASE {DATABASE}")
     server.query(f"CREATE DATABASE {DATABASE}")
-    made = InfluxV1Sink(server.url, DATABASE, LineEncoder())
+    made = InfluxSink(InfluxV1Writer(server.url, DATABASE), LineEncoder())
     yield made
     made.close()
 
 
-def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink: InfluxV1Sink[StoredWindow]) -> None:
+def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink: InfluxSink[StoredWindow]) -> None:
     rows = make_fleet_rows(50)
     for batch in (rows[:70], rows[40:], rows):
         outcome = sink.write(batch)
@@ -46,7 +47,7 @@ def test_energy_comes_back_as_it_was_written_and_once(server: InfluxServer, sink
     assert series.column("sum_1") == [sum(row.window.inference_count for row in rows)]
 
 
-def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxV1Sink[StoredWindow]) -> None:
+def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxSink[StoredWindow]) -> None:
     sink.write(make_fleet_rows(1))
     (series,) = server.query("SHOW FIELD KEYS FROM inference_window", DATABASE)
     types = dict(series.values)
@@ -60,7 +61,7 @@ def test_every_field_has_the_type_it_should(server: InfluxServer, sink: InfluxV1
 
 
 def test_a_row_that_the_server_cannot_store_is_rejected_and_the_rest_is_stored(
-    server: InfluxServer, sink: InfluxV1Sink[StoredWindow]
+    server: InfluxServer, sink: InfluxSink[StoredWindow]
 ) -> None:
     outcome = sink.write([make_stored(1), make_stored(2, t_start_unix_ns=2**63 - 1), make_stored(3)])
     assert outcome.accepted == 2
@@ -71,7 +72,7 @@ def test_a_row_that_the_server_cannot_store_is_rejected_and_the_rest_is_stored(
 
 
 def test_only_rows_with_the_conflicting_field_are_rejected(
-    server: InfluxServer, sink: InfluxV1Sink[StoredWindow]
+    server: InfluxServer, sink: InfluxSink[StoredWindow]
 ) -> None:
     """Somebody wrote ``throttled`` as a number before."""
     server.write(DATABASE, f"inference_window,device=other throttled=0.5 {T0_UNIX_NS}")  # types hold per shard
@@ -84,7 +85,7 @@ def test_only_rows_with_the_conflicting_field_are_rejected(
 
 
 def test_an_absent_database_keeps_the_rows_and_says_what_to_do(server: InfluxServer) -> None:
-    sink = InfluxV1Sink(server.url, "nowhere", LineEncoder())
+    sink = InfluxSink(InfluxV1Writer(server.url, "nowhere"), LineEncoder())
     outcome = sink.write(make_fleet_rows(1))
     sink.close()
     assert (outcome.accepted, outcome.kept) == (0, 3)
@@ -95,12 +96,12 @@ def test_a_wrong_password_keeps_the_rows(tmp_path: Path) -> None:
     with running_influxd(tmp_path / "influxd", auth=True) as server:
         server.query("CREATE USER root WITH PASSWORD 'right' WITH ALL PRIVILEGES")
         server.query(f"CREATE DATABASE {DATABASE}", user="root", password="right")
-        wrong = InfluxV1Sink(server.url, DATABASE, LineEncoder(), username="root", password="wrong")
+        wrong = InfluxSink(InfluxV1Writer(server.url, DATABASE, username="root", password="wrong"), LineEncoder())
         outcome = wrong.write(make_fleet_rows(1))
         wrong.close()
         assert outcome.kept == 3
         assert "correct the user, password or token" in outcome.retry_reason
-        right = InfluxV1Sink(server.url, DATABASE, LineEncoder(), username="root", password="right")
+        right = InfluxSink(InfluxV1Writer(server.url, DATABASE, username="root", password="right"), LineEncoder())
         assert right.write(make_fleet_rows(1)).accepted == 3
         right.close()
 
@@ -109,7 +110,7 @@ def test_a_server_that_is_killed_and_comes_back_has_every_row_once(tmp_path: Pat
     """What write has accepted survives kill -9; what was kept goes in afterwards, through the same sink."""
     rows = make_fleet_rows(40)
     port = free_port()
-    sink = InfluxV1Sink(f"http://127.0.0.1:{port}", DATABASE, LineEncoder())
+    sink = InfluxSink(InfluxV1Writer(f"http://127.0.0.1:{port}", DATABASE), LineEncoder())
     with running_influxd(tmp_path / "influxd", port=port) as server:
         server.query(f"CREATE DATABASE {DATABASE}")
         assert sink.write(rows[:60]).accepted == 60
@@ -127,9 +128,7 @@ def test_a_server_that_is_killed_and_comes_back_has_every_row_once(tmp_path: Pat
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fleet=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-def test_odd_names_come_back_from_the_server(
-    server: InfluxServer, sink: InfluxV1Sink[StoredWindow], fleet: str
-) -> None:
+def test_odd_names_come_back_from_the_server(server: InfluxServer, sink: InfluxSink[StoredWindow], fleet: str) -> None:
     server.query(f"DROP DATABASE {DATABASE}")
     server.query(f"CREATE DATABASE {DATABASE}")
     assert sink.write([make_stored(1, fleet=fleet)]).accepted == 1

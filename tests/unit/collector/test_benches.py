@@ -16,8 +16,9 @@ from collector.ingest import Received, ingest
 from collector.journal import Journal
 from collector.pump import Pump
 from collector.sinks.bench_lines import BenchLineEncoder
-from collector.sinks.influxdb_v1 import InfluxV1Sink
-from collector.sinks.influxdb_v2 import InfluxV2Sink
+from collector.sinks.influx_rows import InfluxSink
+from collector.sinks.influxdb_v1 import InfluxV1Writer
+from collector.sinks.influxdb_v2 import InfluxV2Writer
 from collector.sinks.lake import LakeSink, read_lake
 from collector.sinks.lake_benches import SCHEMA, BenchLakeSink, read_lake_benches
 from collector.values import RejectedRow, StoredBench, WriteOutcome
@@ -142,12 +143,12 @@ def test_a_rejected_bench_has_its_reasons_and_no_result() -> None:
 def test_both_influxdb_sinks_take_benches(kind: str) -> None:
     with running_write_server() as server:
         encoder = BenchLineEncoder()
-        name = "influxdb/bench"
-        sink: InfluxV1Sink[StoredBench] | InfluxV2Sink[StoredBench] = (
-            InfluxV1Sink(server.url, "edgejoule", encoder, name=name)
+        writer: InfluxV1Writer | InfluxV2Writer = (
+            InfluxV1Writer(server.url, "edgejoule")
             if kind == "v1"
-            else InfluxV2Sink(server.url, "green", "edgejoule", encoder, name=name, token="t")
+            else InfluxV2Writer(server.url, "green", "edgejoule", token="t")
         )
+        sink = InfluxSink(writer, encoder, name="influxdb/bench")
         rows = [make_stored_bench(1), make_stored_bench(2, t_start_unix_ns=T0_UNIX_NS + 1)]
         assert sink.write(rows).accepted == 2
         sink.close()

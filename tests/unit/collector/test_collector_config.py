@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import collector.config
-from collector.config import CollectorConfig, InfluxConfig, parse_config, read_config
+from collector.config import CollectorConfig, parse_config, read_config
+from collector.store_config import HourlyConfig, InfluxConfig, LakeUrl
 from edge_agent.wire.errors import ConfigurationError
 
 SAMPLE = Path(collector.config.__file__).with_name("collector.sample.toml")
@@ -25,14 +26,22 @@ def test_the_lines_commented_out_of_the_sample_are_the_defaults_of_their_table()
     end = text.index("\n\n", start)
     table = "\n".join(line.removeprefix("# ") for line in text[start:end].splitlines())
     assert parse(table).influxdb == InfluxConfig()
+    hourly = text[text.index("# [influxdb.hourly]") :]
+    table = "\n".join(line.removeprefix("# ") for line in hourly[: hourly.index("\n\n")].splitlines())
+    assert parse(table).influxdb == InfluxConfig(hourly=HourlyConfig())
 
 
 def test_every_key_stands_in_the_sample() -> None:
     text = SAMPLE.read_text()
-    tables = [CollectorConfig(), *(getattr(CollectorConfig(), name) for name in ("broker", "lake")), InfluxConfig()]
+    tables = [
+        CollectorConfig(),
+        *(getattr(CollectorConfig(), name) for name in ("broker", "lake")),
+        InfluxConfig(),
+        HourlyConfig(),
+    ]
     for table in tables:
         for key in table.__struct_fields__:
-            assert f"{key} = " in text or f"[{key}]" in text, key
+            assert f"{key} = " in text or f"[{key}]" in text or f".{key}]" in text, key
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -56,16 +65,33 @@ def test_the_lake_lives_in_the_state_directory_unless_told_otherwise() -> None:
     assert parse("[lake]\nenabled = false").lake_dir is None
 
 
+def test_a_lake_may_be_an_address_whose_secrets_stand_in_files() -> None:
+    options = (
+        'options = {key = "k", secret = {file = "s"}, client_kwargs = {endpoint_url = "http://h", x = {file = "y"}}}'
+    )
+    assert parse(f'[lake]\ndir = "s3://bucket/lake"\n{options}').lake_dir == LakeUrl(
+        "s3://bucket/lake",
+        {
+            "key": "k",
+            "secret": {"file": "/etc/edgejoule/s"},
+            "client_kwargs": {"endpoint_url": "http://h", "x": {"file": "/etc/edgejoule/y"}},
+        },
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[influxdb.hourly]\ndatabase = 'edgejoule'", "influxdb.hourly.database has to be another one"),
+        ("[influxdb]\napi = 'v2'\norg = 'o'\nbucket = ''", "influxdb.bucket is empty"),
+        ("[influxdb]\nretention_days = -1", "retention_days"),
         ("stat_dir = 'x'", "unknown key `stat_dir`"),
         ("[lake]\nmax_row = 1", "unknown key `max_row` in `lake`"),
         ("[lake]\nmax_rows = 0", "max_rows"),
         ("[broker]\nurl = 'broker'", "names no MQTT broker"),
         ("[broker]\nprotocol = '3.1'", "protocol"),
         ("[influxdb]\napi = 'v2'", "influxdb.org is empty"),
-        ("[influxdb]\napi = 'v3'", "api"),
+        ("[influxdb]\napi = 'v4'", "api"),
         ("fleet = 'a/b'", "name one fleet"),
         ("client_id = ''", "client_id is empty"),
         ("fleet = ''", "fleet is empty"),
