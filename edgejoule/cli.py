@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "bench-replay": "published MLPerf Tiny energy results, recomputed from their raw meter traces",
     "collector": "run the collector on a server",
     "broker": "run the embedded in-memory MQTT broker",
-    "fleet": "report, ledger and devices, from what the collector stored",
+    "fleet": "report, ledger and devices, from what the collector stored; simulate a fleet",
     "carbon": "the factors and intensities in use, each with its source",
     "compare": "edge against cloud for one scenario file",
     "models": "list, verify and train the models that come with edgejoule",

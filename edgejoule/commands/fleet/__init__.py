@@ -1,5 +1,7 @@
 """``edgejoule fleet``: report, ledger, devices and benches, from what the collector stored; it may run meanwhile.
 
+``simulate`` plays a fleet that is none, against a real broker and collector.
+
 One file for each verb, with ``run``; it is imported when the verb is named.
 """
 

@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+from edgejoule.commands.fleet.simulate_arguments import add_simulate
+
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Declare ``report``, ``ledger``, ``devices`` and ``benches``."""
+    """Declare ``report``, ``ledger``, ``devices``, ``benches`` and ``simulate``."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
     ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
@@ -14,6 +16,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     for one in (report, devices, benches):
         _add_journal(one)
     _add_journals(ledger)
+    add_simulate(what)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one self-contained page")
 
 

@@ -1,0 +1,66 @@
+"""How far a run is: a line that is drawn over on a terminal, one line every ten seconds elsewhere."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from rich.live import Live
+from rich.text import Text
+
+from edgejoule.output import stderr_console
+from edgejoule.simulate.run import Stand
+
+_LINE_EVERY_S: Final = 10.0
+_RATE_OVER_S: Final = 2.0
+
+
+class RunProgress:
+    """A context manager; ``show`` is what a run calls, several times a second."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = stderr_console()
+        self._quiet = quiet
+        self._next_line_s = 0.0
+        self._phase = ""
+        self._error = ""
+        self._since = (0.0, 0)
+        self._rate_hz = 0.0
+        drawn = self._console.is_terminal and not self._console.is_dumb_terminal and not quiet
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if drawn else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, stand: Stand) -> None:
+        """Show how far it is; tell a new error once."""
+        if self._quiet:
+            return
+        since_s, before = self._since
+        if stand.now_s - since_s >= _RATE_OVER_S:
+            self._rate_hz = (stand.acknowledged - before) / (stand.now_s - since_s)
+            self._since = (stand.now_s, stand.acknowledged)
+        if stand.online == 0 and stand.last_error != self._error:
+            self._error = stand.last_error
+            self._console.print(self._error, markup=False, soft_wrap=True)
+        if self._live is not None:
+            self._live.update(Text(self._line(stand), overflow="ellipsis", no_wrap=True), refresh=True)
+        elif stand.phase != self._phase or stand.now_s >= self._next_line_s:
+            self._phase, self._next_line_s = stand.phase, stand.now_s + _LINE_EVERY_S
+            self._console.print(self._line(stand), markup=False, soft_wrap=True)
+
+    def _line(self, stand: Stand) -> str:
+        left = "until Ctrl-C" if stand.left_s is None else f"{stand.left_s:.0f} s left"
+        if stand.phase == "draining":
+            left = f"at most {left}"
+        backlog = f", backlog {stand.backlog}" if stand.backlog else ""
+        return (
+            f"SIMULATED {stand.phase} {stand.now_s:.0f} s: {stand.online}/{stand.devices} online, made {stand.made}, "
+            f"acknowledged {stand.acknowledged} ({self._rate_hz:.0f}/s), held {stand.held}{backlog}; {left}"
+        )
