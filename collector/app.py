@@ -13,8 +13,9 @@ import structlog
 from collector.build import build_assessor, build_bench_sinks, build_sinks
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
-from collector.journal import Journal
+from collector.journal import SHARED_GROUP, Journal
 from collector.pump import Pump
+from collector.session import Session
 from collector.subscriber import Subscriber
 from collector.values import StoredBench, StoredWindow
 from edge_agent.wire.errors import ConfigurationError
@@ -38,7 +39,9 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
             for pump in pumps:
                 pump.notify()
 
-        subscriber = Subscriber(config.broker, config.client_id, config.fleet, journal, wake_pumps)
+        journal.set_note(SHARED_GROUP, config.shared_group)
+        session = Session(config.client_id, config.fleet, config.shared_group)
+        subscriber = Subscriber(config.broker, session, journal, wake_pumps)
         _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
         died = _supervise(stop, subscriber, pumps)
         _LOG.info("collector_stopped", clean=not died)

@@ -47,7 +47,10 @@ CREATE TRIGGER IF NOT EXISTS letter_goes AFTER DELETE ON dead_letters BEGIN
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """What is to be kept, as it came. ``fleet``, ``device_id``: empty where not even that is known."""
+    """What is to be kept, as it came. ``fleet``, ``device_id``: empty where not even that is known.
+
+    ``cut_bytes``: how much of the end of the payload nobody has any more.
+    """
 
     topic: str
     payload: bytes
@@ -56,6 +59,7 @@ class NewLetter:
     fleet: str = ""
     device_id: str = ""
     sink: str = ""
+    cut_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def add(db: sqlite3.Connection, new: NewLetter) -> None:
         "INSERT INTO dead_letters (t_unix_ns, topic, device_id, payload, reason) VALUES (?, ?, ?, ?, ?)",
         (new.t_unix_ns, new.topic, new.device_id, kept, new.reason),
     ).lastrowid
-    details = (letter, new.fleet, new.device_id, _kind_of(new.topic), new.sink, len(new.payload))
+    details = (letter, new.fleet, new.device_id, _kind_of(new.topic), new.sink, len(new.payload) + new.cut_bytes)
     db.execute("INSERT INTO letter_details VALUES (?, ?, ?, ?, ?, ?)", details)
     while _is_too_much(db):
         (oldest,) = db.execute("SELECT min(id) FROM dead_letters").fetchone()

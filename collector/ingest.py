@@ -1,6 +1,7 @@
 """From bytes to the journal: validate, store, or keep as a dead letter with the reason."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -8,18 +9,21 @@ from collector.dead_letters import NewLetter
 from collector.journal import Journal
 from edge_agent.wire.codec import decode, decode_windows, name_of_bench
 from edge_agent.wire.errors import RejectedRecordError
-from edge_agent.wire.records import BenchRecord, Birth, Health, Identifier, Status, WindowBatch
+from edge_agent.wire.records import MAX_PAYLOAD_BYTES, BenchRecord, Birth, Health, Identifier, Status, WindowBatch
 from edge_agent.wire.topics import UpTopic, parse_up_topic
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message as it came. ``retained``: the broker had kept it, so that it says nothing about now."""
+class Received(NamedTuple):
+    """One message as it came. ``retained``: the broker had kept it, so that it says nothing about now.
+
+    ``cut_bytes``: how much of the end of a huge payload was not even kept.
+    """
 
     topic: str
     payload: bytes
     t_unix_ns: int
     retained: bool = False
+    cut_bytes: int = 0
 
 
 def ingest(journal: Journal, message: Received) -> UpTopic | None:
@@ -30,6 +34,7 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
     topic: UpTopic | None = None
     try:
         topic = parse_up_topic(message.topic)
+        _check_whole(message)
         if topic.channel == "bench":
             _store_bench(journal, topic, message)
         else:
@@ -84,12 +89,19 @@ def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:
 
 def _letter(topic: UpTopic | None, message: Received, reason: str) -> NewLetter:
     fleet, device_id = (topic.fleet, topic.device_id) if topic else ("", "")
-    return NewLetter(message.topic, message.payload, reason, message.t_unix_ns, fleet, device_id)
+    letter = NewLetter(message.topic, message.payload, reason, message.t_unix_ns, fleet, device_id)
+    return replace(letter, cut_bytes=message.cut_bytes) if message.cut_bytes else letter
 
 
 def _seen_unix_ns(message: Received, said_unix_ns: int) -> int:
     """Return when the device was alive: now, or for what the broker had kept when it says that it was sent."""
     return min(said_unix_ns, message.t_unix_ns) if message.retained else message.t_unix_ns
+
+
+def _check_whole(message: Received) -> None:
+    if message.cut_bytes:
+        full_bytes = len(message.payload) + message.cut_bytes
+        raise RejectedRecordError(f"a payload of {full_bytes} bytes is over the limit of {MAX_PAYLOAD_BYTES}")
 
 
 def _check_name(what: str, name: str) -> None:

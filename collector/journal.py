@@ -7,7 +7,7 @@ with ``read_only=True`` at the same time.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Final
 
 import msgspec
 
-from collector import account, benches, dead_letters, journal_file, ledger
+from collector import account, benches, dead_letters, journal_file, ledger, stored_ranges
 from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
 from edge_agent.wire.codec import BadRecord, BenchName
-from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, WindowBatch
+from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, StoredRange, WindowBatch
 
 ACKED_BOOTS: Final = 16
 LATE_AFTER_S: Final = 300.0
@@ -159,6 +159,11 @@ class Journal:
                     (device_id, ACKED_BOOTS),
                 )
             )
+
+    def stored_above(self, device_id: str, high_waters: Mapping[str, int]) -> tuple[StoredRange, ...]:
+        """Return what is committed above the high waters."""
+        with self._lock:
+            return stored_ranges.stored_above(self._db, device_id, high_waters)
 
     def put_birth(self, fleet: str, birth: Birth, received_unix_ns: int) -> None:
         """Keep the latest birth of a device."""

@@ -1,33 +1,37 @@
 """From the broker to the journal: take, commit, and only then acknowledge, to the broker and to the devices.
 
-The network thread puts messages into a bounded queue. One writer thread takes all that is there, commits it as one
+The network thread puts messages into a bounded intake. One writer thread takes what is there, commits it as one
 transaction, sends the PUBACKs in the order of arrival (some brokers disconnect a client that does not), and publishes
-each touched device's store-ack. The session is persistent: while no collector runs, the broker queues.
+each touched device's store-ack. A collector alone has a persistent session: while it is away, the broker queues. One
+of a group has none: what it took with it comes again from the devices.
 """
 
-import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import groupby
 from typing import Final
 
 import structlog
 
-from collector.connection import Connection, Delivery
-from collector.ingest import ingest
+from collector.connection import connect
+from collector.ingest import Received, ingest
+from collector.intake import Batch, BrokerConnection, Intake
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
+from collector.session import Session
 from edge_agent.wire.codec import encode
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.records import BootAck, StoreAck
 from edge_agent.wire.topics import UpTopic, topic_for
 
-MAX_MESSAGES_PER_COMMIT: Final = 500
-QUEUE_MESSAGES: Final = 2000
+MAX_MESSAGES_PER_COMMIT: Final = 1000
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
+ACK_SPACING_S: Final = 0.1
+"""While messages queue, devices hear of what is stored this often; else at once."""
 ACKED_CHANNELS: Final = frozenset({"windows", "bench"})
 _LOG = structlog.get_logger()
 
@@ -38,19 +42,21 @@ class Subscriber:
     def __init__(
         self,
         broker: BrokerSettings,
-        client_id: str,
-        fleet: str,
+        session: Session,
         journal: Journal,
         on_commit: Callable[[], None] = lambda: None,
+        intake: Intake | None = None,
     ) -> None:
         """Prepare. Raises ConfigurationError for settings that cannot work."""
         self._address = check_settings(broker)
         self._broker = broker
-        self._client_id = client_id
-        self._fleet = fleet
+        self._session = session
         self._journal = journal
         self._on_commit = on_commit
-        self._queue: queue.Queue[Delivery] = queue.Queue(QUEUE_MESSAGES)
+        self._intake = intake or Intake()
+        self._touched: dict[tuple[str, str], UpTopic] = {}
+        self._newest: BrokerConnection | None = None
+        self._published_s = 0.0
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._told = ""
@@ -63,8 +69,9 @@ class Subscriber:
         self._connector.start()
 
     def stop(self) -> None:
-        """Take no more, commit and acknowledge what was taken, then leave the broker. The session stays there."""
+        """Take no more, commit and acknowledge what was taken, then leave the broker."""
         self._stopping.set()
+        self._intake.close()
         self._writer.join()
         self._drained.set()
         self._connector.join()
@@ -83,8 +90,7 @@ class Subscriber:
         pause_s = RETRY_S
         while not self._stopping.is_set():
             try:
-                connection = Connection(self._broker, self._client_id, self._fleet, self._take)
-                connection.open()
+                connection = connect(self._broker, self._session, self._intake)
             except (BrokerUnavailableError, ConfigurationError) as error:  # also a password file that went away
                 self._tell("broker_unreachable", str(error))
                 self._stopping.wait(pause_s)
@@ -99,61 +105,56 @@ class Subscriber:
                 self._tell("broker_connection_lost", connection.end_reason)
                 self._stopping.wait(RETRY_S / 2)
 
-    def _take(self, delivery: Delivery) -> None:
-        """Queue one message, from the network thread; a full queue makes the broker wait."""
-        while not self._stopping.is_set() and not delivery.connection.closing:
-            try:
-                self._queue.put(delivery, timeout=POLL_S)
-            except queue.Full:
-                continue
-            return
-
     def _write_for_ever(self) -> None:
         while True:
-            deliveries = list(self._all_there())
-            if deliveries:
+            batches = self._intake.take(MAX_MESSAGES_PER_COMMIT, POLL_S)
+            if batches:
                 try:
-                    self._commit_and_acknowledge(deliveries)
+                    self._commit_and_acknowledge(batches)
                 except JournalGoneError as error:  # the supervisor sees that this thread ended
                     self._tell("journal_gone", f"{error} while it was open: start the collector again")
                     return
             elif self._stopping.is_set():
                 return
 
-    def _all_there(self) -> Iterator[Delivery]:
-        try:
-            yield self._queue.get(timeout=POLL_S / 5)
-            for _ in range(MAX_MESSAGES_PER_COMMIT - 1):
-                yield self._queue.get_nowait()
-        except queue.Empty:
+    def _commit_and_acknowledge(self, batches: list[Batch]) -> None:
+        if not self._commit(batches):
             return
-
-    def _commit_and_acknowledge(self, deliveries: list[Delivery]) -> None:
-        touched = self._commit(deliveries)
-        if touched is None:
-            return
-        for delivery in deliveries:
-            delivery.acknowledge()
-        newest = deliveries[-1].connection
-        for topic in touched:
-            newest.publish(topic_for(topic.fleet, topic.device_id, "ack"), self._store_ack(topic))
+        for connection, group in groupby(batches, lambda batch: batch.connection):
+            connection.acknowledge([message.packet_id for batch in group for message in batch.messages if message.qos])
+        self._newest = batches[-1].connection
+        if self._intake.empty or time.monotonic() - self._published_s >= ACK_SPACING_S:
+            self._publish_store_acks(self._newest)
         self._on_commit()
 
-    def _commit(self, deliveries: list[Delivery]) -> list[UpTopic] | None:
-        """Commit all of them, trying again while the disk refuses; None when stopped before it did."""
+    def _commit(self, batches: list[Batch]) -> bool:
+        """Commit all of them, trying again while the disk refuses; return False when stopped before it did."""
         while True:
             try:
                 with self._journal.transaction():
-                    topics = [ingest(self._journal, delivery.message) for delivery in deliveries]
+                    for batch in batches:
+                        self._ingest(batch)
             except sqlite3.OperationalError as error:
                 self._tell("journal_not_writable", f"{error}: free space on the disk of state_dir; nothing is lost")
                 if self._stopping.wait(RETRY_S):
-                    return None
+                    return False
                 continue
             if self._told.startswith("journal_not_writable"):
                 self._tell("journal_writable_again", "")
-            unique = {(t.fleet, t.device_id): t for t in topics if t is not None and t.channel in ACKED_CHANNELS}
-            return list(unique.values())
+            return True
+
+    def _ingest(self, batch: Batch) -> None:
+        for message in batch.messages:
+            received = Received(message.topic, message.payload, batch.t_unix_ns, message.retain, message.cut_bytes)
+            topic = ingest(self._journal, received)
+            if topic is not None and topic.channel in ACKED_CHANNELS:
+                self._touched[topic.fleet, topic.device_id] = topic
+
+    def _publish_store_acks(self, connection: BrokerConnection) -> None:
+        touched, self._touched = self._touched, {}
+        for topic in touched.values():
+            connection.publish(topic_for(topic.fleet, topic.device_id, "ack"), self._store_ack(topic))
+        self._published_s = time.monotonic()
 
     def _store_ack(self, topic: UpTopic) -> bytes:
         high_waters = self._journal.high_waters(topic.device_id)
@@ -162,6 +163,7 @@ class Subscriber:
                 device_id=topic.device_id,
                 t_unix_ns=time.time_ns(),
                 acks=tuple(BootAck(boot_id=boot, seq=seq) for boot, seq in high_waters.items()),
+                stored=self._journal.stored_above(topic.device_id, high_waters),
                 bench_ids=self._journal.bench_ids(topic.fleet, topic.device_id),
             )
         )
@@ -172,6 +174,6 @@ class Subscriber:
             return
         self._told = event + remedy
         if not remedy:
-            _LOG.info(event, broker=str(self._address), fleet=self._fleet)
+            _LOG.info(event, broker=str(self._address), fleet=self._session.fleet)
         else:
             _LOG.warning(event, broker=str(self._address), remedy=remedy)

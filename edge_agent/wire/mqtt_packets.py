@@ -47,7 +47,7 @@ PINGREQ: Final = b"\xc0\x00"
 MAX_PACKET_BYTES: Final = 1 << 20
 """A longer PUBLISH is skipped while it comes in; its start is kept."""
 KEPT_BYTES: Final = 1 << 18
-"""How much of the start of such a packet is kept: the topic, and more payload than a dead letter holds."""
+"""How much of the start of such a packet is kept: the topic, and as much as a dead letter holds."""
 
 
 class Protocol(IntEnum):

@@ -15,6 +15,7 @@ import msgspec
 from collector.config import journal_path
 from collector.dead_letters import NewLetter
 from collector.journal import Journal
+from collector.session import Session
 from collector.subscriber import Subscriber
 from collector.values import LedgerLine
 from edge_agent.bench_spool import BenchSpool
@@ -139,7 +140,7 @@ def running_device(
 
 @contextlib.contextmanager
 def running_subscriber(journal: Journal, broker: BrokerSettings) -> Iterator[Subscriber]:
-    subscriber = Subscriber(broker, "edgejoule-collector", "+", journal)
+    subscriber = Subscriber(broker, Session("edgejoule-collector", "+"), journal)
     subscriber.start()
     try:
         yield subscriber

@@ -1,0 +1,68 @@
+"""What waits to be sent on one connection: acknowledgements at once, store-acks as the broker takes them.
+
+A newer store-ack says all that an older one says, so of one topic only the newest waits. Thread-safe, no socket.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from edge_agent.wire.mqtt_packets import Protocol, encode_pubacks, encode_publish
+
+MAX_PUBLISHES_IN_FLIGHT: Final = 100
+LAST_PACKET_ID: Final = 65_535
+
+
+class Outgoing:
+    """See the module's text. ``receive_maximum``: how many unacknowledged messages the broker takes."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.receive_maximum = MAX_PUBLISHES_IN_FLIGHT
+        self._protocol = protocol
+        self._lock = threading.Lock()
+        self._pieces: list[bytes] = []
+        self._waiting: dict[str, bytes] = {}
+        self._in_flight: dict[int, str] = {}
+        self._packet_id = 0
+
+    def acknowledge(self, packet_ids: Sequence[int]) -> None:
+        """Leave one PUBACK for each, as one piece."""
+        if packet_ids:
+            piece = encode_pubacks(packet_ids, self._protocol)
+            with self._lock:
+                self._pieces.append(piece)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Leave a retained message in the place of an older one that still waits."""
+        with self._lock:
+            self._waiting[topic] = payload
+
+    def collect(self) -> bytes:
+        """Return what may be sent now."""
+        if not self._pieces and not self._waiting:
+            return b""
+        with self._lock:
+            pieces, self._pieces = self._pieces, []
+            room = min(self.receive_maximum, MAX_PUBLISHES_IN_FLIGHT) - len(self._in_flight)
+            for topic in list(self._waiting)[: max(room, 0)]:
+                packet_id = self._next_packet_id()
+                self._in_flight[packet_id] = topic
+                payload = self._waiting.pop(topic)
+                pieces.append(encode_publish(topic, payload, self._protocol, retain=True, packet_id=packet_id))
+        return b"".join(pieces)
+
+    def _next_packet_id(self) -> int:
+        while True:
+            self._packet_id = self._packet_id % LAST_PACKET_ID + 1
+            if self._packet_id not in self._in_flight:
+                return self._packet_id
+
+    def confirmed(self, packet_id: int) -> str:
+        """Note that the broker has answered; return the topic, "" for an answer to nothing."""
+        with self._lock:
+            return self._in_flight.pop(packet_id, "")
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing waits and the broker has answered all."""
+        return not (self._pieces or self._waiting or self._in_flight)
