@@ -142,7 +142,12 @@ def _fleet_of(topic: str) -> str:
     return parts[place] if place < len(parts) else ""
 
 
-def add(db: sqlite3.Connection, new: NewLetter) -> None:
+def add(
+    db: sqlite3.Connection,
+    new: NewLetter,
+    max_letters: int = MAX_DEAD_LETTERS,
+    max_bytes: int = MAX_DEAD_LETTERS_BYTES,
+) -> None:
     """Keep the letter; the oldest make room for it, and are counted."""
     kept = new.payload[:MAX_PAYLOAD_BYTES]
     letter = db.execute(
@@ -151,14 +156,14 @@ def add(db: sqlite3.Connection, new: NewLetter) -> None:
     ).lastrowid
     details = (letter, new.fleet, new.device_id, _kind_of(new.topic), new.sink, len(new.payload) + new.cut_bytes)
     db.execute("INSERT INTO letter_details VALUES (?, ?, ?, ?, ?, ?)", details)
-    while _is_too_much(db):
+    while _is_too_much(db, max_letters, max_bytes):
         (oldest,) = db.execute("SELECT min(id) FROM dead_letters").fetchone()
         remove(db, oldest, "evicted")
 
 
-def _is_too_much(db: sqlite3.Connection) -> bool:
+def _is_too_much(db: sqlite3.Connection, max_letters: int, max_bytes: int) -> bool:
     letters, kept_bytes = db.execute("SELECT letters, bytes FROM letter_room").fetchone()
-    return bool(letters > MAX_DEAD_LETTERS or kept_bytes > MAX_DEAD_LETTERS_BYTES)
+    return bool(letters > max_letters or kept_bytes > max_bytes)
 
 
 def remove(db: sqlite3.Connection, letter_id: int, fate: Fate) -> bool:

@@ -318,7 +318,7 @@ class Journal:
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Let several reads see the same state, also while another process writes. Yields the open file."""
         with self._lock:
-            if self._depth:
+            if self._db.in_transaction:
                 yield self._db
                 return
             self._db.execute("BEGIN")

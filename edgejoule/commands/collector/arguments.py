@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from edgejoule.commands.collector.dead_letters_arguments import add_dead_letters
+
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
@@ -12,6 +14,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         ("check-config", "check the configuration and every file that it names, then exit"),
     ):
         add_config(actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."))
+    add_dead_letters(actions)
 
 
 def add_config(action: argparse.ArgumentParser) -> None:
