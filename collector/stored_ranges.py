@@ -30,12 +30,14 @@ def stored_above(
     return tuple(found)
 
 
-def boot_ranges(db: sqlite3.Connection, device_id: str, boot_id: str, high_water: int) -> Ranges:
+def boot_ranges(
+    db: sqlite3.Connection, device_id: str, boot_id: str, high_water: int, max_rows: int = MAX_ROWS
+) -> Ranges:
     """Return the ranges of one boot that are stored, or settled otherwise: refused, or declared dropped."""
     key = (device_id, boot_id, high_water)
     stored = db.execute(
         "SELECT seq, seq FROM windows WHERE device_id = ? AND boot_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (*key, MAX_ROWS),
+        (*key, max_rows),
     ).fetchall()
     settled = db.execute(
         "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND first_seq > ?", key
