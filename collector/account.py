@@ -8,6 +8,8 @@ of one with a reason of its own. Functions on an open transaction.
 import sqlite3
 from typing import Final, NamedTuple
 
+from collector import removed
+from collector.seq_ranges import Ranges, union
 from edge_agent.wire.records import DroppedRange
 
 REFUSED: Final = "refused"
@@ -116,11 +118,13 @@ def _one_step(db: sqlite3.Connection, key: tuple[str, str], high_water: int) -> 
         if seq != high_water + 1:
             break
         high_water = seq
-    row = db.execute(
-        "SELECT last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND first_seq <= ? AND last_seq > ?",
-        (*key, high_water + 1, high_water),
+    (end,) = db.execute(
+        "SELECT max(last_seq) FROM (SELECT last_seq FROM dropped WHERE device_id = ?1 AND boot_id = ?2 "
+        "AND first_seq <= ?3 + 1 UNION ALL SELECT last_seq FROM removed WHERE device_id = ?1 AND boot_id = ?2 "
+        "AND first_seq <= ?3 + 1)",
+        (*key, high_water),
     ).fetchone()
-    return high_water if row is None else int(row[0])
+    return max(high_water, end or 0)
 
 
 def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> BootCounts:
@@ -139,13 +143,14 @@ def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> BootCou
     return BootCounts(gone - refused, refused, pending, last_seq - stored - gone - pending)
 
 
-def stored_ranges(db: sqlite3.Connection, device_id: str, boot_id: str) -> list[tuple[int, int]]:
-    """Return the stored windows of one boot as ranges, in order."""
-    return db.execute(
+def stored_ranges(db: sqlite3.Connection, device_id: str, boot_id: str) -> Ranges:
+    """Return the stored windows of one boot as ranges, in order, those too that are no longer in the journal."""
+    present = db.execute(
         "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM windows "
         "WHERE device_id = ? AND boot_id = ?) GROUP BY island ORDER BY 1",
         (device_id, boot_id),
     ).fetchall()
+    return union(present, removed.ranges(db, (device_id, boot_id), (1, removed.MAX_SEQ)))
 
 
 def given_up_ranges(
@@ -165,4 +170,4 @@ def _not_stored(db: sqlite3.Connection, key: tuple[str, str], first: int, last: 
     (stored,) = db.execute(
         "SELECT count(*) FROM windows WHERE device_id = ? AND boot_id = ? AND seq BETWEEN ? AND ?", (*key, first, last)
     ).fetchone()
-    return last - first + 1 - int(stored)
+    return last - first + 1 - int(stored) - removed.count(db, key, first, last)

@@ -1,16 +1,19 @@
 """From bytes to the journal: validate, store, or keep as a dead letter with the reason."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 
 from collector.dead_letters import NewLetter
 from collector.journal import Journal
-from edge_agent.wire.codec import decode, decode_windows, name_of_bench
+from edge_agent.wire.codec import DecodedWindows, decode, decode_windows, name_of_bench
 from edge_agent.wire.errors import RejectedRecordError
-from edge_agent.wire.records import MAX_PAYLOAD_BYTES, BenchRecord, Birth, Health, Identifier, Status, WindowBatch
+from edge_agent.wire.records import MAX_PAYLOAD_BYTES, BenchRecord, Birth, Health, Identifier, Status
 from edge_agent.wire.topics import UpTopic, parse_up_topic
+
+REMEMBERED_TOPICS: Final = 10_000
 
 
 class Received(NamedTuple):
@@ -33,7 +36,7 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
     """
     topic: UpTopic | None = None
     try:
-        topic = parse_up_topic(message.topic)
+        topic = _parse(message.topic)
         _check_whole(message)
         if topic.channel == "bench":
             _store_bench(journal, topic, message)
@@ -52,10 +55,10 @@ def store(journal: Journal, topic: UpTopic, message: Received) -> None:
     """
     _check_name("fleet", topic.fleet)
     if topic.channel == "windows":
-        batch, bad = decode_windows(message.payload)
-        _check_device(topic, batch.device_id)
-        _check_batch(batch, [*(window.seq for window in batch.records), *(record.seq or 0 for record in bad)])
-        journal.commit_batch(topic.fleet, batch, message.t_unix_ns, bad)
+        came = decode_windows(message.payload)
+        _check_device(topic, came.envelope.device_id)
+        _check_batch(came)
+        journal.add_windows(topic.fleet, came, message.t_unix_ns)
     elif topic.channel == "birth":
         birth = decode(message.payload, Birth)
         _check_device(topic, birth.device_id)
@@ -104,6 +107,10 @@ def _check_whole(message: Received) -> None:
         raise RejectedRecordError(f"a payload of {full_bytes} bytes is over the limit of {MAX_PAYLOAD_BYTES}")
 
 
+_parse: Final = lru_cache(REMEMBERED_TOPICS)(parse_up_topic)
+
+
+@lru_cache(REMEMBERED_TOPICS)
 def _check_name(what: str, name: str) -> None:
     try:
         msgspec.convert(name, Identifier)
@@ -116,14 +123,15 @@ def _check_device(topic: UpTopic, device_id: str) -> None:
         raise RejectedRecordError(f"the payload is of device {device_id!r}, the topic of {topic.device_id!r}")
 
 
-def _check_batch(batch: WindowBatch, seqs: list[int]) -> None:
-    if batch.oldest_seq > batch.last_seq + 1:
-        raise RejectedRecordError(f"oldest_seq {batch.oldest_seq} is above last_seq {batch.last_seq}")
-    for seq in seqs:
-        if seq > batch.last_seq:
-            raise RejectedRecordError(f"window {seq} is above last_seq {batch.last_seq}")
-    for dropped in batch.dropped:
-        if not dropped.first_seq <= dropped.last_seq <= batch.last_seq:
+def _check_batch(came: DecodedWindows) -> None:
+    oldest_seq, last_seq = came.envelope.oldest_seq, came.envelope.last_seq
+    if oldest_seq > last_seq + 1:
+        raise RejectedRecordError(f"oldest_seq {oldest_seq} is above last_seq {last_seq}")
+    highest = max([window.seq for window in came.windows] + [record.seq or 0 for record in came.bad], default=0)
+    if highest > last_seq:
+        raise RejectedRecordError(f"window {highest} is above last_seq {last_seq}")
+    for dropped in came.envelope.dropped:
+        if not dropped.first_seq <= dropped.last_seq <= last_seq:
             raise RejectedRecordError(
-                f"dropped range {dropped.first_seq}..{dropped.last_seq} does not fit last_seq {batch.last_seq}"
+                f"dropped range {dropped.first_seq}..{dropped.last_seq} does not fit last_seq {last_seq}"
             )

@@ -9,35 +9,28 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from collector import account, benches, dead_letters, journal_file, ledger, stored_ranges
+from collector import account, benches, dead_letters, journal_file, ledger, stored_ranges, window_rows
+from collector.arrivals import Arrivals, CommitOutcome
 from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
-from edge_agent.wire.codec import BadRecord, BenchName
-from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, StoredRange, WindowBatch
+from edge_agent.wire.codec import BadRecord, BenchName, DecodedWindows, WindowEnvelope
+from edge_agent.wire.records import BenchRecord, Birth, Health, Status, StoredRange, WindowBatch
 
 ACKED_BOOTS: Final = 16
 LATE_AFTER_S: Final = 300.0
+MAX_ARRIVALS: Final = 5000
+"""A transaction writes when so many windows came: more would only fill memory."""
 SHARED_GROUP: Final = "shared_group"
 """The note of a collector that has only its part of the messages: with whom it shares them."""
-_DECODER = msgspec.json.Decoder(InferenceWindow)
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
 _HEALTH = msgspec.json.Decoder(Health)
-
-
-@dataclass(frozen=True, slots=True)
-class CommitOutcome:
-    """How many windows of a batch were new, and how many the journal already had."""
-
-    stored: int
-    duplicates: int
 
 
 class Journal:
@@ -50,10 +43,12 @@ class Journal:
         """
         self._db = journal_file.open_reader(path) if read_only else journal_file.open_writer(path)
         self._path = path
-        self._late_after_s = late_after_s
         self._identity = journal_file.identity(path)
         self._lock = threading.RLock()
         self._depth = 0
+        self._arrivals = Arrivals(late_after_s)
+        self._reader = self._db if read_only else journal_file.open_reader(path)
+        self._reader_lock = self._lock if read_only else threading.RLock()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -75,14 +70,14 @@ class Journal:
 
     def _leave(self, *, commit: bool) -> None:
         self._depth -= 1
-        if self._depth == 0 and commit:
-            try:
+        if self._depth:
+            return
+        try:
+            if commit:
+                self._arrivals.write(self._db)
                 self._check_still_there()
                 self._db.execute("COMMIT")
-            except (sqlite3.Error, JournalGoneError):
-                self._roll_back()
-                raise
-        elif self._depth == 0:
+        finally:
             self._roll_back()
 
     def _check_still_there(self) -> None:
@@ -90,49 +85,54 @@ class Journal:
             raise JournalGoneError(f"{self._path} was removed or replaced")
 
     def _roll_back(self) -> None:
+        self._arrivals.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
     def commit_batch(
         self, fleet: str, batch: WindowBatch, received_unix_ns: int, bad: tuple[BadRecord, ...] = ()
     ) -> CommitOutcome:
-        """Store the new windows of ``batch`` and what it says about the device. Idempotent.
+        """Store the new windows of ``batch`` and what it says about the device, at once. Idempotent.
 
         ``bad`` came with them but are no windows: each becomes a dead letter once, counted as refused, and the high
         water passes it. Where not even the number can be read, the device keeps the window.
         """
-        device_id, boot_id = batch.device_id, batch.boot_id
+        payloads = [msgspec.json.encode(window) for window in batch.records]
         with self.transaction():
-            self._see(fleet, device_id, received_unix_ns)
-            account.open_boot(self._db, fleet, device_id, boot_id)
-            new = [window for window in batch.records if self._insert(fleet, batch, window, received_unix_ns)]
-            late = sum(received_unix_ns > self._late_unix_ns(window) for window in new)
-            outcome = CommitOutcome(len(new), len(batch.records) - len(new))
-            self._db.execute(
-                "UPDATE boots SET stored = stored + ?, duplicates = duplicates + ?, late = late + ? "
-                "WHERE device_id = ? AND boot_id = ?",
-                (outcome.stored, outcome.duplicates, late, device_id, boot_id),
-            )
-            for record in bad:
-                self._refuse(fleet, batch, record, received_unix_ns)
-            for dropped in batch.dropped:
-                account.add_dropped(self._db, device_id, boot_id, dropped)
-            account.note_device_view(self._db, device_id, boot_id, batch.oldest_seq, batch.last_seq)
-            account.advance_high_water(self._db, device_id, boot_id)
+            self._arrivals.write(self._db)
+            self._arrivals.add(fleet, batch, batch.records, payloads, received_unix_ns)
+            outcome = self._arrivals.write(self._db)
+            self._note_gaps(fleet, batch, bad, received_unix_ns)
         return outcome
 
-    def _insert(self, fleet: str, batch: WindowBatch, window: InferenceWindow, received_unix_ns: int) -> int:
-        return self._db.execute(
-            "INSERT INTO windows (fleet, device_id, boot_id, seq, received_unix_ns, payload) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (fleet, batch.device_id, batch.boot_id, window.seq, received_unix_ns, msgspec.json.encode(window)),
-        ).rowcount
+    def add_windows(self, fleet: str, came: DecodedWindows, received_unix_ns: int) -> None:
+        """Do the same with a message as it was decoded, inside a transaction, whose end writes all of them together.
 
-    def _late_unix_ns(self, window: InferenceWindow) -> float:
-        """Return from when on the window is late."""
-        return window.t_start_unix_ns + (window.duration_s + self._late_after_s) * 1e9
+        What was added by it cannot be read before.
+        """
+        assert self._depth, "the end of a transaction writes what was added"
+        self._arrivals.add(fleet, came.envelope, came.windows, came.payloads, received_unix_ns)
+        if came.bad or came.envelope.dropped:
+            self._arrivals.write(self._db)
+            self._note_gaps(fleet, came.envelope, came.bad, received_unix_ns)
+        elif self._arrivals.count >= MAX_ARRIVALS:
+            self._arrivals.write(self._db)
 
-    def _refuse(self, fleet: str, batch: WindowBatch, record: BadRecord, received_unix_ns: int) -> None:
+    def _note_gaps(
+        self, fleet: str, batch: WindowBatch | WindowEnvelope, bad: tuple[BadRecord, ...], received_unix_ns: int
+    ) -> None:
+        """Note what of a batch that is stored was refused or is declared dropped."""
+        device_id, boot_id = batch.device_id, batch.boot_id
+        for record in bad:
+            self._refuse(fleet, batch, record, received_unix_ns)
+        for dropped in batch.dropped:
+            account.add_dropped(self._db, device_id, boot_id, dropped)
+        if bad or batch.dropped:
+            account.advance_high_water(self._db, device_id, boot_id)
+
+    def _refuse(
+        self, fleet: str, batch: WindowBatch | WindowEnvelope, record: BadRecord, received_unix_ns: int
+    ) -> None:
         device_id, boot_id = batch.device_id, batch.boot_id
         if record.seq is None or account.add_refused(self._db, device_id, boot_id, record.seq):
             topic = f"windows/{fleet}/{device_id}/{boot_id}/{record.seq or 'unknown'}"
@@ -230,35 +230,24 @@ class Journal:
         )
 
     def rows_after(self, row_id: int, limit: int) -> list[StoredWindow]:
-        """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT row_id, fleet, device_id, boot_id, received_unix_ns, payload FROM windows WHERE row_id > ? "
-                "ORDER BY row_id LIMIT ?",
-                (row_id, limit),
-            ).fetchall()
-        return [
-            StoredWindow(row_id, fleet, device_id, boot_id, received_unix_ns, _DECODER.decode(payload))
-            for row_id, fleet, device_id, boot_id, received_unix_ns, payload in rows
-        ]
+        """Return up to ``limit`` committed windows with a higher ``row_id``, in order; no commit holds it up."""
+        with self._reader_lock:
+            return window_rows.after(self._reader, row_id, limit)
 
     def count_after(self, row_id: int, limit: int) -> int:
-        """Return how many windows have a higher ``row_id``, counted up to ``limit``."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM windows WHERE row_id > ? LIMIT ?)", (row_id, limit)
-            ).fetchone()
-        return int(row[0])
+        """Return how many committed windows have a higher ``row_id``, counted up to ``limit``."""
+        with self._reader_lock:
+            return window_rows.count_after(self._reader, row_id, limit)
 
     def last_row_id(self) -> int:
-        """Return the highest ``row_id``, 0 when there is none."""
-        with self._lock:
-            return int(self._db.execute("SELECT coalesce(max(row_id), 0) FROM windows").fetchone()[0])
+        """Return the highest ``row_id`` that is committed, 0 when there is none."""
+        with self._reader_lock:
+            return window_rows.last_row_id(self._reader)
 
     def cursor(self, sink_name: str) -> int:
         """Return the ``row_id`` up to which the sink has everything, 0 at first."""
-        with self._lock:
-            row = self._db.execute("SELECT row_id FROM cursors WHERE sink = ?", (sink_name,)).fetchone()
+        with self._reader_lock:
+            row = self._reader.execute("SELECT row_id FROM cursors WHERE sink = ?", (sink_name,)).fetchone()
         return int(row[0]) if row else 0
 
     def set_cursor(self, sink_name: str, row_id: int) -> None:
@@ -303,6 +292,11 @@ class Journal:
         with self.snapshot():
             return ledger.lines(self._db)
 
+    def data_version(self) -> int:
+        """Return a number that changes when another process has committed."""
+        with self._lock:
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def note(self, name: str) -> str:
         """Return what the collector noted under ``name`` for those who read its journal, "" for nothing."""
         with self._lock:
@@ -329,5 +323,6 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._lock, self._reader_lock:
+            self._reader.close()
             self._db.close()

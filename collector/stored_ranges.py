@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
+from collector import removed
 from collector.seq_ranges import Ranges, union
 from edge_agent.wire.records import MAX_STORED_RANGES, StoredRange
 
@@ -42,4 +43,5 @@ def boot_ranges(
     settled = db.execute(
         "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND first_seq > ?", key
     ).fetchall()
-    return union(stored, settled) if stored or settled else []
+    gone = removed.ranges(db, (device_id, boot_id), (high_water + 1, removed.MAX_SEQ))
+    return union(stored, settled, gone) if stored or settled or gone else []

@@ -8,9 +8,11 @@ import msgspec
 from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status
 
 
-@dataclass(frozen=True, slots=True)
-class StoredWindow:
-    """One window as the journal keeps it. ``row_id`` grows with every committed row: sinks keep it as their cursor."""
+class StoredWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One window as the journal keeps it. ``row_id`` grows with every committed row: sinks keep it as their cursor.
+
+    In this order they come from the journal, as one JSON array each.
+    """
 
     row_id: int
     fleet: str

@@ -1,21 +1,25 @@
 """Bytes to records and back: JSON, size-capped, validated."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.records import (
     MAX_PAYLOAD_BYTES,
+    MAX_WINDOWS_PER_MESSAGE,
     BenchRecord,
     Birth,
+    DroppedRange,
     Health,
     Identifier,
     InferenceWindow,
     Sequence,
+    SequenceOrNone,
     Status,
     StoreAck,
+    UnixNs,
     WindowBatch,
 )
 
@@ -26,11 +30,26 @@ _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[WireRecord], msgspec.json.Decoder[WireRecord]] = {
     kind: msgspec.json.Decoder(kind) for kind in (WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
 }
+_MOST_BRACKETS: Final = 8 * MAX_WINDOWS_PER_MESSAGE
+"""Three times what a full message has. Fields that nobody knows could be nested without end: more is not kept."""
 _DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Numbered(msgspec.Struct):
     seq: Sequence
+
+
+class WindowEnvelope(msgspec.Struct, frozen=True):
+    """A WindowBatch whose records were not looked at yet: a change of one is a change of the other."""
+
+    schema_version: Literal[1]
+    device_id: Identifier
+    boot_id: Identifier
+    oldest_seq: Sequence
+    last_seq: SequenceOrNone
+    sent_unix_ns: UnixNs
+    records: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(max_length=MAX_WINDOWS_PER_MESSAGE)] = ()
+    dropped: tuple[DroppedRange, ...] = ()
 
 
 class BenchName(msgspec.Struct, frozen=True):
@@ -42,9 +61,8 @@ class BenchName(msgspec.Struct, frozen=True):
 
 
 _BENCH_NAME = msgspec.json.Decoder(BenchName)
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
 _WINDOW = msgspec.json.Decoder(InferenceWindow)
+_ENVELOPE = msgspec.json.Decoder(WindowEnvelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 
 
@@ -57,6 +75,18 @@ class BadRecord:
     reason: str
 
 
+class DecodedWindows(NamedTuple):
+    """A message on ``.../windows``: its envelope, its good records, the same ones as bytes, and the bad ones.
+
+    A record's bytes are those that came, with fields that this version does not know.
+    """
+
+    envelope: WindowEnvelope
+    windows: list[InferenceWindow]
+    payloads: list[bytes]
+    bad: tuple[BadRecord, ...] = ()
+
+
 def encode(record: WireRecord) -> bytes:
     """Return the record as JSON bytes. ``schema_version`` is always written, though it is a default."""
     body = _ENCODER.encode(record)
@@ -65,16 +95,20 @@ def encode(record: WireRecord) -> bytes:
 
 def decode(payload: bytes, kind: type[R]) -> R:
     """Return the ``kind`` that ``payload`` holds. Raises RejectedRecordError with the reason and the field's path."""
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise RejectedRecordError(f"payload of {len(payload)} bytes is over the limit of {MAX_PAYLOAD_BYTES}")
-    if b'"schema_version"' not in payload:
-        raise RejectedRecordError("no schema_version in the payload")
+    _check_envelope(payload)
     try:
         record = _DECODERS[kind].decode(payload)
     except _DECODE_ERRORS as error:
         raise RejectedRecordError(str(error)) from error
     assert isinstance(record, kind)
     return record
+
+
+def _check_envelope(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise RejectedRecordError(f"payload of {len(payload)} bytes is over the limit of {MAX_PAYLOAD_BYTES}")
+    if b'"schema_version"' not in payload:
+        raise RejectedRecordError("no schema_version in the payload")
 
 
 def name_of_bench(payload: bytes) -> BenchName | None:
@@ -87,44 +121,32 @@ def name_of_bench(payload: bytes) -> BenchName | None:
         return None
 
 
-def decode_windows(payload: bytes) -> tuple[WindowBatch, tuple[BadRecord, ...]]:
+def decode_windows(payload: bytes) -> DecodedWindows:
     """Return the batch of the good records, and the bad ones apart, so that one of them holds up no other.
 
     Raises RejectedRecordError when the envelope is at fault: an unknown schema version condemns no record.
     """
+    _check_envelope(payload)
     try:
-        return decode(payload, WindowBatch), ()
-    except RejectedRecordError:
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise
-        without_bad, bad = _without_bad_records(payload)
-        if not bad:
-            raise
-    return decode(without_bad, WindowBatch), bad
-
-
-def _without_bad_records(payload: bytes) -> tuple[bytes, tuple[BadRecord, ...]]:
-    try:
-        fields = _FIELDS.decode(payload)
-        parts = _PARTS.decode(fields.get("records", msgspec.Raw(b"[]")))
-    except _DECODE_ERRORS:
-        return payload, ()
-    faults = [(part, _fault(part)) for part in parts]
-    good = _ENCODER.encode([part for part, fault in faults if not fault])
-    bad = tuple(BadRecord(_number(part), bytes(part), fault) for part, fault in faults if fault)
-    return _ENCODER.encode(fields | {"records": msgspec.Raw(good)}), bad
-
-
-def _fault(part: msgspec.Raw) -> str:
-    """Return why this is no window, empty if it is one."""
-    try:
-        _WINDOW.decode(part)
+        envelope = _ENVELOPE.decode(payload)
     except _DECODE_ERRORS as error:
-        return str(error) or type(error).__name__
-    return ""
+        raise RejectedRecordError(str(error)) from error
+    flat = payload.count(b"{") + payload.count(b"[") <= _MOST_BRACKETS
+    windows: list[InferenceWindow] = []
+    payloads: list[bytes] = []
+    bad: list[BadRecord] = []
+    for part in map(bytes, envelope.records):
+        try:
+            window = _WINDOW.decode(part)
+        except _DECODE_ERRORS as error:
+            bad.append(BadRecord(_number(part), part, str(error) or type(error).__name__))
+            continue
+        windows.append(window)
+        payloads.append(part if flat else _ENCODER.encode(window))
+    return DecodedWindows(envelope, windows, payloads, tuple(bad))
 
 
-def _number(part: msgspec.Raw) -> int | None:
+def _number(part: bytes) -> int | None:
     try:
         return _NUMBERED.decode(part).seq
     except _DECODE_ERRORS:
