@@ -7,6 +7,8 @@ from collector.assess import Assessor
 from collector.config import CollectorConfig
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import Inventory, read_inventory
+from collector.journal import Journal
+from collector.journal_identity import journal_id
 from collector.store_config import InfluxConfig
 from collector.values import Row, Sink, StoredBench, StoredWindow
 from edge_agent.wire.text_file import read_text
@@ -26,14 +28,19 @@ def build_assessor(config: CollectorConfig) -> Assessor:
     return Assessor(inventory, load_yearly_table(table))
 
 
-def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink[StoredWindow]]:
-    """Return the stores that ``config`` names, as they take windows. Raises ConfigurationError."""
+def build_sinks(
+    config: CollectorConfig, assessor: Assessor, journal: Journal | None = None
+) -> list[Sink[StoredWindow]]:
+    """Return the stores that ``config`` names, as they take windows. Raises ConfigurationError.
+
+    ``journal``: what feeds them, open for writing; None only to see whether they can be built.
+    """
     sinks: list[Sink[StoredWindow]] = []
     lake_dir = config.lake_dir
     if lake_dir is not None:
         from collector.sinks.lake import LakeSink  # noqa: PLC0415  pyarrow only where there is a lake
 
-        sinks.append(LakeSink(lake_dir, config.lake.max_rows, config.lake.max_wait_s))
+        sinks.append(LakeSink(lake_dir, config.lake.max_rows, config.lake.max_wait_s, journal=_id(journal)))
     if config.influxdb is not None:
         from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 
@@ -41,19 +48,25 @@ def build_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink[Stored
     return sinks
 
 
-def build_bench_sinks(config: CollectorConfig, assessor: Assessor) -> list[Sink[StoredBench]]:
+def build_bench_sinks(
+    config: CollectorConfig, assessor: Assessor, journal: Journal | None = None
+) -> list[Sink[StoredBench]]:
     """Return the same stores, as they take benches. Raises ConfigurationError."""
     sinks: list[Sink[StoredBench]] = []
     lake_dir = config.lake_dir
     if lake_dir is not None:
         from collector.sinks.lake_benches import BenchLakeSink  # noqa: PLC0415  pyarrow only where there is a lake
 
-        sinks.append(BenchLakeSink(lake_dir, max_wait_s=config.lake.max_wait_s))
+        sinks.append(BenchLakeSink(lake_dir, max_wait_s=config.lake.max_wait_s, journal=_id(journal)))
     if config.influxdb is not None:
         from collector.sinks.bench_lines import BenchLineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 
         sinks.append(_influx_sink(config.influxdb, BenchLineEncoder(assessor), INFLUXDB + BENCH_SUFFIX))
     return sinks
+
+
+def _id(journal: Journal | None) -> str:
+    return "" if journal is None else journal_id(journal)
 
 
 def sink_names(config: CollectorConfig) -> list[str]:

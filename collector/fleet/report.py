@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from collector.assess import Assessor, DevicePlace
@@ -12,6 +11,7 @@ from collector.fleet.series import device_series
 from collector.fleet.sums import Sums, add_up
 from collector.fleet.values import Account, DeviceAccount, FleetReport
 from collector.journal import Journal
+from collector.store_config import LakeWhere
 
 Group = Mapping[str, Any]
 Key = tuple[str, str]
@@ -49,7 +49,7 @@ class _Grams:
         self.embodied = _sum(embodied, correlation=1.0)
 
 
-def fleet_report(journal: Journal, lake_dir: Path | None, assessor: Assessor | None) -> FleetReport:
+def fleet_report(journal: Journal, lake_dir: LakeWhere | None, assessor: Assessor | None) -> FleetReport:
     """Return the report over every window that ``journal`` and the lake at ``lake_dir`` (None: journal only) hold.
 
     Windows are added up by hour, so an intensity that changes hourly is used as such. Without an assessor, or where

@@ -1,6 +1,5 @@
 """The windows of a report as columns: from the lake up to its cursor, from the journal's tail after it."""
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.journal import Journal
+from collector.journal_identity import known_journal_id
 from collector.sinks.lake import SCHEMA, LakeSink, read_lake, rows_to_table
+from collector.store_config import LakeWhere
 
 COLUMNS: Final = (
     "row_id",
@@ -38,7 +39,7 @@ _PAGE_ROWS: Final = 20_000
 _HOUR_NS: Final = 3_600_000_000_000
 
 
-def read_windows(journal: Journal, lake_dir: Path | None) -> pa.Table:
+def read_windows(journal: Journal, lake_dir: LakeWhere | None) -> pa.Table:
     """Return every committed window once, with ``COLUMNS``.
 
     The cursor is read first and the lake only up to it: a batch that the collector writes meanwhile is still in the
@@ -48,7 +49,7 @@ def read_windows(journal: Journal, lake_dir: Path | None) -> pa.Table:
     in_lake = 0
     parts = []
     if lake_dir is not None and (cursor := journal.cursor(LakeSink.name)) > 0:
-        lake = read_lake(lake_dir, list(COLUMNS), last_row_id=cursor)
+        lake = read_lake(lake_dir, list(COLUMNS), last_row_id=cursor, journal=known_journal_id(journal))
         in_lake = pc.max(lake["row_id"]).as_py() or 0
         parts.append(lake)
     while in_lake < last_row_id and (page := journal.rows_after(in_lake, _PAGE_ROWS)):

@@ -1,18 +1,21 @@
 """The lake: Parquet files partitioned by UTC day, for analysis with anything that reads Parquet.
 
-Windows lie in ``<directory>/date=YYYY-MM-DD/windows-<first row id>.parquet``. Columns may be added: files of an
-earlier version lack them, and are read with nulls there.
+Windows lie in ``<lake>/date=YYYY-MM-DD/windows-<journal>-<first row id>.parquet``; see ``parquet_days``. Columns may
+be added: files of an earlier version lack them, and are read with nulls there. Where several collectors share a lake,
+a window that a device had to send twice may be there from both: tell rows apart by device_id, boot_id and seq.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from collector.sinks.parquet_days import ParquetDays
+from collector.sinks.lake_place import place_of
+from collector.sinks.parquet_days import ParquetDays, read_days
+from collector.store_config import LakeWhere
 from collector.values import StoredWindow, WriteOutcome
+from edge_agent.wire.errors import ConfigurationError
 
 _STRINGS: Final = (
     "clock_state",
@@ -75,7 +78,6 @@ SCHEMA: Final[pa.Schema] = pa.schema(
 )
 """One row per window. Null is unknown; units are in the names. Columns may be added, never renamed."""
 
-PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
 _OF_ROW: Final[dict[str, Callable[[StoredWindow], Any]]] = {
     "row_id": lambda row: row.row_id,
     "fleet": lambda row: row.fleet,
@@ -94,16 +96,17 @@ class LakeSink:
 
     name = "lake"
 
-    def __init__(self, directory: Path, max_rows: int = 5000, max_wait_s: float = 60.0) -> None:
-        self.directory = directory
+    def __init__(self, where: LakeWhere, max_rows: int = 5000, max_wait_s: float = 60.0, *, journal: str = "") -> None:
+        """``journal``: the id of the journal that feeds it. Raises ConfigurationError; see ``lake_place``."""
         self.max_rows = max_rows
         self.max_wait_s = max_wait_s
         self._days: ParquetDays[StoredWindow] = ParquetDays(
-            directory,
+            place_of(where),
             "windows",
             rows_to_table,
             lambda row: row.window.t_start_unix_ns,
             ("row_id", "device_id", "boot_id", "seq"),
+            journal,
         )
 
     def write(self, rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
@@ -111,7 +114,8 @@ class LakeSink:
         return self._days.write(rows)
 
     def close(self) -> None:
-        """Nothing is open between two writes."""
+        """Let go of connections."""
+        self._days.place.close()
 
 
 def rows_to_table(rows: Iterable[StoredWindow]) -> pa.Table:
@@ -126,14 +130,17 @@ def rows_to_table(rows: Iterable[StoredWindow]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def read_lake(directory: Path, columns: list[str] | None = None, last_row_id: int | None = None) -> pa.Table:
+def read_lake(
+    where: LakeWhere, columns: list[str] | None = None, last_row_id: int | None = None, journal: str = ""
+) -> pa.Table:
     """Return the lake's rows up to ``last_row_id`` (all by default) with the named ``columns`` (all of ``SCHEMA``).
 
-    An absent or empty directory gives a table of no rows. Rows are in no particular order.
+    ``journal``: only the rows that came from the journal of this id. An absent or empty lake gives a table of no
+    rows. Rows are in no particular order. Raises ConfigurationError when the lake cannot be read.
     """
     names = SCHEMA.names if columns is None else columns
-    if not directory.is_dir():
-        return SCHEMA.empty_table().select(names)
-    lake = ds.dataset(directory, format="parquet", schema=SCHEMA, partitioning=PARTITIONS)
     wanted = None if last_row_id is None else ds.field("row_id") <= last_row_id
-    return lake.to_table(columns=names, filter=wanted)
+    try:
+        return read_days(place_of(where), SCHEMA, names, journal, wanted)
+    except OSError as error:
+        raise ConfigurationError(f"lake {where}: cannot read it: {error}; correct [lake] or its access") from error

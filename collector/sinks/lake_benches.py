@@ -1,20 +1,20 @@
-"""The lake's benches: ``<directory>/_bench/date=YYYY-MM-DD/benches-<first row id>.parquet``, one row for each.
+"""The lake's benches: ``<directory>/_bench/date=YYYY-MM-DD/benches-<journal>-<first row id>.parquet``.
 
 The underscore keeps them apart: readers of the lake's own folder, of any version, pass such folders over, so that
 nobody gets benches among the windows; name ``_bench`` to read them.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from collector.sinks.bench_fields import BOOLEANS, FLOATS, INTEGERS, STRINGS
-from collector.sinks.lake import PARTITIONS, LakeSink
-from collector.sinks.parquet_days import ParquetDays
+from collector.sinks.lake import LakeSink
+from collector.sinks.lake_place import place_of
+from collector.sinks.parquet_days import ParquetDays, read_days
+from collector.store_config import LakeWhere
 from collector.values import StoredBench, WriteOutcome
 
 DIRECTORY_NAME: Final = "_bench"
@@ -49,16 +49,17 @@ class BenchLakeSink:
 
     name = f"{LakeSink.name}/bench"
 
-    def __init__(self, directory: Path, max_rows: int = 100, max_wait_s: float = 60.0) -> None:
-        """``directory``: the lake's."""
+    def __init__(self, where: LakeWhere, max_rows: int = 100, max_wait_s: float = 60.0, *, journal: str = "") -> None:
+        """``where``: the lake's place. ``journal``: the id of the journal that feeds it."""
         self.max_rows = max_rows
         self.max_wait_s = max_wait_s
         self._days: ParquetDays[StoredBench] = ParquetDays(
-            directory / DIRECTORY_NAME,
+            place_of(where, DIRECTORY_NAME),
             "benches",
             benches_to_table,
             lambda row: row.bench.t_start_unix_ns,
             ("row_id", "fleet", "device_id", "bench_id"),
+            journal,
         )
 
     def write(self, rows: list[StoredBench]) -> WriteOutcome[StoredBench]:
@@ -66,7 +67,8 @@ class BenchLakeSink:
         return self._days.write(rows)
 
     def close(self) -> None:
-        """Nothing is open between two writes."""
+        """Let go of connections."""
+        self._days.place.close()
 
 
 def benches_to_table(rows: Iterable[StoredBench]) -> pa.Table:
@@ -78,10 +80,6 @@ def benches_to_table(rows: Iterable[StoredBench]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def read_lake_benches(directory: Path) -> pa.Table:
-    """Return the benches of the lake at ``directory``; an absent one gives a table of no rows."""
-    if not (directory / DIRECTORY_NAME).is_dir():
-        return SCHEMA.empty_table()
-    return ds.dataset(directory / DIRECTORY_NAME, format="parquet", schema=SCHEMA, partitioning=PARTITIONS).to_table(
-        columns=SCHEMA.names
-    )
+def read_lake_benches(where: LakeWhere) -> pa.Table:
+    """Return the benches of the lake; an absent one gives a table of no rows. Raises OSError."""
+    return read_days(place_of(where, DIRECTORY_NAME), SCHEMA, SCHEMA.names)

@@ -1,101 +1,138 @@
 """Rows of one kind as Parquet files, partitioned by UTC day: how a file comes to be, and when it must not.
 
-``<directory>/date=YYYY-MM-DD/<prefix>-<first row id>.parquet``, zstd. A file's name comes from the first journal row
-that it holds, so a batch that is written again after a crash (between the rename and the move of the cursor)
-replaces its own files, however long the second batch is: no row is ever in the lake twice.
+``date=YYYY-MM-DD/<prefix>-<journal>-<first row id>.parquet``, zstd. A file's name comes from the journal and from the
+first of its rows that the file holds, so a batch that is written again after a crash (between the rename and the move
+of the cursor) replaces its own files, however long the second batch is: no row is ever in the lake twice. Journals
+have ids of their own, so several collectors may share one lake. Files of earlier versions have no journal in their
+names; what this journal wrote then is replaced under its old name.
 """
 
 import datetime as dt
-import os
+import io
+import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from collector.sinks.lake_place import Place
 from collector.values import Row, WriteOutcome
+
+PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
+_NAME: Final = re.compile(r"date=[^/]+/\w+-(?:(?P<journal>[0-9a-f]{16})-)?(?P<row>\d{20})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetDays(Generic[Row]):
     """``to_table``: rows as columns, among them ``identity``, which tell one journal's row from another's.
 
-    ``t_unix_ns``: by which a row belongs to a day.
+    ``t_unix_ns``: by which a row belongs to a day. ``journal``: the id in the names, "" for none.
     """
 
-    directory: Path
+    place: Place
     prefix: str
     to_table: Callable[[list[Row]], pa.Table]
     t_unix_ns: Callable[[Row], int]
     identity: tuple[str, ...]
+    journal: str = ""
+    _nameless: list[frozenset[str]] = field(default_factory=list)
+    """The names without a journal's id that were there at the first write; nothing adds to them."""
 
     def write(self, rows: list[Row]) -> WriteOutcome[Row]:
         """Write one file per day that occurs in ``rows``. All rows are accepted, or all are kept with the reason.
 
-        Every file is fsynced and renamed, and its directory fsynced, before return.
+        Every file is there for good before return.
         """
         days: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             days[self._day(row)].append(row)
+        where = self.place.where
         try:
             if rows and rows[0].row_id == 1 and self._is_of_another_journal(rows[0]):
-                return WriteOutcome(accepted=0, kept=len(rows), retry_reason=self._other_journal(self.directory))
+                return WriteOutcome(accepted=0, kept=len(rows), retry_reason=self._other_journal(where))
             for day_rows in days.values():
                 refusal = self._write_day(day_rows)
                 if refusal:
                     return WriteOutcome(accepted=0, kept=len(rows), retry_reason=refusal)
         except OSError as error:
-            reason = f"{self.directory}: {error.strerror or error}; free space or correct the permissions"
+            reason = f"{where}: {error.strerror or error}; free space or correct the permissions"
             return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
         except pa.ArrowException as error:
-            reason = f"{self.directory}: a file that is already there is damaged ({error}); move it away"
+            reason = f"{where}: a file that is already there is damaged ({error}); move it away"
             return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
         return WriteOutcome(accepted=len(rows))
 
     def _write_day(self, rows: list[Row]) -> str:
-        path = self._path(rows[0])
-        folder = path.parent
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            _fsync_directory(self.directory)
-        if path.exists() and not self._begins_with(path, rows[0]):
-            return self._other_journal(path)
-        # A dot in front: readers of a Parquet folder pass such files over, so a torn one is never read.
-        temporary = folder / f".{path.name}.tmp"
-        with temporary.open("wb") as file:
-            pq.write_table(self.to_table(rows), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _fsync_directory(folder)
+        name = self._name(rows[0])
+        old_name = self._name(rows[0], journal="")
+        if self.journal and old_name in self._old_names() and self._begins_with(old_name, rows[0]):
+            name = old_name  # written by an earlier version, before the cursor moved
+        elif self.place.exists(name) and not self._begins_with(name, rows[0]):
+            return self._other_journal(f"{self.place.where}/{name}")
+        content = io.BytesIO()
+        pq.write_table(self.to_table(rows), content, compression="zstd")
+        self.place.write(name, content.getvalue())
         return ""
 
     def _is_of_another_journal(self, first_row: Row) -> bool:
-        """Return whether the lake holds files, but not the one that a journal's first row begins, always the first."""
-        return not self._path(first_row).exists() and any(self.directory.glob("date=*/*.parquet"))
+        """Return whether the lake holds files of this id, but not the one that the first row begins, always the first.
 
-    def _other_journal(self, place: Path) -> str:
-        return f"{place} came from another journal; move {self.directory} away and start with an empty lake"
+        So it is when a journal was put back from a copy, or, without an id, when it is another one.
+        """
+        if self.place.exists(self._name(first_row)):
+            return False
+        return any(journal_of(name) == self.journal for name in self.place.names())
 
-    def _path(self, first_row: Row) -> Path:
-        return self.directory / f"date={self._day(first_row)}" / f"{self.prefix}-{first_row.row_id:020d}.parquet"
+    def _old_names(self) -> frozenset[str]:
+        if not self._nameless:
+            self._nameless.append(frozenset(name for name in self.place.names() if not journal_of(name)))
+        return self._nameless[0]
 
-    def _begins_with(self, path: Path, row: Row) -> bool:
+    def _other_journal(self, where: str) -> str:
+        return f"{where} came from another journal; move {self.place.where} away and start with an empty lake"
+
+    def _name(self, first_row: Row, journal: str | None = None) -> str:
+        journal = self.journal if journal is None else journal
+        middle = f"{journal}-" if journal else ""
+        return f"date={self._day(first_row)}/{self.prefix}-{middle}{first_row.row_id:020d}.parquet"
+
+    def _begins_with(self, name: str, row: Row) -> bool:
         """Return whether the file's first row is ``row``: another journal's rows must not be overwritten."""
         columns = list(self.identity)
-        first = pq.ParquetFile(path).read_row_group(0, columns=columns).slice(0, 1)
+        with self.place.open(name) as file:
+            first = pq.ParquetFile(file).read_row_group(0, columns=columns).slice(0, 1)
         return bool(first.to_pylist() == self.to_table([row]).select(columns).to_pylist())
 
     def _day(self, row: Row) -> str:
         return dt.datetime.fromtimestamp(self.t_unix_ns(row) // 1_000_000_000, tz=dt.UTC).date().isoformat()
 
 
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def journal_of(name: str) -> str:
+    """Return the id of the journal that a file came from, "" for a file of an earlier version."""
+    found = _NAME.fullmatch(name)
+    return (found["journal"] or "") if found else ""
+
+
+def read_days(place: Place, schema: pa.Schema, columns: list[str], journal: str = "", wanted: Any = None) -> pa.Table:
+    """Return the rows of all files with ``columns`` of ``schema``, filtered by ``wanted``, in no particular order.
+
+    ``journal``: only what came from it. Files without an id are counted as its own unless the file of its very first
+    row has one: then it never wrote another kind. An absent directory gives no rows. Raises OSError.
+    """
+    names = [name for name in place.names() if _NAME.fullmatch(name)]
+    if journal:
+        first = f"-{journal}-{1:020d}.parquet"
+        own = {journal} if any(name.endswith(first) for name in names) else {journal, ""}
+        names = [name for name in names if journal_of(name) in own]
+    if not names:
+        return schema.empty_table().select(columns)
+    with place.readable(names) as (root, files):
+        paths = [f"{root}/{name}" for name in names]
+        found = ds.dataset(
+            paths, filesystem=files, format="parquet", schema=schema, partitioning=PARTITIONS, partition_base_dir=root
+        )
+        return found.to_table(columns=columns, filter=wanted)

@@ -109,14 +109,23 @@ def _examine_collector(path: Path | None) -> Iterator[Finding]:
     config = read_config(path)
     yield ok("collector config", f"{path} is valid")
     yield from _examine_directory("collector state", config.state_dir)
-    if config.lake.enabled and config.lake.dir:
-        yield from _examine_directory("lake", config.lake.dir)
+    yield from _examine_lake(config)
     yield _examine_inventory(config)
     if config.influxdb is not None:
         from edgejoule.doctor.influxdb import check_influx, gather_influx_facts  # noqa: PLC0415  only when named
 
         yield check_influx(gather_influx_facts(config.influxdb))
     yield from _examine_broker(config.broker)
+
+
+def _examine_lake(config: "CollectorConfig") -> Iterator[Finding]:
+    lake = config.lake_dir
+    if isinstance(lake, Path) and config.lake.dir:
+        yield from _examine_directory("lake", str(lake))
+    elif lake is not None and not isinstance(lake, Path):
+        from edgejoule.doctor.lake import check_lake_address  # noqa: PLC0415  only where the lake is elsewhere
+
+        yield check_lake_address(lake)
 
 
 def _examine_inventory(config: "CollectorConfig") -> Finding:
