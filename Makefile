@@ -10,7 +10,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench calibration venv services clean distclean
+.PHONY: help demo test check format bench soak calibration venv services clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ format: $(VENV)/.installed-dev ## let ruff format and fix what it can
 
 bench: $(VENV)/.installed-dev ## every benchmark against its floor or peer; ARGS="--json FILE" keeps the figures
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.installed-dev ## ten minutes of a thousand simulated devices with random faults, and the verdict; ARGS="--devices 100"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 calibration: $(VENV)/.installed-dev ## a thousand simulated benches and the figure of docs/uncertainty.md
 	@$(BIN)/python -m benchmarks.calibration --figure docs/images/calibration.svg $(ARGS)

@@ -182,11 +182,15 @@ class SimulatedDevice:
         return boot.held.take_above(lanes.old.resume_after_seq, MAX_WINDOWS_PER_MESSAGE, lanes.boundary_seq)
 
     def _new_seqs(self, boot: Boot, lanes: Lanes) -> list[int]:
-        """Return what makes a full message; the rest too when nothing will come after it."""
-        limit = self.plan.windows_per_message
+        """Return what makes a full message; the rest too when nothing will come after it.
+
+        A slow device sends as much as a message holds, or it would never catch up.
+        """
+        full = self.plan.windows_per_message
+        limit = MAX_WINDOWS_PER_MESSAGE if self.traits.slow_s else full
         after_seq = max(lanes.new.resume_after_seq, lanes.boundary_seq)
         seqs = boot.held.take_above(after_seq, limit, boot.last_seq)
-        complete = len(seqs) == limit or self.flush or boot is not self.outbox.boot
+        complete = len(seqs) >= full or self.flush or boot is not self.outbox.boot
         return seqs if complete else []
 
     def _batch(self, boot: Boot, seqs: list[int], now_s: float) -> WindowBatch:
