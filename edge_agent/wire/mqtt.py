@@ -278,8 +278,8 @@ def explain_early_end(address: BrokerAddress, words: str = "") -> str:
     checks = "username, password_file and protocol"
     if address.tls:
         checks = f"cert_file (does the broker ask for one that it trusts?), {checks}"
-    elif address.port in (8883, 443):
-        checks = f"the url (is this the TLS port? then {address.scheme}s://), {checks}"
+    elif address.transport == "tcp":
+        checks = f"{checks}, and that this is no port for TLS or web sockets"
     return alert or f"{address} closed the connection before it answered: check {checks}"
 
 

@@ -27,14 +27,16 @@ def first_version(settings: BrokerSettings) -> MqttVersion:
 def other_version(settings: BrokerSettings, tried: MqttVersion, end: ConnectEnd) -> MqttVersion | None:
     """Return the version to try at once, on a new connection, after ``tried`` ended so; None when there is none.
 
-    A connection closed without a word proves nothing about a version that worked before: the broker may be stopping.
+    A connection closed without a word proves nothing about a version that worked before, as the broker may be
+    stopping: it is only forgotten, so that the next connection finds out anew.
     """
     if settings.protocol != "auto":
         return None
+    address = parse_broker_url(settings.url)
     with _lock:
-        proven = _worked.get(parse_broker_url(settings.url)) == tried
-    if proven and end == "closed":
-        return None
+        if end == "closed" and _worked.get(address) == tried:
+            del _worked[address]
+            return None
     return "3.1.1" if tried == "5" else "5"
 
 

@@ -1,5 +1,7 @@
 """mosquitto with TLS and certificates on both sides, as lines for ``running_broker`` and settings for its clients."""
 
+import contextlib
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
 from tests.fakes.brokers import BrokerProcess
 from tests.fakes.certificates import Authority, Pair
+from tests.fakes.delivery import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 Scheme = Literal["mqtt", "mqtts", "ws", "wss"]
@@ -54,6 +57,17 @@ def refusal(settings: BrokerSettings, client_id: str = "visitor") -> str:
 
 def connect(settings: BrokerSettings, client_id: str = "visitor") -> None:
     """Connect as a device does, and leave. Raises ConfigurationError or BrokerUnavailableError."""
-    connection = Connection(settings, client_id, f"edgejoule/v1/home/{client_id}/ack", lambda _: None, lambda: None)
+    connection = Connection(settings, client_id, f"edgejoule/v1/home/{client_id}/ack", lambda *_: None, lambda: None)
     connection.open(f"edgejoule/v1/home/{client_id}/status", b"gone")
     connection.close()
+
+
+def wait_until_listening(port: int) -> None:
+    """Return when a listener beside the broker's first one is there."""
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+            return True
+        return False
+
+    wait_until(listens, f"port {port} listens")
