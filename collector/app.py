@@ -5,6 +5,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +14,12 @@ import structlog
 from collector.build import build_assessor, build_bench_sinks, build_sinks
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
+from collector.figures import Runtime
+from collector.intake import Intake
 from collector.journal import SHARED_GROUP, Journal
 from collector.pump import Pump
+from collector.reporter import LedgerReporter
+from collector.reporting import reporting
 from collector.session import Session
 from collector.subscriber import Subscriber
 from collector.values import StoredBench, StoredWindow
@@ -29,23 +34,37 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
     """Run until ``stop`` is set; return 0 after a clean stop, 1 when a part died. Raises ConfigurationError."""
     state_dir = Path(config.state_dir)
     with single_instance(state_dir), contextlib.closing(open_journal(config)) as journal:
-        assessor = build_assessor(config)
-        pumps: list[AnyPump] = [
-            *(Pump(journal, WindowFeed(journal), sink) for sink in build_sinks(config, assessor)),
-            *(Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor)),
-        ]
+        pumps: list[AnyPump] = []
+        vitals = _Vitals()
 
-        def wake_pumps() -> None:
+        def on_commit() -> None:
+            vitals.commits += 1
             for pump in pumps:
                 pump.notify()
 
         journal.set_note(SHARED_GROUP, config.shared_group)
         session = Session(config.client_id, config.fleet, config.shared_group)
-        subscriber = Subscriber(config.broker, session, journal, wake_pumps)
-        _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
-        died = _supervise(stop, subscriber, pumps)
+        subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
+        with reporting(config, lambda: vitals.runtime(subscriber)) as reporters:
+            assessor = build_assessor(config)
+            pumps += [Pump(journal, WindowFeed(journal), sink) for sink in build_sinks(config, assessor, journal)]
+            pumps += [Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor, journal)]
+            _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
+            died = _supervise(stop, subscriber, pumps, reporters, journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
+
+
+@dataclass(slots=True)
+class _Vitals:
+    """What a running collector tells of itself."""
+
+    intake: Intake = field(default_factory=Intake)
+    commits: int = 0
+
+    def runtime(self, subscriber: Subscriber) -> Runtime:
+        intake = self.intake
+        return Runtime(subscriber.connected, intake.held_messages, intake.held_bytes, self.commits)
 
 
 def open_journal(config: CollectorConfig) -> Journal:
@@ -53,15 +72,28 @@ def open_journal(config: CollectorConfig) -> Journal:
     return Journal(config.journal_path, late_after_s=config.journal.late_after_s)
 
 
-def _supervise(stop: threading.Event, subscriber: Subscriber, pumps: list[AnyPump]) -> bool:
-    """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr."""
+def _supervise(
+    stop: threading.Event,
+    subscriber: Subscriber,
+    pumps: list[AnyPump],
+    reporters: list[LedgerReporter],
+    journal: Journal,
+) -> bool:
+    """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.
+
+    What another process commits, such as a replay of dead letters, goes on to the stores too.
+    """
     for pump in pumps:
         pump.start()
     subscriber.start()
     died = False
+    version = journal.data_version()
     try:
         while not stop.wait(POLL_S) and not died:
-            died = not subscriber.alive or not all(pump.alive for pump in pumps)
+            died = not all(part.alive for part in (subscriber, *pumps, *reporters))
+            if version != (version := journal.data_version()):
+                for pump in pumps:
+                    pump.notify()
     finally:
         subscriber.stop()
         for pump in pumps:

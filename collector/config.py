@@ -30,6 +30,32 @@ class JournalConfig(Table, frozen=True, kw_only=True):
     late_after_s: Seconds = 300.0
 
 
+class LedgerConfig(Table, frozen=True, kw_only=True):
+    """``[ledger]``: how often its figures go to InfluxDB, where there is one."""
+
+    interval_s: Seconds = 60.0
+
+
+class MetricsConfig(Table, frozen=True, kw_only=True):
+    """``[metrics]``: a page for Prometheus at ``listen``, "host:port"; empty: none.
+
+    ``per_device``: figures of every device, not only of fleets.
+    """
+
+    listen: str = ""
+    per_device: bool = True
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Return host and port, None when there is to be no page. Raises ConfigurationError."""
+        if not self.listen:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+            raise ConfigurationError(f"metrics.listen {self.listen!r}: write host:port, such as 127.0.0.1:9464")
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 class InventoryConfig(Table, frozen=True, kw_only=True):
     """``[inventory]``: what the devices are made of. Empty: unknown, and so are their grams."""
 
@@ -57,6 +83,8 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     journal: JournalConfig = JournalConfig()
     lake: LakeConfig = LakeConfig()
     influxdb: InfluxConfig | None = None
+    ledger: LedgerConfig = LedgerConfig()
+    metrics: MetricsConfig = MetricsConfig()
     inventory: InventoryConfig = InventoryConfig()
     intensity: IntensityConfig = IntensityConfig()
 
@@ -97,6 +125,7 @@ def parse_config(text: str, where: str, base: Path) -> CollectorConfig:
         raise ConfigurationError(f"{where}: shared_group {config.shared_group!r}: name it without /, + and #")
     try:
         check_settings(config.broker)
+        _ = config.metrics.address
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
     return config

@@ -69,6 +69,11 @@ class Intake:
         return not self._batches
 
     @property
+    def held_messages(self) -> int:
+        """Return how many messages wait."""
+        return self._messages
+
+    @property
     def held_bytes(self) -> int:
         """Return about how much memory is taken."""
         return self._bytes
