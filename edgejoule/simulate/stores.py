@@ -7,8 +7,10 @@ import urllib.parse
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
+from collector import journal_file
 from collector.build import read_secret
 from collector.config import CollectorConfig
 from collector.journal import Journal
@@ -41,7 +43,7 @@ def compare(fleet: FleetCounters, config: CollectorConfig, patience_s: float) ->
     deadline_s = time.monotonic() + patience_s
     with closing(Journal(config.journal_path, read_only=True)) as journal:
         ledger = _until(deadline_s, lambda: _ledger(journal, fleet), lambda found: _all_in(fleet, found))
-        further = _journal_problems(journal, fleet, ledger)
+        further = _journal_problems(journal, _removed_counts(config.journal_path), fleet, ledger)
     if config.influxdb is not None:
         influx = InfluxReader(config.influxdb)
         stored = {name: line.stored for name, line in ledger.items()}
@@ -74,10 +76,18 @@ def _all_in(fleet: FleetCounters, ledger: dict[str, LedgerLine]) -> bool:
     )
 
 
+def _removed_counts(path: Path) -> dict[str, int]:
+    """Return for each device how many stored windows the journal has let go because every store has them."""
+    with closing(journal_file.open_reader(path)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'removed'").fetchone() is None:
+            return {}
+        return dict(db.execute("SELECT device_id, sum(last_seq - first_seq + 1) FROM removed GROUP BY device_id"))
+
+
 def _journal_problems(
-    journal: Journal, fleet: FleetCounters, ledger: dict[str, LedgerLine]
+    journal: Journal, removed_counts: dict[str, int], fleet: FleetCounters, ledger: dict[str, LedgerLine]
 ) -> defaultdict[str, list[str]]:
-    """Compare the journal's windows one by one; where retention has deleted some, only InfluxDB can tell."""
+    """Compare the journal's windows one by one; where retention has removed some, only InfluxDB can tell their sum."""
     mine = {own.device_id for own in fleet.devices}
     rows: defaultdict[str, list[StoredWindowFigures]] = defaultdict(list)
     row_id = 0
@@ -94,7 +104,12 @@ def _journal_problems(
         expected = expected_in_store(own, fleet.seed, fleet.window_s, rows[own.device_id])
         problems[own.device_id] += [f"journal: {problem}" for problem in expected.problems]
         line, whole = ledger.get(own.device_id), own_sums(own)
-        if whole is not None and line is not None and len(rows[own.device_id]) == line.stored:
+        stored, removed = line.stored if line is not None else 0, removed_counts.get(own.device_id, 0)
+        if expected.sums.windows + removed != stored:
+            problems[own.device_id].append(
+                f"journal: {expected.sums.windows} windows, {removed} removed as old; the ledger has {stored} stored"
+            )
+        if whole is not None and not removed:
             problems[own.device_id] += sum_problems("journal", whole, expected.sums)
     return problems
 
