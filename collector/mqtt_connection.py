@@ -89,7 +89,8 @@ class MqttConnection:
         self._pinged = False
         self._leave_by_s: float | None = None
         self._ack_refused = False
-        self._subscribed = threading.Event()
+        self._answered = threading.Event()
+        self._granted = False
         self.ended = threading.Event()
         self.end_reason = ""
         self._stream: SocketStream | None = None
@@ -110,8 +111,8 @@ class MqttConnection:
         self._unsent = encode_subscribe(SUBSCRIBE_ID, self._session.filters, self._protocol)
         self._thread = threading.Thread(target=self._run, args=(self._stream, first), name="collector-network")
         self._thread.start()
-        self._subscribed.wait(CONNACK_TIMEOUT_S)
-        if self.ended.is_set():
+        self._answered.wait(CONNACK_TIMEOUT_S)
+        if self.ended.is_set() and not self._granted:
             self.close()
             raise BrokerUnavailableError(self.end_reason)
 
@@ -203,7 +204,7 @@ class MqttConnection:
         finally:
             self.end_reason = words
             self.ended.set()
-            self._subscribed.set()
+            self._answered.set()
 
     def _may_leave(self) -> bool:
         """Return whether we are to leave and nothing has to go out before, or it takes too long."""
@@ -265,6 +266,7 @@ class MqttConnection:
             for (name, _), code in zip(self._session.filters, packet.reason_codes, strict=False):
                 if code >= FIRST_FAILURE:
                     raise _OverError(explain_refused_message(reason_words(code), name, GOES_BY))
-            self._subscribed.set()
+            self._granted = True
+            self._answered.set()
         elif isinstance(packet, Disconnect):
             raise _OverError(explain_end(reason_words(packet.reason_code, packet.reason_text), *ID_CLASH))
