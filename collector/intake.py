@@ -14,6 +14,7 @@ from edge_agent.wire.mqtt_packets import Publish
 
 MAX_MESSAGES: Final = 20_000
 MAX_BYTES: Final = 64 << 20
+MAX_TAKEN_BYTES: Final = 4 << 20
 MESSAGE_OVERHEAD_BYTES: Final = 300
 """About what CPython needs for an empty message: a tuple, a text, bytes and a number."""
 
@@ -92,17 +93,20 @@ class Intake:
     def take(self, max_messages: int, timeout_s: float) -> list[Batch]:
         """Return what is there, oldest first, up to the batch with which it is ``max_messages`` or more.
 
+        So many bytes that a commit of them would take long end it too: while one runs, stores cannot note their own.
         Waits up to ``timeout_s`` for the first; an empty list says that none came.
         """
         taken: list[Batch] = []
         count = 0
+        total_bytes = 0
         with self._changed:
             if not self._batches and not self._closed:
                 self._changed.wait(timeout_s)
-            while self._batches and count < max_messages:
+            while self._batches and count < max_messages and total_bytes < MAX_TAKEN_BYTES:
                 batch, size_bytes = self._batches.popleft()
                 taken.append(batch)
                 count += len(batch.messages)
+                total_bytes += size_bytes
                 self._bytes -= size_bytes
             self._messages -= count
             if count:

@@ -15,6 +15,7 @@ from collector.dead_letters import NewLetter
 from collector.feeds import Feed
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
+from collector.lookahead import Lookahead
 from collector.values import RejectedRow, Row, Sink, WriteOutcome
 
 FIRST_PAUSE_S: Final = 0.5
@@ -29,6 +30,7 @@ class Pump(Generic[Row]):
         self._journal = journal
         self._feed = feed
         self._sink = sink
+        self._ahead = Lookahead(feed, sink)
         self._changed = threading.Condition()
         self._closing = False
         self._news = False
@@ -74,6 +76,7 @@ class Pump(Generic[Row]):
             while self._write_next() and not self._pause_s:
                 pass
         finally:
+            self._ahead.close()
             self._sink.close()
 
     def _step(self, now_s: float) -> float | None:
@@ -104,10 +107,11 @@ class Pump(Generic[Row]):
             return 0
 
     def _write_rows(self) -> int:
-        rows = self._feed.after(self._journal.cursor(self._sink.name), self._sink.max_rows)
+        prepared = self._ahead.next(self._journal.cursor(self._sink.name))
+        rows = prepared.rows
         if not rows:
             return 0
-        outcome = self._sink.write(rows)
+        outcome = self._ahead.write(prepared, go_on=not self._pause_s)
         done = outcome.accepted + len(outcome.rejected)
         if done:
             with self._journal.transaction():

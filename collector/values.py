@@ -1,7 +1,7 @@
 """The values that pass between the collector's parts. Frozen; no I/O."""
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -83,6 +83,19 @@ class Sink(Protocol[Row]):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class PreparingSink(Sink[Row], Protocol[Row]):
+    """A sink that can do a part of its work before its turn, in another thread, while ``write`` still runs."""
+
+    def prepare(self, rows: list[Row]) -> list[str]:
+        """Return the text of each row."""
+        ...
+
+    def write_prepared(self, rows: list[Row], lines: list[str]) -> WriteOutcome[Row]:
+        """Store the rows as ``write`` does; ``lines`` is what ``prepare`` returned for them."""
         ...
 
 

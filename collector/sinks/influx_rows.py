@@ -62,6 +62,14 @@ class InfluxSink(Generic[Row]):
         """Store the rows; those that the server cannot take are rejected, all from the first trouble on are kept."""
         return write_rows(rows, self._encoder, self._writer)
 
+    def prepare(self, rows: list[Row]) -> list[str]:
+        """Return the line of each row."""
+        return [self._encoder.encode(row) for row in rows]
+
+    def write_prepared(self, rows: list[Row], lines: list[str]) -> WriteOutcome[Row]:
+        """Store the rows as ``write`` does, with the lines that ``prepare`` made of them."""
+        return _write_encoded(rows, lines, self._writer)
+
     def close(self) -> None:
         """Close the writer's connections."""
         self._writer.close()
@@ -81,7 +89,11 @@ class LinesOutcome:
 
 def write_rows(rows: list[Row], encoder: Encoder[Row], writer: Writer) -> WriteOutcome[Row]:
     """Write ``rows``; those are rejected that the server refuses for their data, alone or all of a body."""
-    outcome = write_lines([encoder.encode(row) for row in rows], writer)
+    return _write_encoded(rows, [encoder.encode(row) for row in rows], writer)
+
+
+def _write_encoded(rows: list[Row], lines: list[str], writer: Writer) -> WriteOutcome[Row]:
+    outcome = write_lines(lines, writer)
     rejected = tuple(RejectedRow(rows[place], reason) for place, reason in sorted(outcome.refused.items()))
     return WriteOutcome(outcome.settled - len(rejected), rejected, len(rows) - outcome.settled, outcome.retry_reason)
 
