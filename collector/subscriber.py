@@ -55,7 +55,6 @@ class Subscriber:
         self._on_commit = on_commit
         self._intake = intake or Intake()
         self._touched: dict[tuple[str, str], UpTopic] = {}
-        self._newest: BrokerConnection | None = None
         self._published_s = 0.0
         self._stopping = threading.Event()
         self._drained = threading.Event()
@@ -122,9 +121,8 @@ class Subscriber:
             return
         for connection, group in groupby(batches, lambda batch: batch.connection):
             connection.acknowledge([message.packet_id for batch in group for message in batch.messages if message.qos])
-        self._newest = batches[-1].connection
         if self._intake.empty or time.monotonic() - self._published_s >= ACK_SPACING_S:
-            self._publish_store_acks(self._newest)
+            self._publish_store_acks(batches[-1].connection)
         self._on_commit()
 
     def _commit(self, batches: list[Batch]) -> bool:
