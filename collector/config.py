@@ -51,7 +51,7 @@ class MetricsConfig(Table, frozen=True, kw_only=True):
         if not self.listen:
             return None
         host, _, port = self.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
             raise ConfigurationError(f"metrics.listen {self.listen!r}: write host:port, such as 127.0.0.1:9464")
         return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -169,12 +169,13 @@ def _is_too_much(db: sqlite3.Connection, max_letters: int, max_bytes: int) -> bo
 def remove(db: sqlite3.Connection, letter_id: int, fate: Fate) -> bool:
     """Take one out of the list and count it; return whether it was there.
 
-    It counts for its device, if that is known; what strangers sent has one count for all of them.
+    It counts for its device, if that is known; what strangers sent has one count for all of them. Whoever sent what
+    a replay accepted is no stranger.
     """
     known = db.execute(
-        "SELECT d.fleet, d.device_id FROM letter_details l JOIN devices d "
-        "ON d.fleet = l.fleet AND d.device_id = l.device_id WHERE l.id = ?",
-        (letter_id,),
+        "SELECT l.fleet, l.device_id FROM letter_details l WHERE l.id = ?1 AND (?2 = 'replayed' OR EXISTS "
+        "(SELECT 1 FROM devices d WHERE d.fleet = l.fleet AND d.device_id = l.device_id))",
+        (letter_id, fate),
     ).fetchone()
     if not db.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount:
         return False

@@ -21,6 +21,7 @@ from edge_agent.wire.records import Birth
 _BIRTH: Final = msgspec.json.Decoder(Birth)
 _WINDOW_FIELDS: Final = WindowCounts.__struct_fields__
 _COUNT_FIELDS: Final = LedgerCounts.__struct_fields__
+_DEVICES: Final = "SELECT fleet, device_id FROM devices"
 Name = tuple[str, str]
 """Fleet and device."""
 
@@ -30,7 +31,6 @@ class _Boot(NamedTuple):
 
     boot_id: str
     last_seq: int
-    oldest_seq: int
     stored: int
     duplicates: int
     late: int
@@ -40,19 +40,39 @@ _Sources = list[tuple[sqlite3.Connection, _Boot]]
 """One boot in every journal that knows it."""
 
 
+class Progress(NamedTuple):
+    """How far devices said that they are: the oldest window that each boot holds, and the boots that are held."""
+
+    oldest_seq: dict[tuple[str, str], int]
+    held: dict[Name, frozenset[str] | None]
+
+
+def progress(dbs: Sequence[sqlite3.Connection]) -> Progress:
+    """Return what any of the journals knows of the devices' progress."""
+    oldest: defaultdict[tuple[str, str], int] = defaultdict(lambda: 1)
+    for db in dbs:
+        for device_id, boot_id, oldest_seq in db.execute("SELECT device_id, boot_id, oldest_seq FROM boots"):
+            oldest[device_id, boot_id] = max(oldest[device_id, boot_id], oldest_seq)
+    return Progress(dict(oldest), _held_boots(dbs))
+
+
 def lines(db: sqlite3.Connection) -> list[LedgerLine]:
     """Return one line per device of one journal, in the order of fleet and device."""
     return list(read([db]).devices)
 
 
-def read(dbs: Sequence[sqlite3.Connection], *, boots: bool = False) -> FleetLedger:
-    """Return the account of all devices that any of the journals knows; ``boots``: with every boot's."""
-    held = _held_boots(dbs)
+def read(dbs: Sequence[sqlite3.Connection], *, boots: bool = False, before: Progress | None = None) -> FleetLedger:
+    """Return the account of all devices that any of the journals knows; ``boots``: with every boot's.
+
+    ``before``: the progress from snapshots that are older than all of these. Several journals need it while their
+    collectors run: what a device lets go is stored before it says so, but another journal may hear of it.
+    """
     sources = _boots_by_device(dbs)
+    known = progress(dbs) if before is None else before
     letters = _letters(dbs)
     found = []
-    for name in sorted(held):
-        boot_lines = tuple(_boot_line(name[1], boot, held[name]) for boot in sources[name].values())
+    for name in _devices(dbs):
+        boot_lines = tuple(_boot_line(name, boot, known, alone=len(dbs) == 1) for boot in sources[name].values())
         of_device = letters.pop(name, LetterCounts())
         found.append(
             LedgerLine(
@@ -73,6 +93,10 @@ def read(dbs: Sequence[sqlite3.Connection], *, boots: bool = False) -> FleetLedg
         strangers=sum(strangers),
         devices=tuple(found),
     )
+
+
+def _devices(dbs: Sequence[sqlite3.Connection]) -> list[Name]:
+    return sorted({(fleet, device_id) for db in dbs for fleet, device_id in db.execute(_DEVICES)})
 
 
 def _held_boots(dbs: Sequence[sqlite3.Connection]) -> dict[Name, frozenset[str] | None]:
@@ -99,7 +123,7 @@ def _boots_by_device(dbs: Sequence[sqlite3.Connection]) -> defaultdict[Name, dic
     found: defaultdict[Name, dict[str, _Sources]] = defaultdict(dict)
     for db in dbs:
         rows = db.execute(
-            "SELECT fleet, device_id, boot_id, last_seq, oldest_seq, stored, duplicates, late FROM boots "
+            "SELECT fleet, device_id, boot_id, last_seq, stored, duplicates, late FROM boots "
             "ORDER BY device_id, touched, boot_id"
         )
         for fleet, device_id, *row in rows:
@@ -108,9 +132,12 @@ def _boots_by_device(dbs: Sequence[sqlite3.Connection]) -> defaultdict[Name, dic
     return found
 
 
-def _boot_line(device_id: str, sources: _Sources, held: frozenset[str] | None) -> BootLine:
-    boot_id = sources[0][1].boot_id
-    counts = _of_one(device_id, *sources[0]) if len(sources) == 1 else _of_union(device_id, sources)
+def _boot_line(name: Name, sources: _Sources, known: Progress, *, alone: bool) -> BootLine:
+    device_id, boot_id = name[1], sources[0][1].boot_id
+    held = known.held.get(name)
+    counts = _of_one(device_id, *sources[0]) if len(sources) == 1 else {}
+    if not counts or (counts["missing"] and not alone):
+        counts = _of_union(device_id, sources, known.oldest_seq.get((device_id, boot_id), 1))
     is_held = held is None or boot_id in held
     if not is_held:
         counts |= {"pending": 0, "missing": counts["missing"] + counts["pending"]}
@@ -128,11 +155,10 @@ def _of_one(device_id: str, db: sqlite3.Connection, boot: _Boot) -> dict[str, in
     }
 
 
-def _of_union(device_id: str, sources: _Sources) -> dict[str, int]:
+def _of_union(device_id: str, sources: _Sources, oldest_seq: int) -> dict[str, int]:
     """Return one boot's counts over several journals. A window that any has is stored, whatever others say of it."""
     boot_id = sources[0][1].boot_id
     last_seq = max(boot.last_seq for _, boot in sources)
-    oldest_seq = max(boot.oldest_seq for _, boot in sources)
     stored = union(*(account.stored_ranges(db, device_id, boot_id) for db, _ in sources))
     given_up = [account.given_up_ranges(db, device_id, boot_id) for db, _ in sources]
     refused = without(union(*(refused for _, refused in given_up)), stored)

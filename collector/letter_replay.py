@@ -17,9 +17,9 @@ from collector.dead_letters import Letter
 from collector.ingest import Received, store
 from collector.journal import Journal
 from collector.values import Sink, StoredBench, StoredWindow
-from edge_agent.wire.codec import encode
+from edge_agent.wire.codec import decode, encode
 from edge_agent.wire.errors import RejectedRecordError
-from edge_agent.wire.records import BenchRecord, InferenceWindow, WindowBatch
+from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status, WindowBatch
 from edge_agent.wire.topics import UpTopic, parse_up_topic
 
 STEP: Final = 100
@@ -109,21 +109,20 @@ class LetterReplay:
 
     def _store(self, topic: UpTopic, message: Received) -> Outcome:
         """Store it, unless it tells of a state of the device that is over. Raises RejectedRecordError."""
+        if topic.channel in _STATES and self._seen_unix_ns(topic) > message.t_unix_ns:
+            if _sender_of_state(topic, message.payload) != topic.device_id:
+                raise RejectedRecordError(f"the payload is of another device than the topic's {topic.device_id!r}")
+            return "outdated"
+        store(self._journal, topic, message)
+        return "accepted"
+
+    def _seen_unix_ns(self, topic: UpTopic) -> int:
         with self._journal.transaction() as db:
             seen = db.execute(
                 "SELECT last_seen_unix_ns FROM devices WHERE fleet = ? AND device_id = ?",
                 (topic.fleet, topic.device_id),
             ).fetchone()
-            if topic.channel not in _STATES or seen is None or seen[0] <= message.t_unix_ns:
-                store(self._journal, topic, message)
-                return "accepted"
-            db.execute("SAVEPOINT outdated")
-            try:
-                store(self._journal, topic, message)
-            finally:
-                db.execute("ROLLBACK TO outdated")
-                db.execute("RELEASE outdated")
-            return "outdated"
+        return int(seen[0]) if seen else 0
 
     def _sink_of(self, letter: Letter) -> str:
         """Return the sink's name; an older version left it in the topic alone."""
@@ -163,6 +162,15 @@ class LetterReplay:
                     self._tally.note("accepted")
         if done < len(rows):
             self._tally.note("untouched", outcome.retry_reason, len(rows) - done)
+
+
+def _sender_of_state(topic: UpTopic, payload: bytes) -> str:
+    """Return the device that a birth, status or health names. Raises RejectedRecordError."""
+    if topic.channel == "birth":
+        return decode(payload, Birth).device_id
+    if topic.channel == "status":
+        return decode(payload, Status).device_id
+    return decode(payload, Health).device_id
 
 
 def _as_message(letter: Letter) -> tuple[UpTopic, Received]:

@@ -34,8 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _read(journals: "list[Journal]", *, boots: bool) -> "FleetLedger":
     from collector import ledger
 
+    with ExitStack() as first:
+        before = ledger.progress([first.enter_context(journal.snapshot()) for journal in journals])
     with ExitStack() as snapshots:
-        return ledger.read([snapshots.enter_context(journal.snapshot()) for journal in journals], boots=boots)
+        dbs = [snapshots.enter_context(journal.snapshot()) for journal in journals]
+        return ledger.read(dbs, boots=boots, before=before if len(journals) > 1 else None)
 
 
 def _say_who_is_missing(journals: "list[Journal]") -> None:

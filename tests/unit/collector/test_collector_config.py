@@ -35,13 +35,27 @@ def test_every_key_stands_in_the_sample() -> None:
     text = SAMPLE.read_text()
     tables = [
         CollectorConfig(),
-        *(getattr(CollectorConfig(), name) for name in ("broker", "lake")),
+        *(getattr(CollectorConfig(), name) for name in ("broker", "lake", "journal", "ledger", "metrics")),
         InfluxConfig(),
         HourlyConfig(),
     ]
     for table in tables:
         for key in table.__struct_fields__:
             assert f"{key} = " in text or f"[{key}]" in text or f".{key}]" in text, key
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("", None), ("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:9464", ("::1", 9464)), ("h.lan:1", ("h.lan", 1))],
+)
+def test_where_the_page_is(listen: str, address: tuple[str, int] | None) -> None:
+    assert parse(f'[metrics]\nlisten = "{listen}"').metrics.address == address
+
+
+@pytest.mark.parametrize("listen", ["9464", ":9464", "host:", "host:0", "host:65536", "host:x"])
+def test_a_page_that_can_be_nowhere_is_one_line(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"collector.toml: metrics.listen .* write host:port"):
+        parse(f'[metrics]\nlisten = "{listen}"')
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

@@ -101,6 +101,36 @@ def test_devices_and_letters_of_both(pair: list[Journal]) -> None:
     assert [boot.boot_id for line in found.devices for boot in line.boots or ()] == [BOOT_ID, BOOT_ID]
 
 
+def test_what_is_stored_while_the_journals_are_read_is_not_taken_for_lost(pair: list[Journal], tmp_path: Path) -> None:
+    """A window comes to A after A was looked at, the device lets it go, and B hears of that before B is looked at."""
+    a, b = pair
+    commit(a, make_batch(range(1, 4), last_seq=3))
+    commit(b, make_batch(range(4, 6), oldest_seq=1, last_seq=5))
+    before = ledger.progress([a._db, b._db])
+    with closing(Journal(tmp_path / "a.sqlite3", read_only=True)) as reader, reader.snapshot() as old_a:
+        assert len(ledger.read([old_a]).devices) == 1
+        commit(a, make_batch(range(6, 8), oldest_seq=1))
+        commit(b, make_batch(range(8, 9), oldest_seq=8))
+        with b.snapshot() as new_b:
+            assert ledger.read([old_a, new_b]).total.missing == 2
+            found = ledger.read([old_a, new_b], before=before)
+    assert (found.total.missing, found.total.pending, found.adds_up) == (0, 2, True)
+
+
+def test_a_boot_that_only_one_journal_has_seen_yet_is_judged_by_what_was_known_before(
+    pair: list[Journal], tmp_path: Path
+) -> None:
+    a, b = pair
+    commit(b, make_batch(range(1, 2), boot_id="other"))
+    before = ledger.progress([a._db, b._db])
+    with closing(Journal(tmp_path / "b.sqlite3", read_only=True)) as reader, reader.snapshot() as old_b:
+        assert len(ledger.read([old_b]).devices) == 1
+        commit(b, make_batch(range(1, 4)))
+        commit(a, make_batch(range(4, 5), oldest_seq=4))
+        with a.snapshot() as new_a:
+            assert ledger.read([old_b, new_a], before=before).total.missing == 0
+
+
 @given(seed=st.integers(0, 2**32))
 def test_however_messages_are_dealt_out_the_union_is_what_one_collector_would_say(
     tmp_path_factory: pytest.TempPathFactory, seed: int

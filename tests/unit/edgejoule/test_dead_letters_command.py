@@ -144,6 +144,35 @@ def test_an_old_birth_does_not_come_back(journal: Journal, tmp_path: Path, capsy
     assert state.birth.boot_id == "new"
 
 
+def test_many_letters_of_all_kinds_in_one_go(
+    journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What one letter brings stays, whatever becomes of those beside it."""
+    journal.put_birth(FLEET, make_birth(DEVICE, "new"), T0_UNIX_NS + 10**9)
+    for number in range(150):
+        take(journal, "windows", b"{}" if number % 3 else b"[]")
+        take(journal, "birth", b"{}")
+    with journal.transaction() as db:
+        for number in range(150):
+            payload = encode(make_batch(range(number * 10 + 1, number * 10 + 11), oldest_seq=1, last_seq=1500))
+            db.execute("UPDATE dead_letters SET payload = ? WHERE id = ?", (payload, 2 * number + 1))
+            db.execute(
+                "UPDATE dead_letters SET payload = ? WHERE id = ?",
+                (encode(make_birth(DEVICE, "old")) if number % 2 else b"{}", 2 * number + 2),
+            )
+        db.execute(
+            "UPDATE letter_details SET full_bytes = (SELECT length(payload) FROM dead_letters d "
+            "WHERE d.id = letter_details.id)"
+        )
+    assert run(tmp_path, "replay", "--all") == 1
+    (line,) = journal.ledger()
+    assert (line.stored, line.sent, line.letters_replayed, line.dead_letters) == (1500, 1500, 150 + 75, 75)
+    assert line.adds_up
+    (state,) = journal.devices()
+    assert state.birth is not None
+    assert state.birth.boot_id == "new"
+
+
 def test_a_row_needs_its_store(journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     journal.commit_batch(FLEET, make_batch(range(1, 2)), T0_UNIX_NS)
     topic = f"sink/influxdb/{FLEET}/{DEVICE}/{BOOT_ID}/1"

@@ -24,6 +24,7 @@ HELP = [
     *([["meter", verb] for verb in ("list", "show", "read", "record", "replay", "decode", "emulate")]),
     *([["agent", action] for action in ("run", "check-config")]),
     *([["collector", action] for action in ("run", "check-config")]),
+    *([["collector", "dead-letters", verb] for verb in ("list", "show", "replay", "drop")]),
     ["bench-replay"],
     ["broker"],
     *([["fleet", what] for what in ("report", "ledger", "devices", "benches")]),
@@ -122,6 +123,8 @@ def test_a_fleet(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for what in ("report", "ledger", "benches"):
         main(["fleet", what, "--state-dir", str(state_dir)])
         shown(capsys)
+    main(["fleet", "ledger", "--boots", "--state-dir", str(state_dir)])
+    shown(capsys)
     main(["fleet", "devices", "--state-dir", str(state_dir)])
     text = shown(capsys)
     for word in ("lab/jetson-01", "raspberry-pi-4b", "digits_mlp_int8", "litert 2.1.0, 1 thread", "simulated"):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from collector.config import journal_path
-from collector.journal import Journal
+from collector.journal import SHARED_GROUP, Journal
 from collector.sinks.lake import LakeSink
 from edge_agent.wire.codec import BenchName
 from edgejoule.cli import main
 from tests.fakes.benches import make_bench
-from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
+from tests.fakes.windows import FLEET, commit_rows, make_batch, make_fleet_rows, make_stored
 
 INVENTORY = """
 [defaults]
@@ -72,6 +72,47 @@ def test_ledger_says_yes_then_no(state_dir: Path, capsys: pytest.CaptureFixture[
     journal.close()
     assert main(["fleet", "ledger", "--state-dir", str(state_dir)]) == 1
     assert "NO" in capsys.readouterr().out
+
+
+def test_the_ledger_has_a_total_and_every_boot(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "ledger", "--state-dir", str(state_dir), "--json", "--boots"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["total"]["sent"], found["total"]["stored"], found["total"]["pending"]) == (18, 18, 0)
+    assert [[boot["stored"] for boot in device["boots"]] for device in found["devices"]] == [[6], [6], [6]]
+    assert main(["fleet", "ledger", "--state-dir", str(state_dir), "--boots"]) == 0
+    shown = capsys.readouterr().out
+    assert "total" in shown
+    assert "Every boot" in shown
+    main(["fleet", "ledger", "--state-dir", str(state_dir), "--json"])
+    assert "boots" not in json.loads(capsys.readouterr().out)["devices"][0]
+
+
+def test_one_line_says_which_device_lacks_how_many(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Journal(journal_path(state_dir))) as journal:
+        commit_rows(journal, [make_stored(99, seq=9)])
+    assert main(["fleet", "ledger", "--state-dir", str(state_dir), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["adds_up"] is False
+    assert err == "edgejoule: the ledger does not add up: lab/pi4-01: 2 of 9 windows are in no place\n"
+
+
+def test_the_journals_of_a_group_add_up_together_and_one_alone_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, seqs in (("a", range(1, 4)), ("b", range(4, 6))):
+        with closing(Journal(journal_path(tmp_path / name))) as journal:
+            journal.commit_batch(FLEET, make_batch(seqs, oldest_seq=seqs.start), 1)
+            journal.set_note(SHARED_GROUP, "lab-group")
+    (tmp_path / "b.toml").write_text('state_dir = "b"\nclient_id = "b"\nshared_group = "lab-group"\n')
+    words = ["fleet", "ledger", "--json", "--config", str(tmp_path / "b.toml")]
+    assert main([*words, "--state-dir", str(tmp_path / "b")]) == 1
+    err = capsys.readouterr().err
+    assert "group 'lab-group'" in err
+    assert "name their journals too" in err
+    assert main([*words, "--state-dir", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out)["total"]["stored"] == 5
 
 
 def test_devices(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
