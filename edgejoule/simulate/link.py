@@ -12,7 +12,14 @@ from ssl import SSLContext
 from typing import Final
 
 from edge_agent.wire.errors import BrokerUnavailableError
-from edge_agent.wire.mqtt import BrokerAddress, explain_connect_error, explain_early_end, explain_silence
+from edge_agent.wire.mqtt import (
+    BrokerAddress,
+    explain_connect_error,
+    explain_early_end,
+    explain_refusal,
+    explain_refused_message,
+    explain_silence,
+)
 from edge_agent.wire.mqtt_packets import (
     PINGREQ,
     ConnAck,
@@ -28,12 +35,12 @@ from edge_agent.wire.mqtt_packets import (
     encode_publish,
     encode_subscribe,
 )
+from edge_agent.wire.mqtt_reasons import FIRST_FAILURE, connack_words, reason_words
 
 CONNECT_TIMEOUT_S: Final = 10.0
 MAX_UNACKED: Final = 16
 """Messages that the broker has not acknowledged; mosquitto takes 20 at once, unless told otherwise."""
 _SUBSCRIBE_ID: Final = 65_535
-_REFUSED: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._welcome: asyncio.Future[ConnAck] = asyncio.get_running_loop().create_future()
         self._queue: deque[tuple[str, bytes, bool]] = deque()
-        self._unacked: set[int] = set()
+        self._unacked: dict[int, str] = {}
         self._limit = MAX_UNACKED
         self._packet_id = 0
         self._paused = False
@@ -71,6 +78,7 @@ class Link(asyncio.Protocol):
         self._closed = asyncio.Event()
         self.end_reason = ""
         self.refusals = 0
+        self.refusal = ""
         self.sent_bytes = 0
 
     @property
@@ -110,8 +118,8 @@ class Link(asyncio.Protocol):
             raise BrokerUnavailableError(explain_early_end(target.address)) from error
         if answer.reason_code:
             self.cut()
-            words = answer.reason_text or f"reason code {answer.reason_code:#04x}"
-            raise BrokerUnavailableError(f"{target.address} refuses {self._options.client_id} ({words})")
+            words = connack_words(answer.reason_code, answer.reason_text)
+            raise BrokerUnavailableError(explain_refusal(words))
         self._limit = min(MAX_UNACKED, answer.receive_maximum)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -191,22 +199,26 @@ class Link(asyncio.Protocol):
 
     def _take(self, packet: object) -> None:
         if isinstance(packet, PubAck):
-            self._unacked.discard(packet.packet_id)
-            self.refusals += packet.reason_code >= _REFUSED
+            self._note_refusal(packet.reason_code, self._unacked.pop(packet.packet_id, "a message"))
         elif isinstance(packet, ConnAck) and not self._welcome.done():
             self._welcome.set_result(packet)
             if not packet.reason_code:
                 self._write(encode_subscribe(_SUBSCRIBE_ID, [(self._ack_topic, 1)], self._options.protocol))
         elif isinstance(packet, SubAck):
-            self.refusals += any(code >= _REFUSED for code in packet.reason_codes)
+            self._note_refusal(max(packet.reason_codes, default=0), self._ack_topic)
         elif isinstance(packet, Disconnect):
-            self.end_reason = packet.reason_text or f"the broker said goodbye with code {packet.reason_code:#04x}"
+            self.end_reason = f"the broker said goodbye: {reason_words(packet.reason_code, packet.reason_text)}"
+
+    def _note_refusal(self, code: int, topic: str) -> None:
+        if code >= FIRST_FAILURE:
+            self.refusals += 1
+            self.refusal = explain_refused_message(reason_words(code), topic, "--username")
 
     def _pump(self) -> None:
         while self._queue and not self._paused and len(self._unacked) < self._limit and not self._ended:
             topic, payload, retain = self._queue.popleft()
             self._packet_id = self._packet_id % (_SUBSCRIBE_ID - 1) + 1
-            self._unacked.add(self._packet_id)
+            self._unacked[self._packet_id] = topic
             packet = encode_publish(topic, payload, self._options.protocol, 1, retain, self._packet_id)
             self.sent_bytes += len(packet)
             self._write(packet)

@@ -132,6 +132,7 @@ class Member:
             self.connect()
             return
         assert self._link is not None
+        self._around.last_error = self._link.refusal or self._around.last_error
         if now_s - self._last_ping_s > self._around.login.keepalive_s / 2:
             self._last_ping_s = now_s
             self._link.ping()

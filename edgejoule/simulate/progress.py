@@ -46,7 +46,7 @@ class RunProgress:
         if stand.now_s - since_s >= _RATE_OVER_S:
             self._rate_hz = (stand.acknowledged - before) / (stand.now_s - since_s)
             self._since = (stand.now_s, stand.acknowledged)
-        if stand.online == 0 and stand.last_error != self._error:
+        if 0 in (stand.online, stand.acknowledged) and stand.last_error != self._error:
             self._error = stand.last_error
             self._console.print(self._error, markup=False, soft_wrap=True)
         if self._live is not None:
@@ -58,7 +58,8 @@ class RunProgress:
     def _line(self, stand: Stand) -> str:
         left = "until Ctrl-C" if stand.left_s is None else f"{stand.left_s:.0f} s left"
         if stand.phase == "draining":
-            left = f"at most {left}"
+            soon = f"about {stand.held / self._rate_hz:.0f} s left, " if self._rate_hz >= 1.0 else ""
+            left = f"{soon}gives up in {stand.left_s or 0.0:.0f} s"
         backlog = f", backlog {stand.backlog}" if stand.backlog else ""
         return (
             f"SIMULATED {stand.phase} {stand.now_s:.0f} s: {stand.online}/{stand.devices} online, made {stand.made}, "
