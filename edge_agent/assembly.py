@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.clock import HostClock, boot_now_ns, trusted_unix_ns
 from edge_agent.config import AgentConfig
 from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.inference.runner import InferenceRunner
@@ -71,7 +72,7 @@ def assembled(
     Raises ConfigurationError or a FirmwareBridgeError if the meter cannot be opened.
     """
     with ExitStack() as stack:
-        outbox = stack.enter_context(closing(Outbox(state_dir / OUTBOX_NAME, kernel_boot_id())))
+        outbox = stack.enter_context(closing(open_outbox(config, state_dir)))
         calibration = calibration_of(config)
         meter = stack.enter_context(
             Meter(prepared.driver, config.meter.port, options=config.meter.options, calibration=calibration)
@@ -85,10 +86,25 @@ def assembled(
             outbox,
             lambda: birth_now(config, identity(), outbox, executor.runner),
             spool=BenchSpool(state_dir),
+            settings=config.publish,
         )
         publisher.start()
         stack.callback(publisher.stop)
         yield Parts(config, meter.driver.data_sheet, calibration, meter, outbox, publisher, identity, watchdog)
+
+
+def open_outbox(config: AgentConfig, state_dir: Path) -> Outbox:
+    """Open the outbox as it is configured. Raises ConfigurationError."""
+    limits = config.outbox
+    return Outbox(
+        state_dir / OUTBOX_NAME,
+        kernel_boot_id(),
+        max_bytes=limits.max_bytes,
+        max_age_s=limits.max_age_s,
+        synchronous=limits.synchronous,
+        now_unix_ns=trusted_unix_ns,
+        now_boot_ns=boot_now_ns,
+    )
 
 
 def flush(publisher: Publisher, outbox: Outbox, stop: StopFlag, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
@@ -134,12 +150,14 @@ def identity_now(config: AgentConfig, prepared: Prepared, runtime: RuntimeIdenti
 
 def birth_now(config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None) -> Birth:
     """Return who this device is, as it says at every connect."""
+    clock = HostClock()
     return Birth(
         device_id=config.device.id,
         boot_id=outbox.boot_id,
         agent_version=metadata.version("edgejoule"),
         device_class=config.device.device_class,
-        t_unix_ns=time.time_ns(),
+        t_unix_ns=clock.best_unix_ns(outbox.placing),
+        clock_state=clock.state(outbox.placing),
         model_id=identity.model_id,
         model_sha256=identity.model_sha256,
         runtime=identity.runtime,

@@ -17,7 +17,7 @@ from typing import Final
 from edge_agent.alignment.align import Aligner
 from edge_agent.alignment.play import BusyTimes, play_pattern
 from edge_agent.app import prepare
-from edge_agent.assembly import OUTBOX_NAME, Prepared, birth_now, calibration_of, identity_now, state_of
+from edge_agent.assembly import Prepared, birth_now, calibration_of, identity_now, open_outbox, state_of
 from edge_agent.bench.measured import LoadedModel, Measured
 from edge_agent.bench.plan import Plan, make_plan
 from edge_agent.bench.power_trace import PowerTrace
@@ -33,7 +33,6 @@ from edge_agent.inference.runner import InferenceRunner
 from edge_agent.inference_loop import InferenceLoop, tensors_of
 from edge_agent.loaded_model import load_with_inputs
 from edge_agent.model_catalog import CatalogModel
-from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.service import StopFlag
 from edge_agent.window import Identity
@@ -222,7 +221,7 @@ def _context(session: _Session, measured: Measured, identity: Identity, trace: P
 def _publishing(
     config: AgentConfig, state_dir: Path, spool: BenchSpool, identity: Identity, runner: InferenceRunner | None
 ) -> Iterator[None]:
-    with closing(Outbox(state_dir / OUTBOX_NAME, kernel_boot_id())) as outbox:
+    with closing(open_outbox(config, state_dir)) as outbox:
         device = config.device
         publisher = Publisher(
             config.broker,
@@ -231,6 +230,7 @@ def _publishing(
             outbox,
             lambda: birth_now(config, identity, outbox, runner),
             spool=spool,
+            settings=config.publish,
         )
         publisher.start()
         try:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
-from edge_agent.wire.records import Boundary, Identifier, RuntimeIdentity, Sha256
+from edge_agent.wire.records import MAX_WINDOWS_PER_MESSAGE, Boundary, Identifier, RuntimeIdentity, Sha256
 from edge_agent.wire.toml_config import read_toml
 
 DEFAULT_DUTY_RATIO: Final = 0.5
@@ -186,6 +186,30 @@ class WindowSection(_Section, frozen=True, kw_only=True):
     baseline_s: Annotated[float, Meta(ge=0.0, le=3600.0)] = 0.0
 
 
+class OutboxSection(_Section, frozen=True, kw_only=True):
+    """``[outbox]``: what waits on the device's disk. ``max_bytes``: of windows as kept, compressed to about a third.
+
+    ``synchronous``: "FULL" writes each window through to the card before it counts as kept; "NORMAL" leaves that to
+    the system, and a power cut may take the latest windows.
+    """
+
+    max_bytes: Annotated[int, Meta(ge=64 * 1024, le=2**40)] = 256 * 1024 * 1024
+    max_age_s: Annotated[float, Meta(ge=60.0, le=10 * 365 * 86_400.0)] = 30 * 86_400.0
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+
+
+class PublishSection(_Section, frozen=True, kw_only=True):
+    """``[publish]``: how windows are bundled, and whose clock dates a device that has none.
+
+    A message goes out when it holds ``max_windows`` or its oldest window has waited ``max_wait_s``. ``clock_wait_s``:
+    how long after connecting the system clock may still be set by itself before the collector is asked for the time.
+    """
+
+    max_windows: Annotated[int, Meta(ge=1, le=MAX_WINDOWS_PER_MESSAGE)] = MAX_WINDOWS_PER_MESSAGE
+    max_wait_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 0.0
+    clock_wait_s: Annotated[float, Meta(ge=0.0, le=3600.0)] = 5.0
+
+
 class HealthSection(_Section, frozen=True, kw_only=True):
     """``[health]``: how often numbers about the agent itself are published."""
 
@@ -204,6 +228,8 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     window: WindowSection = WindowSection()
     align: AlignSection = AlignSection()
     bench: BenchSection = BenchSection()
+    outbox: OutboxSection = OutboxSection()
+    publish: PublishSection = PublishSection()
     health: HealthSection = HealthSection()
 
 

@@ -28,6 +28,9 @@ from edge_agent.wire.mqtt_version import ConnectEnd, first_version, note_worked,
 CONNECT_TIMEOUT_S: Final = 5.0
 CONNACK_TIMEOUT_S: Final = 10.0
 GOODBYE_TIMEOUT_S: Final = 1.0
+MAX_IN_FLIGHT: Final = 10
+"""Messages without PUBACK, unless the broker's Receive Maximum is lower (MQTT 5, 3.2.2.3.3), of which paho takes no
+notice. It cannot be changed on a standing connection, so a broker that takes fewer is connected to a second time."""
 ID_CLASH: Final = ("device", "id: give every device its own id")
 GOES_BY: Final = "the device id in it ([device] id)"
 _LOG = structlog.get_logger()
@@ -36,6 +39,7 @@ _LOG = structlog.get_logger()
 class Connection:
     """A clean session that listens on one topic. ``on_payload`` and ``on_end`` are called from the network thread.
 
+    ``on_payload`` is given the payload, and whether the broker had retained it: it then is of an earlier time.
     ``on_end`` is called once, when a connection that the broker had accepted is over.
     """
 
@@ -44,7 +48,7 @@ class Connection:
         settings: BrokerSettings,
         client_id: str,
         listen_topic: str,
-        on_payload: Callable[[bytes], None],
+        on_payload: Callable[[bytes, bool], None],
         on_end: Callable[[], None],
     ) -> None:
         """Prepare. Raises ConfigurationError for certificates and passwords that cannot be read."""
@@ -56,6 +60,7 @@ class Connection:
         self._on_end = on_end
         self._topics: dict[int, str] = {}
         self._refused_for: set[str] = set()
+        self._max_in_flight = MAX_IN_FLIGHT
         self._begin(first_version(settings))
 
     def _begin(self, version: MqttVersion) -> None:
@@ -79,6 +84,7 @@ class Connection:
         )
         log_in(client, self._settings)
         client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages = self._max_in_flight
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._message
@@ -94,6 +100,9 @@ class Connection:
         other = None if end is None else other_version(self._settings, self._version, end)
         if refusal and other is not None:
             self._begin(other)
+            refusal = self._attempt(will_topic, will_payload)
+        if refusal and self._max_in_flight < self._client.max_inflight_messages:
+            self._begin(self._version)
             refusal = self._attempt(will_topic, will_payload)
         if refusal:
             raise BrokerUnavailableError(refusal)
@@ -141,11 +150,14 @@ class Connection:
         self._client.on_subscribe = None
         self._client.on_log = None
 
-    def _connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, properties: Any) -> None:
         client.on_log = None
         if reason.is_failure:
             self._refusal = explain_refusal(reason)
             self._connect_end = "version_refused" if is_version_refusal(reason) else None
+        elif (maximum := getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT)) < client.max_inflight_messages:
+            self._max_in_flight = maximum
+            self._refusal = f"{self._address} takes {maximum} messages at a time, and fewer than it said before"
         else:
             client.subscribe(self._listen_topic, qos=1)
         self._answered.set()
@@ -186,7 +198,7 @@ class Connection:
         _LOG.warning("broker_refuses_message", broker=str(self._address), topic=topic, remedy=remedy)
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        self._on_payload(bytes(message.payload))
+        self._on_payload(bytes(message.payload), message.retain)
 
 
 def _shut(sock: Any) -> None:

@@ -1,6 +1,6 @@
 """What is on its way to the collector and when to send it again. Pure: time is an argument.
 
-Acknowledgements of windows are cumulative, so sending again means going back to the first window that is not
+Windows travel in lanes, each in order, so sending again means going back to the first window of the lane that is not
 acknowledged. Benches are acknowledged one by one.
 """
 
@@ -17,7 +17,10 @@ LONGEST_BENCH_RESEND_S: Final = 600.0
 
 @dataclass(slots=True)
 class InFlight:
-    """The messages of one boot id that were sent and not yet acknowledged by the collector's store.
+    """The messages of one lane that were sent and not yet acknowledged by the collector's store.
+
+    A lane holds windows of one boot id, in order: those that waited when the connection began, or those that came
+    since. "Acknowledged up to n" means here that of the lane's own windows none up to n is left.
 
     ``max_messages`` bounds them. ``sent_seq``: highest number sent since the last return, 0 before the first message.
     """
@@ -37,6 +40,11 @@ class InFlight:
     def has_room(self) -> bool:
         """Return whether one more message may go out."""
         return len(self._messages) < self.max_messages
+
+    @property
+    def count(self) -> int:
+        """Return how many messages are on their way."""
+        return len(self._messages)
 
     @property
     def resume_after_seq(self) -> int:
@@ -70,11 +78,43 @@ class InFlight:
         self._messages.clear()
         self.sent_seq = self.acked_seq
 
+    def begin_after(self, seq: int) -> None:
+        """Leave everything up to ``seq`` to another lane; a pause that has grown stays long until progress is made."""
+        self._messages.clear()
+        self.sent_seq = self.acked_seq = max(seq, self.acked_seq)
+
     def wait_s(self, now_s: float) -> float | None:
         """Return the seconds until the oldest message is late, None when nothing is on its way."""
         if not self._messages:
             return None
         return max(0.0, self._messages[0][1] + self._resend_s - now_s)
+
+
+@dataclass(slots=True)
+class Bundling:
+    """Whether windows go out now or wait for more, so that a radio may sleep meanwhile.
+
+    A message goes when it holds ``max_windows``, or its oldest window has waited ``max_wait_s``.
+    """
+
+    max_windows: int = 60
+    max_wait_s: float = 0.0
+    _since_s: float | None = field(init=False, default=None)
+
+    def wait_s(self, waiting: int, now_s: float) -> float:
+        """Return for how long ``waiting`` windows, the oldest first seen in an earlier call, still wait for more."""
+        if waiting == 0:
+            self._since_s = None
+            return self.max_wait_s
+        if self._since_s is None:
+            self._since_s = now_s
+        if waiting >= self.max_windows:
+            return 0.0
+        return max(0.0, self._since_s + self.max_wait_s - now_s)
+
+    def note_sent(self) -> None:
+        """Begin to wait anew with the next window."""
+        self._since_s = None
 
 
 @dataclass(slots=True)

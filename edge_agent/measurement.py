@@ -9,7 +9,7 @@ import structlog
 
 from edge_agent.alignment.align import Aligner
 from edge_agent.baseline import LAST_READING_TIMEOUT_S, meter_epoch, supply_voltage_v
-from edge_agent.clock import ClockReading, has_stepped, read_clock, stamp
+from edge_agent.clock import ClockReading, HostClock, has_stepped, read_clock, stamp
 from edge_agent.config import AgentConfig
 from edge_agent.device.cpu import CpuShare
 from edge_agent.device.observer import DeviceObserver
@@ -163,7 +163,7 @@ class Measurement:
 
     def _publish_health(self) -> None:
         meter, outbox = self._watch_meter(), self._parts.outbox.stats()
-        _, clock_state = stamp(0.0, self._before.clock, read_clock())
+        clock_state = HostClock().state(self._parts.outbox.placing)
         self._parts.publisher.publish_health(
             Health(
                 device_id=self._parts.config.device.id,

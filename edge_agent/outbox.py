@@ -1,19 +1,21 @@
 """The device's outbox: every window stays on disk until the collector says that it has stored it.
 
 One SQLite file in WAL mode. A window gets its sequence number inside the transaction that stores it, so a number is
-never used twice and never skipped. ``synchronous=FULL`` makes an appended window survive a power cut, at the price of
-one fsync for each window: on an SD card some 10-100 ms and a few written flash pages every ``window_s``. With
-``synchronous="NORMAL"`` the card is spared, a killed process still loses nothing, but a power cut may take the last
-windows since the latest checkpoint with it.
+never used twice and never skipped. With ``synchronous="FULL"`` an appended window survives a power cut, at the price
+of one fsync for each window; with "NORMAL" a killed process still loses nothing, but a power cut may take the windows
+since the last checkpoint. What is acknowledged is deleted in the transaction of the next window, so that it costs the
+card no write of its own; a process that dies before only sends again what the collector has.
 
 When the file is full or windows are too old, the oldest are dropped as a declared range, which travels in every batch
 until the collector has acknowledged it: a loss is always counted.
+
+Windows that closed before the clock was set stay here until it is known when they were: see ``placing``.
 """
 
 import hashlib
 import secrets
+import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,12 +25,18 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from edge_agent import outbox_file
+from edge_agent import outbox_file, outbox_times
+from edge_agent import outbox_rows as rows
+from edge_agent.outbox_file import MAX_SEQ
+from edge_agent.placing import Placing, Source, end_boot_ns, needs_placing
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES, DroppedRange, InferenceWindow, StoreAck
 
 DEFAULT_MAX_BYTES: Final = 256 * 1024 * 1024
 DEFAULT_MAX_AGE_S: Final = 30 * 86_400.0
 MAX_WINDOW_BYTES: Final = MAX_PAYLOAD_BYTES // 2
+MAX_DEFERRED: Final = 240
+CLOCK_STEP_NS: Final = 100_000_000
+"""A kernel's clock that is off by more against boot time was set anew: slewing moves both together."""
 DropReason = Literal["outbox_full", "too_old", "corrupt"]
 
 _LOG = structlog.get_logger()
@@ -37,7 +45,10 @@ _DECODER = msgspec.json.Decoder(InferenceWindow)
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """Numbers for health records. ``last_seq`` and ``acked_seq`` are those of the current boot id."""
+    """Numbers for health records. ``last_seq`` and ``acked_seq`` are those of the current boot id.
+
+    ``bytes``: of the windows as they are kept, compressed.
+    """
 
     windows: int
     bytes: int
@@ -48,7 +59,10 @@ class OutboxStats:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What one boot id still has to deliver, read at one instant: the head of a WindowBatch."""
+    """What one boot id still has to deliver, read at one instant: the head of a WindowBatch.
+
+    ``acked_seq``: all up to it is stored or declared, and the collector has said so.
+    """
 
     boot_id: str
     oldest_seq: int
@@ -68,20 +82,29 @@ class Outbox:
         max_bytes: int = DEFAULT_MAX_BYTES,
         max_age_s: float = DEFAULT_MAX_AGE_S,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
-        now_unix_ns: Callable[[], int] = time.time_ns,
+        now_unix_ns: Callable[[], int | None] = lambda: None,
+        now_boot_ns: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Open or create the file at ``path``. Raises ConfigurationError when the directory cannot be written."""
+        """Open or create the file at ``path``. Raises ConfigurationError when the directory cannot be written.
+
+        ``now_unix_ns``: UTC, None while the clock is not set. ``now_boot_ns``: CLOCK_BOOTTIME. Both give windows an
+        age; without them none is too old.
+        """
         self._max_bytes = max_bytes
         self._max_age_ns = int(max_age_s * 1e9)
-        self._now_unix_ns = now_unix_ns
+        self._now_unix_ns, self._now_boot_ns = now_unix_ns, now_boot_ns
         self._lock = threading.RLock()
         self._db = outbox_file.open_or_replace(path, synchronous)
-        self._bytes = self._windows = 0
+        self._bytes = self._windows = self._deferred = self._number = 0
+        self._committed = (0, 0)
+        self._placings: list[Placing] = []
         with self._transaction():
-            self.boot_id = self._enter_boot(kernel_boot_id)
+            self.boot_id, self._number = self._enter_boot(kernel_boot_id)
             self._bytes, self._windows = self._db.execute(
-                "SELECT coalesce(sum(length(payload)), 0), count(*) FROM windows"
+                "SELECT coalesce(sum(length(payload)), 0), count(payload) FROM windows"
             ).fetchone()
+        self._placings = rows.placings(self._db, self._number)
+        self._shown_seq = rows.last_seq(self._db, self._number) if self._placings else 0
 
     def append(self, make: Callable[[int], InferenceWindow]) -> InferenceWindow:
         """Store ``make(seq)`` under the next sequence number and return it; on any error no number is used up.
@@ -90,16 +113,13 @@ class Outbox:
         would come back for ever.
         """
         with self._transaction():
-            seq = self._last_seq(self.boot_id) + 1
+            seq = rows.last_seq(self._db, self._number) + 1
             window = make(seq)
             if window.seq != seq:
                 raise ValueError(f"the window has seq {window.seq}, it was given {seq}")
             payload = _checked_payload(window)
-            self._db.execute(
-                "INSERT INTO windows (boot_id, seq, t_unix_ns, payload) VALUES (?, ?, ?, ?)",
-                (self.boot_id, seq, _trusted_time(window), payload),
-            )
-            self._db.execute("UPDATE boots SET last_seq = ? WHERE boot_id = ?", (seq, self.boot_id))
+            self._note_kernel_clock(window)
+            rows.insert_window(self._db, self._number, seq, self._trusted_end_unix_ns(window), payload)
             self._bytes += len(payload)
             self._windows += 1
             self._enforce_limits()
@@ -108,26 +128,45 @@ class Outbox:
     def backlogs(self) -> list[Backlog]:
         """Return every boot id that still has windows or dropped ranges to deliver, oldest boot first."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT boot_id, last_seq, acked_seq FROM boots WHERE acked_seq < last_seq ORDER BY position"
-            ).fetchall()
-            return [self._backlog(*row) for row in rows]
+            numbers = rows.boot_numbers(self._db)
+            return [self._backlog(*one) for one in numbers if rows.has_anything(self._db, one[0])]
 
-    def pending(self, boot_id: str, after_seq: int, limit: int) -> list[InferenceWindow]:
-        """Return up to ``limit`` stored windows of ``boot_id`` with ``seq > after_seq``, in order."""
+    def pending(self, boot_id: str, after_seq: int, limit: int, up_to_seq: int = MAX_SEQ - 1) -> list[InferenceWindow]:
+        """Return up to ``limit`` held windows with ``after_seq < seq <= up_to_seq``, in order, with final stamps.
+
+        It ends before a window whose time is not known yet. A row that is damaged becomes a declared drop.
+        """
         with self._lock:
-            rows = self._db.execute(
-                "SELECT seq, payload FROM windows WHERE boot_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (boot_id, after_seq, limit),
-            ).fetchall()
+            number = rows.number_of(self._db, boot_id)
+            if number is None:
+                return []
+            placings = rows.placings(self._db, number)
             windows = []
-            for seq, payload in rows:
-                try:
-                    windows.append(_DECODER.decode(payload))
-                except msgspec.DecodeError:
+            for seq, payload in rows.held_rows(self._db, number, (after_seq + 1, up_to_seq), limit):
+                window = outbox_times.decode_row(payload)
+                if window is None:
                     with self._transaction():
-                        self._drop(boot_id, seq, seq, "corrupt")
+                        self._drop(number, seq, seq, "corrupt")
+                    continue
+                window = outbox_times.final(window, seq, placings)
+                if window is None:
+                    break
+                windows.append(window)
+            if windows and number == self._number:
+                self._shown_seq = max(self._shown_seq, windows[-1].seq)
         return windows
+
+    def holds(self, boot_id: str, after_seq: int, up_to_seq: int) -> bool:
+        """Tell whether any window in ``after_seq < seq <= up_to_seq`` is held, its time known or not."""
+        with self._lock:
+            number = rows.number_of(self._db, boot_id)
+            return number is not None and rows.oldest_held(self._db, number, after_seq, up_to_seq) is not None
+
+    def settled_seq(self, boot_id: str, above_seq: int = 0) -> int:
+        """Return the highest number down from which, to ``above_seq``, nothing is left to deliver or to declare."""
+        with self._lock:
+            number = rows.number_of(self._db, boot_id)
+            return above_seq if number is None else rows.settled_seq(self._db, number, above_seq)
 
     def apply_ack(self, ack: StoreAck) -> int:
         """Forget what the collector has stored, and return how many windows that were. Unknown boot ids are ignored.
@@ -136,133 +175,199 @@ class Outbox:
         put back, a power cut without FULL): numbering goes on above it, so that no number is used twice.
         """
         forgotten = 0
-        with self._transaction():
-            for boot in ack.acks:
-                forgotten += self._apply_boot_ack(boot.boot_id, boot.seq)
+        ranges = [(boot.boot_id, 1, boot.seq) for boot in ack.acks]
+        ranges += [(stored.boot_id, stored.first_seq, stored.last_seq) for stored in ack.stored]
+        with self._transaction(deferrable=True):
+            for boot_id, first_seq, last_seq in ranges:
+                number = rows.number_of(self._db, boot_id)
+                if number is not None and first_seq <= last_seq < MAX_SEQ:
+                    forgotten += self._forget(number, first_seq, last_seq)
+            self._deferred += forgotten
         return forgotten
+
+    @property
+    def waits_for_clock(self) -> bool:
+        """Return whether windows are held back because nobody has said yet when they were."""
+        with self._lock:
+            return not self._placings and outbox_times.waits_for_clock(self._db)
+
+    @property
+    def placing(self) -> Placing | None:
+        """Return where this boot's latest windows lie in UTC, None while nobody has said so."""
+        with self._lock:
+            return self._placings[-1] if self._placings else None
+
+    def place(self, offset_ns: int, source: Source, bound_s: float | None = None) -> None:
+        """Remember that UTC = boot time + ``offset_ns`` in this boot, for all windows that were not handed out yet.
+
+        Boots before this one that nobody has placed are placed as well as can be.
+        """
+        with self._transaction():
+            self._place(Placing(self._shown_seq + 1 if self._placings else 1, offset_ns, source, bound_s))
 
     def stats(self) -> OutboxStats:
         """Return the numbers of this instant."""
         with self._lock:
-            last_seq, acked_seq = self._db.execute(
-                "SELECT last_seq, acked_seq FROM boots WHERE boot_id = ?", (self.boot_id,)
-            ).fetchone()
+            last_seq = rows.last_seq(self._db, self._number)
+            acked_seq = rows.settled_seq(self._db, self._number)
             (dropped,) = self._db.execute("SELECT value FROM state WHERE key = 'dropped_windows'").fetchone()
             return OutboxStats(self._windows, self._bytes, last_seq, acked_seq, int(dropped))
 
     def close(self) -> None:
         """Close the file; what it holds stays."""
         with self._lock:
-            self._db.close()
+            try:
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
+            except sqlite3.Error as error:  # only deletions wait: what is not deleted is sent again
+                _LOG.warning("outbox_not_trimmed", reason=str(error), note="sent again at the next start")
+            finally:
+                self._db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, deferrable: bool = False) -> Iterator[None]:
+        """Commit at the end, or with ``deferrable`` with the next transaction; undo the block's part on an error."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            counted = (self._bytes, self._windows)
-            committed = False
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._committed, self._deferred = (self._bytes, self._windows), 0
+            self._db.execute("SAVEPOINT block")
+            before, done = (self._bytes, self._windows), False
             try:
                 yield
-                self._db.execute("COMMIT")
-                committed = True
+                self._db.execute("RELEASE block")
+                if not deferrable or self._deferred > MAX_DEFERRED:
+                    self._db.execute("COMMIT")
+                done = True
             finally:
-                if not committed:
-                    self._bytes, self._windows = counted
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
+                if not done:
+                    self._undo(before)
 
-    def _enter_boot(self, kernel_boot_id: str) -> str:
-        """Return the boot id: it changes with the kernel's boot and with the file, so numbers never come twice."""
+    def _undo(self, before: tuple[int, int]) -> None:
+        """Take back one block; where SQLite or a full disk took back the whole transaction, the rest with it."""
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK TO block")
+                self._db.execute("RELEASE block")
+            except sqlite3.OperationalError:  # the block is released: what failed is the commit
+                self._db.execute("ROLLBACK")
+        self._bytes, self._windows = before if self._db.in_transaction else self._committed
+        self._placings = rows.placings(self._db, self._number)
+
+    def _enter_boot(self, kernel_boot_id: str) -> tuple[str, int]:
+        """Return boot id and number: the id changes with the kernel's boot and the file, so no number comes twice."""
         row = self._db.execute("SELECT value FROM state WHERE key = 'file_id'").fetchone()
         file_id = row[0] if row else secrets.token_hex(16)
         if row is None:
             self._db.execute("INSERT INTO state VALUES ('file_id', ?), ('dropped_windows', '0')", (file_id,))
         boot_id = hashlib.sha256(f"{kernel_boot_id}/{file_id}".encode()).hexdigest()[:24]
-        self._db.execute("INSERT OR IGNORE INTO boots (boot_id, last_seq, acked_seq) VALUES (?, 0, 0)", (boot_id,))
-        self._db.execute("DELETE FROM boots WHERE acked_seq >= last_seq AND boot_id != ?", (boot_id,))
-        return boot_id
-
-    def _last_seq(self, boot_id: str) -> int:
-        (last_seq,) = self._db.execute("SELECT last_seq FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
-        return int(last_seq)
-
-    def _backlog(self, boot_id: str, last_seq: int, acked_seq: int) -> Backlog:
-        (oldest,) = self._db.execute("SELECT min(seq) FROM windows WHERE boot_id = ?", (boot_id,)).fetchone()
-        dropped = tuple(
-            DroppedRange(first_seq=first, last_seq=last, reason=reason)
-            for first, last, reason in self._db.execute(
-                "SELECT first_seq, last_seq, reason FROM drops WHERE boot_id = ? ORDER BY first_seq", (boot_id,)
+        if rows.number_of(self._db, boot_id) is None:
+            trusted_unix_ns = rows.last_trusted_unix_ns(self._db)
+            self._db.execute(
+                "INSERT INTO boots (boot_id, not_before_unix_ns) VALUES (?, ?)", (boot_id, trusted_unix_ns)
             )
-        )
-        return Backlog(boot_id, last_seq + 1 if oldest is None else oldest, last_seq, acked_seq, dropped)
+        for number, other_id in rows.boot_numbers(self._db):
+            if other_id != boot_id and not rows.has_anything(self._db, number):
+                rows.forget_boot(self._db, number)
+        own = rows.number_of(self._db, boot_id)
+        assert own is not None
+        return boot_id, own
 
-    def _apply_boot_ack(self, boot_id: str, seq: int) -> int:
-        row = self._db.execute("SELECT last_seq, acked_seq FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
-        if row is None or seq <= row[1]:
-            return 0
-        if seq > row[0]:
-            _LOG.warning("outbox_behind_its_acknowledgement", boot_id=boot_id, last_seq=row[0], acknowledged_seq=seq)
-        forgotten = self._delete_windows(boot_id, 0, seq)
-        self._db.execute(
-            "UPDATE boots SET acked_seq = ?, last_seq = max(last_seq, ?) WHERE boot_id = ?", (seq, seq, boot_id)
+    def _backlog(self, number: int, boot_id: str) -> Backlog:
+        last_seq, oldest_seq = rows.last_seq(self._db, number), rows.oldest_held(self._db, number)
+        return Backlog(
+            boot_id,
+            last_seq + 1 if oldest_seq is None else oldest_seq,
+            last_seq,
+            rows.settled_seq(self._db, number),
+            rows.dropped_ranges(self._db, number),
         )
-        self._db.execute("DELETE FROM drops WHERE boot_id = ? AND last_seq <= ?", (boot_id, seq))
-        self._db.execute(
-            "UPDATE drops SET first_seq = ? WHERE boot_id = ? AND first_seq <= ?", (seq + 1, boot_id, seq)
-        )
-        self._db.execute(
-            "DELETE FROM boots WHERE boot_id = ? AND acked_seq >= last_seq AND boot_id != ?", (boot_id, self.boot_id)
-        )
+
+    def _forget(self, number: int, first_seq: int, last_seq: int) -> int:
+        own_last_seq = rows.last_seq(self._db, number)
+        if last_seq > own_last_seq:
+            _LOG.warning("outbox_behind_its_acknowledgement", last_seq=own_last_seq, acknowledged_seq=last_seq)
+            rows.remember_seq(self._db, number, last_seq)
+        forgotten, size = rows.forget_windows(self._db, number, first_seq, last_seq)
+        self._windows -= forgotten
+        self._bytes -= size
+        rows.trim_drops(self._db, number, first_seq, last_seq)
+        if number != self._number and not rows.has_anything(self._db, number):
+            rows.forget_boot(self._db, number)
         return forgotten
 
-    def _delete_windows(self, boot_id: str, first_seq: int, last_seq: int) -> int:
-        where = "FROM windows WHERE boot_id = ? AND seq BETWEEN ? AND ?"
-        arguments = (boot_id, first_seq, last_seq)
-        count, size = self._db.execute(
-            f"SELECT count(*), coalesce(sum(length(payload)), 0) {where}", arguments
-        ).fetchone()
-        self._db.execute(f"DELETE {where}", arguments)
+    def _drop(self, number: int, first_seq: int, last_seq: int, reason: DropReason) -> None:
+        """Delete the windows of a range in which each number is held, and declare them; neighbours are joined."""
+        count, size = rows.forget_windows(self._db, number, first_seq, last_seq)
         self._windows -= count
         self._bytes -= size
-        return int(count)
-
-    def _drop(self, boot_id: str, first_seq: int, last_seq: int, reason: DropReason) -> None:
-        """Delete the windows of a range in which each number is held, and declare them; neighbours are joined."""
-        count = self._delete_windows(boot_id, first_seq, last_seq)
-        extended = self._db.execute(
-            "UPDATE drops SET last_seq = ? WHERE boot_id = ? AND last_seq = ? AND reason = ?",
-            (last_seq, boot_id, first_seq - 1, reason),
-        )
-        if extended.rowcount == 0:
-            self._db.execute("INSERT INTO drops VALUES (?, ?, ?, ?)", (boot_id, first_seq, last_seq, reason))
-            _LOG.warning("outbox_begins_to_drop_windows", boot_id=boot_id, first_seq=first_seq, reason=reason)
+        if rows.add_drop(self._db, number, first_seq, last_seq, reason):
+            _LOG.warning("outbox_begins_to_drop_windows", first_seq=first_seq, reason=reason)
         self._db.execute("UPDATE state SET value = CAST(value AS INTEGER) + ? WHERE key = 'dropped_windows'", (count,))
 
     def _enforce_limits(self) -> None:
         """Drop the oldest windows while the file holds too much, and those that are too old; never the newest one."""
         while self._windows > 1:
-            boot_id, seq, t_unix_ns = self._db.execute(
-                "SELECT boot_id, seq, t_unix_ns FROM windows ORDER BY row_id LIMIT 1"
+            key, payload = self._db.execute(
+                "SELECT key, payload FROM windows WHERE payload IS NOT NULL ORDER BY key LIMIT 1"
             ).fetchone()
+            number, seq = key >> outbox_file.SEQ_BITS, rows.seq_of(key)
             if self._bytes > self._max_bytes:
-                self._drop(boot_id, seq, seq, "outbox_full")
-            elif t_unix_ns is not None and self._now_unix_ns() - t_unix_ns > self._max_age_ns:
-                self._drop(boot_id, seq, seq, "too_old")
+                self._drop(number, seq, seq, "outbox_full")
+            elif self._is_too_old(number, seq, outbox_times.decode_row(payload)):
+                self._drop(number, seq, seq, "too_old")
             else:
                 return
 
+    def _is_too_old(self, number: int, seq: int, window: InferenceWindow | None) -> bool:
+        """Judge by boot time where that is possible: no setting of a clock moves it."""
+        if window is None:
+            return False
+        now_boot_ns, start_boot_ns = self._now_boot_ns(), window.t_start_boot_ns
+        if number == self._number and now_boot_ns is not None and start_boot_ns is not None:
+            return now_boot_ns - start_boot_ns > self._max_age_ns
+        if number != self._number and now_boot_ns is not None and now_boot_ns > self._max_age_ns:
+            return True  # it closed before this boot began
+        stamped = outbox_times.final(window, seq, rows.placings(self._db, number))
+        now_unix_ns = self._now_unix_ns()
+        if now_unix_ns is None and now_boot_ns is not None and self._placings:
+            now_unix_ns = now_boot_ns + self._placings[-1].offset_ns
+        if stamped is None or stamped.clock_state == "unsynchronised" or now_unix_ns is None:
+            return False
+        return now_unix_ns - stamped.t_start_unix_ns > self._max_age_ns
+
+    def _note_kernel_clock(self, window: InferenceWindow) -> None:
+        """Learn from a window that the kernel vouches for where its boot lies: the windows before it were not set."""
+        if window.clock_state == "unsynchronised" or window.t_start_boot_ns is None:
+            return
+        offset_ns = window.t_start_unix_ns - window.t_start_boot_ns
+        known = self._placings[-1] if self._placings else None
+        if known is None:
+            self._place(Placing(1, offset_ns, "kernel"))
+        elif known.source != "kernel" or abs(known.offset_ns - offset_ns) > CLOCK_STEP_NS:
+            self._place(Placing(self._shown_seq + 1 if known.source != "kernel" else window.seq, offset_ns, "kernel"))
+
+    def _place(self, placing: Placing) -> None:
+        rows.add_placing(self._db, self._number, placing)
+        self._placings = rows.placings(self._db, self._number)
+        for _, estimate in outbox_times.place_earlier_boots(self._db, self._number):
+            _LOG.warning("earlier_boot_dated_by_estimate", may_be_earlier_s=estimate.bound_s)
+
+    def _trusted_end_unix_ns(self, window: InferenceWindow) -> int | None:
+        """Return the window's end if anybody vouches for it: what comes after it cannot be before it."""
+        if window.clock_state != "unsynchronised":
+            return window.t_start_unix_ns + round(window.duration_s * 1e9)
+        if not needs_placing(window) or not self._placings:
+            return None
+        return end_boot_ns(window) + self._placings[-1].offset_ns
+
 
 def _checked_payload(window: InferenceWindow) -> bytes:
-    payload = msgspec.json.encode(window)
+    text = msgspec.json.encode(window)
     try:
-        _DECODER.decode(payload)
+        _DECODER.decode(text)
     except msgspec.DecodeError as error:
         raise ValueError(f"window {window.seq} cannot be sent: {error}") from error
-    if len(payload) > MAX_WINDOW_BYTES:
-        raise ValueError(f"window {window.seq} has {len(payload)} bytes, the limit is {MAX_WINDOW_BYTES}")
-    return payload
-
-
-def _trusted_time(window: InferenceWindow) -> int | None:
-    """Return when the window began, or None if the clock was not set: such a window has no known age."""
-    return None if window.clock_state == "unsynchronised" else window.t_start_unix_ns
+    if len(text) > MAX_WINDOW_BYTES:
+        raise ValueError(f"window {window.seq} has {len(text)} bytes, the limit is {MAX_WINDOW_BYTES}")
+    return outbox_file.pack(text)

@@ -9,39 +9,39 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.clock import HostClock
+from edge_agent.config import PublishSection
 from edge_agent.connection import Connection
-from edge_agent.delivery import FIRST_RESEND_S, BackOff, InFlight, SingleFlights
-from edge_agent.outbox import Backlog, Outbox
+from edge_agent.dating import Dating
+from edge_agent.delivery import FIRST_RESEND_S, BackOff, SingleFlights
+from edge_agent.outbox import Outbox
+from edge_agent.window_sender import MAX_MESSAGES_IN_FLIGHT, WindowSender
 from edge_agent.wire import codec
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError, RejectedRecordError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
-from edge_agent.wire.records import (
-    MAX_PAYLOAD_BYTES,
-    MAX_WINDOWS_PER_MESSAGE,
-    Birth,
-    Health,
-    InferenceWindow,
-    Status,
-    StoreAck,
-    WindowBatch,
-)
+from edge_agent.wire.records import Birth, Health, Status, StoreAck
 from edge_agent.wire.topics import DownChannel, UpChannel, topic_for
 
-MAX_MESSAGES_IN_FLIGHT: Final = 8
 STEADY_AFTER_S: Final = 10.0
 GOODBYE_TIMEOUT_S: Final = 1.0
 _LOG = structlog.get_logger()
 
 
+class _Ack(NamedTuple):
+    payload: bytes
+    received_boot_ns: int
+    retained: bool
+
+
 class Publisher:
     """See the module's text. All methods may be called from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what has a default is for tests and for unusual sites
         self,
         broker: BrokerSettings,
         fleet: str,
@@ -51,11 +51,15 @@ class Publisher:
         *,
         spool: BenchSpool | None = None,
         resend_s: float = FIRST_RESEND_S,
+        settings: PublishSection | None = None,
+        clock: HostClock | None = None,
     ) -> None:
         """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work.
 
-        ``spool``: where benches wait, of this run or of an earlier one; None sends no benches.
+        ``spool``: where benches wait, of this run or of an earlier one; None sends no benches. ``clock``: this
+        machine's unless given.
         """
+        settings = settings or PublishSection()
         self._address = check_settings(broker)
         self._broker = broker
         self._fleet = fleet
@@ -63,14 +67,16 @@ class Publisher:
         self._outbox = outbox
         self._birth = birth
         self._spool = spool
-        self._resend_s = resend_s
+        self._clock = clock or HostClock()
+        self._dating = Dating(outbox, self._clock, settings.clock_wait_s)
+        self._sender = WindowSender(device_id, outbox, settings, resend_s, self._dating.now_unix_ns)
         self._changed = threading.Condition()
         self._news = False
         self._stopping = False
         self._lost = False
-        self._acks: deque[bytes] = deque(maxlen=1000)
+        self._hurrying = False
+        self._acks: deque[_Ack] = deque(maxlen=1000)
         self._connection: Connection | None = None
-        self._flights: dict[str, InFlight] = {}
         self._bench_flights = SingleFlights(MAX_MESSAGES_IN_FLIGHT, resend_s)
         self._told = ""
         self._thread = threading.Thread(target=self._run, name="publisher")
@@ -95,9 +101,15 @@ class Publisher:
             connection.publish(self._topic("health"), codec.encode(health))
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the collector has stored everything; return whether that came true in time."""
+        """Wait until the collector has stored everything; return whether that came true in time.
+
+        From now on windows wait neither for more of them nor for the system clock to be set.
+        """
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
+            if not self._hurrying:
+                self._hurrying = True
+                self._wake()
             while self._outbox.backlogs() or self._pending_benches() != []:
                 remaining_s = deadline_s - time.monotonic()
                 if remaining_s <= 0 or self._stopping:
@@ -154,8 +166,8 @@ class Publisher:
         self._tell("broker_connected", remedy="")
         connection.publish(self._topic("birth"), codec.encode(self._birth()), retain=True)
         connection.publish(self._topic("status"), self._status(online=True, reason=""), retain=True)
-        for flight in self._flights.values():
-            flight.go_back()
+        self._dating.begin()
+        self._sender.begin()
         self._bench_flights.go_back()
 
     def _say_goodbye(self, connection: Connection) -> None:
@@ -172,20 +184,21 @@ class Publisher:
                     return
                 self._news = False
             self._apply_acks()
-            waits_s = [self._send_what_fits(connection), self._send_benches(connection)]
+            waits_s = [self._date_windows(connection), self._send_windows(connection), self._send_benches(connection)]
             wait_s = min((one for one in waits_s if one is not None), default=None)
             with self._changed:
                 self._changed.wait_for(lambda: self._news or self._stopping or self._lost, wait_s)
 
     def _apply_acks(self) -> None:
         while self._acks:
-            payload = self._acks[0]
+            payload, received_boot_ns, retained = self._acks[0]
             try:
                 ack = codec.decode(payload, StoreAck)
             except RejectedRecordError as error:
                 _LOG.warning("store_ack_rejected", reason=str(error))
             else:
                 if ack.device_id == self._device_id:
+                    self._dating.note_ack(ack.t_unix_ns, received_boot_ns, retained=retained)
                     self._outbox.apply_ack(ack)
                     self._note_stored_benches(ack)
             self._acks.popleft()
@@ -233,52 +246,17 @@ class Publisher:
     def _tell_of_spool(self, error: OSError) -> None:
         self._tell("benches_unavailable", remedy=f"{error}: check owner and free space of the state directory")
 
-    def _send_what_fits(self, connection: Connection) -> float | None:
-        """Send until nothing is left or enough is on its way; return how long to wait for acknowledgements."""
-        backlogs = self._outbox.backlogs()
-        known = self._flights
-        self._flights = {
-            b.boot_id: known.get(b.boot_id) or InFlight(MAX_MESSAGES_IN_FLIGHT, self._resend_s) for b in backlogs
-        }
-        waits_s = []
-        for backlog in backlogs:
-            flight = self._flights[backlog.boot_id]
-            flight.note_acked(backlog.acked_seq)
-            if flight.go_back_if_late(time.monotonic()):
-                _LOG.debug("sending_again", boot_id=backlog.boot_id, after_seq=backlog.acked_seq)
-            while flight.has_room and (covered_seq := self._send_next(connection, backlog, flight)):
-                flight.note_sent(covered_seq, time.monotonic())
-            waits_s.append(flight.wait_s(time.monotonic()))
-            if not flight.has_room:
-                break
-        return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
+    def _date_windows(self, connection: Connection) -> float | None:
+        def ask() -> None:
+            self._sender.ask(lambda payload: connection.publish(self._topic("windows"), payload))
 
-    def _send_next(self, connection: Connection, backlog: Backlog, flight: InFlight) -> int:
-        """Send the next message of a boot; return the highest sequence number that it settles, 0 if there is none."""
-        after_seq = flight.resume_after_seq
-        windows = self._outbox.pending(backlog.boot_id, after_seq, MAX_WINDOWS_PER_MESSAGE)
-        if not windows and backlog.last_seq <= after_seq:
-            return 0
-        payload = self._encode(backlog, windows)
-        while len(payload) > MAX_PAYLOAD_BYTES and len(windows) > 1:
-            windows = windows[: len(windows) // 2]
-            payload = self._encode(backlog, windows)
-        connection.publish(self._topic("windows"), payload)
-        return windows[-1].seq if windows else backlog.last_seq
+        return self._dating.tend(ask, hurry=self._hurrying)
 
-    def _encode(self, backlog: Backlog, windows: list[InferenceWindow]) -> bytes:
-        last_seq = max(backlog.last_seq, windows[-1].seq if windows else 0)
-        return codec.encode(
-            WindowBatch(
-                device_id=self._device_id,
-                boot_id=backlog.boot_id,
-                oldest_seq=backlog.oldest_seq,
-                last_seq=last_seq,
-                sent_unix_ns=time.time_ns(),
-                records=tuple(windows),
-                dropped=backlog.dropped,
-            )
-        )
+    def _send_windows(self, connection: Connection) -> float | None:
+        def send(payload: bytes) -> None:
+            connection.publish(self._topic("windows"), payload)
+
+        return self._sender.send_what_fits(send, time.monotonic(), hurry=self._hurrying)
 
     def _status(self, *, online: bool, reason: str) -> bytes:
         return codec.encode(
@@ -286,7 +264,7 @@ class Publisher:
                 device_id=self._device_id,
                 boot_id=self._outbox.boot_id,
                 online=online,
-                t_unix_ns=time.time_ns(),
+                t_unix_ns=self._dating.now_unix_ns(),
                 reason=reason,
             )
         )
@@ -294,8 +272,8 @@ class Publisher:
     def _topic(self, channel: UpChannel | DownChannel) -> str:
         return topic_for(self._fleet, self._device_id, channel)
 
-    def _take_ack(self, payload: bytes) -> None:
-        self._acks.append(payload)
+    def _take_ack(self, payload: bytes, retained: bool) -> None:  # noqa: FBT001  the connection's call
+        self._acks.append(_Ack(payload, self._clock.boot_ns(), retained))
         self._wake()
 
     def _take_end(self) -> None:

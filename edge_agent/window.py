@@ -176,4 +176,5 @@ def build_window(
         agent_cpu_ratio=device.cpu.agent,
         overhead_cpu_ratio=device.cpu.overhead,
         other_cpu_ratio=device.cpu.other,
+        t_start_boot_ns=max(0, round(counts.t_start_s * 1e9)),
     )

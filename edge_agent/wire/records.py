@@ -144,7 +144,7 @@ class Birth(_Record, frozen=True, kw_only=True):
     """Retained on ``.../birth``: who this device is, sent at every connect.
 
     ``held_boots``: every boot id of which its outbox still has something to deliver; what the collector expects of
-    others will never come. None: not said.
+    others will never come. None: not said. ``clock_state``: what a window's stamp is worth now; None: not said.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -167,6 +167,7 @@ class Birth(_Record, frozen=True, kw_only=True):
     load_s: NonNegative | None = None
     first_invoke_s: NonNegative | None = None
     stateful: bool | None = None
+    clock_state: ClockState | None = None
 
 
 class Status(_Record, frozen=True, kw_only=True):

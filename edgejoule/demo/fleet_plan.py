@@ -76,6 +76,9 @@ baseline_s = 3.0
 [align]
 method = "none"
 
+[publish]
+clock_wait_s = 0.0
+
 [health]
 interval_s = 2.0
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge_agent.outbox_file import unpack
 from edge_agent.wire.records import InferenceWindow
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.loads import ProcessLoad
@@ -113,10 +114,10 @@ class AgentProcess:
             return []
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             try:
-                rows = db.execute("SELECT payload FROM windows ORDER BY seq").fetchall()
+                rows = db.execute("SELECT payload FROM windows WHERE payload IS NOT NULL ORDER BY key").fetchall()
             except sqlite3.OperationalError:
                 return []
-        return [msgspec.json.decode(row[0], type=InferenceWindow) for row in rows]
+        return [msgspec.json.decode(unpack(row[0]), type=InferenceWindow) for row in rows]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from tests.fakes.windows import FLEET, T0_UNIX_NS, make_window
 
 DEVICE = "pi4-01"
 ROOM_FOR_WINDOWS = 9
-WINDOW_BYTES = 740
+WINDOW_BYTES = 130
 
 
 class Delivery(RuleBasedStateMachine):
