@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from collector.journal import SHARED_GROUP, Journal
 from collector.pump import Pump
 from collector.reporter import LedgerReporter
 from collector.reporting import reporting
+from collector.retention import Retention, forgetting
 from collector.session import Session
 from collector.subscriber import Subscriber
 from collector.values import StoredBench, StoredWindow
@@ -47,10 +48,13 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
         subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
         with reporting(config, lambda: vitals.runtime(subscriber)) as reporters:
             assessor = build_assessor(config)
-            pumps += [Pump(journal, WindowFeed(journal), sink) for sink in build_sinks(config, assessor, journal)]
+            sinks = build_sinks(config, assessor, journal)
+            pumps += [Pump(journal, WindowFeed(journal), sink) for sink in sinks]
             pumps += [Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor, journal)]
             _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
-            died = _supervise(stop, subscriber, pumps, reporters, journal)
+            names = [sink.name for sink in sinks]
+            with forgetting(journal, names, config.journal.keep_days, lambda: not vitals.intake.empty) as retention:
+                died = _supervise(stop, subscriber, pumps, [*reporters, retention], journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
 
@@ -76,7 +80,7 @@ def _supervise(
     stop: threading.Event,
     subscriber: Subscriber,
     pumps: list[AnyPump],
-    reporters: list[LedgerReporter],
+    others: Sequence[LedgerReporter | Retention],
     journal: Journal,
 ) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.
@@ -90,7 +94,7 @@ def _supervise(
     version = journal.data_version()
     try:
         while not stop.wait(POLL_S) and not died:
-            died = not all(part.alive for part in (subscriber, *pumps, *reporters))
+            died = not all(part.alive for part in (subscriber, *pumps, *others))
             if version != (version := journal.data_version()):
                 for pump in pumps:
                     pump.notify()

@@ -4,8 +4,10 @@ Paths in the file are relative to the file. Secrets are named by file.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from collector.store_config import (
     InfluxConfig,
@@ -25,9 +27,13 @@ from edge_agent.wire.toml_config import TOML_REMEDY, decode_toml
 
 
 class JournalConfig(Table, frozen=True, kw_only=True):
-    """``[journal]``. ``late_after_s``: a window that comes longer than this after its end is counted as late."""
+    """``[journal]``. ``late_after_s``: a window that comes longer than this after its end is counted as late.
+
+    ``keep_days``: windows that came longer ago and that every store has are removed; 0 keeps them for ever.
+    """
 
     late_after_s: Seconds = 300.0
+    keep_days: Annotated[float, Meta(ge=0.0, le=36_500.0)] = 30.0
 
 
 class LedgerConfig(Table, frozen=True, kw_only=True):

@@ -7,14 +7,14 @@ with ``read_only=True`` at the same time.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from collector import account, benches, dead_letters, journal_file, ledger, stored_ranges, window_rows
+from collector import account, benches, dead_letters, journal_file, ledger, removed, stored_ranges, window_rows
 from collector.arrivals import Arrivals, CommitOutcome
 from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
@@ -46,6 +46,8 @@ class Journal:
         self._identity = journal_file.identity(path)
         self._lock = threading.RLock()
         self._depth = 0
+        self._owner = 0
+        """The thread whose transaction is open, 0 for none."""
         self._arrivals = Arrivals(late_after_s)
         self._reader = self._db if read_only else journal_file.open_reader(path)
         self._reader_lock = self._lock if read_only else threading.RLock()
@@ -60,6 +62,7 @@ class Journal:
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
+                self._owner = threading.get_ident()
             self._depth += 1
             done = False
             try:
@@ -78,6 +81,7 @@ class Journal:
                 self._check_still_there()
                 self._db.execute("COMMIT")
         finally:
+            self._owner = 0
             self._roll_back()
 
     def _check_still_there(self) -> None:
@@ -229,25 +233,49 @@ class Journal:
             (msgspec.json.encode(record), fleet, record.device_id),
         )
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield what no commit holds up; inside a transaction of this thread, what sees its own writes."""
+        if self._owner == threading.get_ident():
+            self._arrivals.write(self._db)
+            yield self._db
+        else:
+            with self._reader_lock:
+                yield self._reader
+
     def rows_after(self, row_id: int, limit: int) -> list[StoredWindow]:
-        """Return up to ``limit`` committed windows with a higher ``row_id``, in order; no commit holds it up."""
-        with self._reader_lock:
-            return window_rows.after(self._reader, row_id, limit)
+        """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit."""
+        with self._reading() as db:
+            return window_rows.after(db, row_id, limit)
 
     def count_after(self, row_id: int, limit: int) -> int:
-        """Return how many committed windows have a higher ``row_id``, counted up to ``limit``."""
-        with self._reader_lock:
-            return window_rows.count_after(self._reader, row_id, limit)
+        """Return how many windows have a higher ``row_id``, counted up to ``limit``."""
+        with self._reading() as db:
+            return window_rows.count_after(db, row_id, limit)
 
     def last_row_id(self) -> int:
-        """Return the highest ``row_id`` that is committed, 0 when there is none."""
-        with self._reader_lock:
-            return window_rows.last_row_id(self._reader)
+        """Return the highest ``row_id``, 0 when there is none."""
+        with self._reading() as db:
+            return window_rows.last_row_id(db)
+
+    def first_row_id(self) -> int:
+        """Return the lowest ``row_id`` that is still there, 1 when there is none."""
+        with self._reading() as db:
+            return window_rows.first_row_id(db)
+
+    def remove_old(self, sink_names: Iterable[str], received_before_unix_ns: int, limit: int) -> int:
+        """Remove up to ``limit`` of the oldest windows that every named sink has; return how many. They stay counted.
+
+        Without a sink nothing is removed: nobody else has the windows.
+        """
+        up_to = min(map(self.cursor, sink_names), default=0)
+        with self.transaction():
+            return removed.remove_oldest(self._db, up_to, received_before_unix_ns, limit)
 
     def cursor(self, sink_name: str) -> int:
         """Return the ``row_id`` up to which the sink has everything, 0 at first."""
-        with self._reader_lock:
-            row = self._reader.execute("SELECT row_id FROM cursors WHERE sink = ?", (sink_name,)).fetchone()
+        with self._reading() as db:
+            row = db.execute("SELECT row_id FROM cursors WHERE sink = ?", (sink_name,)).fetchone()
         return int(row[0]) if row else 0
 
     def set_cursor(self, sink_name: str, row_id: int) -> None:

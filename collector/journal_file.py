@@ -155,8 +155,8 @@ def _user_version(db: sqlite3.Connection) -> int:
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
     version = _user_version(db)
-    if version != SCHEMA_VERSION:
+    if version not in {SCHEMA_VERSION, removed.SCHEMA_VERSION}:
         raise ConfigurationError(
-            f"{path}: journal of schema {version}, this version knows {SCHEMA_VERSION}; "
+            f"{path}: journal of schema {version}, this version knows {SCHEMA_VERSION} and {removed.SCHEMA_VERSION}; "
             "use the edgejoule that wrote it"
         )

@@ -83,3 +83,8 @@ def count_after(db: sqlite3.Connection, row_id: int, limit: int) -> int:
 def last_row_id(db: sqlite3.Connection) -> int:
     """Return the highest ``row_id``, 0 when there is none."""
     return int(db.execute("SELECT coalesce(max(row_id), 0) FROM windows").fetchone()[0])
+
+
+def first_row_id(db: sqlite3.Connection) -> int:
+    """Return the lowest ``row_id`` that is still there, 1 when there is none."""
+    return int(db.execute("SELECT coalesce(min(row_id), 1) FROM windows").fetchone()[0])

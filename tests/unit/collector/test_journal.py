@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import account
+from collector.arrivals import CommitOutcome
 from collector.dead_letters import NewLetter
-from collector.journal import CommitOutcome, Journal
+from collector.journal import Journal
 from collector.journal_file import JournalGoneError
 from collector.values import LedgerLine
 from edge_agent.wire.errors import ConfigurationError
