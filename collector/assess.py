@@ -127,10 +127,11 @@ class Assessor:
         return *self._operational_range(rates, window), *_embodied_range(rates, window)
 
     def _operational_range(self, rates: _Rates, window: InferenceWindow) -> Grams:
-        value_j, width_j = window.energy_j, Z95 * window.energy_u_j
-        middle_unix_ns = window.t_start_unix_ns + round(window.duration_s * NS_PER_S / 2)
-        intensity = self._intensity.at(rates.zone, middle_unix_ns) if rates.zone else None
-        if intensity is None or not math.isfinite(value_j + width_j):
+        value_j, width_j, half_ns = window.energy_j, Z95 * window.energy_u_j, window.duration_s * NS_PER_S / 2
+        if not rates.zone or not math.isfinite(abs(value_j) + width_j + half_ns):
+            return _THREE_UNKNOWN
+        intensity = self._intensity.at(rates.zone, window.t_start_unix_ns + round(half_ns))
+        if intensity is None:
             return _THREE_UNKNOWN
         energy_kwh = scaled((value_j, value_j - width_j, value_j + width_j), 1.0 / J_PER_KWH)
         return product(energy_kwh, intensity.factor.estimate.range)

@@ -1,5 +1,6 @@
 """From the configuration to its parts: the assessor and the sinks. Stores are imported only when they are used."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,13 @@ from collector.values import Row, Sink, StoredBench, StoredWindow
 from edge_agent.wire.text_file import read_text
 
 if TYPE_CHECKING:
+    from collector.sinks.influx_admin import Admin
     from collector.sinks.influx_rows import Encoder, Writer
 
 INFLUXDB: Final = "influxdb"
 BENCH_SUFFIX: Final = "/bench"
 """A store that takes windows and benches has a cursor for each."""
+HOURLY_SUFFIX: Final = "/hourly"
 
 
 def build_assessor(config: CollectorConfig) -> Assessor:
@@ -45,6 +48,8 @@ def build_sinks(
         from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 
         sinks.append(_influx_sink(config.influxdb, LineEncoder(assessor), INFLUXDB))
+        if config.influxdb.hourly is not None:
+            sinks += _hourly_sinks(config.influxdb, assessor, journal)
     return sinks
 
 
@@ -65,14 +70,30 @@ def build_bench_sinks(
     return sinks
 
 
+def _hourly_sinks(influxdb: InfluxConfig, assessor: Assessor, journal: Journal | None) -> Iterator[Sink[StoredWindow]]:
+    from collector.sinks.hourly import HourlySink  # noqa: PLC0415  only where there is an InfluxDB
+
+    writer = influx_writer(influxdb, influxdb.hourly_store)
+    if journal is None:
+        writer.close()
+    else:
+        yield HourlySink(journal, journal_id(journal), writer, assessor, name=INFLUXDB + HOURLY_SUFFIX)
+
+
 def _id(journal: Journal | None) -> str:
     return "" if journal is None else journal_id(journal)
 
 
 def sink_names(config: CollectorConfig) -> list[str]:
     """Return the names under which the journal keeps the windows' cursors of the stores that ``config`` names."""
-    configured = {"lake": config.lake_dir, INFLUXDB: config.influxdb}
+    hourly = None if config.influxdb is None else config.influxdb.hourly
+    configured = {"lake": config.lake_dir, INFLUXDB: config.influxdb, INFLUXDB + HOURLY_SUFFIX: hourly}
     return [name for name, setting in configured.items() if setting is not None]
+
+
+def bench_sink_names(config: CollectorConfig) -> list[str]:
+    """Return the names of the benches' cursors: hourly sums are of windows only."""
+    return [name + BENCH_SUFFIX for name in sink_names(config) if not name.endswith(HOURLY_SUFFIX)]
 
 
 def _influx_sink(influxdb: InfluxConfig, encoder: "Encoder[Row]", name: str) -> Sink[Row]:
@@ -97,6 +118,21 @@ def influx_writer(influxdb: InfluxConfig, store: str) -> "Writer":
 
     password = read_secret(influxdb.password_file, "influxdb.password_file")
     return InfluxV1Writer(influxdb.url, store, username=influxdb.username, password=password, token=token)
+
+
+def influx_admin(influxdb: InfluxConfig) -> "Admin":
+    """Return what creates databases or buckets. Raises ConfigurationError."""
+    from collector.sinks.influx_admin import V1Admin, V2Admin, V3Admin  # noqa: PLC0415  see above
+    from collector.sinks.influx_http import connection_to  # noqa: PLC0415
+
+    connection_to(influxdb.url, 1.0).close()  # an address that is none is told now
+    token = read_secret(influxdb.token_file, "influxdb.token_file")
+    if influxdb.api == "v2":
+        return V2Admin(influxdb.url, influxdb.org, token=token)
+    if influxdb.api == "v3":
+        return V3Admin(influxdb.url, token=token)
+    password = read_secret(influxdb.password_file, "influxdb.password_file")
+    return V1Admin(influxdb.url, username=influxdb.username, password=password, token=token)
 
 
 def read_secret(name: str, setting: str) -> str:

@@ -11,9 +11,11 @@ NOTE: Final = "journal_id"
 def journal_id(journal: Journal) -> str:
     """Return the id of a journal that is open for writing, 16 hexadecimal digits, made at the first call."""
     with journal.transaction():
-        if not journal.note(NOTE):
-            journal.set_note(NOTE, secrets.token_hex(8))
-        return journal.note(NOTE)
+        known = journal.note(NOTE)
+        if not known:
+            known = secrets.token_hex(8)
+            journal.set_note(NOTE, known)
+    return known
 
 
 def known_journal_id(journal: Journal) -> str:

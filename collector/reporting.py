@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from collector.build import BENCH_SUFFIX, influx_writer, sink_names
+from collector.build import bench_sink_names, influx_writer, sink_names
 from collector.config import CollectorConfig
 from collector.figures import FiguresReader, Rows, Runtime
 from collector.reporter import LedgerReporter
@@ -15,9 +15,8 @@ def reporting(config: CollectorConfig, runtime: Callable[[], Runtime]) -> Iterat
 
     Raises ConfigurationError, before anything has begun.
     """
-    rows: dict[str, Rows] = {}
-    for name in sink_names(config):
-        rows |= {name: "windows", name + BENCH_SUFFIX: "benches"}
+    rows: dict[str, Rows] = dict.fromkeys(sink_names(config), "windows")
+    rows |= dict.fromkeys(bench_sink_names(config), "benches")
     reader = FiguresReader(config.journal_path, rows, config.shared_group, runtime)
     with ExitStack() as parts:
         parts.enter_context(closing(reader))

@@ -13,6 +13,7 @@ from edgejoule.doctor.finding import DoctorReport, Finding, failure, ok, summari
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig
+    from collector.store_config import InfluxConfig
     from edge_agent.config import AgentConfig, ModelSection
     from edge_agent.model_catalog import CatalogModel
 
@@ -112,9 +113,7 @@ def _examine_collector(path: Path | None) -> Iterator[Finding]:
     yield from _examine_lake(config)
     yield _examine_inventory(config)
     if config.influxdb is not None:
-        from edgejoule.doctor.influxdb import check_influx, gather_influx_facts  # noqa: PLC0415  only when named
-
-        yield check_influx(gather_influx_facts(config.influxdb))
+        yield from _examine_influxdb(config.influxdb, path)
     yield from _examine_broker(config.broker)
 
 
@@ -126,6 +125,18 @@ def _examine_lake(config: "CollectorConfig") -> Iterator[Finding]:
         from edgejoule.doctor.lake import check_lake_address  # noqa: PLC0415  only where the lake is elsewhere
 
         yield check_lake_address(lake)
+
+
+def _examine_influxdb(influxdb: "InfluxConfig", path: Path) -> Iterator[Finding]:
+    from edgejoule.doctor import influxdb as doctor  # noqa: PLC0415  only when named
+
+    facts = doctor.gather_influx_facts(influxdb)
+    yield doctor.check_influx(facts)
+    if facts.fault:
+        return
+    yield from doctor.check_stores(influxdb, str(path))
+    if influxdb.hourly is not None:
+        yield doctor.check_hourly_sums(influxdb)
 
 
 def _examine_inventory(config: "CollectorConfig") -> Finding:

@@ -2,6 +2,7 @@
 
 import http.client
 import urllib.parse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,13 +29,9 @@ class InfluxFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def gather_influx_facts(config: "InfluxConfig") -> InfluxFacts:
     """Write an empty body, which stores nothing but shows whether address, credentials and database are right."""
-    store = f"database {config.database!r}" if config.api == "v1" else f"bucket {config.bucket!r}"
-    where = f"{config.url} {store}"
+    where = f"{config.url} {'bucket' if config.api == 'v2' else 'database'} {config.store!r}"
     try:
-        parts = urllib.parse.urlsplit(config.url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-        path, headers = parts.path.rstrip("/") + _path(config), _headers(config)
+        connection, path, headers = _connection(config, _path(config))
     except (ValueError, OSError, ConfigurationError) as error:
         return InfluxFacts(where=where, fault=str(error))
     try:
@@ -64,9 +61,69 @@ def check_influx(facts: InfluxFacts) -> Finding:
     return failure("influxdb", answer.reason, REMEDY)
 
 
+def check_stores(config: "InfluxConfig", config_file: str) -> Iterator[Finding]:
+    """Judge every database or bucket: is it there, with the retention that is configured?"""
+    from collector.store_setup import set_up_stores  # noqa: PLC0415  only where there is an InfluxDB
+
+    init = f"edgejoule collector init --config {config_file}"
+    try:
+        stores = set_up_stores(config, dry_run=True)
+    except ConfigurationError as error:
+        yield failure("influxdb stores", str(error), REMEDY)
+        return
+    for store in stores:
+        topic, text = f"influxdb {store.holds}", f"{store.kind} {store.name} {store.text}"
+        if store.state == "there":
+            yield ok(topic, text)
+        elif store.state == "missing":
+            yield failure(topic, text, init)
+        elif store.state == "different":
+            yield warning(topic, text, f"{init}, or correct retention_days")
+        elif store.state == "unknown":
+            yield warning(topic, text, "look at it with the server's own tools")
+        else:
+            yield warning(topic, f"{store.kind} {store.name}: {store.text}", "name a user or token that may look")
+
+
+def check_hourly_sums(config: "InfluxConfig") -> Finding:
+    """Judge whether the long-term store has sums: none at all means that no collector writes them."""
+    topic = "influxdb hourly points"
+    parameters = {"db": config.hourly_store, "q": "SELECT COUNT(windows) FROM inference_hourly", "epoch": "s"}
+    path = "/query?" + urllib.parse.urlencode(parameters)
+    try:
+        connection, path, headers = _connection(config, path)
+    except (ValueError, OSError, ConfigurationError) as error:
+        return failure(topic, str(error), REMEDY)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        answer = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return failure(topic, f"{config.url}: not reachable: {error}", REMEDY)
+    finally:
+        connection.close()
+    if response.status != http.client.OK or '"error"' in answer:
+        text = f"{config.hourly_store} cannot be asked: HTTP {response.status}: {' '.join(answer.split())[:200]}"
+        return warning(topic, text, "name a user or token that may read")
+    if '"series"' not in answer:
+        text = f"{config.hourly_store} has none yet; they come a minute after the first windows"
+        return warning(topic, text, "run the collector with this configuration, and look at its log")
+    return ok(topic, f"{config.hourly_store} has hourly sums")
+
+
+def _connection(config: "InfluxConfig", path: str) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+    """Return a connection, the whole path and our headers."""
+    parts = urllib.parse.urlsplit(config.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    return connection, parts.path.rstrip("/") + path, _headers(config)
+
+
 def _path(config: "InfluxConfig") -> str:
     if config.api == "v1":
         return "/write?" + urllib.parse.urlencode({"db": config.database})
+    if config.api == "v3":
+        return "/api/v3/write_lp?" + urllib.parse.urlencode({"db": config.database, "precision": "nanosecond"})
     return "/api/v2/write?" + urllib.parse.urlencode({"org": config.org, "bucket": config.bucket})
 
 
@@ -75,6 +132,6 @@ def _headers(config: "InfluxConfig") -> dict[str, str]:
     from collector.sinks.influx_http import authorization  # noqa: PLC0415
 
     token = read_secret(config.token_file, "influxdb.token_file")
-    if config.api == "v2":
-        return authorization("", "", token)
+    if config.api in {"v2", "v3"}:
+        return authorization("", "", token, scheme="Token" if config.api == "v2" else "Bearer")
     return authorization(config.username, read_secret(config.password_file, "influxdb.password_file"), token)

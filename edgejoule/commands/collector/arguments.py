@@ -15,6 +15,19 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     ):
         add_config(actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."))
     add_dead_letters(actions)
+    _add_init(actions)
+
+
+def _add_init(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    action = actions.add_parser(
+        "init",
+        help="create the databases or buckets that the configuration names, and set how long they keep points",
+        description="Create what [influxdb] and [influxdb.hourly] name, and set its retention. Harmless to repeat.",
+        epilog="Exit code 0: everything is as configured (or could be told, with --dry-run); 1: something is not.",
+    )
+    add_config(action)
+    action.add_argument("--dry-run", action="store_true", help="only say what is there and what would be done")
+    action.add_argument("--json", action="store_true", help="print JSON only")
 
 
 def add_config(action: argparse.ArgumentParser) -> None:

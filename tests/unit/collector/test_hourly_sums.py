@@ -1,0 +1,107 @@
+"""Hourly sums: exact whatever the order and the portions, unknown where nothing is known."""
+
+import itertools
+import math
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.assess import NO_GRAMS, Assessor
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import parse_inventory
+from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums, exact
+from collector.sinks.line_protocol import LineEncoder
+from tests.fakes.windows import make_stored, make_window
+
+finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e280, max_value=1e280)
+INVENTORY = """
+[[device]]
+id = "pi4-01"
+hardware = "raspberry-pi-4b-4gb"
+zone = "DE"
+lifetime_years = 5.0
+in_service_since = 2021-10-09
+"""
+GRAMS = (1.0, 0.5, 2.0, 3.0, 2.5, 4.0)
+
+
+@given(values=st.lists(finite, max_size=30))
+def test_the_parts_of_a_sum_are_exactly_the_sum(values: list[float]) -> None:
+    assert sum(map(Fraction, exact(values)), Fraction(0)) == sum(map(Fraction, values), Fraction(0))
+
+
+@given(joules=st.lists(finite, min_size=1, max_size=20), cuts=st.lists(st.integers(0, 20), max_size=4))
+def test_portions_and_order_change_no_digit(joules: list[float], cuts: list[int]) -> None:
+    windows = [(make_window(1, energy_j=joule), NO_GRAMS) for joule in joules]
+    whole = HourSums().add(windows).fields()
+    portions = HourSums()
+    edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(windows)), len(windows)]
+    shuffled = windows[::-1]
+    for start, end in itertools.pairwise(edges):
+        if shuffled[start:end]:
+            portions = portions.add(shuffled[start:end])
+    assert portions.fields() == whole
+    assert whole[1]["energy_j"] == math.fsum(joules)
+
+
+def test_counts_sums_and_both_parts_of_the_uncertainty() -> None:
+    first = make_window(1, energy_j=40.0, energy_u_j=0.5, energy_u_systematic_j=0.3, gap_s=2.0, soc_temp_c=50.0)
+    second = make_window(2, energy_j=41.0, energy_u_j=0.5, energy_u_systematic_j=0.4, soc_temp_max_c=61.5)
+    counts, numbers = HourSums().add([(first, GRAMS)]).add([(second, GRAMS)]).fields()
+    assert (counts["windows"], counts["inference_count"]) == (2, first.inference_count + second.inference_count)
+    assert (counts["operational_windows"], counts["embodied_windows"]) == (2, 2)
+    assert numbers["energy_u_systematic_j"] == 0.7
+    independent_j2 = math.fsum((0.5**2 - 0.3**2, 0.5**2 - 0.4**2))
+    assert numbers["energy_u_independent_j2"] == independent_j2
+    assert numbers["energy_u_j"] == math.hypot(0.7, math.sqrt(independent_j2))
+    assert numbers["power_w"] == 81.0 / 18.0
+    assert (numbers["operational_gco2e"], numbers["embodied_gco2e_high"]) == (2.0, 8.0)
+    assert numbers["soc_temp_max_c"] == 61.5
+
+
+def test_what_no_window_knows_has_no_number() -> None:
+    bare: dict[str, Any] = {"net_energy_j": None, "latency_max_s": None, "soc_temp_c": None, "gap_s": 10.0}
+    counts, numbers = HourSums().add([(make_window(1, **bare), NO_GRAMS)]).fields()
+    assert (counts["net_windows"], counts["operational_windows"]) == (0, 0)
+    unknown = {"net_energy_j", "latency_max_s", "soc_temp_max_c", "power_w"}
+    unknown |= {name for name in FLOATS if "gco2e" in name}
+    assert not unknown & set(numbers)
+    some = HourSums().add([(make_window(1, **bare), NO_GRAMS), (make_window(2, net_energy_j=-1.5), GRAMS)])
+    counts, numbers = some.fields()
+    assert (counts["net_windows"], numbers["net_energy_j"], counts["embodied_windows"]) == (1, -1.5, 1)
+    assert numbers["embodied_gco2e"] == 3.0
+
+
+def test_sums_of_an_earlier_version_know_fewer_figures() -> None:
+    old = HourSums(counts=[3, 30], floats=[(30.0,)], maxima=[])
+    counts, numbers = old.add([(make_window(1), NO_GRAMS)]).fields()
+    assert (counts["windows"], numbers["duration_s"]) == (4, 40.0)
+    assert set(counts) == set(COUNTS)
+
+
+def test_what_is_not_finite_is_not_added() -> None:
+    windows = [(make_window(1, energy_j=math.nan), NO_GRAMS), (make_window(2, energy_j=5.0), NO_GRAMS)]
+    assert HourSums().add(windows).fields()[1]["energy_j"] == 5.0
+
+
+@given(data=st.data())
+def test_no_number_that_a_device_can_send_stops_the_sums_or_the_lines(data: st.DataObject) -> None:
+    """Whatever passes the wire's checks."""
+    assessor = Assessor(parse_inventory(INVENTORY), load_yearly_table())
+    encoder, sums = LineEncoder(assessor), HourSums()
+    large = st.floats(min_value=0.0, allow_infinity=False) | st.sampled_from([1e308, 5e-324, 1e200])
+    for row_id in range(1, 4):
+        plain = {name: data.draw(large) for name in ("energy_u_j", "energy_u_systematic_j", "gap_s", "busy_s")}
+        changes: dict[str, Any] = plain | {
+            "energy_j": data.draw(large) * data.draw(st.sampled_from([1.0, -1.0])),
+            "duration_s": data.draw(large) or 1.0,
+            "net_energy_j": data.draw(st.none() | large),
+        }
+        plain_row = make_stored(row_id)
+        row = msgspec.structs.replace(plain_row, window=msgspec.structs.replace(plain_row.window, **changes))
+        assert encoder.encode(row)
+        sums = sums.add([(row.window, assessor.grams(row.device_id, row.window))])
+    assert all(math.isfinite(value) for value in sums.fields()[1].values())
