@@ -66,7 +66,7 @@ def test_one_of_two_collectors_is_killed_and_nothing_is_lost(broker: BrokerProce
             device.append(200)
             dead.kill()
             device.append(200)
-            assert device.publisher.flush(60)
+            assert device.publisher.flush(120)
             assert device.outbox.stats().windows == 0
         assert survivor.stop() == 0
         by_dead, by_survivor = stored_seqs(dead, device), stored_seqs(survivor, device)

@@ -107,6 +107,7 @@ def test_a_lake_may_be_an_address_whose_secrets_stand_in_files() -> None:
         ("[influxdb]\napi = 'v2'", "influxdb.org is empty"),
         ("[influxdb]\napi = 'v4'", "api"),
         ("fleet = 'a/b'", "name one fleet"),
+        ("shared_group = 'a/b'", "name it without"),
         ("client_id = ''", "client_id is empty"),
         ("fleet = ''", "fleet is empty"),
         ("state_dir = ''", "state_dir is empty"),
