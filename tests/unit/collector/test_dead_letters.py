@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector import dead_letters
@@ -94,6 +94,7 @@ def test_filters(journal: Journal, wanted: Wanted, numbers: list[int]) -> None:
         assert dead_letters.counts_by_kind(db) == {"message": 2, "window": 1, "row": 1}
 
 
+@settings(max_examples=40)
 @given(
     steps=st.lists(
         st.one_of(
