@@ -17,8 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit code 1 if anything is a failure, 0 if all is well or only warned about."
     parser.add_argument("--agent-config", type=Path, metavar="FILE", help="check what this agent.toml names")
     parser.add_argument("--collector-config", type=Path, metavar="FILE", help="check what this collector.toml names")
-    parser.add_argument("--broker", metavar="URL", help="check the broker at mqtt://host:port, without credentials")
+    parser.add_argument(
+        "--broker", metavar="URL", help="check the broker at mqtt:// or ws://host:port, without credentials"
+    )
     parser.add_argument("--mosquitto-conf", type=Path, metavar="FILE", help="check a mosquitto configuration")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="also try the broker's queue, sessions and flow control with 1600 small messages that it removes again",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON only")
 
 
@@ -32,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             collector_config=arguments.collector_config,
             broker_url=arguments.broker,
             mosquitto_conf=arguments.mosquitto_conf,
+            probe=arguments.probe,
         )
     )
     if arguments.json:

@@ -1,28 +1,17 @@
 """The MQTT broker as a client sees it: reachable, closed to strangers, large enough for our messages."""
 
 import ipaddress
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.wire.mqtt import (
-    BrokerAddress,
-    BrokerSettings,
-    explain_connect_error,
-    explain_refusal,
-    explain_silence,
-    log_in,
-    parse_broker_url,
-)
-from edge_agent.wire.mqtt_version import first_version
+from edge_agent.wire.mqtt import BrokerAddress, BrokerSettings, MqttVersion, parse_broker_url
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import Client
+    from edgejoule.doctor.visitor import Visitor
 
-TIMEOUT_S: Final = 5.0
 SYS_TIMEOUT_S: Final = 1.0
 RUMQTTD_ALIAS_MAXIMUM: Final = 4096
 """The topic alias maximum that rumqttd answers, the embedded broker's engine; mosquitto answers 10 by default."""
@@ -33,35 +22,44 @@ class BrokerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``properties``: those of the MQTT 5 CONNACK, by the names of the standard; empty with 3.1.1. ``name``: what
     $SYS/broker/version says, "" if nothing. ``anonymous``: whether a client without credentials is accepted, None if
-    that was not tried.
+    that was not tried. ``without_certificate``: whether one without our certificate is, None if we have none.
     """
 
     address: BrokerAddress
     loopback: bool
     fault: str = ""
+    version: MqttVersion = "5"
     properties: dict[str, int] = {}
     name: str = ""
     anonymous: bool | None = None
+    without_certificate: bool | None = None
 
 
 def gather_broker_facts(settings: BrokerSettings) -> BrokerFacts:
-    """Connect once as configured and once as a stranger. Publishes nothing. Raises ConfigurationError."""
+    """Connect once as configured and once or twice as a stranger. Publishes nothing. Raises ConfigurationError."""
+    from edgejoule.doctor.visitor import visiting  # noqa: PLC0415  needs paho, an extra
+
     address = parse_broker_url(settings.url)
-    known = _probe(settings, ask_name=True)
-    stranger = None
-    if not known.fault and settings.username:
-        plain = msgspec.structs.replace(settings, username="", password_file="")
-        stranger = not _probe(plain, ask_name=False).fault
-    elif not known.fault:
-        stranger = not settings.cert_file
-    return BrokerFacts(
-        address=address,
-        loopback=is_loopback(address.host),
-        fault=known.fault,
-        properties=known.properties,
-        name=known.name,
-        anonymous=stranger,
-    )
+    with visiting(settings) as known:
+        facts = BrokerFacts(
+            address=address,
+            loopback=is_loopback(address.host),
+            fault=known.fault,
+            version=known.version,
+            properties=known.properties,
+            name="" if known.fault else _ask_name(known),
+        )
+    if facts.fault:
+        return facts
+    bare = msgspec.structs.replace(settings, cert_file="", key_file="")
+    stranger = msgspec.structs.replace(bare, username="", password_file="")
+    with visiting(stranger) as anybody:
+        anonymous = not anybody.fault
+    without_certificate = None
+    if settings.cert_file:
+        with visiting(bare) as uncertified:
+            without_certificate = not uncertified.fault
+    return msgspec.structs.replace(facts, anonymous=anonymous, without_certificate=without_certificate)
 
 
 def is_loopback(host: str) -> bool:
@@ -76,7 +74,8 @@ def check_broker(facts: BrokerFacts) -> list[Finding]:
     """Judge what was seen."""
     if facts.fault:
         return [failure("broker", facts.fault, "correct [broker] in the configuration, or the broker's own")]
-    findings = [ok("broker", f"{facts.address} accepts this client{f' ({facts.name})' if facts.name else ''}")]
+    name = f" ({facts.name})" if facts.name else ""
+    findings = [ok("broker", f"{facts.address} accepts this client in MQTT {facts.version}{name}")]
     findings.extend(_check_access(facts))
     findings.extend(_check_limits(facts.properties))
     findings.extend(_check_kind(facts))
@@ -84,6 +83,10 @@ def check_broker(facts: BrokerFacts) -> list[Finding]:
 
 
 def _check_access(facts: BrokerFacts) -> list[Finding]:
+    if facts.without_certificate:
+        text = f"{facts.address} accepts clients without a certificate though we have one: it does not enforce them"
+        remedy = "mosquitto: require_certificate true below that listener; the embedded broker cannot"
+        return [failure("broker access", text, remedy)]
     if facts.loopback:
         return [ok("broker access", "named by a loopback address; what other addresses show was not looked at")]
     findings: list[Finding] = []
@@ -114,6 +117,9 @@ def _check_limits(properties: dict[str, int]) -> list[Finding]:
         )
     if properties.get("MaximumQoS", 2) < 1:
         findings.append(failure("broker limits", "it offers only QoS 0, which loses messages", "allow QoS 1"))
+    if properties.get("SharedSubscriptionAvailable", 1) == 0:
+        text = "it has no shared subscriptions: several collectors cannot share the work"
+        findings.append(warning("broker limits", text, "one collector only, or another broker"))
     largest = properties.get("MaximumPacketSize")
     if largest is not None and largest < MAX_PAYLOAD_BYTES + 1024:
         findings.append(
@@ -138,67 +144,7 @@ def _check_kind(facts: BrokerFacts) -> list[Finding]:
     ]
 
 
-class _Probe(msgspec.Struct, frozen=True):
-    fault: str
-    properties: dict[str, int] = {}
-    name: str = ""
-
-
-class _Answers:
-    """What the callbacks of one connection heard."""
-
-    def __init__(self) -> None:
-        self.refusal: str | None = None
-        self.properties: dict[str, int] = {}
-        self.name = ""
-
-    def connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
-        self.refusal = explain_refusal(reason) if reason.is_failure else ""
-        heard: dict[str, Any] = properties.json() if properties is not None else {}
-        self.properties = {name: value for name, value in heard.items() if isinstance(value, int)}
-
-    def message(self, _client: Any, _data: Any, message: Any) -> None:
-        self.name = bytes(message.payload).decode(errors="replace")
-
-
-def _probe(settings: BrokerSettings, *, ask_name: bool) -> _Probe:
-    """Connect in this very thread, so that nothing runs on after the answer."""
-    from paho.mqtt.client import Client  # noqa: PLC0415  an optional dependency
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: PLC0415
-
-    version = MQTTProtocolVersion.MQTTv5 if first_version(settings) == "5" else MQTTProtocolVersion.MQTTv311
-    client = Client(CallbackAPIVersion.VERSION2, protocol=version, reconnect_on_failure=False)
-    log_in(client, settings)
-    client.connect_timeout = TIMEOUT_S
-    answers = _Answers()
-    client.on_connect, client.on_message = answers.connected, answers.message
-    address = parse_broker_url(settings.url)
-    try:
-        client.connect(address.host, address.port, settings.keepalive_s)
-        fault = _wait_for_answer(client, answers, address)
-        if not fault and ask_name:
-            _ask_name(client, answers)
-    except OSError as error:
-        fault = explain_connect_error(error, address)
-    finally:
-        client.disconnect()
-        client.loop(timeout=0.05)
-    return _Probe(fault, answers.properties, answers.name)
-
-
-def _wait_for_answer(client: "Client", answers: _Answers, address: BrokerAddress) -> str:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while answers.refusal is None and time.monotonic() < deadline_s:
-        if client.loop(timeout=0.1) != 0 and answers.refusal is None:
-            return f"{address} ends the connection without an answer: is it MQTT, TLS, or the other MQTT version?"
-    if answers.refusal is None:
-        return explain_silence(address)
-    return answers.refusal
-
-
-def _ask_name(client: "Client", answers: _Answers) -> None:
-    client.subscribe("$SYS/broker/version")
-    deadline_s = time.monotonic() + SYS_TIMEOUT_S
-    while not answers.name and time.monotonic() < deadline_s:
-        if client.loop(timeout=0.1) != 0:
-            return
+def _ask_name(visitor: "Visitor") -> str:
+    visitor.subscribe("$SYS/broker/version")
+    visitor.wait(lambda: bool(visitor.received), SYS_TIMEOUT_S)
+    return bytes(visitor.received[0].payload).decode(errors="replace") if visitor.received else ""

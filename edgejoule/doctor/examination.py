@@ -25,6 +25,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     collector_config: Path | None = None
     broker_url: str | None = None
     mosquitto_conf: Path | None = None
+    probe: bool = False
 
 
 def examine(subject: Subject) -> DoctorReport:
@@ -32,11 +33,11 @@ def examine(subject: Subject) -> DoctorReport:
     agent = None if subject.agent_config is None else _read_agent_config(subject.agent_config)
     findings = [
         *_examine_machine(agent),
-        *_examine_agent(subject.agent_config, agent),
-        *_examine_collector(subject.collector_config),
+        *_examine_agent(subject.agent_config, agent, probe=subject.probe),
+        *_examine_collector(subject.collector_config, probe=subject.probe),
     ]
     if subject.broker_url is not None:
-        findings.extend(_examine_broker(BrokerSettings(url=subject.broker_url)))
+        findings.extend(_examine_broker(BrokerSettings(url=subject.broker_url), probe=subject.probe))
     if subject.mosquitto_conf is not None:
         from edgejoule.doctor.mosquitto_conf import (  # noqa: PLC0415  only when asked for
             check_mosquitto_conf,
@@ -65,7 +66,7 @@ def _examine_machine(agent: "AgentConfig | None") -> Iterator[Finding]:
     yield machine.check_clock(machine.gather_clock_facts())
 
 
-def _examine_agent(path: Path | None, config: "AgentConfig | None") -> Iterator[Finding]:
+def _examine_agent(path: Path | None, config: "AgentConfig | None", *, probe: bool) -> Iterator[Finding]:
     if config is None:
         yield from serial_ports.check_ports(serial_ports.gather_ports())
         return
@@ -73,7 +74,7 @@ def _examine_agent(path: Path | None, config: "AgentConfig | None") -> Iterator[
     yield from _examine_agent_parts(config)
     yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
     yield from _examine_directory("agent state", config.device.state_dir)
-    yield from _examine_broker(config.broker)
+    yield from _examine_broker(config.broker, probe=probe)
 
 
 def _examine_agent_parts(config: "AgentConfig") -> Iterator[Finding]:
@@ -102,7 +103,7 @@ def _examine_model(section: "ModelSection", model: "CatalogModel") -> Finding:
     return ok("model", f"{took.runtime} {took.version} runs it, delegate {took.delegate}, threads {took.threads}")
 
 
-def _examine_collector(path: Path | None) -> Iterator[Finding]:
+def _examine_collector(path: Path | None, *, probe: bool) -> Iterator[Finding]:
     if path is None:
         return
     from collector.config import read_config  # noqa: PLC0415  only when asked for
@@ -114,7 +115,7 @@ def _examine_collector(path: Path | None) -> Iterator[Finding]:
     yield _examine_inventory(config)
     if config.influxdb is not None:
         yield from _examine_influxdb(config.influxdb, path)
-    yield from _examine_broker(config.broker)
+    yield from _examine_broker(config.broker, probe=probe)
 
 
 def _examine_lake(config: "CollectorConfig") -> Iterator[Finding]:
@@ -156,7 +157,13 @@ def _examine_directory(topic: str, directory: str) -> list[Finding]:
     return machine.check_directory(topic, machine.gather_directory_facts(Path(directory)))
 
 
-def _examine_broker(settings: BrokerSettings) -> list[Finding]:
+def _examine_broker(settings: BrokerSettings, *, probe: bool) -> list[Finding]:
     from edgejoule.doctor.broker import check_broker, gather_broker_facts  # noqa: PLC0415  needs paho, an extra
 
-    return check_broker(gather_broker_facts(settings))
+    facts = gather_broker_facts(settings)
+    findings = check_broker(facts)
+    if probe and not facts.fault:
+        from edgejoule.doctor.broker_probe import check_probe, gather_probe_facts  # noqa: PLC0415  needs paho
+
+        findings.extend(check_probe(gather_probe_facts(settings)))
+    return findings
