@@ -1,6 +1,7 @@
 """A window lies in the journal as it came, with what this version does not know, if it can surely be read again."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -112,3 +113,20 @@ def test_names_of_every_length_lie_side_by_side(journal: Journal) -> None:
     assert [(row.device_id, row.boot_id, row.window.seq) for row in journal.rows_after(0, 100)] == [
         (name, name[::-1], seq) for name in names for seq in (1, 2)
     ]
+
+
+def test_an_open_transaction_holds_up_no_store_that_reads(journal: Journal) -> None:
+    take(journal, encode(make_batch(range(1, 4))))
+    read: list[tuple[int, int, int]] = []
+
+    def read_as_a_pump_does() -> None:
+        read.append((len(journal.rows_after(0, 10)), journal.count_after(0, 10), journal.cursor("lake")))
+
+    with journal.transaction():
+        journal.set_cursor("lake", 3)
+        ingest(journal, Received(WINDOWS, encode(make_batch(range(4, 9))), T0_UNIX_NS))
+        thread = threading.Thread(target=read_as_a_pump_does)
+        thread.start()
+        thread.join(30)
+        assert read == [(3, 3, 0)], "what was committed before, and at once"
+    assert journal.cursor("lake") == 3
