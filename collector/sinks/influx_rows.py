@@ -9,7 +9,7 @@ their number, and bad rows without a clue about twice ``log2(rows)`` each.
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
-from collector.sinks.influx_writing import Answer, refuses_all, suspects
+from collector.sinks.influx_writing import Answer, blamed, refuses_all, suspects
 from collector.values import RejectedRow, Row, StoredBench, StoredWindow, WriteOutcome
 
 Row_contra = TypeVar("Row_contra", bound=StoredWindow | StoredBench, contravariant=True)
@@ -111,7 +111,7 @@ def write_lines(lines: list[str], writer: Writer) -> LinesOutcome:
         if answer.verdict == "stored":
             continue
         if answer.verdict == "bad_data" and refuses_all(answer, sent):
-            work.refuse(part, answer)
+            work.refuse(part, answer, sent)
         elif len(sent) == 1:
             work.refused[part.places[0]] = answer.reason
         else:
@@ -142,9 +142,10 @@ class _Work:
     def __post_init__(self) -> None:
         self.open = [_Part(list(range(len(self.lines))))] if self.lines else []
 
-    def refuse(self, part: _Part, answer: Answer) -> None:
+    def refuse(self, part: _Part, answer: Answer, sent: list[str]) -> None:
+        reasons = blamed(answer, sent)
         for number, place in enumerate(part.places):
-            self.refused[place] = answer.named.get(number, answer.reason)
+            self.refused[place] = reasons.get(number, answer.reason)
 
     def part(self, part: _Part, answer: Answer, sent: list[str]) -> None:
         found = set(suspects(answer, sent)) if answer.verdict == "bad_data" and part.guesses < _MOST_GUESSES else set()

@@ -29,7 +29,7 @@ _REMEDIES: Final = {
     404: "create the database or bucket, or correct its name",
 }
 _DROPPED: Final = re.compile(r"dropped[= ](\d+)")
-_QUOTED: Final = re.compile(r"unable to parse '(.*)': ")
+_QUOTED: Final = re.compile(r"unable to parse '(.*)': (.*?)(?: dropped=\d+)?$", re.MULTILINE)
 _CONFLICT: Final = re.compile(r'input field "(.*?)" on measurement')
 
 
@@ -87,10 +87,8 @@ def suspects(answer: Answer, lines: list[str]) -> list[int]:
     A guess, which the caller has to try: what is counted may be less than what was refused, for one reason can hide
     another.
     """
-    if answer.named:
-        return sorted(place for place in answer.named if place < len(lines))
-    if quoted := set(_QUOTED.findall(answer.words)):
-        return [place for place, line in enumerate(lines) if line in quoted]
+    if named := blamed(answer, lines):
+        return sorted(named)
     if conflict := _CONFLICT.search(answer.words):
         starts = (f",{conflict[1]}=", f" {conflict[1]}=")
         return [place for place, line in enumerate(lines) if any(start in line for start in starts)]
@@ -102,7 +100,15 @@ def suspects(answer: Answer, lines: list[str]) -> list[int]:
 
 def refuses_all(answer: Answer, lines: list[str]) -> bool:
     """Return whether the server said of each of ``lines`` that it cannot be stored."""
-    return len(lines) == 1 or _dropped(answer) == len(lines) or len(answer.named) == len(lines)
+    return len(lines) == 1 or _dropped(answer) == len(lines) or len(blamed(answer, lines)) == len(lines)
+
+
+def blamed(answer: Answer, lines: list[str]) -> dict[int, str]:
+    """Return the reasons by place in ``lines`` of those that the server named, by number or by quoting them."""
+    if answer.named:
+        return {place: reason for place, reason in answer.named.items() if place < len(lines)}
+    quoted = dict(_QUOTED.findall(answer.words))
+    return {place: f"unable to parse: {quoted[line]}" for place, line in enumerate(lines) if line in quoted}
 
 
 def _dropped(answer: Answer) -> int:

@@ -1,13 +1,16 @@
 """The InfluxDB sink against Debian's real influxd 1.6.7."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.sinks.influx_rows import InfluxSink
+from collector.sinks.influx_writing import Answer
 from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.line_protocol import LineEncoder, escape_tag
 from collector.values import StoredWindow
@@ -136,3 +139,75 @@ def test_odd_names_come_back_from_the_server(server: InfluxServer, sink: InfluxS
     expected = "".join("_" if ord(c) < 0x20 or ord(c) == 0x7F else c for c in fleet)
     assert series.column("value") == [expected + "_" if expected.endswith("\\") else expected]
     assert escape_tag(fleet)
+
+
+def test_windows_with_one_start_are_all_stored_and_still_once(
+    server: InfluxServer, sink: InfluxSink[StoredWindow]
+) -> None:
+    """A clock that was put back by whole seconds: the same stamps come again, from the same boot and from another."""
+    rows = [
+        make_stored(1 + 60 * turn + second, seq=1 + 3600 * turn + second, boot_id=boot_id, t_start_unix_ns=start)
+        for boot_id in ("boot-0001", "boot-0002")
+        for turn in range(3)
+        for second in range(60)
+        for start in (T0_UNIX_NS + second * 1_000_000_000,)
+    ]
+    for _ in range(2):
+        assert sink.write(rows).accepted == len(rows)
+    (series,) = server.query("SELECT COUNT(energy_j), SUM(energy_j) FROM inference_window", DATABASE)
+    assert series.column("count") == [len(rows)]
+    assert series.column("sum")[0] == pytest.approx(sum(row.window.energy_j for row in rows), rel=1e-12)
+
+
+class Counted(InfluxV1Writer):
+    """Counts its requests."""
+
+    requests = 0
+
+    def post(self, body: bytes) -> Answer:
+        self.requests += 1
+        return super().post(body)
+
+
+NOW_NS = 1_000_000_000 * int(time.time())
+
+
+@pytest.mark.parametrize(
+    ("bad", "most"),
+    [
+        ({2500: "unparsable"}, 3),
+        ({1: "unparsable", 2: "unparsable", 4999: "unparsable", 5000: "unparsable"}, 3),
+        (dict.fromkeys(range(1, 5001, 2), "conflict"), 3),
+        (dict.fromkeys(range(100, 200), "old"), 3),
+        ({7: "unparsable", 8: "conflict", 9: "old", 4000: "conflict", 4001: "old", 4002: "unparsable"}, 40),
+        (dict.fromkeys(range(1, 5001), "old"), 1),
+    ],
+    ids=["one", "at-the-ends", "every-other", "old", "mixed", "all-old"],
+)
+def test_bad_points_among_5000_are_found_and_the_rest_is_stored_once(
+    server: InfluxServer, sink: InfluxSink[StoredWindow], bad: dict[int, str], most: int
+) -> None:
+    """Whatever is wrong with them: a time that cannot be said, a field of another type, points beyond retention."""
+    sink.close()
+    server.query(f"ALTER RETENTION POLICY autogen ON {DATABASE} DURATION 7d SHARD DURATION 1d")
+    server.write(DATABASE, f"inference_window,device=other governor=0.5 {NOW_NS}")
+    changes: dict[str, dict[str, Any]] = {
+        "unparsable": {"t_start_unix_ns": 2**63 - 1},
+        "conflict": {"governor": "ondemand"},
+        "old": {"t_start_unix_ns": NOW_NS - 30 * 86_400 * 1_000_000_000},
+        "": {},
+    }
+    rows = [
+        make_stored(number, **({"t_start_unix_ns": NOW_NS + number * 1000} | changes[bad.get(number, "")]))
+        for number in range(1, 5001)
+    ]
+    writer = Counted(server.url, DATABASE)
+    outcome = InfluxSink(writer, LineEncoder()).write(rows)
+    writer.close()
+    assert [rejected.row.row_id for rejected in outcome.rejected] == sorted(bad)
+    words = {"unparsable": "time outside range", "conflict": "field type conflict", "old": "beyond retention"}
+    assert all(words[bad[rejected.row.row_id]] in rejected.reason for rejected in outcome.rejected)
+    assert (outcome.accepted, outcome.kept) == (5000 - len(bad), 0)
+    assert writer.requests <= most
+    stored = server.query("SELECT COUNT(seq) FROM inference_window", DATABASE)
+    assert (stored[0].column("count")[0] if stored else 0) == 5000 - len(bad)
