@@ -72,6 +72,7 @@ class Member:
         self._next_send_s = 0.0
         self._last_ping_s = 0.0
         self._windows_left = self._plan.windows
+        self._own_doing = False
 
     @property
     def online(self) -> bool:
@@ -122,7 +123,8 @@ class Member:
             await self._link.closed()
 
     def cut(self) -> None:
-        """Leave nothing open."""
+        """Leave nothing open, by our own doing."""
+        self._own_doing = True
         if self._link is not None:
             self._link.cut()
 
@@ -169,6 +171,7 @@ class Member:
         around.played.connects += 1
         self._connected_s = self._last_ping_s = around.now_s()
         self._held_back = None
+        self._own_doing = False
         self.device.connected()
         self._link.publish(self._topic("birth"), self.device.birth(self._connected_s), retain=True)
         self._publish_status(online=True)
@@ -198,7 +201,7 @@ class Member:
         now_s = around.now_s()
         if now_s - self._connected_s > STEADY_AFTER_S:
             self._pauses.reset()
-        if now_s >= self._away_until_s and not around.ending and not self.device.vanished:
+        if not self._own_doing and not around.ending and not self.device.vanished:
             around.played.lost_by_broker += 1
             around.last_error = f"{self.device.device_id}: {reason}"
             self._away_until_s = now_s + self._pauses.next_s()

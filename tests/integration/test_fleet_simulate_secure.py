@@ -15,7 +15,7 @@ pytestmark = pytest.mark.mosquitto
 
 
 def simulate(url: str, authority: Authority, username: str) -> "subprocess.CompletedProcess[str]":
-    words = ("--devices", "2", "--rate", "10", "--windows", "2", "--drain-s", "2", "--json", "--run-id", "tls")
+    words = ("--devices", "2", "--rate", "10", "--windows", "2", "--drain-s", "0.5", "--json", "--run-id", "tls")
     login = ("--broker", url, "--ca-file", str(authority.path), "--username", username)
     command = [sys.executable, "-m", "edgejoule", "fleet", "simulate", *login, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
