@@ -8,10 +8,10 @@ import msgspec
 
 from collector.carbon.amortisation import Policy, charged_share, linear_in_time
 from collector.carbon.embodied import embodied_gco2e
-from collector.carbon.estimate import Z95, Estimate, Range, from_standard_uncertainty, product, scaled
+from collector.carbon.estimate import Z95, Estimate, Range, from_standard_uncertainty
 from collector.carbon.factors import Factor
-from collector.carbon.operational import operational_gco2e
-from collector.carbon.units import J_PER_KWH, JOULE, s_from_years
+from collector.carbon.operational import CarbonIntensity, GramRate, gram_range, gram_rate, operational_gco2e
+from collector.carbon.units import JOULE, s_from_years
 from collector.intensity.provider import IntensityProvider
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
 from edge_agent.wire.errors import ConfigurationError
@@ -22,6 +22,7 @@ Grams = tuple[float | None, ...]
 """Operational value, low and high, then the embodied three; None where unknown."""
 _THREE_UNKNOWN: Final = (None, None, None)
 NO_GRAMS: Final[Grams] = _THREE_UNKNOWN * 2
+_NO_RATE: Final = (None, GramRate((0.0, 0.0, 0.0), 0.0, None, None))
 
 
 class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ class Assessor:
         self._parts = {entry.id: embodied_parts(entry, inventory.where) for entry in inventory.devices.values()}
         self._masses = {name: embodied_gco2e(parts) for name, parts in self._parts.items() if parts}
         self._used: dict[tuple[str, str], Factor] = {}
+        self._gram_rates: dict[str, tuple[CarbonIntensity | None, GramRate]] = {}
         self._rates = {entry.id: self._rates_of(entry) for entry in inventory.devices.values()}
 
     def describe(self, device_id: str) -> DevicePlace:
@@ -133,8 +135,11 @@ class Assessor:
         intensity = self._intensity.at(rates.zone, window.t_start_unix_ns + round(half_ns))
         if intensity is None:
             return _THREE_UNKNOWN
-        energy_kwh = scaled((value_j, value_j - width_j, value_j + width_j), 1.0 / J_PER_KWH)
-        return product(energy_kwh, intensity.factor.estimate.range)
+        known, rate = self._gram_rates.get(rates.zone, _NO_RATE)
+        if known is not intensity:
+            rate = gram_rate(intensity)
+            self._gram_rates[rates.zone] = intensity, rate
+        return gram_range(value_j, width_j, rate)
 
     def _rates_of(self, entry: DeviceEntry) -> _Rates:
         mass = self._masses.get(entry.id)
@@ -165,7 +170,8 @@ def _embodied_range(rates: _Rates, window: InferenceWindow) -> Grams:
         return _THREE_UNKNOWN
     age_s = _age_s(rates.in_service_since_s, window.t_start_unix_ns)
     share, _ = charged_share(window.duration_s, rates.lifetime_s, age_s)
-    return scaled(rates.mass, share)
+    value, low, high = rates.mass
+    return value * share, low * share, high * share
 
 
 def _in_service_since_s(entry: DeviceEntry) -> float | None:

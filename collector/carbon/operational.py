@@ -1,10 +1,11 @@
 """Carbon of the electricity used: energy times grid intensity, each with its uncertainty."""
 
-from typing import Literal
+import math
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from collector.carbon.estimate import Estimate, times
+from collector.carbon.estimate import Estimate, Range, product, scaled, times
 from collector.carbon.factors import Factor
 from collector.carbon.units import GCO2E, GCO2E_MARGINAL, GCO2E_PER_KWH, J_PER_KWH, JOULE
 
@@ -40,3 +41,36 @@ def operational_gco2e(energy: Estimate, intensity: CarbonIntensity) -> Estimate:
         raise ValueError(f"operational carbon is J times {GCO2E_PER_KWH}, not {energy.unit} times {per_kwh.unit}")
     source = f"{energy.source} x {intensity.kind} intensity of {intensity.zone}"
     return times(energy.scaled(1.0 / J_PER_KWH), per_kwh, unit=gram_unit(intensity.kind), source=source)
+
+
+class GramRate(NamedTuple):
+    """An intensity made ready for many windows. ``g_per_j``; ``below``, ``above``: log distances of its range.
+
+    The distances are None for a range that reaches zero.
+    """
+
+    per_kwh: Range
+    g_per_j: float
+    below: float | None
+    above: float | None
+
+
+def gram_rate(intensity: CarbonIntensity) -> GramRate:
+    """Return what ``gram_range`` needs of an intensity."""
+    per_kwh = intensity.factor.estimate.range
+    value, low, high = per_kwh
+    if low <= 0.0:
+        return GramRate(per_kwh, value / J_PER_KWH, None, None)
+    return GramRate(per_kwh, value / J_PER_KWH, math.log(value / low), math.log(high / value))
+
+
+def gram_range(energy_j: float, half_width_j: float, rate: GramRate) -> Range:
+    """Return the grams of ``energy_j`` as ``operational_gco2e`` does, only faster. P5, P95: ``half_width_j`` away."""
+    low_j = energy_j - half_width_j
+    if low_j <= 0.0 or rate.below is None or rate.above is None:
+        energy_kwh = scaled((energy_j, low_j, energy_j + half_width_j), 1.0 / J_PER_KWH)
+        return product(energy_kwh, rate.per_kwh)
+    value = energy_j * rate.g_per_j
+    below = math.hypot(math.log(energy_j / low_j), rate.below)
+    above = math.hypot(math.log1p(half_width_j / energy_j), rate.above)
+    return value, value * math.exp(-below), value * math.exp(above)

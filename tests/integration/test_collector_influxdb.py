@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.fakes.influxd import InfluxServer, running_influxd
 from tests.fakes.windows import FLEET, PROFILES, make_window
 
 pytestmark = pytest.mark.influxdb
-DATABASE = "edgejoule"
+DATABASE, HOURLY = "edgejoule", "edgejoule_hourly"
 PER_DEVICE = 40
 INVENTORY = """
 [defaults]
@@ -54,6 +55,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         with (tmp_path / "collector.toml").open("a") as config:
             config.write('[inventory]\nfile = "inventory.toml"\n')
             config.write(f'[influxdb]\nurl = "{influxdb.url}"\ndatabase = "{DATABASE}"\nmax_wait_s = 0.2\n')
+            config.write(f'[influxdb.hourly]\ndatabase = "{HOURLY}"\n')
         yield Site(tmp_path, broker, influxdb, collector)
 
 
@@ -90,6 +92,24 @@ def live_sums(site: Site) -> dict[str, dict[str, float | None]]:
     return {one.tags["device"]: {name: one.column(name)[0] for name in ("windows", *SUMS)} for one in series}
 
 
+def initialise(site: Site) -> None:
+    words = ("collector", "init", "--config", str(site.directory / "collector.toml"))
+    subprocess.run([sys.executable, "-m", "edgejoule", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def assert_hours_equal_windows(site: Site) -> None:
+    """The long-term store holds what the live store does, to the last digit of a correctly rounded sum."""
+    wanted = ("energy_j", "duration_s", "operational_gco2e")
+    windows: dict[tuple[str, str, int], list[float]] = {}
+    hours: dict[tuple[str, str, int], list[float]] = {}
+    for found, measurement, database in ((windows, "inference_window", DATABASE), (hours, "inference_hourly", HOURLY)):
+        for name in wanted:
+            for series in site.influxdb.query(f'SELECT "{name}" FROM {measurement} GROUP BY device', database):
+                for time_ns, value in series.values:
+                    found.setdefault((series.tags["device"], name, time_ns // 3_600_000_000_000), []).append(value)
+    assert {key: [math.fsum(values)] for key, values in windows.items()} == hours
+
+
 def fleet_report(site: Site) -> dict[str, dict[str, Any]]:
     """Return the devices of ``edgejoule fleet report --json``."""
     words = ("fleet", "report", "--json", "--config", str(site.directory / "collector.toml"))
@@ -109,7 +129,7 @@ def assert_equal(live: dict[str, dict[str, float | None]], report: dict[str, dic
 
 
 def test_the_live_store_holds_what_the_report_says(site: Site) -> None:
-    site.influxdb.query(f"CREATE DATABASE {DATABASE}")
+    initialise(site)
     site.collector.start()
     try:
         with running_fleet(site) as devices:
@@ -121,6 +141,7 @@ def test_the_live_store_holds_what_the_report_says(site: Site) -> None:
         assert site.collector.stop() == 0
 
     assert_equal(live, report)
+    assert_hours_equal_windows(site)
     assert live["pi4-01"]["windows"] == PER_DEVICE
     assert live["jetson-01"]["embodied_gco2e"] is None, "not in the inventory: unknown, not zero"
     assert {
@@ -136,7 +157,7 @@ def test_a_database_made_late_and_a_killed_collector_lose_and_double_nothing(sit
             measure(devices, PER_DEVICE)
             assert all(device.publisher.flush(30) for device in devices), "InfluxDB's fault does not hold up devices"
             wait_until(lambda: "database not found" in site.collector.log_text, "the log says what is wrong")
-            site.influxdb.query(f"CREATE DATABASE {DATABASE}")
+            initialise(site)
             wait_until(lambda: live_count(site) > 0, "the waiting windows come")
             site.collector.kill()
             measure(devices, PER_DEVICE)
@@ -148,3 +169,4 @@ def test_a_database_made_late_and_a_killed_collector_lose_and_double_nothing(sit
         assert site.collector.stop() == 0
 
     assert_equal(live, report)
+    assert_hours_equal_windows(site)
