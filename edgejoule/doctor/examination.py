@@ -39,12 +39,13 @@ def examine(subject: Subject) -> DoctorReport:
     if subject.broker_url is not None:
         findings.extend(_examine_broker(BrokerSettings(url=subject.broker_url), probe=subject.probe))
     if subject.mosquitto_conf is not None:
-        from edgejoule.doctor.mosquitto_conf import (  # noqa: PLC0415  only when asked for
+        from edgejoule.doctor.mosquitto_checks import (  # noqa: PLC0415  only when asked for
             check_mosquitto_conf,
-            read_mosquitto_conf,
+            installed_version,
         )
+        from edgejoule.doctor.mosquitto_conf import read_mosquitto_conf  # noqa: PLC0415
 
-        findings.extend(check_mosquitto_conf(read_mosquitto_conf(subject.mosquitto_conf)))
+        findings.extend(check_mosquitto_conf(read_mosquitto_conf(subject.mosquitto_conf), installed_version()))
     return summarise(findings)
 
 

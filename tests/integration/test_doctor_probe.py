@@ -10,6 +10,7 @@ from edge_agent.wire.mqtt import BrokerSettings
 from edgejoule.cli import main
 from edgejoule.doctor.broker import check_broker, gather_broker_facts
 from edgejoule.doctor.broker_probe import QUEUED, SENT_PAST_IT, ProbeFacts, check_probe, gather_probe_facts
+from edgejoule.doctor.mosquitto_checks import installed_version
 from tests.fakes.brokers import running_broker
 from tests.fakes.certificates import LOOPBACK, Authority
 from tests.fakes.delivery import wait_until
@@ -97,6 +98,14 @@ def test_certificates_that_are_not_asked_for_are_found(tmp_path: Path) -> None:
 
     assert facts.without_certificate is True
     assert "does not enforce them" in " ".join(f.text for f in check_broker(facts) if f.level == "failure")
+
+
+@mosquitto
+def test_the_installed_mosquitto_says_its_version() -> None:
+    version = installed_version()
+
+    assert version is not None
+    assert version >= (1, 0, 0)
 
 
 @pytest.mark.parametrize(

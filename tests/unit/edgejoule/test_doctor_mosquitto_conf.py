@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.doctor.mosquitto_conf import check_mosquitto_conf, parse_mosquitto_conf, read_mosquitto_conf
+from edgejoule.doctor.mosquitto_checks import check_mosquitto_conf
+from edgejoule.doctor.mosquitto_conf import parse_mosquitto_conf, read_mosquitto_conf
+from tests.fakes.shipped_mosquitto import shipped
 
 SOUND = """
 # a fleet's broker
@@ -15,8 +17,10 @@ persistence true
 persistence_location /var/lib/mosquitto/
 autosave_interval 30
 max_queued_messages 100000
+persistent_client_expiration 60d
 allow_anonymous false
 password_file /etc/mosquitto/passwords
+acl_file /etc/mosquitto/edgejoule.acl
 listener 8883
 certfile /etc/mosquitto/server.crt
 listener 1883 127.0.0.1
@@ -45,6 +49,30 @@ def test_a_sound_configuration_has_no_fault() -> None:
         ("allow_anonymous false", "allow_anonymous true", "failure", "listener 8883 on every interface lets anybody"),
         ("password_file /etc/mosquitto/passwords", "", "failure", "nobody can log in"),
         ("certfile /etc/mosquitto/server.crt", "", "warning", "is not encrypted"),
+        ("persistence_location /var/lib/mosquitto/", "", "warning", "persistence_location is not set"),
+        ("persistent_client_expiration 60d", "", "warning", "never comes back stays for ever"),
+        ("persistent_client_expiration 60d", "persistent_client_expiration 12h", "warning", "away longer is dropped"),
+        ("persistent_client_expiration 60d", "persistent_client_expiration 60 d", "failure", "no whole number"),
+        (
+            "max_queued_messages 100000",
+            "max_queued_messages 100000\nmax_inflight_messages 1",
+            "warning",
+            "after every 1",
+        ),
+        ("acl_file /etc/mosquitto/edgejoule.acl", "", "warning", "no access list"),
+        (
+            "certfile /etc/mosquitto/server.crt",
+            "certfile x\nuse_identity_as_username true",
+            "warning",
+            "does not require them",
+        ),
+        ("certfile /etc/mosquitto/server.crt", "certfile x\nrequire_certificate true", "failure", "no authority"),
+        (
+            "password_file /etc/mosquitto/passwords\nacl_file /etc/mosquitto/edgejoule.acl\nlistener 8883",
+            "acl_file a\nlistener 8883\ncafile c\nrequire_certificate true",
+            "failure",
+            "the access list binds nobody",
+        ),
     ],
 )
 def test_each_fault_is_named(old: str, new: str, level: str, words: str) -> None:
@@ -67,9 +95,28 @@ def test_per_listener_settings_are_a_trap_and_are_read_per_listener() -> None:
     assert any("nobody can log in" in words for _, words in faults)
 
 
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [(None, 1), ((2, 0, 11), 0), ((2, 0, 12), 1), ((2, 0, 18), 1), ((2, 0, 19), 0), ((2, 1, 0), 0)],
+)
+def test_a_trap_of_some_versions_is_only_told_for_those(version: tuple[int, int, int] | None, count: int) -> None:
+    loopback = SOUND.partition("listener 8883")[0] + "listener 1883 127.0.0.1"
+    conf = parse_mosquitto_conf(f"per_listener_settings true\n{loopback}".splitlines())
+
+    assert [f.level for f in check_mosquitto_conf(conf, version)].count("warning") == count
+
+
+def test_a_queue_without_limit_is_only_a_trap_in_one_version() -> None:
+    conf = parse_mosquitto_conf(SOUND.replace("max_queued_messages 100000", "max_queued_messages 0").splitlines())
+
+    assert [f.level for f in check_mosquitto_conf(conf, (2, 0, 16))] == ["warning"]
+    assert [f.level for f in check_mosquitto_conf(conf, (2, 0, 17))] == ["ok"]
+
+
 def test_one_listeners_certificates_do_not_close_another() -> None:
+    closed = "certfile x\ncafile c\nrequire_certificate true\nuse_identity_as_username true"
     text = SOUND.replace("password_file /etc/mosquitto/passwords", "").replace(
-        "listener 8883", "listener 8884 10.0.0.1\ncertfile x\nrequire_certificate true\nlistener 8883"
+        "listener 8883", f"listener 8884 10.0.0.1\n{closed}\nlistener 8883"
     )
 
     assert [words for _, words in _faults(text)] == [
@@ -115,33 +162,12 @@ def test_any_text_is_judged_or_refused_in_one_line(lines: list[str]) -> None:
     assert all(finding.remedy for finding in findings if finding.level != "ok")
 
 
-SHIPPED = Path(__file__).parents[3] / "deploy" / "mosquitto.conf"
-
-
-def shipped(variant: str) -> str:
-    """Return the shipped file as its text says: the two open lines removed, the lines of one variant let in."""
-    text = SHIPPED.read_text(encoding="utf-8").replace("listener 1883 127.0.0.1\nallow_anonymous true\n", "")
-    before, _, after = text.partition(f"# {variant}:")
-    assert after
-    part, blank, rest = after.partition("\n\n")
-    words = (
-        "listener",
-        "allow_anonymous",
-        "password_file",
-        "acl_file",
-        "cafile",
-        "certfile",
-        "keyfile",
-        "require",
-        "use_",
-    )
-    lines = [line.removeprefix("# ") if line[2:].startswith(words) else line for line in part.splitlines()]
-    return before + "\n".join(lines) + blank + rest
+DEBIANS_OWN = "pid_file /run/mosquitto/mosquitto.pid\npersistence_location /var/lib/mosquitto/\n"
 
 
 def test_the_shipped_file_is_sound_in_each_of_its_variants() -> None:
-    assert _faults(SHIPPED.read_text(encoding="utf-8")) == []
-    assert _faults(shipped("A fleet")) == []
-    ((level, text),) = _faults(shipped("A network of your own"))
+    assert _faults(DEBIANS_OWN + shipped("This machine only")) == []
+    assert _faults(DEBIANS_OWN + shipped("A fleet")) == []
+    ((level, text),) = _faults(DEBIANS_OWN + shipped("A network of your own"))
     assert level == "warning"
     assert "is not encrypted" in text
