@@ -140,8 +140,9 @@ def _upgrade_from_1(db: sqlite3.Connection) -> None:
           FROM windows_1 JOIN boots_1 USING (boot_id) ORDER BY position, seq;
         INSERT OR IGNORE INTO windows SELECT (position << {SEQ_BITS}) + last_seq, NULL, NULL
           FROM boots_1 WHERE last_seq > 0;
-        INSERT INTO drops SELECT (position << {SEQ_BITS}) + first_seq, (position << {SEQ_BITS}) + d.last_seq, reason
-          FROM drops_1 AS d JOIN boots_1 USING (boot_id);
+        INSERT OR REPLACE INTO drops
+          SELECT (position << {SEQ_BITS}) + first_seq, (position << {SEQ_BITS}) + d.last_seq, reason
+          FROM drops_1 AS d JOIN boots_1 USING (boot_id) ORDER BY d.last_seq;
         DROP TABLE windows_1; DROP TABLE boots_1; DROP TABLE drops_1;
         PRAGMA user_version = {SCHEMA_VERSION};
         COMMIT;
