@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from edge_agent.wire.mqtt import BrokerSettings
+from edgejoule.cli import main
 from tests.fakes.brokers import BrokerProcess, running_broker
 from tests.fakes.delivery import CollectorProcess, Device, running_device, wait_until
 from tests.fakes.influxd import InfluxServer, running_influxd
@@ -22,6 +23,8 @@ from tests.fakes.windows import FLEET, PROFILES, make_window
 pytestmark = pytest.mark.influxdb
 DATABASE, HOURLY = "edgejoule", "edgejoule_hourly"
 PER_DEVICE = 40
+PATIENCE_S = 90.0
+"""A store that was away is tried again after up to 30 s, and the machine may be busy."""
 INVENTORY = """
 [defaults]
 lifetime_years = 5.0
@@ -93,8 +96,7 @@ def live_sums(site: Site) -> dict[str, dict[str, float | None]]:
 
 
 def initialise(site: Site) -> None:
-    words = ("collector", "init", "--config", str(site.directory / "collector.toml"))
-    subprocess.run([sys.executable, "-m", "edgejoule", *words], check=True, stdout=subprocess.DEVNULL)
+    assert main(["collector", "init", "--config", str(site.directory / "collector.toml")]) == 0
 
 
 def assert_hours_equal_windows(site: Site) -> None:
@@ -134,8 +136,10 @@ def test_the_live_store_holds_what_the_report_says(site: Site) -> None:
     try:
         with running_fleet(site) as devices:
             measure(devices, PER_DEVICE)
-            assert all(device.publisher.flush(30) for device in devices)
-            wait_until(lambda: live_count(site) == PER_DEVICE * len(PROFILES), "every window is in InfluxDB")
+            assert all(device.publisher.flush(PATIENCE_S) for device in devices)
+            wait_until(
+                lambda: live_count(site) == PER_DEVICE * len(PROFILES), "every window is in InfluxDB", PATIENCE_S
+            )
             live, report = live_sums(site), fleet_report(site)
     finally:
         assert site.collector.stop() == 0
@@ -155,15 +159,19 @@ def test_a_database_made_late_and_a_killed_collector_lose_and_double_nothing(sit
     try:
         with running_fleet(site) as devices:
             measure(devices, PER_DEVICE)
-            assert all(device.publisher.flush(30) for device in devices), "InfluxDB's fault does not hold up devices"
-            wait_until(lambda: "database not found" in site.collector.log_text, "the log says what is wrong")
+            assert all(device.publisher.flush(PATIENCE_S) for device in devices), (
+                "InfluxDB's fault does not hold up devices"
+            )
+            wait_until(
+                lambda: "database not found" in site.collector.log_text, "the log says what is wrong", PATIENCE_S
+            )
             initialise(site)
-            wait_until(lambda: live_count(site) > 0, "the waiting windows come")
+            wait_until(lambda: live_count(site) > 0, "the waiting windows come", PATIENCE_S)
             site.collector.kill()
             measure(devices, PER_DEVICE)
             site.collector.start()
-            assert all(device.publisher.flush(30) for device in devices)
-            wait_until(lambda: live_count(site) == 2 * PER_DEVICE * len(PROFILES), "the rest comes, once")
+            assert all(device.publisher.flush(PATIENCE_S) for device in devices)
+            wait_until(lambda: live_count(site) == 2 * PER_DEVICE * len(PROFILES), "the rest comes, once", PATIENCE_S)
             live, report = live_sums(site), fleet_report(site)
     finally:
         assert site.collector.stop() == 0
