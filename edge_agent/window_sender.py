@@ -104,7 +104,7 @@ class WindowSender:
         while self._live_room(live) > 0 and live.last_seq > self._live.resume_after_seq:
             waiting = live.last_seq - self._live.resume_after_seq
             wait_s = self._bundling.wait_s(waiting, now_s)
-            if wait_s > 0.0 and not hurry:
+            if wait_s > 0.0 and not hurry and not self._is_full(live):
                 late_s = self._live.wait_s(now_s)
                 return wait_s if late_s is None else min(wait_s, late_s)
             covered = self._send_next(send, live, self._live, live.last_seq)
@@ -113,6 +113,11 @@ class WindowSender:
             self._live.note_sent(covered, now_s)
             self._bundling.note_sent()
         return self._live.wait_s(now_s)
+
+    def _is_full(self, live: Backlog) -> bool:
+        """Tell whether the windows that wait fill a message by their size."""
+        windows = self._outbox.pending(live.boot_id, self._live.resume_after_seq, self._max_windows)
+        return len(self._encode(live, windows)) > MAX_PAYLOAD_BYTES
 
     def _send_next(self, send: Send, backlog: Backlog, flight: InFlight, last_seq: int) -> int:
         """Send a lane's next message; return the highest number that it settles, 0 if there is none to send."""
