@@ -60,7 +60,7 @@ def test_a_device_writes_its_own_upward_topics_and_nothing_else(fleet: Fleet) ->
         *(f"{OTHER}/{channel}" for channel in UP_CHANNELS),
         *(f"{OWN}/ack", f"{OTHER}/ack", f"{OWN}/cmd", f"{OWN}/cmd/bench", f"{OTHER}/cmd/bench"),
         *(f"{OWN}/windows/more", f"{OWN}/firmware", OWN, f"{ROOT}/pi4-01/windows", "edgejoule/v2/home/pi4-01/windows"),
-        *("elsewhere", f"{ROOT}/pi4-01/pi4-02/windows", f"{ROOT}/home/extra/pi4-01/windows"),
+        *("elsewhere", f"{ROOT}/pi4-01/pi4-02/windows", f"{OWN}/extra/windows"),
     ]
     for topic in forbidden:
         word = device.publish(topic, retain=True)
