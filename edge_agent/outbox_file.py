@@ -3,7 +3,7 @@
 What wears an SD card is how many pages a transaction touches, since each goes to the write-ahead log as a whole. So a
 window is one row of one table that is ordered by its key, ``boot number << SEQ_BITS | seq``; pages are small; and a
 row holds the window compressed. The newest row of a boot stays when its window has been stored elsewhere, without its
-payload: it alone remembers the last number given out. See docs/decisions/0016-the-outbox-spares-the-card.md.
+payload: it alone remembers the last number given out. See docs/decisions/0017-the-outbox-spares-the-card.md.
 """
 
 import contextlib
