@@ -1,5 +1,7 @@
 """The outbox and time: windows without a clock wait, are placed once and for all, and grow old by boot time."""
 
+import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -183,3 +185,21 @@ def test_an_acknowledgement_is_on_disk_with_the_next_window_and_at_the_latest_at
         assert outbox.stats().windows == 1, "a window that fails takes back its own part only"
     with closing(Outbox(path, "a")) as outbox:
         assert outbox.stats().windows == 1
+
+
+def test_a_full_disk_refuses_a_window_and_the_count_stays_true(path: Path) -> None:
+    with closing(Outbox(path, "a")) as outbox:
+        for _ in range(20):
+            outbox.append(make_window)
+        outbox.apply_ack(ranges_ack(outbox.boot_id, 1))
+        (pages,) = outbox._db.execute("PRAGMA page_count").fetchone()
+        outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            for _ in range(20):
+                outbox.append(lambda seq: make_window(seq, meter_id=os.urandom(3000).hex()))
+        held = outbox.pending(outbox.boot_id, 0, 999)
+        assert outbox.stats().windows == len(held)
+        assert {1, 2} - {window.seq for window in held} <= {1}, "an acknowledgement may have been taken back"
+        outbox._db.execute("PRAGMA max_page_count = 100000")
+        assert outbox.append(make_window).seq == held[-1].seq + 1
+        assert outbox.apply_ack(ranges_ack(outbox.boot_id, 10)) in {9, 10}
