@@ -17,13 +17,13 @@ MAX_BENCH_WINDOWS: Final = 200
 MAX_BUDGET_LINES: Final = 40
 """A bench with as many windows and, gross and net, as many lines as this fits one message, every field filled."""
 
-Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 Sequence = Annotated[int, Meta(ge=1, le=2**53)]
 SequenceOrNone = Annotated[int, Meta(ge=0, le=2**53)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 UnixNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 ClockState = Literal["synchronised", "unsynchronised", "rebased"]
 """Of a window's stamp. "synchronised": the clock was set when the window ended. "rebased": it was set later, and the

@@ -17,7 +17,7 @@ _UNKNOWN: Final = re.compile(
     r"(?:Object contains unknown field `|Invalid enum value ')(.*?)[`'](?: - at `\$\.?(.*?)`)?"
 )
 
-_SHA256: Final = "Expected `str` matching regex '^[0-9a-f]{64}$'"
+_SHA256: Final = r"Expected `str` matching regex '^[0-9a-f]{64}\\Z'"
 
 
 def decode_toml(text: str, into: type[T], where: str) -> T:

@@ -20,6 +20,7 @@ from edge_agent.wire.records import (
     Birth,
     BootAck,
     Health,
+    Identifier,
     InferenceWindow,
     Status,
     StoreAck,
@@ -152,3 +153,10 @@ def test_a_bench_that_is_none_still_says_which_it_is() -> None:
         b"\xff",
     ):
         assert name_of_bench(worse) is None
+
+
+@pytest.mark.parametrize("name", ["pi4-01\n", "\npi4-01", "pi4-01\r", "pi4 01", "", "x" * 65])
+def test_a_name_is_one_word_of_its_own(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(name, Identifier)
+    assert msgspec.convert("x" * 64, Identifier) == "x" * 64
