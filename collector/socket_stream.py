@@ -60,8 +60,8 @@ class SocketStream:
         self._poll.modify(self._sock, mask)
         events = dict(self._poll.poll(max(timeout_s, 0.0) * 1000))
         if self._bell.fileno() in events:
-            self._woken = False
             self._bell.recv(64)
+            self._woken = False  # in this order: a bell that rings in between is not taken away unheard
         seen = events.get(self._sock.fileno(), 0)
         if seen & _BROKEN and not reading:
             raise ConnectionResetError("the connection broke")
