@@ -47,7 +47,8 @@ class Collector:
         config.write_text(
             f'state_dir = "state"\nclient_id = "{client_id}"\n[broker]\nurl = "{broker_url}"\n'
             f"[lake]\nenabled = {str(lake).lower()}\n"
-            f'[influxdb]\nurl = "{influx.url}"\ndatabase = "{directory.name}"\n',
+            f'[influxdb]\nurl = "{influx.url}"\ndatabase = "{directory.name}"\n'
+            "max_wait_s = 0.25\n",  # the last rows of a run need not wait for company
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "edgejoule", "collector", "run", "--config", str(config)]
