@@ -187,6 +187,11 @@ def test_an_acknowledgement_is_on_disk_with_the_next_window_and_at_the_latest_at
         assert outbox.stats().windows == 1
 
 
+def fill_with_noise(outbox: Outbox) -> None:
+    for _ in range(20):
+        outbox.append(lambda seq: make_window(seq, meter_id=os.urandom(3000).hex()))
+
+
 def test_a_full_disk_refuses_a_window_and_the_count_stays_true(path: Path) -> None:
     with closing(Outbox(path, "a")) as outbox:
         for _ in range(20):
@@ -195,8 +200,7 @@ def test_a_full_disk_refuses_a_window_and_the_count_stays_true(path: Path) -> No
         (pages,) = outbox._db.execute("PRAGMA page_count").fetchone()
         outbox._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(sqlite3.OperationalError, match="full"):
-            for _ in range(20):
-                outbox.append(lambda seq: make_window(seq, meter_id=os.urandom(3000).hex()))
+            fill_with_noise(outbox)
         held = outbox.pending(outbox.boot_id, 0, 999)
         assert outbox.stats().windows == len(held)
         assert {1, 2} - {window.seq for window in held} <= {1}, "an acknowledgement may have been taken back"
