@@ -47,7 +47,7 @@ class BrokerProcess:
         while time.monotonic() < deadline_s:
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=0.5):
+            if all(listens(port) for port in {self.port, self.port_v311}):
                 return self
             time.sleep(0.02)
         log_text = (self._directory / "broker.log").read_text()
@@ -91,6 +91,13 @@ class BrokerProcess:
             *(sys.executable, "-m", "edgejoule", "broker", "--port", str(self.port)),
             *("--port-v311", str(self.port_v311)),
         ]
+
+
+def listens(port: int) -> bool:
+    """Tell whether something accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """mosquitto with TLS and certificates on both sides, as lines for ``running_broker`` and settings for its clients."""
 
-import contextlib
-import socket
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +8,7 @@ import msgspec
 from edge_agent.connection import Connection
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
-from tests.fakes.brokers import BrokerProcess
+from tests.fakes.brokers import BrokerProcess, listens
 from tests.fakes.certificates import Authority, Pair
 from tests.fakes.delivery import wait_until
 
@@ -64,10 +62,4 @@ def connect(settings: BrokerSettings, client_id: str = "visitor") -> None:
 
 def wait_until_listening(port: int) -> None:
     """Return when a listener beside the broker's first one is there."""
-
-    def listens() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
-            return True
-        return False
-
-    wait_until(listens, f"port {port} listens")
+    wait_until(lambda: listens(port), f"port {port} listens")
