@@ -15,6 +15,8 @@ from edge_agent.wire.records import MAX_PAYLOAD_BYTES
 MAX_DEAD_LETTERS: Final = 10_000
 MAX_DEAD_LETTERS_BYTES: Final = 256 * 1024 * 1024
 """Together they keep a client that sends nonsense from filling the disk."""
+MAX_WORDS: Final = 1000
+"""Of a topic and of a reason: none that can be accepted is longer, and MQTT allows 65,535 bytes."""
 
 Kind = Literal["message", "window", "row"]
 """A whole message, one window out of a message, or a row of the journal that a store refused."""
@@ -152,13 +154,19 @@ def add(
     kept = new.payload[:MAX_PAYLOAD_BYTES]
     letter = db.execute(
         "INSERT INTO dead_letters (t_unix_ns, topic, device_id, payload, reason) VALUES (?, ?, ?, ?, ?)",
-        (new.t_unix_ns, new.topic, new.device_id, kept, new.reason),
+        (new.t_unix_ns, new.topic[:MAX_WORDS], new.device_id, kept, _shortened(new.reason)),
     ).lastrowid
     details = (letter, new.fleet, new.device_id, _kind_of(new.topic), new.sink, len(new.payload) + new.cut_bytes)
     db.execute("INSERT INTO letter_details VALUES (?, ?, ?, ?, ?, ?)", details)
     while _is_too_much(db, max_letters, max_bytes):
         (oldest,) = db.execute("SELECT min(id) FROM dead_letters").fetchone()
         remove(db, oldest, "evicted")
+
+
+def _shortened(reason: str) -> str:
+    """Return both ends of a long reason: the fault often stands behind what it repeats."""
+    half = MAX_WORDS // 2
+    return reason if len(reason) <= MAX_WORDS else f"{reason[:half]} ... {reason[-half:]}"
 
 
 def _is_too_much(db: sqlite3.Connection, max_letters: int, max_bytes: int) -> bool:
@@ -188,7 +196,7 @@ def remove(db: sqlite3.Connection, letter_id: int, fate: Fate) -> bool:
 
 def set_reason(db: sqlite3.Connection, letter_id: int, reason: str) -> None:
     """Say why it was refused again."""
-    db.execute("UPDATE dead_letters SET reason = ? WHERE id = ?", (reason, letter_id))
+    db.execute("UPDATE dead_letters SET reason = ? WHERE id = ?", (_shortened(reason), letter_id))
 
 
 def ids(db: sqlite3.Connection, wanted: Wanted) -> list[int]:

@@ -14,6 +14,8 @@ from edge_agent.wire.records import MAX_PAYLOAD_BYTES, BenchRecord, Birth, Healt
 from edge_agent.wire.topics import UpTopic, parse_up_topic
 
 REMEMBERED_TOPICS: Final = 10_000
+LONGEST_TOPIC: Final = 200
+"""With names of 64 characters. MQTT allows 65,535 bytes: such ones are not remembered, nor are their names."""
 
 
 class Received(NamedTuple):
@@ -36,7 +38,7 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
     """
     topic: UpTopic | None = None
     try:
-        topic = _parse(message.topic)
+        topic = _parse(message.topic) if len(message.topic) <= LONGEST_TOPIC else parse_up_topic(message.topic)
         _check_whole(message)
         if topic.channel == "bench":
             _store_bench(journal, topic, message)
@@ -91,7 +93,8 @@ def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:
 
 
 def _letter(topic: UpTopic | None, message: Received, reason: str) -> NewLetter:
-    fleet, device_id = (topic.fleet, topic.device_id) if topic else ("", "")
+    named = topic if len(message.topic) <= LONGEST_TOPIC else None
+    fleet, device_id = (named.fleet, named.device_id) if named else ("", "")
     letter = NewLetter(message.topic, message.payload, reason, message.t_unix_ns, fleet, device_id)
     return replace(letter, cut_bytes=message.cut_bytes) if message.cut_bytes else letter
 

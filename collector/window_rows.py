@@ -15,7 +15,10 @@ import msgspec
 from collector.values import StoredWindow
 
 MAX_ROWS_PER_READ: Final = 5000
-"""Bounds the text that one read makes: some 7 MB."""
+"""Bounds the text that one read makes: some 7 MB, of windows as devices send them."""
+MAX_BYTES_PER_READ: Final = 16 << 20
+MAX_BYTES_PER_CALL: Final = 96 << 20
+"""Bound it for windows that are huge: one may be as long as a message."""
 _NUMBERS: Final = b"%16d%20d%12d%12d"
 """Sequence number, time of receipt, place among the payloads, length."""
 _INSERT: Final = """
@@ -33,6 +36,10 @@ _READ: Final = """
 SELECT CAST('[' || group_concat('[' || row_id || ',"' || fleet || '","' || device_id || '","' || boot_id || '",'
   || received_unix_ns || ',' || CAST(payload AS TEXT) || ']') || ']' AS BLOB)
 FROM (SELECT * FROM windows WHERE row_id > ? ORDER BY row_id LIMIT ?)
+"""
+_SIZE: Final = """
+SELECT coalesce(sum(bytes), 0)
+FROM (SELECT length(payload) AS bytes FROM windows WHERE row_id > ? ORDER BY row_id LIMIT ?)
 """
 _DECODER: Final = msgspec.json.Decoder(list[StoredWindow])
 _ROW_ID: Final = attrgetter("row_id")
@@ -59,11 +66,23 @@ def insert(db: sqlite3.Connection, rows: Sequence[NewRow]) -> None:
     db.execute(_INSERT, (b"".join(described), b"".join([row[5] for row in rows]), width))
 
 
-def after(db: sqlite3.Connection, row_id: int, limit: int) -> list[StoredWindow]:
-    """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit."""
+def after(
+    db: sqlite3.Connection,
+    row_id: int,
+    limit: int,
+    *,
+    read_bytes: int = MAX_BYTES_PER_READ,
+    call_bytes: int = MAX_BYTES_PER_CALL,
+) -> list[StoredWindow]:
+    """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit.
+
+    Fewer, but at least one, when they are so huge that together they would fill the memory.
+    """
     found: list[StoredWindow] = []
-    while limit > 0:
-        wanted = min(limit, MAX_ROWS_PER_READ)
+    total_bytes = 0
+    while limit > 0 and total_bytes < call_bytes:
+        wanted, size_bytes = _fitting(db, row_id, min(limit, MAX_ROWS_PER_READ), read_bytes)
+        total_bytes += size_bytes
         (text,) = db.execute(_READ, (row_id, wanted)).fetchone()
         part = _DECODER.decode(text) if text else []
         part.sort(key=_ROW_ID)  # SQLite promises no order inside group_concat
@@ -72,6 +91,15 @@ def after(db: sqlite3.Connection, row_id: int, limit: int) -> list[StoredWindow]
             break
         row_id, limit = part[-1].row_id, limit - wanted
     return found
+
+
+def _fitting(db: sqlite3.Connection, row_id: int, wanted: int, read_bytes: int) -> tuple[int, int]:
+    """Return how many of the ``wanted`` rows one read takes, and the bytes of their payloads."""
+    while True:
+        (size_bytes,) = db.execute(_SIZE, (row_id, wanted)).fetchone()
+        if size_bytes <= read_bytes or wanted == 1:
+            return wanted, size_bytes
+        wanted = max(1, wanted // 2)
 
 
 def count_after(db: sqlite3.Connection, row_id: int, limit: int) -> int:

@@ -83,6 +83,8 @@ _words_of: Final[Callable[[InferenceWindow], tuple[Any, ...]]] = attrgetter(
 )
 _UNKNOWN: Final = "null"
 _MOST_TEMPLATES: Final = 20_000
+_LONGEST_TEMPLATE: Final = 4000
+"""Words of a window may be as long as a message; those of a real one are a few hundred characters."""
 _STAMPS_PER_MICROSECOND: Final = 997
 """The largest prime below 1000: numbers that lie a round count apart (3600, 86400) get different stamps."""
 _LAST_STAMP_UNIX_NS: Final = 2**63 - 1000
@@ -129,13 +131,16 @@ class LineEncoder:
         return f"{template.text % known} {stamp}"
 
     def _template(self, key: tuple[Any, ...], w: InferenceWindow, numbers: list[str]) -> _Template:
-        """Return the template for these words and for this choice of known numbers, made once."""
+        """Return the template for these words and for this choice of known numbers, made once unless it is huge."""
         unknown = tuple(index for index, number in enumerate(numbers) if number == _UNKNOWN)
         template = self._templates.get((*key, unknown))
         if template is None:
             if len(self._templates) > _MOST_TEMPLATES:
                 self._templates.clear()
-            template = self._templates[(*key, unknown)] = self._make_template(key, w, unknown)
+            template = self._make_template(key, w, unknown)
+            if len(template.text) > _LONGEST_TEMPLATE:
+                return template
+            self._templates[(*key, unknown)] = template
         self._templates[key] = template  # what came last is tried first
         return template
 

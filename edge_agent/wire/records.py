@@ -20,6 +20,8 @@ MAX_BUDGET_LINES: Final = 40
 Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 Sequence = Annotated[int, Meta(ge=1, le=2**53)]
 SequenceOrNone = Annotated[int, Meta(ge=0, le=2**53)]
+Count = Annotated[int, Meta(ge=0, le=2**40)]
+"""Of one window: what stores sum in 64 bits must not overflow, however much nonsense a device counts."""
 NonNegative = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 UnixNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -44,7 +46,7 @@ class RuntimeIdentity(_Record, frozen=True, kw_only=True):
     runtime: str
     version: str
     delegate: str
-    threads: Annotated[int, Meta(ge=1)]
+    threads: Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class InferenceWindow(_Record, frozen=True, kw_only=True):
@@ -77,7 +79,7 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     energy_u_j: NonNegative
     energy_u_systematic_j: NonNegative
     gap_s: NonNegative
-    inference_count: Annotated[int, Meta(ge=0)]
+    inference_count: Count
     busy_s: NonNegative
     model_id: Identifier
     model_sha256: Sha256
@@ -95,7 +97,7 @@ class InferenceWindow(_Record, frozen=True, kw_only=True):
     latency_max_s: NonNegative | None = None
     sample_count: NonNegative = 0.0
     lost_count: NonNegative = 0.0
-    frame_error_count: Annotated[int, Meta(ge=0)] = 0
+    frame_error_count: Count = 0
     soc_temp_c: float | None = None
     freq_mhz: NonNegative | None = None
     throttled: bool | None = None
@@ -255,7 +257,7 @@ class BenchWindow(_Record, frozen=True, kw_only=True):
     duration_s: Positive
     energy_j: float
     energy_u_j: NonNegative
-    inference_count: Annotated[int, Meta(ge=1)]
+    inference_count: Annotated[int, Meta(ge=1, le=2**40)]
     gap_s: NonNegative
     sample_count: NonNegative
     lost_count: NonNegative
@@ -308,7 +310,7 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     sync_residual_s: NonNegative
     windows: Annotated[tuple[BenchWindow, ...], Meta(max_length=MAX_BENCH_WINDOWS)]
     warm_up_s: NonNegative
-    warm_up_count: Annotated[int, Meta(ge=0)]
+    warm_up_count: Count
     baseline_before: BenchBaseline | None = None
     baseline_after: BenchBaseline | None = None
     gross: Measurand | None = None
@@ -321,7 +323,7 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     first_invoke_energy_j: float | None = None
     first_invoke_energy_u_j: NonNegative | None = None
     accuracy_ratio: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
-    accuracy_count: Annotated[int, Meta(ge=0)] = 0
+    accuracy_count: Count = 0
     governor: str | None = None
     rejections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
