@@ -20,14 +20,17 @@ from collector.values import RejectedRow, Row, Sink, WriteOutcome
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
+FINISH_S: Final = 10.0
+"""How long a pump that is told to end goes on with what is there; the rest is in the journal for the next start."""
 _LOG = structlog.get_logger()
 
 
 class Pump(Generic[Row]):
     """See the module's text. It owns its sink and closes it."""
 
-    def __init__(self, journal: Journal, feed: Feed[Row], sink: Sink[Row]) -> None:
+    def __init__(self, journal: Journal, feed: Feed[Row], sink: Sink[Row], finish_s: float = FINISH_S) -> None:
         self._journal = journal
+        self._finish_s = finish_s
         self._feed = feed
         self._sink = sink
         self._ahead = Lookahead(feed, sink)
@@ -50,7 +53,7 @@ class Pump(Generic[Row]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Write what is there once more, without waiting for more rows or for a store that is down; then end."""
+        """Write what is there, without waiting for more rows or for a store that is down, for a while; then end."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -73,7 +76,8 @@ class Pump(Generic[Row]):
                         self._changed.wait_for(lambda: self._closing, self._pause_s)
                     elif wait_s != 0.0:
                         self._changed.wait_for(lambda: self._closing or self._news, wait_s)
-            while self._write_next() and not self._pause_s:
+            end_s = time.monotonic() + self._finish_s
+            while self._write_next() and not self._pause_s and time.monotonic() < end_s:
                 pass
         finally:
             self._ahead.close()

@@ -200,3 +200,27 @@ def test_after_a_crash_between_write_and_cursor_the_same_rows_come_again_from_th
             wait_until(lambda: len(sink.stored) == 5, "written")  # noqa: B023  called inside the loop
         assert sink.writes[0][0] == 1
         journal.set_cursor("commanded", 0)
+
+
+def test_a_pump_that_ends_leaves_a_long_backlog_to_the_next_start(journal: Journal) -> None:
+    sink = CommandedSink(max_rows=1)
+    add(journal, 1, 50)
+    pump = Pump(journal, WindowFeed(journal), sink, finish_s=0.0)
+    writing, go_on = threading.Event(), threading.Event()
+
+    def hold(rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
+        writing.set()
+        go_on.wait(30.0)
+        return WriteOutcome(len(rows))
+
+    sink.rule = hold
+    pump.start()
+    assert writing.wait(30.0)
+    closing_it = threading.Thread(target=pump.close)
+    closing_it.start()
+    wait_until(lambda: pump._closing, "it is told to end")
+    go_on.set()
+    closing_it.join(30.0)
+    assert not pump.alive
+    assert len(sink.stored) == 2, "what was under way, and once more"
+    assert journal.cursor(sink.name) == 2
