@@ -59,6 +59,7 @@ class Subscriber:
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._told = ""
+        self._journal_trouble = ""
         self._connector = threading.Thread(target=self._connect_for_ever, name="collector-connection")
         self._writer = threading.Thread(target=self._write_for_ever, name="collector-writer")
 
@@ -111,7 +112,7 @@ class Subscriber:
                 try:
                     self._commit_and_acknowledge(batches)
                 except JournalGoneError as error:  # the supervisor sees that this thread ended
-                    self._tell("journal_gone", f"{error} while it was open: start the collector again")
+                    _LOG.error("journal_gone", remedy=f"{error} while it was open: start the collector again")
                     return
             elif self._stopping.is_set():
                 return
@@ -133,12 +134,11 @@ class Subscriber:
                     for batch in batches:
                         self._ingest(batch)
             except sqlite3.OperationalError as error:
-                self._tell("journal_not_writable", f"{error}: free space on the disk of state_dir; nothing is lost")
+                self._tell_of_journal(f"{error}: free space on the disk of state_dir; nothing is lost")
                 if self._stopping.wait(RETRY_S):
                     return False
                 continue
-            if self._told.startswith("journal_not_writable"):
-                self._tell("journal_writable_again", "")
+            self._tell_of_journal("")
             return True
 
     def _ingest(self, batch: Batch) -> None:
@@ -165,6 +165,14 @@ class Subscriber:
                 bench_ids=self._journal.bench_ids(topic.fleet, topic.device_id),
             )
         )
+
+    def _tell_of_journal(self, trouble: str) -> None:
+        """Log that the journal cannot be written, and that it can be again, once each."""
+        if trouble and trouble != self._journal_trouble:
+            _LOG.warning("journal_not_writable", remedy=trouble)
+        elif self._journal_trouble and not trouble:
+            _LOG.info("journal_writable_again")
+        self._journal_trouble = trouble
 
     def _tell(self, event: str, remedy: str) -> None:
         """Log a change of state once, not at every attempt."""

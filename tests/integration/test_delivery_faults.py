@@ -146,8 +146,10 @@ def test_a_full_disk_under_the_journal_delays_and_loses_nothing(journal: Journal
                 assert not device.publisher.flush(1.0)
                 assert device.outbox.stats().windows > 150, "a few may fit into the last page"
                 assert subscriber.alive
+                assert subscriber.connected, "the broker has nothing to do with it"
             assert device.publisher.flush(20)
             assert_all_stored_once(journal, device)
+            assert subscriber.connected
         assert "journal_writable_again" in [line["event"] for line in logs]
 
 
