@@ -1,13 +1,21 @@
-"""Figures as people read them: SI prefixes, as many digits as the uncertainty leaves, a dash for what is unknown."""
+"""Figures and lists as people read them: SI prefixes, digits as the uncertainty leaves them, a dash for unknown."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from collector.carbon.estimate import Estimate
 
 UNKNOWN: Final = "–"
 _PREFIXES: Final = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+_NAMED_AT_MOST: Final = 6
 NBSP: Final = "\N{NO-BREAK SPACE}"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the names, of many only the first: a line over a thousand devices stays one that can be read."""
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def prefix_of(value: float) -> tuple[float, str]:

@@ -55,6 +55,7 @@ def _difference(line: WindowCounts) -> str:
 
 
 def _add_counts(table: Table, last: str) -> None:
+    table.padding = (0, 0, 0, 0)  # with ten columns the room goes to the device's name
     for heading in ("sent", "stored", "drop-\nped", "refu-\nsed", "pend-\ning", "lost", "twice", "late", last):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("sum", no_wrap=True)

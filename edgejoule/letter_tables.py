@@ -90,6 +90,11 @@ def one_line(letter: Letter) -> str:
     )
 
 
+def letters_in_words(count: int) -> str:
+    """Return "1 dead letter", "2 dead letters"."""
+    return f"{count} dead letter{'' if count == 1 else 's'}"
+
+
 def replay_lines(tally: ReplayTally, *, dry_run: bool) -> list[str]:
     """Return what became of the letters, and why some are still there."""
     counted = [f"{tally.outcomes[outcome]} {words}" for outcome, words in _WORDS.items() if tally.outcomes[outcome]]
@@ -99,7 +104,7 @@ def replay_lines(tally: ReplayTally, *, dry_run: bool) -> list[str]:
     return [
         head,
         *(f"  {count} x {printable(reason)}" for reason, count in common),
-        *([f"  and {more} reasons more"] if more else []),
+        *([f"  and {more} more reason{'s' if more > 1 else ''}"] if more else []),
     ]
 
 

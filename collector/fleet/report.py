@@ -11,6 +11,7 @@ from collector.fleet.series import device_series
 from collector.fleet.sums import Sums, add_up
 from collector.fleet.values import Account, DeviceAccount, FleetReport
 from collector.journal import Journal
+from collector.numbers import some_of
 from collector.store_config import LakeWhere
 
 Group = Mapping[str, Any]
@@ -195,7 +196,7 @@ def _scaled(estimate: Estimate | None, factor: float | None) -> Estimate | None:
 def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
     notes = []
     if simulated := [device.device_id for device in devices if device.simulated]:
-        notes.append(f"simulated meters: the joules of {', '.join(simulated)} were not measured on hardware")
+        notes.append(f"simulated meters: the joules of {some_of(simulated)} were not measured on hardware")
     notes += _notes_on_meters(devices)
     boundaries = sorted({boundary for device in devices for boundary in device.boundaries})
     if len(boundaries) > 1:
@@ -203,13 +204,13 @@ def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
             f"meters sit at different boundaries ({', '.join(boundaries)}): what lies before one is not in its joules"
         )
     if gaps := [device.device_id for device in devices if device.gap_s > 0.0]:
-        notes.append(f"gaps: energy and operational grams of {', '.join(gaps)} cover only the time with samples")
+        notes.append(f"gaps: energy and operational grams of {some_of(gaps)} cover only the time with samples")
     if flagged := [
         f"{device.device_id} ({_counted(device.flagged_windows)})" for device in devices if device.flagged_windows
     ]:
-        notes.append(f"windows with a flag: {', '.join(flagged)}; see them in the lake before you use their figures")
+        notes.append(f"windows with a flag: {some_of(flagged)}; see them in the lake before you use their figures")
     if worn := [device.device_id for device in devices if (device.beyond_lifetime_s or 0.0) > 0.0]:
-        notes.append(f"beyond the planned life, and charged nothing embodied there: {', '.join(worn)}")
+        notes.append(f"beyond the planned life, and charged nothing embodied there: {some_of(worn)}")
     return tuple(notes)
 
 

@@ -136,8 +136,9 @@ def _examine_influxdb(influxdb: "InfluxConfig", path: Path) -> Iterator[Finding]
     yield doctor.check_influx(facts)
     if facts.fault:
         return
-    yield from doctor.check_stores(influxdb, str(path))
-    if influxdb.hourly is not None:
+    stores = list(doctor.check_stores(influxdb, str(path)))
+    yield from stores
+    if influxdb.hourly is not None and stores[-1].level != "failure":
         yield doctor.check_hourly_sums(influxdb)
 
 

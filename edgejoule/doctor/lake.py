@@ -12,7 +12,7 @@ REMEDY = "correct [lake] dir and options, or the store; until then the journal k
 
 def check_lake_address(where: LakeUrl) -> Finding:
     """Write a small file as the collector would, read it back and remove it again."""
-    name = f"_doctor/{secrets.token_hex(8)}"
+    name = f"_doctor-{secrets.token_hex(8)}"
     try:
         place = place_of(where)
         place.write(name, b"edgejoule doctor was here")

@@ -130,12 +130,15 @@ def test_without_a_collector_the_answer_is_no_and_nothing_is_lost_in_silence(tmp
     assert (code, run["everything_acknowledged"], run["pending"]) == (1, False, 8)
 
 
-def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [("--windows", "2", "--rate", "10"), ("--seconds", "0.5", "--rate", "0.001")])
+def test_a_broker_that_is_not_there_is_one_line_also_when_no_window_was_due(
+    load: tuple[str, ...], tmp_path: Path
+) -> None:
     with running_broker("embedded", tmp_path) as broker:
         url = broker.url
     command = [sys.executable, "-m", "edgejoule", "fleet", "simulate", "--broker", url, "--devices", "2"]
     done = subprocess.run(
-        [*command, "--windows", "2", "--rate", "10", "--drain-s", "0.5"],
+        [*command, *load, "--drain-s", "0.5"],
         capture_output=True,
         text=True,
         check=False,
@@ -144,4 +147,5 @@ def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "nothing listens at" in done.stdout
+    assert "NOT one device reached the broker" in done.stdout
     assert "Traceback" not in done.stderr

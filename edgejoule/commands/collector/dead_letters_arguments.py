@@ -47,7 +47,13 @@ def _add_filters(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="", metavar="ID", help="those of this device")
     verb.add_argument("--reason", default="", metavar="TEXT", help="those whose reason holds this text")
     verb.add_argument("--kind", choices=_KINDS, help="whole messages, windows out of one, or rows of a store")
-    verb.add_argument("--since", type=moment, default=0, metavar="TIME", help="2026-01-31, 2026-01-31T10:00 or 2h ago")
+    verb.add_argument(
+        "--since",
+        type=moment,
+        default=0,
+        metavar="TIME",
+        help="2026-01-31, 2026-01-31T10:00 (UTC), or 2h for two hours ago",
+    )
 
 
 def moment(text: str) -> int:

@@ -53,10 +53,10 @@ def _show(arguments: argparse.Namespace) -> int:
             raise ConfigurationError(f"--output {arguments.output}: cannot write it: {error.strerror}") from error
     elif sys.stdout.isatty() and not is_safe_on_a_terminal(letter.payload):
         raise ConfigurationError(f"dead letter {letter.id} is not text; write it with --output FILE, or into a pipe")
-    else:
+    stderr_console().print(one_line(letter), markup=False, soft_wrap=True)
+    if arguments.output is None:
         sys.stdout.buffer.write(letter.payload)
         sys.stdout.buffer.flush()
-    stderr_console().print(one_line(letter), markup=False, soft_wrap=True)
     return EXIT_DONE
 
 
@@ -76,14 +76,15 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def _drop(arguments: argparse.Namespace) -> int:
     from collector import dead_letters
+    from edgejoule.letter_tables import letters_in_words
 
     with _journal(arguments, writes=True) as journal:
         found = _chosen(journal, arguments)
         if arguments.dry_run:
-            stdout_console().print(f"{len(found)} dead letters would be dropped")
+            stdout_console().print(f"{letters_in_words(len(found))} would be dropped")
             return EXIT_DONE
         if not arguments.yes:
-            raise ConfigurationError(f"{len(found)} dead letters would be gone for ever; add --yes if that is meant")
+            raise ConfigurationError(f"{letters_in_words(len(found))} would be gone for ever; add --yes to do it")
         dropped = 0
         with _progress("drop", len(found)) as advance:
             for start in range(0, len(found), _STEP):
@@ -91,7 +92,7 @@ def _drop(arguments: argparse.Namespace) -> int:
                     step = found[start : start + _STEP]
                     dropped += sum(dead_letters.remove(db, letter, "dropped") for letter in step)
                 advance(len(step))
-    stdout_console().print(f"{dropped} dead letters dropped; the ledger counts them")
+    stdout_console().print(f"{letters_in_words(dropped)} dropped, but still counted by the ledger")
     return EXIT_DONE
 
 

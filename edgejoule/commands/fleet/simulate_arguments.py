@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from edgejoule.simulate.plan import Faults, Plan
 
 _EPILOG: Final = """\
-Example: 200 devices for a minute with everything going wrong, then compared with the collector's books:
-  edgejoule fleet simulate --broker mqtt://127.0.0.1 --devices 200 --rate 1 --seconds 60 --chaos \\
-      --check --config collector.toml
+Example: 200 devices for a minute with everything going wrong, then compared
+with the collector's books:
+  edgejoule fleet simulate --broker mqtt://127.0.0.1 --devices 200 --rate 1 \\
+      --seconds 60 --chaos --check --config collector.toml
 A day without network for 100 devices, delivered while new windows go on:
-  edgejoule fleet simulate --devices 100 --outage-s 86400 --window-s 10 --seconds 30
+  edgejoule fleet simulate --devices 100 --outage-s 86400 --window-s 10 \\
+      --rate 1 --seconds 60
 """
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _DEFAULT_WINDOW_S: Final = 10.0
@@ -44,7 +46,7 @@ def add_simulate(what: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = what.add_parser(
         "simulate",
         help="play a fleet of any size against your broker and collector, with faults",
-        description="Play a fleet on the real wire: no meter, no inference; every record says that it is simulated.",
+        description="Play a fleet on the real wire, without meters. Every record says: simulated.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -22,7 +22,7 @@ _SHOWN_PROBLEMS: Final = 20
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run to the end. The exit code is 1 when windows stayed unacknowledged, or when ``--check`` says no."""
+    """Run to the end. The exit code is 1 when no device reached the broker, windows stayed pending, or the check says no."""
     import msgspec
 
     from edgejoule.simulate.progress import RunProgress
@@ -53,7 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print_outcome(counters, found)
     agrees = all(one.agrees for one in found or ())
-    return EXIT_DONE if counters.everything_acknowledged and agrees else EXIT_NO
+    return EXIT_DONE if _is_done(counters) and agrees else EXIT_NO
+
+
+def _is_done(run_: "FleetCounters") -> bool:
+    return run_.everything_acknowledged and run_.played["connects"] > 0
 
 
 def _login(arguments: argparse.Namespace) -> "Login":
@@ -118,16 +122,22 @@ def _print_outcome(run_: "FleetCounters", found: "list[DeviceVerdict] | None") -
     say("played: " + ", ".join(f"{name} {count}" for name, count in run_.played.items() if count))
     if run_.last_error:
         say(f"latest error: {run_.last_error}")
-    say(
-        f"everything acknowledged after {run_.all_acknowledged_s:.1f} s"
-        if run_.all_acknowledged_s is not None
-        else f"NOT everything is acknowledged: {run_.pending} windows pending; a longer --drain-s waits longer"
-    )
+    say(_ending(run_))
     if found is not None:
         bad = [one for one in found if not one.agrees]
         for one in bad[:_SHOWN_PROBLEMS]:
             say(f"{one.device_id}: no: {'; '.join(one.problems[:3])}")
         say(f"check: {len(found) - len(bad)} devices agree with the collector, {len(bad)} do not")
+
+
+def _ending(run_: "FleetCounters") -> str:
+    if not run_.played["connects"]:
+        return "NOT one device reached the broker"
+    if run_.all_acknowledged_s is None:
+        return f"NOT everything is acknowledged: {run_.pending} windows pending; a longer --drain-s waits longer"
+    vanished = run_.played["vanished"]
+    but = f", but for {vanished} device{'s' if vanished > 1 else ''} that vanished for good" if vanished else ""
+    return f"everything acknowledged after {run_.all_acknowledged_s:.1f} s{but}"
 
 
 def _delays(delays: "DelayFigures") -> str:

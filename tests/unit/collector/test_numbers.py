@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.numbers import NBSP, si, si_u
+from collector.numbers import NBSP, si, si_u, some_of
 
 SCALE = {"p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
@@ -43,3 +43,9 @@ def test_the_shown_value_is_the_value(value: float) -> None:
     match = re.fullmatch(r"([\d.]+) (.?)J", plain(si(value, "J", digits=6)))
     assert match is not None
     assert float(match[1]) * SCALE[match[2]] == pytest.approx(value, rel=1e-5)
+
+
+def test_of_many_names_some_are_shown_and_the_rest_is_counted() -> None:
+    assert some_of(["a", "b"]) == "a, b"
+    assert some_of(list("abcdef")) == "a, b, c, d, e, f"
+    assert some_of(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
