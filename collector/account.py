@@ -9,6 +9,7 @@ import sqlite3
 from typing import Final, NamedTuple
 
 from collector import removed
+from collector.removed import touching
 from collector.seq_ranges import Ranges, union
 from edge_agent.wire.records import DroppedRange
 
@@ -67,16 +68,14 @@ def _is_stored(db: sqlite3.Connection, device_id: str, boot_id: str, seq: int) -
 
 def _add_range(db: sqlite3.Connection, device_id: str, boot_id: str, span: tuple[int, int], reason: str) -> bool:
     """Add what the table does not cover yet, so that its ranges never overlap; return whether there was any."""
-    known = db.execute(
-        "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND last_seq >= ? "
-        "AND first_seq <= ? ORDER BY first_seq",
-        (device_id, boot_id, *span),
-    ).fetchall()
+    known = touching(db, "dropped", (device_id, boot_id), span)
     new_parts = uncovered(*span, known)
     for first, last in new_parts:
         extended = db.execute(
-            "UPDATE dropped SET last_seq = ? WHERE device_id = ? AND boot_id = ? AND last_seq = ? AND reason = ?",
-            (last, device_id, boot_id, first - 1, reason),
+            "UPDATE dropped SET last_seq = ?1 WHERE device_id = ?2 AND boot_id = ?3 AND last_seq = ?4 - 1 "
+            "AND reason = ?5 AND first_seq = (SELECT max(first_seq) FROM dropped "
+            "WHERE device_id = ?2 AND boot_id = ?3 AND first_seq < ?4)",
+            (last, device_id, boot_id, first, reason),
         )
         if extended.rowcount == 0:
             db.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (device_id, boot_id, first, last, reason))
@@ -119,12 +118,13 @@ def _one_step(db: sqlite3.Connection, key: tuple[str, str], high_water: int) -> 
             break
         high_water = seq
     (end,) = db.execute(
-        "SELECT max(last_seq) FROM (SELECT last_seq FROM dropped WHERE device_id = ?1 AND boot_id = ?2 "
-        "AND first_seq <= ?3 + 1 UNION ALL SELECT last_seq FROM removed WHERE device_id = ?1 AND boot_id = ?2 "
-        "AND first_seq <= ?3 + 1)",
+        "SELECT max(coalesce((SELECT last_seq FROM dropped WHERE device_id = ?1 AND boot_id = ?2 "
+        "AND first_seq <= ?3 + 1 ORDER BY first_seq DESC LIMIT 1), 0), "
+        "coalesce((SELECT last_seq FROM removed WHERE device_id = ?1 AND boot_id = ?2 "
+        "AND first_seq <= ?3 + 1 ORDER BY first_seq DESC LIMIT 1), 0))",
         (*key, high_water),
     ).fetchone()
-    return max(high_water, end or 0)
+    return max(high_water, int(end))
 
 
 def boot_counts(db: sqlite3.Connection, device_id: str, boot_id: str) -> BootCounts:

@@ -19,8 +19,10 @@ SELECT b.last_seq, b.oldest_seq, b.high_water,
   (SELECT 1 + coalesce(max(touched), 0) FROM boots WHERE device_id = ?1),
   max(
     coalesce((SELECT max(seq) FROM windows WHERE device_id = ?1 AND boot_id = ?2), 0),
-    coalesce((SELECT max(last_seq) FROM dropped WHERE device_id = ?1 AND boot_id = ?2), 0),
-    coalesce((SELECT max(last_seq) FROM removed WHERE device_id = ?1 AND boot_id = ?2), 0))
+    coalesce((SELECT last_seq FROM dropped WHERE device_id = ?1 AND boot_id = ?2
+      ORDER BY first_seq DESC LIMIT 1), 0),
+    coalesce((SELECT last_seq FROM removed WHERE device_id = ?1 AND boot_id = ?2
+      ORDER BY first_seq DESC LIMIT 1), 0))
 FROM (SELECT 1) LEFT JOIN boots b ON b.device_id = ?1 AND b.boot_id = ?2
 """
 _UPDATE: Final = """

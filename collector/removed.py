@@ -20,9 +20,18 @@ TABLE: Final = """(
 
 def ranges(db: sqlite3.Connection, key: tuple[str, str], span: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the removed ranges of a boot that touch ``span``, whole and in order."""
+    return touching(db, "removed", key, span)
+
+
+def touching(db: sqlite3.Connection, table: str, key: tuple[str, str], span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the ranges of a boot in ``table`` that touch ``span``, whole and in order.
+
+    Ranges of one table never overlap, so that the search begins at the last one that starts at or before ``span``.
+    """
     return db.execute(
-        "SELECT first_seq, last_seq FROM removed WHERE device_id = ? AND boot_id = ? AND last_seq >= ? "
-        "AND first_seq <= ? ORDER BY first_seq",
+        f"SELECT first_seq, last_seq FROM {table} WHERE device_id = ?1 AND boot_id = ?2 AND last_seq >= ?3 "  # noqa: S608  our own names
+        f"AND first_seq <= ?4 AND first_seq >= coalesce((SELECT max(first_seq) FROM {table} "
+        "WHERE device_id = ?1 AND boot_id = ?2 AND first_seq <= ?3), 0) ORDER BY first_seq",
         (*key, *span),
     ).fetchall()
 

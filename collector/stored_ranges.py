@@ -13,7 +13,7 @@ from collector.seq_ranges import Ranges, union
 from edge_agent.wire.records import MAX_STORED_RANGES, StoredRange
 
 MAX_ROWS: Final = 20_000
-"""How many windows above a hole are looked at for one acknowledgement, the oldest first."""
+"""How many windows above a hole are looked at for one acknowledgement: half the oldest, half the newest."""
 
 
 def stored_above(
@@ -36,12 +36,17 @@ def boot_ranges(
 ) -> Ranges:
     """Return the ranges of one boot that are stored, or settled otherwise: refused, or declared dropped."""
     key = (device_id, boot_id, high_water)
-    stored = db.execute(
-        "SELECT seq, seq FROM windows WHERE device_id = ? AND boot_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (*key, max_rows),
-    ).fetchall()
-    settled = db.execute(
-        "SELECT first_seq, last_seq FROM dropped WHERE device_id = ? AND boot_id = ? AND first_seq > ?", key
-    ).fetchall()
+    stored = _both_ends(db, "SELECT seq, seq FROM windows", "seq", key, max_rows)
+    settled = _both_ends(db, "SELECT first_seq, last_seq FROM dropped", "first_seq", key, max_rows)
     gone = removed.ranges(db, (device_id, boot_id), (high_water + 1, removed.MAX_SEQ))
     return union(stored, settled, gone) if stored or settled or gone else []
+
+
+def _both_ends(db: sqlite3.Connection, select: str, place: str, key: tuple[str, str, int], max_rows: int) -> Ranges:
+    """Return the oldest and the newest rows above the high water: it may stand for long, and both are to be told."""
+    rows = f"{select} WHERE device_id = ? AND boot_id = ? AND {place} > ? ORDER BY {place}"
+    oldest: Ranges = db.execute(f"{rows} LIMIT ?", (*key, max_rows // 2)).fetchall()
+    if len(oldest) < max_rows // 2:
+        return oldest
+    above = (*key[:2], oldest[-1][0], max_rows - len(oldest))
+    return oldest + db.execute(f"{rows} DESC LIMIT ?", above).fetchall()

@@ -81,7 +81,35 @@ def test_too_many_ranges_are_the_oldest_and_the_newest(journal: Journal) -> None
     assert ranges == sorted(ranges)
 
 
-def test_a_long_record_above_a_hole_is_looked_at_up_to_a_bound(journal: Journal) -> None:
+def test_of_a_long_record_above_a_hole_both_ends_are_looked_at(journal: Journal) -> None:
     store(journal, 2, 3, 4, 5, 6)
     with journal.snapshot() as db:
-        assert boot_ranges(db, PI4.device_id, BOOT_ID, 0, max_rows=3) == [(2, 4)]
+        assert boot_ranges(db, PI4.device_id, BOOT_ID, 0, max_rows=4) == [(2, 3), (5, 6)]
+        assert boot_ranges(db, PI4.device_id, BOOT_ID, 0, max_rows=10) == [(2, 6)]
+
+
+def steps_of_refusals(journal: Journal, seqs: range) -> int:
+    """Return what it costs SQLite to refuse each second window, in hundreds of its own steps."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with journal.transaction() as db:
+        db.set_progress_handler(count, 100)
+        for seq in seqs:
+            batch = make_batch(range(0), oldest_seq=1, last_seq=seqs[-1])
+            journal.commit_batch(FLEET, batch, T0_UNIX_NS, (BadRecord(seq, b"{}", "bad"),))
+        db.set_progress_handler(None, 0)
+    return steps
+
+
+def test_many_scattered_refusals_do_not_make_the_next_ones_dearer(journal: Journal) -> None:
+    first = steps_of_refusals(journal, range(2, 200, 2))
+    steps_of_refusals(journal, range(202, 3000, 2))
+    last = steps_of_refusals(journal, range(3002, 3200, 2))
+    assert last < 2 * first
+    (line,) = journal.ledger()
+    assert line.refused == len(range(2, 200, 2)) + len(range(202, 3000, 2)) + len(range(3002, 3200, 2))
