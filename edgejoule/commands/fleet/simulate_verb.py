@@ -22,7 +22,7 @@ _SHOWN_PROBLEMS: Final = 20
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run to the end. The exit code is 1 when no device reached the broker, windows stayed pending, or the check says no."""
+    """Run to the end. The exit code is 1 when no broker was reached, windows stayed pending, or the check says no."""
     import msgspec
 
     from edgejoule.simulate.progress import RunProgress
