@@ -1,6 +1,7 @@
 """Web sockets, and the MQTT version that is found by itself, on real brokers."""
 
 import threading
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,9 @@ LARGE = bytes(range(256)) * 40
 """More than one web-socket frame holds; mosquitto 2.0.11 sends some 40 kB/s over web sockets, so not more."""
 
 
+_numbers = count()
+
+
 def echo(settings: BrokerSettings) -> list[str]:
     """Send a large message to ourselves and wait for it; return the MQTT versions that the log names."""
     came = threading.Event()
@@ -31,7 +35,8 @@ def echo(settings: BrokerSettings) -> list[str]:
         if payload == LARGE:
             came.set()
 
-    connection = Connection(settings, "echo", ACK, take, lambda: None)
+    # A new id each time: rumqttd, asked at once on its other port, may end the wrong one of two with the same id.
+    connection = Connection(settings, f"echo-{next(_numbers)}", ACK, take, lambda: None)
     with capture_logs() as logs:
         connection.open("edgejoule/v1/home/pi4-01/status", b"gone")
         try:
