@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from collector import account, dead_letters
+from collector.account import BootCounts
 from collector.dead_letters import LetterCounts
 from collector.seq_ranges import size, union, without
 from collector.values import BootLine, FleetLedger, LedgerCounts, LedgerLine, WindowCounts
@@ -145,7 +146,8 @@ def _boot_line(name: Name, sources: _Sources, known: Progress, *, alone: bool) -
 
 
 def _of_one(device_id: str, db: sqlite3.Connection, boot: _Boot) -> dict[str, int]:
-    counts = account.boot_counts(db, device_id, boot.boot_id)
+    whole = boot.stored == boot.last_seq  # most boots of a fleet, for ever: nothing of them need be read
+    counts = BootCounts(0, 0, 0, 0) if whole else account.boot_counts(db, device_id, boot.boot_id)
     return {
         "sent": boot.last_seq,
         "stored": boot.stored,
