@@ -7,40 +7,42 @@ since the last checkpoint. What is acknowledged is deleted in the transaction of
 card no write of its own; a process that dies before only sends again what the collector has.
 
 When the file is full or windows are too old, the oldest are dropped as a declared range, which travels in every batch
-until the collector has acknowledged it: a loss is always counted.
+until the collector has acknowledged it: a loss is always counted. On a full disk the file does not grow: what was
+acknowledged makes room for new windows, and if that is not enough the oldest are dropped. See ``outbox_space``.
 
 Windows that closed before the clock was set stay here until it is known when they were: see ``placing``.
 """
 
-import hashlib
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
-import msgspec
 import structlog
 
 from edge_agent import outbox_file, outbox_times
 from edge_agent import outbox_rows as rows
 from edge_agent.outbox_file import MAX_SEQ
-from edge_agent.placing import Placing, Source, end_boot_ns, needs_placing
-from edge_agent.wire.records import MAX_PAYLOAD_BYTES, DroppedRange, InferenceWindow, StoreAck
+from edge_agent.outbox_space import DiskSpace, free_page_bytes, open_outbox
+from edge_agent.placing import Placing, Source
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.records import DroppedRange, InferenceWindow, StoreAck
 
 DEFAULT_MAX_BYTES: Final = 256 * 1024 * 1024
 DEFAULT_MAX_AGE_S: Final = 30 * 86_400.0
-MAX_WINDOW_BYTES: Final = MAX_PAYLOAD_BYTES // 2
 MAX_DEFERRED: Final = 240
+SPARE_BYTES: Final = 16 * 1024
+"""Free pages that a window finds before it on a full disk, beside twice its own bytes: more than it takes."""
 CLOCK_STEP_NS: Final = 100_000_000
 """A kernel's clock that is off by more against boot time was set anew: slewing moves both together."""
 DropReason = Literal["outbox_full", "too_old", "corrupt"]
 
 _LOG = structlog.get_logger()
-_DECODER = msgspec.json.Decoder(InferenceWindow)
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +96,43 @@ class Outbox:
         self._max_age_ns = int(max_age_s * 1e9)
         self._now_unix_ns, self._now_boot_ns = now_unix_ns, now_boot_ns
         self._lock = threading.RLock()
-        self._db = outbox_file.open_or_replace(path, synchronous)
+        self._space = DiskSpace(path)
+        self._db = open_outbox(path, synchronous, self._space)
         self._bytes = self._windows = self._deferred = self._number = 0
         self._committed = (0, 0)
+        self._unsaved: list[tuple[str, int, int]] = []
         self._placings: list[Placing] = []
-        with self._transaction():
-            self.boot_id, self._number = self._enter_boot(kernel_boot_id)
-            self._bytes, self._windows = self._db.execute(
-                "SELECT coalesce(sum(length(payload)), 0), count(payload) FROM windows"
-            ).fetchone()
+        try:
+            self.boot_id, self._number = self._on_disk(partial(self._enter_boot, kernel_boot_id))
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise ConfigurationError(f"{path}: cannot write the outbox: {error}; free space on its disk") from error
+        self._bytes, self._windows = self._db.execute(
+            "SELECT coalesce(sum(length(payload)), 0), count(payload) FROM windows"
+        ).fetchone()
         self._placings = rows.placings(self._db, self._number)
         self._shown_seq = rows.last_seq(self._db, self._number) if self._placings else 0
+        self._space.begin(self._db)
 
     def append(self, make: Callable[[int], InferenceWindow]) -> InferenceWindow:
         """Store ``make(seq)`` under the next sequence number and return it; on any error no number is used up.
 
         Raises ValueError for a window that the wire would refuse (a NaN, a negative uncertainty, far too long): it
-        would come back for ever.
+        would come back for ever. ``make`` may be called twice, with the same number.
         """
+        return self._on_disk(partial(self._append, make))
+
+    def _append(self, make: Callable[[int], InferenceWindow]) -> InferenceWindow:
         with self._transaction():
             seq = rows.last_seq(self._db, self._number) + 1
             window = make(seq)
             if window.seq != seq:
                 raise ValueError(f"the window has seq {window.seq}, it was given {seq}")
-            payload = _checked_payload(window)
+            payload = outbox_times.encode_row(window)
+            self._make_room_for(len(payload))
             self._note_kernel_clock(window)
-            rows.insert_window(self._db, self._number, seq, self._trusted_end_unix_ns(window), payload)
+            trusted_unix_ns = outbox_times.trusted_end_unix_ns(window, self._placings)
+            rows.insert_window(self._db, self._number, seq, trusted_unix_ns, payload)
             self._bytes += len(payload)
             self._windows += 1
             self._enforce_limits()
@@ -174,16 +187,30 @@ class Outbox:
         An acknowledgement beyond our own ``last_seq`` means that the file is older than what was sent (a card image
         put back, a power cut without FULL): numbering goes on above it, so that no number is used twice.
         """
-        forgotten = 0
         ranges = [(boot.boot_id, 1, boot.seq) for boot in ack.acks]
         ranges += [(stored.boot_id, stored.first_seq, stored.last_seq) for stored in ack.stored]
-        with self._transaction(deferrable=True):
-            for boot_id, first_seq, last_seq in ranges:
-                number = rows.number_of(self._db, boot_id)
-                if number is not None and first_seq <= last_seq < MAX_SEQ:
-                    forgotten += self._forget(number, first_seq, last_seq)
-            self._deferred += forgotten
+        return sum(self._forget_stored(*one) for one in ranges if one[1] <= one[2] < MAX_SEQ)
+
+    def _forget_stored(self, boot_id: str, first_seq: int, last_seq: int) -> int:
+        """Forget a range in parts: a long one would be a long log, for which a full disk has no room."""
+        forgotten = 0
+        while first_seq <= last_seq:
+            part = self._on_disk(partial(self._forget_part, boot_id, first_seq, last_seq))
+            forgotten, first_seq = forgotten + part[0], part[1] + 1
         return forgotten
+
+    def _forget_part(self, boot_id: str, first_seq: int, last_seq: int) -> tuple[int, int]:
+        """Forget up to ``MAX_DEFERRED`` windows; return how many, and up to which number."""
+        with self._transaction(deferrable=True):
+            number = rows.number_of(self._db, boot_id)
+            if number is None:
+                return 0, last_seq
+            up_to_seq = rows.end_of_part(self._db, number, (first_seq, last_seq), MAX_DEFERRED)
+            forgotten = self._forget(number, first_seq, up_to_seq)
+            self._deferred += forgotten
+        if self._db.in_transaction:
+            self._unsaved.append((boot_id, first_seq, up_to_seq))
+        return forgotten, up_to_seq
 
     @property
     def waits_for_clock(self) -> bool:
@@ -202,6 +229,9 @@ class Outbox:
 
         Boots before this one that nobody has placed are placed as well as can be.
         """
+        self._on_disk(partial(self._place_from_here, offset_ns, source, bound_s))
+
+    def _place_from_here(self, offset_ns: int, source: Source, bound_s: float | None) -> None:
         with self._transaction():
             self._place(Placing(self._shown_seq + 1 if self._placings else 1, offset_ns, source, bound_s))
 
@@ -224,6 +254,23 @@ class Outbox:
             finally:
                 self._db.close()
 
+    def _on_disk(self, write: Callable[[], _Result]) -> _Result:
+        """Return what ``write`` does in its transaction; on a full disk make room and let it try once more."""
+        with self._lock:
+            try:
+                return write()
+            except sqlite3.OperationalError as error:
+                unsaved, self._unsaved = self._unsaved, []
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                    self._bytes, self._windows = self._committed
+                if not self._space.relieve(self._db, error):
+                    raise
+            for one in unsaved:
+                self._forget_part(*one)
+            self._space.set_aside()
+            return write()
+
     @contextmanager
     def _transaction(self, *, deferrable: bool = False) -> Iterator[None]:
         """Commit at the end, or with ``deferrable`` with the next transaction; undo the block's part on an error."""
@@ -231,6 +278,7 @@ class Outbox:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._committed, self._deferred = (self._bytes, self._windows), 0
+                self._unsaved.clear()
             self._db.execute("SAVEPOINT block")
             before, done = (self._bytes, self._windows), False
             try:
@@ -256,22 +304,8 @@ class Outbox:
 
     def _enter_boot(self, kernel_boot_id: str) -> tuple[str, int]:
         """Return boot id and number: the id changes with the kernel's boot and the file, so no number comes twice."""
-        row = self._db.execute("SELECT value FROM state WHERE key = 'file_id'").fetchone()
-        file_id = row[0] if row else secrets.token_hex(16)
-        if row is None:
-            self._db.execute("INSERT INTO state VALUES ('file_id', ?), ('dropped_windows', '0')", (file_id,))
-        boot_id = hashlib.sha256(f"{kernel_boot_id}/{file_id}".encode()).hexdigest()[:24]
-        if rows.number_of(self._db, boot_id) is None:
-            trusted_unix_ns = rows.last_trusted_unix_ns(self._db)
-            self._db.execute(
-                "INSERT INTO boots (boot_id, not_before_unix_ns) VALUES (?, ?)", (boot_id, trusted_unix_ns)
-            )
-        for number, other_id in rows.boot_numbers(self._db):
-            if other_id != boot_id and not rows.has_anything(self._db, number):
-                rows.forget_boot(self._db, number)
-        own = rows.number_of(self._db, boot_id)
-        assert own is not None
-        return boot_id, own
+        with self._transaction():
+            return rows.enter_boot(self._db, kernel_boot_id)
 
     def _backlog(self, number: int, boot_id: str) -> Backlog:
         last_seq, oldest_seq = rows.last_seq(self._db, number), rows.oldest_held(self._db, number)
@@ -305,36 +339,39 @@ class Outbox:
             _LOG.warning("outbox_begins_to_drop_windows", first_seq=first_seq, reason=reason)
         self._db.execute("UPDATE state SET value = CAST(value AS INTEGER) + ? WHERE key = 'dropped_windows'", (count,))
 
+    def _make_room_for(self, size_bytes: int) -> None:
+        """On a full disk drop the oldest windows until a new one fits into the pages that the file has."""
+        if self._space.growth_allowed:
+            return
+        self._space.set_aside()
+        wanted_bytes = SPARE_BYTES + 2 * size_bytes
+        while not self._space.growth_allowed and self._windows > 1 and free_page_bytes(self._db) < wanted_bytes:
+            number, seq, _ = self._oldest()
+            self._drop(number, seq, seq, "outbox_full")
+
     def _enforce_limits(self) -> None:
         """Drop the oldest windows while the file holds too much, and those that are too old; never the newest one."""
         while self._windows > 1:
-            key, payload = self._db.execute(
-                "SELECT key, payload FROM windows WHERE payload IS NOT NULL ORDER BY key LIMIT 1"
-            ).fetchone()
-            number, seq = key >> outbox_file.SEQ_BITS, rows.seq_of(key)
+            number, seq, payload = self._oldest()
             if self._bytes > self._max_bytes:
                 self._drop(number, seq, seq, "outbox_full")
-            elif self._is_too_old(number, seq, outbox_times.decode_row(payload)):
+            elif self._is_too_old(number, seq, payload):
                 self._drop(number, seq, seq, "too_old")
             else:
                 return
 
-    def _is_too_old(self, number: int, seq: int, window: InferenceWindow | None) -> bool:
-        """Judge by boot time where that is possible: no setting of a clock moves it."""
-        if window is None:
-            return False
-        now_boot_ns, start_boot_ns = self._now_boot_ns(), window.t_start_boot_ns
-        if number == self._number and now_boot_ns is not None and start_boot_ns is not None:
-            return now_boot_ns - start_boot_ns > self._max_age_ns
-        if number != self._number and now_boot_ns is not None and now_boot_ns > self._max_age_ns:
-            return True  # it closed before this boot began
-        stamped = outbox_times.final(window, seq, rows.placings(self._db, number))
-        now_unix_ns = self._now_unix_ns()
+    def _oldest(self) -> tuple[int, int, bytes]:
+        key, payload = self._db.execute(
+            "SELECT key, payload FROM windows WHERE payload IS NOT NULL ORDER BY key LIMIT 1"
+        ).fetchone()
+        return key >> outbox_file.SEQ_BITS, rows.seq_of(key), payload
+
+    def _is_too_old(self, number: int, seq: int, payload: bytes) -> bool:
+        now_boot_ns, now_unix_ns = self._now_boot_ns(), self._now_unix_ns()
         if now_unix_ns is None and now_boot_ns is not None and self._placings:
             now_unix_ns = now_boot_ns + self._placings[-1].offset_ns
-        if stamped is None or stamped.clock_state == "unsynchronised" or now_unix_ns is None:
-            return False
-        return now_unix_ns - stamped.t_start_unix_ns > self._max_age_ns
+        now = outbox_times.Now(self._number, now_boot_ns, now_unix_ns)
+        return outbox_times.is_older(self._db, number, seq, payload, now, self._max_age_ns)
 
     def _note_kernel_clock(self, window: InferenceWindow) -> None:
         """Learn from a window that the kernel vouches for where its boot lies: the windows before it were not set."""
@@ -352,22 +389,3 @@ class Outbox:
         self._placings = rows.placings(self._db, self._number)
         for _, estimate in outbox_times.place_earlier_boots(self._db, self._number):
             _LOG.warning("earlier_boot_dated_by_estimate", may_be_earlier_s=estimate.bound_s)
-
-    def _trusted_end_unix_ns(self, window: InferenceWindow) -> int | None:
-        """Return the window's end if anybody vouches for it: what comes after it cannot be before it."""
-        if window.clock_state != "unsynchronised":
-            return window.t_start_unix_ns + round(window.duration_s * 1e9)
-        if not needs_placing(window) or not self._placings:
-            return None
-        return end_boot_ns(window) + self._placings[-1].offset_ns
-
-
-def _checked_payload(window: InferenceWindow) -> bytes:
-    text = msgspec.json.encode(window)
-    try:
-        _DECODER.decode(text)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"window {window.seq} cannot be sent: {error}") from error
-    if len(text) > MAX_WINDOW_BYTES:
-        raise ValueError(f"window {window.seq} has {len(text)} bytes, the limit is {MAX_WINDOW_BYTES}")
-    return outbox_file.pack(text)

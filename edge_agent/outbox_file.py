@@ -18,8 +18,8 @@ from edge_agent.wire.errors import ConfigurationError
 
 SCHEMA_VERSION: Final = 2
 PAGE_BYTES: Final = 1024
-CHECKPOINT_PAGES: Final = 1000
-MAX_IDLE_LOG_BYTES: Final = 4 * 1024 * 1024
+LOG_BYTES: Final = 1024 * 1024
+"""From this length on the log is copied to the file, whatever the size of its pages."""
 SEQ_BITS: Final = 40
 MAX_SEQ: Final = 2**SEQ_BITS - 1
 REPACK_WINDOWS: Final = 10_000
@@ -86,8 +86,6 @@ def open_or_replace(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlit
         raise ConfigurationError(f"{path.parent}: cannot create the outbox directory: {error.strerror}") from error
     try:
         return _open(path, synchronous)
-    except sqlite3.OperationalError as error:
-        raise ConfigurationError(f"{path}: cannot open the outbox: {error}; check owner and free space") from error
     except sqlite3.DatabaseError as error:
         aside = _move_aside(path)
         _LOG.error("outbox_damaged", file=str(path), fault=str(error), moved_to=str(aside))
@@ -95,6 +93,13 @@ def open_or_replace(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlit
 
 
 def _open(path: Path, synchronous: str) -> sqlite3.Connection:
+    try:
+        return _connect(path, synchronous)
+    except sqlite3.OperationalError as error:
+        raise ConfigurationError(f"{path}: cannot open the outbox: {error}; check owner and free space") from error
+
+
+def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     with contextlib.ExitStack() as on_failure:
         db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10.0)
         on_failure.callback(db.close)
@@ -107,8 +112,9 @@ def _prepare(db: sqlite3.Connection, path: Path, synchronous: str) -> None:
     db.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file: an old one keeps its own
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
-    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    db.execute(f"PRAGMA journal_size_limit = {MAX_IDLE_LOG_BYTES}")
+    (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+    db.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_bytes}")
+    db.execute(f"PRAGMA journal_size_limit = {2 * LOG_BYTES}")
     (fault,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if fault != "ok":
         raise sqlite3.DatabaseError(fault)

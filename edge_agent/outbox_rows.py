@@ -1,5 +1,7 @@
 """What the outbox's tables hold, boot by boot: functions on an open connection. See ``outbox_file`` for the schema."""
 
+import hashlib
+import secrets
 import sqlite3
 from typing import Final
 
@@ -8,6 +10,24 @@ from edge_agent.placing import Placing
 from edge_agent.wire.records import DroppedRange
 
 _INSERT_DROP: Final = "INSERT INTO drops VALUES (?, ?, ?)"
+
+
+def enter_boot(db: sqlite3.Connection, kernel_boot_id: str) -> tuple[str, int]:
+    """Return boot id and number: the id changes with the kernel's boot and the file, so no number comes twice."""
+    row = db.execute("SELECT value FROM state WHERE key = 'file_id'").fetchone()
+    file_id = row[0] if row else secrets.token_hex(16)
+    if row is None:
+        db.execute("INSERT INTO state VALUES ('file_id', ?), ('dropped_windows', '0')", (file_id,))
+    boot_id = hashlib.sha256(f"{kernel_boot_id}/{file_id}".encode()).hexdigest()[:24]
+    if number_of(db, boot_id) is None:
+        trusted_unix_ns = last_trusted_unix_ns(db)
+        db.execute("INSERT INTO boots (boot_id, not_before_unix_ns) VALUES (?, ?)", (boot_id, trusted_unix_ns))
+    for number, other_id in boot_numbers(db):
+        if other_id != boot_id and not has_anything(db, number):
+            forget_boot(db, number)
+    own = number_of(db, boot_id)
+    assert own is not None
+    return boot_id, own
 
 
 def key_of(number: int, seq: int) -> int:
@@ -84,6 +104,15 @@ def held_rows(db: sqlite3.Connection, number: int, span: tuple[int, int], limit:
         (key_of(number, span[0]), key_of(number, span[1]), limit),
     ).fetchall()
     return [(seq_of(key), bytes(payload)) for key, payload in rows]
+
+
+def end_of_part(db: sqlite3.Connection, number: int, span: tuple[int, int], limit: int) -> int:
+    """Return the number at which ``span`` (both ends included) holds ``limit`` windows, or its end if that is less."""
+    row = db.execute(
+        "SELECT key FROM windows WHERE key BETWEEN ? AND ? AND payload IS NOT NULL ORDER BY key LIMIT 1 OFFSET ?",
+        (key_of(number, span[0]), key_of(number, span[1]), limit),
+    ).fetchone()
+    return span[1] if row is None else seq_of(row[0]) - 1
 
 
 def insert_window(db: sqlite3.Connection, number: int, seq: int, trusted_unix_ns: int | None, payload: bytes) -> None:
