@@ -39,7 +39,7 @@ non_negative = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
     energy_u_j=non_negative,
     duration_s=st.floats(min_value=1e-6, max_value=1e6),
     idle_power_w=st.none() | finite,
-    inference_count=st.integers(0, 2**60),
+    inference_count=st.integers(0, 2**40),
     t_start_unix_ns=st.integers(0, 2**63 - 1),
     meter_id=st.text(max_size=30).filter(lambda text: text.isprintable()),
 )
@@ -116,7 +116,7 @@ def test_the_largest_bench_fits_one_message() -> None:
     """Every optional field filled, every float with all its digits, and two lines of text for each basis."""
     long = 1.2345678901234567e-105
     fields: dict[str, Any] = dict.fromkeys(BenchWindow.__struct_fields__, long)
-    window = BenchWindow(**fields | {"inference_count": 10**15, "throttled": False})
+    window = BenchWindow(**fields | {"inference_count": 10**12, "throttled": False})
     line = msgspec.structs.replace(
         LINE, name="n" * 60, unit="J" * 10, u=long, sensitivity=long, contribution_j=long, dof=long, basis="b" * 240
     )
