@@ -4,9 +4,10 @@ Names follow Prometheus: base units, ``_total`` for what only grows. What may sh
 declared dropped and arrives all the same is stored.
 """
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,6 +20,9 @@ from edge_agent.wire.errors import ConfigurationError
 
 MOST_DEVICES: Final = 5000
 """With more of them the page has sums of each fleet only: a label with more values hurts Prometheus."""
+
+CLIENT_TIMEOUT_S: Final = 10.0
+"""How long a client may say or take nothing: each has a thread."""
 
 _LEDGER: Final = {
     "sent": ("windows_sent_total", "Windows that devices have counted."),
@@ -117,7 +121,15 @@ def _single(name: str, text: str, value: float) -> Metric:
 class MetricsServer:
     """Serves the page until it is closed."""
 
-    def __init__(self, host: str, port: int, read: Callable[[], Figures], *, per_device: bool) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        read: Callable[[], Figures],
+        *,
+        per_device: bool,
+        client_timeout_s: float = CLIENT_TIMEOUT_S,
+    ) -> None:
         """Listen. Raises ConfigurationError when that cannot be."""
         registry = CollectorRegistry()
         registry.register(FiguresCollector(read, per_device=per_device))
@@ -129,8 +141,24 @@ class MetricsServer:
                 f"metrics.listen {host}:{port}: cannot listen: {error.strerror or error}; choose another port"
             ) from error
 
+        handler: Any = self._server.RequestHandlerClass
+        self._server.RequestHandlerClass = _impatient(handler, client_timeout_s)
+
     def close(self) -> None:
         """Take no more requests."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _impatient(handler: Any, timeout_s: float) -> Any:
+    """Return the handler as one that leaves clients which say nothing for so long."""
+
+    class Impatient(handler):  # type: ignore[misc]  # the package keeps its handler to itself
+        timeout = timeout_s
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                super().handle()
+
+    return Impatient

@@ -164,3 +164,15 @@ def test_a_port_in_use_is_one_line(journal: Journal, tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: cannot listen: Address already in use"):
             MetricsServer("127.0.0.1", port, reader.read, per_device=True)
+
+
+def test_a_client_that_says_nothing_is_left(journal: Journal, tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        closing(reader_of(tmp_path)) as reader,
+        closing(MetricsServer("127.0.0.1", port, reader.read, per_device=True, client_timeout_s=0.2)),
+        socket.create_connection(("127.0.0.1", port)) as silent,
+    ):
+        silent.settimeout(30.0)
+        assert silent.recv(1) == b"", "the server has ended it"
+        assert "edgejoule_commits_total" in fetch(port)
