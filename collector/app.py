@@ -43,7 +43,8 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
             for pump in pumps:
                 pump.notify()
 
-        journal.set_note(SHARED_GROUP, config.shared_group)
+        if journal.note(SHARED_GROUP) != config.shared_group:  # else nothing is written: a disk may be full
+            journal.set_note(SHARED_GROUP, config.shared_group)
         session = Session(config.client_id, config.fleet, config.shared_group)
         subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
         with reporting(config, lambda: vitals.runtime(subscriber)) as reporters:
@@ -122,8 +123,8 @@ def single_instance(state_dir: Path) -> Iterator[None]:
             raise ConfigurationError(
                 f"{state_dir}: a collector (process {pid}) already uses it; stop that one or name another state_dir"
             ) from error
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the number is only for the message above
+            os.truncate(handle, os.pwrite(handle, f"{os.getpid()}\n".encode(), 0))
         yield
     finally:
         os.close(handle)
