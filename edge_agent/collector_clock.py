@@ -83,8 +83,9 @@ class CollectorClock:
             return None
         assert self._lowest_offset_ns is not None
         honest = [one for one in self._answers if one.t_unix_ns - one.asked_ns >= self._lowest_offset_ns]
-        if not honest:
+        if not honest:  # the collector's clock was set back: from now on it is judged by what it says now
             self._answers.clear()
+            self._lowest_offset_ns = None
             return None
         best = min(honest, key=lambda one: one.round_trip_ns)
         offset_ns = best.t_unix_ns - (best.asked_ns + best.received_ns) // 2

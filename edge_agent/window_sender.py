@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from edge_agent.config import PublishSection
-from edge_agent.delivery import Bundling, InFlight
+from edge_agent.delivery import Bundling, InFlight, Pace
 from edge_agent.outbox import Backlog, Outbox
 from edge_agent.wire import codec
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES, InferenceWindow, WindowBatch
@@ -31,16 +31,15 @@ class WindowSender:
         self._device_id, self._outbox, self._now_unix_ns = device_id, outbox, now_unix_ns
         self._max_windows = settings.max_windows
         self._bundling = Bundling(settings.max_windows, settings.max_wait_s)
-        self._resend_s = resend_s
+        self._pace = Pace(resend_s, max_messages=MAX_MESSAGES_IN_FLIGHT)
         self._flights: dict[str, InFlight] = {}
-        self._live = InFlight(MAX_MESSAGES_IN_FLIGHT, resend_s)
+        self._live = InFlight(self._pace)
         self._split_seq = 0
 
     def begin(self) -> None:
         """Begin a connection: nothing is on its way, and what is held is the backlog."""
         for flight in self._flights.values():
             flight.go_back()
-        self._live = InFlight(MAX_MESSAGES_IN_FLIGHT, self._resend_s)
         self._split()
 
     def ask(self, send: Send) -> None:
@@ -59,9 +58,7 @@ class WindowSender:
         backlogs = self._outbox.backlogs()
         current = self._outbox.boot_id
         known = self._flights
-        self._flights = {
-            one.boot_id: known.get(one.boot_id) or InFlight(MAX_MESSAGES_IN_FLIGHT, self._resend_s) for one in backlogs
-        }
+        self._flights = {one.boot_id: known.get(one.boot_id) or InFlight(self._pace) for one in backlogs}
         self._note_settled(backlogs, now_s)
         live = next((one for one in backlogs if one.boot_id == current), None)
         waits_s = [None if live is None else self._send_live(send, live, now_s, hurry=hurry)]
@@ -76,16 +73,19 @@ class WindowSender:
     def _note_settled(self, backlogs: list[Backlog], now_s: float) -> None:
         for backlog in backlogs:
             flight = self._flights[backlog.boot_id]
-            flight.note_acked(backlog.acked_seq)
+            flight.note_acked(backlog.acked_seq, now_s)
             if flight.go_back_if_late(now_s):
                 _LOG.debug("sending_again", boot_id=backlog.boot_id, after_seq=backlog.acked_seq)
-        self._live.note_acked(self._outbox.settled_seq(self._outbox.boot_id, self._split_seq))
+        self._live.note_acked(self._outbox.settled_seq(self._outbox.boot_id, self._split_seq), now_s)
         if self._live.go_back_if_late(now_s):
             _LOG.debug("live_windows_join_the_backlog", after_seq=self._live.acked_seq)
             self._split()
 
     def _split(self) -> None:
-        """Let everything that is held now be the backlog."""
+        """Let everything that is held now be the backlog, what the live lane had sent included."""
+        backlog = self._flights.setdefault(self._outbox.boot_id, InFlight(self._pace))
+        backlog.note_sent_elsewhere(self._live.sent_seq)
+        self._live = InFlight(self._pace)
         self._split_seq = self._outbox.stats().last_seq
         self._live.begin_after(self._split_seq)
 
@@ -93,7 +93,7 @@ class WindowSender:
     def _backlog_room(self) -> int:
         """Return how many more messages of the backlog may go out; the last place is for live ones."""
         on_their_way = sum(flight.count for flight in self._flights.values())
-        return MAX_MESSAGES_IN_FLIGHT - 1 - on_their_way
+        return min(MAX_MESSAGES_IN_FLIGHT - 1, self._pace.messages) - on_their_way
 
     def _live_room(self, live: Backlog) -> int:
         others = sum(flight.count for flight in self._flights.values())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge_agent.delivery import InFlight
+from edge_agent.delivery import InFlight, Pace
 from edge_agent.wire.codec import encode
 from edge_agent.wire.records import MAX_WINDOWS_PER_MESSAGE, Health, Status, StoreAck, WindowBatch
 from edgejoule.simulate import figures
@@ -92,6 +92,7 @@ class SimulatedDevice:
         self.vanished = False
         self.flush = False
         self._flights: dict[str, Lanes] = {}
+        self._pace = Pace(plan.resend_s, max_messages=MAX_MESSAGES_IN_FLIGHT)
         self._stepped = False
         self._boots = 0
         self._jitter = random.Random(f"jitter/{plan.seed}/{number}")  # noqa: S311
@@ -155,7 +156,7 @@ class SimulatedDevice:
         lanes = self._lanes(boot)
         new = lane is lanes.new
         first_new_seq = boot.held.first_above(lanes.boundary_seq) or boot.last_seq + 1
-        lane.note_acked(first_new_seq - 1 if new else boot.settled_seq)
+        lane.note_acked(first_new_seq - 1 if new else boot.settled_seq, now_s)
         lane.go_back_if_late(now_s)
         while lane.has_room:
             seqs = self._new_seqs(boot, lanes) if new else self._old_seqs(boot, lanes)
@@ -173,7 +174,7 @@ class SimulatedDevice:
         lanes = self._flights.get(boot.boot_id)
         if lanes is None:
             boundary_seq = boot.last_seq if boot.held.count > self.plan.windows_per_message else 0
-            old, new = (InFlight(MAX_MESSAGES_IN_FLIGHT, self.plan.resend_s) for _ in range(2))
+            old, new = (InFlight(self._pace) for _ in range(2))
             lanes = self._flights[boot.boot_id] = Lanes(boundary_seq, old, new)
         return lanes
 

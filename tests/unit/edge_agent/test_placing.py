@@ -119,6 +119,18 @@ def test_an_answer_that_was_on_its_way_before_the_question_is_seen_through() -> 
     assert abs(found.offset_ns - offset_ns) <= 0.01 * S
 
 
+def test_a_collector_whose_clock_is_set_back_is_believed_again_after_one_round() -> None:
+    clock, now_s = CollectorClock(0), 1.0
+    clock.note_ack(T0_UNIX_NS + 3600 * S, round(now_s * S), retained=False)  # live, and then the clock is set back
+    results = []
+    for _ in range(6):
+        now_s = ask_and_answer(clock, now_s, 0.1, 0.1, T0_UNIX_NS)
+        results.append(clock.result(round(now_s * S), 0))
+    assert [one is not None for one in results] == [False, False, False, False, False, True]
+    assert results[-1] is not None
+    assert abs(results[-1].offset_ns - T0_UNIX_NS) <= S
+
+
 def test_an_own_clock_that_agrees_is_kept() -> None:
     clock, now_s = CollectorClock(0), 1.0
     for _ in range(3):

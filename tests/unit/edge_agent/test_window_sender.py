@@ -102,6 +102,33 @@ def test_new_windows_that_nobody_acknowledges_join_the_backlog_and_later_ones_ar
     assert wire.wait_s is None
 
 
+def test_a_slow_collector_gets_fewer_messages_of_the_backlog_and_nothing_twice(outbox: Outbox) -> None:
+    wire = Wire(outbox)
+    wire.append(1000)
+    wire.sender.begin()
+    assert len(wire.tick(0.0)) == 7
+    wire.ack(60)
+    wire.tick(0.5)
+    for number in range(2, 8):
+        wire.ack(60 * number)
+        sent = wire.tick(4.0 * number)
+        assert all(first > 420 for first, _ in sent), "what is on its way is waited for, beyond the first pause"
+    assert sum(flight.count for flight in wire.sender._flights.values()) <= 4
+
+
+def test_an_answer_to_live_windows_that_were_sent_again_says_nothing_about_the_delay(outbox: Outbox) -> None:
+    wire = Wire(outbox)
+    wire.sender.begin()
+    wire.append(3)
+    wire.tick(0.0)
+    assert wire.tick(RESEND_S) == [(1, 3)]
+    wire.ack(3)
+    wire.tick(RESEND_S + 0.1)
+    wire.append(1)
+    wire.tick(6.0)
+    assert wire.wait_s == 2 * RESEND_S, "the pause stays long until one that was sent once is answered"
+
+
 def test_a_message_waits_for_more_windows_as_configured_but_a_backlog_does_not(outbox: Outbox) -> None:
     wire = Wire(outbox, PublishSection(max_windows=4, max_wait_s=100.0))
     wire.append(10)
