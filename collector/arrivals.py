@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from collector import account, removed, window_rows
+from collector.recent_rows import RecentRows
+from collector.values import StoredWindow
 from collector.window_rows import NewRow
 from edge_agent.wire.codec import WindowEnvelope
 from edge_agent.wire.records import InferenceWindow, WindowBatch
@@ -47,8 +49,12 @@ class CommitOutcome(NamedTuple):
     duplicates: int
 
 
-_Arrival = tuple[NewRow, bool]
-"""A window's row, and whether it came late."""
+class _Arrival(NamedTuple):
+    """A window's row, the window, and whether it came late."""
+
+    row: NewRow
+    window: InferenceWindow
+    late: bool
 
 
 @dataclass(slots=True)
@@ -74,8 +80,10 @@ class _State(NamedTuple):
 class Arrivals:
     """See the module's text. ``late_after_s``: how long after its end a window may come without being late."""
 
-    def __init__(self, late_after_s: float) -> None:
+    def __init__(self, late_after_s: float, recent: RecentRows) -> None:
+        """Give what is written to ``recent`` too."""
         self._late_after_ns = round(late_after_s * 1e9)
+        self._recent = recent
         self._boots: dict[Key, _Boot] = {}
         self._seen: dict[tuple[str, str], int] = {}
         self.count = 0
@@ -89,18 +97,16 @@ class Arrivals:
         payloads: Sequence[bytes],
         received_unix_ns: int,
     ) -> None:
-        """Take a batch, its windows and their bytes; nothing is written yet, and the windows themselves are not kept.
-
-        Decoded they need more memory than as bytes.
-        """
+        """Take a batch, its windows and their bytes; nothing is written yet."""
         device_id, boot_id = key = batch.device_id, batch.boot_id
         boot = self._boots.get(key)
         if boot is None:
             boot = self._boots[key] = _Boot(fleet)
         in_time_ns = received_unix_ns - self._late_after_ns
         boot.arrivals += [
-            (
+            _Arrival(
                 (fleet, device_id, boot_id, window.seq, received_unix_ns, payload),
+                window,
                 in_time_ns - window.t_start_unix_ns > window.duration_s * 1e9,
             )
             for window, payload in zip(windows, payloads, strict=True)
@@ -119,31 +125,42 @@ class Arrivals:
         """Write all that came since the last call, in the open transaction."""
         boots, seen = self._boots, self._seen
         self.forget()
-        rows: list[NewRow] = []
+        arrivals: list[_Arrival] = []
         accounts: list[tuple[object, ...]] = []
         with_holes: list[Key] = []
         duplicates = 0
         for key, boot in boots.items():
             state = _state(db, key)
             new = _new_ones(db, key, boot.arrivals, state.top)
-            rows += [row for row, _ in new.values()]
+            arrivals += new.values()
             oldest_seq = max(state.oldest_seq, boot.oldest_seq)
             high_water = max(state.high_water, oldest_seq - 1)
             if state.top > high_water:
                 with_holes.append(key)
             else:
                 high_water = _end_of_run(high_water, new)
-            late = sum(is_late for _, is_late in new.values())
+            late = sum(one.late for one in new.values())
             known = len(boot.arrivals) - len(new)
             duplicates += known
             newest = (max(state.last_seq, boot.last_seq), oldest_seq, high_water, state.touched)
             accounts.append((*key, boot.fleet, *newest, len(new), known, late))
-        window_rows.insert(db, rows)
+        self._insert(db, arrivals)
         db.executemany(_UPDATE, accounts)
         for key in with_holes:
             account.advance_high_water(db, *key)
         db.executemany(_SEEN, [(*device, received_unix_ns) for device, received_unix_ns in seen.items()])
-        return CommitOutcome(len(rows), duplicates)
+        return CommitOutcome(len(arrivals), duplicates)
+
+    def _insert(self, db: sqlite3.Connection, arrivals: list[_Arrival]) -> None:
+        if not arrivals:
+            return
+        window_rows.insert(db, [one.row for one in arrivals])
+        first_row_id = window_rows.last_row_id(db) - len(arrivals) + 1
+        stored = [
+            StoredWindow(row_id, *row[:3], row[4], window)
+            for row_id, (row, window, _) in enumerate(arrivals, first_row_id)
+        ]
+        self._recent.stage(stored, sum(len(one.row[5]) for one in arrivals))
 
 
 def _state(db: sqlite3.Connection, key: Key) -> _State:
@@ -155,7 +172,7 @@ def _new_ones(db: sqlite3.Connection, key: Key, arrivals: Sequence[_Arrival], to
     """Return what the journal does not have, the first of each number."""
     new: dict[int, _Arrival] = {}
     for one in arrivals:
-        new.setdefault(one[0][3], one)
+        new.setdefault(one.row[3], one)
     lowest = min(new, default=0)
     if not new or lowest > top:
         return new

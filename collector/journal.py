@@ -18,6 +18,7 @@ from collector import account, benches, dead_letters, journal_file, ledger, remo
 from collector.arrivals import Arrivals, CommitOutcome
 from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
+from collector.recent_rows import RecentRows
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
 from edge_agent.wire.codec import BadRecord, BenchName, DecodedWindows, WindowEnvelope
 from edge_agent.wire.records import BenchRecord, Birth, Health, Status, StoredRange, WindowBatch
@@ -48,7 +49,8 @@ class Journal:
         self._depth = 0
         self._owner = 0
         """The thread whose transaction is open, 0 for none."""
-        self._arrivals = Arrivals(late_after_s)
+        self._recent = RecentRows()
+        self._arrivals = Arrivals(late_after_s, self._recent)
         self._reader = self._db if read_only else journal_file.open_reader(path)
         self._reader_lock = self._lock if read_only else threading.RLock()
 
@@ -80,6 +82,7 @@ class Journal:
                 self._arrivals.write(self._db)
                 self._check_still_there()
                 self._db.execute("COMMIT")
+                self._recent.publish()
         finally:
             self._owner = 0
             self._roll_back()
@@ -90,6 +93,7 @@ class Journal:
 
     def _roll_back(self) -> None:
         self._arrivals.forget()
+        self._recent.forget_staged()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
@@ -245,8 +249,11 @@ class Journal:
 
     def rows_after(self, row_id: int, limit: int) -> list[StoredWindow]:
         """Return up to ``limit`` windows with a higher ``row_id``, in the order of their commit."""
+        recent = [] if self._owner == threading.get_ident() else self._recent.after(row_id, limit)
+        if len(recent) == limit:
+            return recent
         with self._reading() as db:
-            return window_rows.after(db, row_id, limit)
+            return recent + window_rows.after(db, recent[-1].row_id if recent else row_id, limit - len(recent))
 
     def count_after(self, row_id: int, limit: int) -> int:
         """Return how many windows have a higher ``row_id``, counted up to ``limit``."""
@@ -270,7 +277,9 @@ class Journal:
         """
         up_to = min(map(self.cursor, sink_names), default=0)
         with self.transaction():
-            return removed.remove_oldest(self._db, up_to, received_before_unix_ns, limit)
+            count = removed.remove_oldest(self._db, up_to, received_before_unix_ns, limit)
+        self._recent.clear()
+        return count
 
     def cursor(self, sink_name: str) -> int:
         """Return the ``row_id`` up to which the sink has everything, 0 at first."""

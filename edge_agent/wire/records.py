@@ -36,7 +36,7 @@ WindowFlag = Literal["net_negative", "baseline_old", "throttled", "gap", "clock_
 UncertaintyType = Literal["A", "B"]
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of the records: unknown fields are ignored, so that newer agents can speak."""
 
 

@@ -43,8 +43,9 @@ def take(journal: Journal, *payloads: bytes) -> None:
 
 def kept(journal: Journal, path: Path) -> list[dict[str, Any]]:
     """Return the payloads of the file, after they were read as a store gets them."""
-    assert [row.window.seq for row in journal.rows_after(0, 100)] == [1, 2]
     with closing(Journal(path, read_only=True)) as reader, reader.snapshot() as db:
+        assert reader.rows_after(0, 100) == journal.rows_after(0, 100)
+        assert [row.window.seq for row in reader.rows_after(0, 100)] == [1, 2]
         return [json.loads(payload) for (payload,) in db.execute("SELECT payload FROM windows ORDER BY row_id")]
 
 
