@@ -48,7 +48,7 @@ class Collector:
             f'state_dir = "state"\nclient_id = "{client_id}"\n[broker]\nurl = "{broker_url}"\n'
             f"[lake]\nenabled = {str(lake).lower()}\n"
             f'[influxdb]\nurl = "{influx.url}"\ndatabase = "{directory.name}"\n'
-            "max_wait_s = 0.25\n",  # the last rows of a run need not wait for company
+            "max_wait_s = 0.05\n",  # the last rows of a run need not wait for company
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "edgejoule", "collector", "run", "--config", str(config)]
