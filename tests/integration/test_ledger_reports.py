@@ -22,7 +22,7 @@ from collector.journal import Journal
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
 from edgejoule.cli import main
-from tests.fakes.brokers import BrokerProcess, running_broker
+from tests.fakes.brokers import BrokerProcess, listens, running_broker
 from tests.fakes.delivery import running_device, wait_until
 from tests.fakes.influxd import InfluxServer, running_influxd
 from tests.fakes.ports import free_port
@@ -82,6 +82,7 @@ def collecting(site: Site) -> Iterator[None]:
     thread = threading.Thread(target=lambda: codes.append(run_collector(read_config(site.config), stop)))
     thread.start()
     try:
+        wait_until(lambda: listens(site.metrics_port), "the page")
         yield
     finally:
         stop.set()
