@@ -88,11 +88,11 @@ def _supervise(
 
     What another process commits, such as a replay of dead letters, goes on to the stores too.
     """
+    version = journal.data_version()  # before the pumps look: what is committed after that is told to them
     for pump in pumps:
         pump.start()
     subscriber.start()
     died = False
-    version = journal.data_version()
     try:
         while not stop.wait(POLL_S) and not died:
             died = not all(part.alive for part in (subscriber, *pumps, *others))
