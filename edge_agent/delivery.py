@@ -15,7 +15,9 @@ FIRST_RESEND_S: Final = 5.0
 LONGEST_RESEND_S: Final = 60.0
 LONGEST_BENCH_RESEND_S: Final = 600.0
 SLOW_S: Final = 1.0
-"""An acknowledgement that takes so much longer than the fastest has waited in a queue that everybody waits in."""
+"""An acknowledgement that takes so much longer than the fastest has waited in a queue that everybody waits in.
+
+A fastest one above this is not believed: it was in that queue itself. A link as slow as that has few on their way."""
 
 
 @dataclass(slots=True)
@@ -61,10 +63,11 @@ class Pace:
         wanted_s = self._smoothed_s + 4 * self._variation_s
         self.resend_s = max(self.first_resend_s, min(wanted_s, self.longest_resend_s))
         self._fastest_s = min(self._fastest_s, delay_s)
-        if delay_s > self._fastest_s + SLOW_S:
+        usual_s = min(self._fastest_s, SLOW_S)
+        if delay_s > usual_s + SLOW_S:
             if sent_s >= self._slowed_at_s:
                 self._slow_down(now_s)
-        elif delay_s < self._fastest_s + SLOW_S / 2:
+        elif delay_s < usual_s + SLOW_S / 2:
             self._messages = min(float(self.max_messages), self._messages + 1 / self._messages)
 
     def note_silence(self, now_s: float) -> None:

@@ -84,8 +84,11 @@ def test_fewer_messages_are_on_their_way_while_acknowledgements_queue_up() -> No
     answered(pace, *[0.3] * 60)
     assert pace.messages == 8
     far = Pace()
-    answered(far, *[2.5] * 20)
+    answered(far, *[1.8] * 20)
     assert far.messages == 8, "far away is not slow"
+    late = Pace()
+    answered(late, *[2.5] * 20)
+    assert late.messages == 1, "its first answers had waited in the queue of others"
 
 
 def test_there_is_room_for_so_many_messages_only() -> None:
