@@ -63,6 +63,13 @@ class JournalGoneError(Exception):
     """The file was removed or replaced while it was open: what is committed now would be lost."""
 
 
+def why_not_written(error: sqlite3.OperationalError) -> str:
+    """Return in one line why the journal could not be written, with the remedy."""
+    if "locked" in str(error) or "busy" in str(error):
+        return f"{error}: another process holds the journal; it is tried again, end what holds it if this stays"
+    return f"{error}: free space on the disk of state_dir"
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """Return what tells this file from another one under the same name, None when there is none."""
     try:

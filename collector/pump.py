@@ -14,7 +14,7 @@ import structlog
 from collector.dead_letters import NewLetter
 from collector.feeds import Feed
 from collector.journal import Journal
-from collector.journal_file import JournalGoneError
+from collector.journal_file import JournalGoneError, why_not_written
 from collector.lookahead import Lookahead
 from collector.values import RejectedRow, Row, Sink, WriteOutcome
 
@@ -103,8 +103,8 @@ class Pump(Generic[Row]):
         """Give the sink its next rows; return how many of them are done, and set the pause when not all were."""
         try:
             return self._write_rows()
-        except sqlite3.OperationalError as error:  # the journal's disk is full: written rows will come again
-            self._pause(f"the journal cannot be written: {error}; free space on the disk of state_dir")
+        except sqlite3.OperationalError as error:  # most often a full disk: written rows will come again
+            self._pause(f"the journal cannot be written: {why_not_written(error)}")
             return 0
         except JournalGoneError as error:
             self._pause(f"{error} while it was open: start the collector again")

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from collector.journal import Journal
-from collector.journal_file import JournalGoneError
+from collector.journal_file import JournalGoneError, why_not_written
 
 ROWS_PER_STEP: Final = 1000
 INTERVAL_S: Final = 60.0
@@ -97,7 +97,7 @@ class Retention:
             before_unix_ns = self._now_unix_ns() - self._keep_ns
             count = self._journal.remove_old(self._sink_names, before_unix_ns, ROWS_PER_STEP)
         except sqlite3.OperationalError as error:
-            self._tell(f"{error}: free space on the disk of state_dir")
+            self._tell(why_not_written(error))
             return 0, 0.0
         except JournalGoneError as error:
             self._tell(str(error))

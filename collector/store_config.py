@@ -46,7 +46,7 @@ class LakeConfig(Table, frozen=True, kw_only=True):
     enabled: bool = True
     dir: str = ""
     options: dict[str, Any] = {}
-    max_rows: Rows = 50_000
+    max_rows: Rows = 20_000
     max_wait_s: Seconds = 60.0
 
 

@@ -19,7 +19,7 @@ from collector.connection import connect
 from collector.ingest import Received, ingest
 from collector.intake import Batch, BrokerConnection, Intake
 from collector.journal import Journal
-from collector.journal_file import JournalGoneError
+from collector.journal_file import JournalGoneError, why_not_written
 from collector.session import Session
 from edge_agent.wire.codec import encode
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError
@@ -134,7 +134,7 @@ class Subscriber:
                     for batch in batches:
                         self._ingest(batch)
             except sqlite3.OperationalError as error:
-                self._tell_of_journal(f"{error}: free space on the disk of state_dir; nothing is lost")
+                self._tell_of_journal(f"{why_not_written(error)}; nothing is lost")
                 if self._stopping.wait(RETRY_S):
                     return False
                 continue

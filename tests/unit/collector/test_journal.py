@@ -17,7 +17,7 @@ from collector import account
 from collector.arrivals import CommitOutcome
 from collector.dead_letters import NewLetter
 from collector.journal import Journal
-from collector.journal_file import JournalGoneError
+from collector.journal_file import JournalGoneError, why_not_written
 from collector.values import LedgerLine
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import DroppedRange, Status, WindowBatch
@@ -314,3 +314,12 @@ def test_nothing_is_committed_to_a_file_that_was_removed(journal: Journal, path:
     with pytest.raises(JournalGoneError, match="removed or replaced"):
         commit(journal, make_batch(range(3, 5)))
     assert journal.last_row_id() == 2
+
+
+def test_a_journal_that_another_process_holds_is_not_called_a_full_disk(path: Path) -> None:
+    with closing(Journal(path)), closing(sqlite3.connect(path)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(path, timeout=0.0)) as other, pytest.raises(sqlite3.OperationalError) as held:
+            other.execute("BEGIN IMMEDIATE")
+        assert "another process holds the journal" in why_not_written(held.value)
+        assert "free space" in why_not_written(sqlite3.OperationalError("database or disk is full"))
