@@ -109,15 +109,19 @@ class AgentProcess:
 
     def stored(self) -> list[InferenceWindow]:
         """Return what the outbox on disk holds, read beside the running agent."""
-        path = self.config.parent / "state/outbox.sqlite3"
-        if not path.exists():
+        return outbox_windows(self.config.parent / "state/outbox.sqlite3")
+
+
+def outbox_windows(path: Path) -> list[InferenceWindow]:
+    """Return what the outbox at ``path`` holds, in order; nothing where it is not there yet."""
+    if not path.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        try:
+            rows = db.execute("SELECT payload FROM windows WHERE payload IS NOT NULL ORDER BY key").fetchall()
+        except sqlite3.OperationalError:
             return []
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            try:
-                rows = db.execute("SELECT payload FROM windows WHERE payload IS NOT NULL ORDER BY key").fetchall()
-            except sqlite3.OperationalError:
-                return []
-        return [msgspec.json.decode(unpack(row[0]), type=InferenceWindow) for row in rows]
+    return [msgspec.json.decode(unpack(row[0]), type=InferenceWindow) for row in rows]
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,13 +12,21 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from edge_agent.metering import MeteredAgent, MeteredWindow, WindowRefusedError
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import InferenceWindow
-from tests.fakes.agent import BUSY_W, IDLE_W, AgentProcess, agent_toml, emulated_meter, running_agent, true_energy_j
+from tests.fakes.agent import (
+    BUSY_W,
+    IDLE_W,
+    AgentProcess,
+    agent_toml,
+    emulated_meter,
+    outbox_windows,
+    running_agent,
+    true_energy_j,
+)
 from tests.fakes.delivery import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
@@ -53,9 +60,7 @@ def timed_inference_s(window: MeteredWindow) -> float:
 
 
 def stored(directory: Path) -> list[InferenceWindow]:
-    with closing(sqlite3.connect(f"file:{directory}/state/outbox.sqlite3?mode=ro", uri=True)) as db:
-        rows = db.execute("SELECT payload FROM windows ORDER BY seq").fetchall()
-    return [msgspec.json.decode(row[0], type=InferenceWindow) for row in rows]
+    return outbox_windows(directory / "state/outbox.sqlite3")
 
 
 def assert_no_hole(windows: list[InferenceWindow]) -> None:
