@@ -1,6 +1,7 @@
 """Signals for the length of a block."""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -19,3 +20,20 @@ def handled(numbers: Sequence[signal.Signals], handler: Handler) -> Iterator[Non
     finally:
         for number, previous in before:
             signal.signal(number, previous)
+
+
+@contextmanager
+def held_back(numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """Let signals that come inside the block take effect right after it; those that are ignored stay ignored.
+
+    Signals are taken in the main thread only: in another one nothing needs to be held back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    with handled(heard, lambda number, _frame: came.append(number)):
+        yield
+    for number in came[:1]:
+        signal.raise_signal(number)

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.parent import environment_of_child
-from edgejoule.signals import STOP_SIGNALS, handled
+from edgejoule.signals import STOP_SIGNALS, handled, held_back
 
 STOP_S: Final = 2.0
 MAX_RESTARTS: Final = 5
@@ -31,7 +31,8 @@ class Child:
     def start(self) -> None:
         """Start ``edgejoule <words>``; output is appended to the log file."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as log:
+        # A signal between the start and the assignment would leave a child that nobody knows.
+        with held_back((*STOP_SIGNALS, signal.SIGHUP)), self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "edgejoule", *self.words],
                 stdin=subprocess.DEVNULL,
