@@ -19,22 +19,20 @@ class RecentRows:
     """Rows are staged while their transaction is open, by one thread; once published any thread gets them."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._staged: deque[_Part] = deque()
-        self._published: deque[_Part] = deque()
+        self._staged = _Parts(max_bytes)
+        self._published = _Parts(max_bytes)
         self._lock = threading.Lock()
 
     def stage(self, rows: list[StoredWindow], size_bytes: int) -> None:
         """Take rows that are written and not committed, their ids without a hole."""
         if rows:
-            self._staged.append((rows, size_bytes))
-            self._trim(self._staged)
+            self._staged.add(rows, size_bytes)
 
     def publish(self) -> None:
         """Give out what was staged: it is committed."""
         with self._lock:
-            self._published.extend(self._staged)
-            self._trim(self._published)
+            for rows, size_bytes in self._staged.parts:
+                self._published.add(rows, size_bytes)
         self._staged.clear()
 
     def forget_staged(self) -> None:
@@ -53,7 +51,7 @@ class RecentRows:
         """
         found: list[StoredWindow] = []
         with self._lock:
-            for rows, _ in self._published:
+            for rows in self._published.from_row(row_id + 1):
                 first_row_id = rows[0].row_id
                 if len(found) == limit or first_row_id > row_id + 1:
                     break
@@ -63,7 +61,35 @@ class RecentRows:
                     row_id = found[-1].row_id
         return found
 
-    def _trim(self, parts: deque[_Part]) -> None:
-        total_bytes = sum(size_bytes for _, size_bytes in parts)
-        while total_bytes > self._max_bytes:
-            total_bytes -= parts.popleft()[1]
+
+class _Parts:
+    """Parts in the order of their ids, the oldest dropped when all of them are too large."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self.parts: deque[_Part] = deque()
+
+    def add(self, rows: list[StoredWindow], size_bytes: int) -> None:
+        self.parts.append((rows, size_bytes))
+        self._bytes += size_bytes
+        while self._bytes > self._max_bytes:
+            self._bytes -= self.parts.popleft()[1]
+
+    def clear(self) -> None:
+        self.parts.clear()
+        self._bytes = 0
+
+    def from_row(self, row_id: int) -> list[list[StoredWindow]]:
+        """Return the parts from the one on in which ``row_id`` would lie; none where it is older than all.
+
+        Sought from the newest back: who keeps up is there, and there may be a part for each of thousands of windows.
+        """
+        if not self.parts or self.parts[0][0][0].row_id > row_id:
+            return []
+        wanted: list[list[StoredWindow]] = []
+        for rows, _ in reversed(self.parts):
+            wanted.append(rows)
+            if rows[0].row_id <= row_id:
+                break
+        return wanted[::-1]
