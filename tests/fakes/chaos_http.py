@@ -6,8 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.http_server import serving
 
 FAULTS = ("429", "500", "503", "cut", "stored_then_cut", "stored_then_500", "half_stored_then_500")
 
@@ -102,14 +104,5 @@ def running_door(seed: int) -> Iterator[FaultyDoor]:
     """Open the door on a free loopback port; all threads are joined at the end."""
     door = FaultyDoor(seed)
     handler = type("Handler", (_Handler,), {"door": door})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = False
-    door.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(handler) as door.port:
         yield door
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,12 +1,13 @@
 """A loopback server with the documented ways of InfluxDB 2 and 3 to keep buckets and databases; no real one is run."""
 
 import json
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.http_server import serving
 
 TOKEN = "admin-token"
 
@@ -104,14 +105,5 @@ def running_admin_server() -> Iterator[AdminServer]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = False
-    state.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as state.port:
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

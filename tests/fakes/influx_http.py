@@ -1,14 +1,15 @@
 """A small real HTTP server on loopback that speaks the documented write API, with answers that a test chooses."""
 
 import json
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgspec
+
+from tests.fakes.http_server import serving
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -99,14 +100,5 @@ def running_write_server() -> Iterator[WriteServer]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = False
-    state.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as state.port:
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
