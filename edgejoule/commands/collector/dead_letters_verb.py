@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.wire.errors import ConfigurationError
+from edgejoule.journals import config_of
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 
 if TYPE_CHECKING:
@@ -158,16 +159,7 @@ def _journal(arguments: argparse.Namespace, *, writes: bool = False) -> "Iterato
 
 
 def _config(arguments: argparse.Namespace) -> "CollectorConfig":
-    from collector.config import CollectorConfig, read_config
-
-    if arguments.config is None and arguments.state_dir is None:
-        raise ConfigurationError("dead-letters: of which collector? give --state-dir DIR or --config collector.toml")
-    config = CollectorConfig() if arguments.config is None else read_config(arguments.config)
-    if arguments.state_dir is None:
-        return config
-    import msgspec
-
-    return msgspec.structs.replace(config, state_dir=str(arguments.state_dir))
+    return config_of(arguments, "dead-letters: of which collector? give --state-dir DIR or --config collector.toml")
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import argparse
 
-from edgejoule.commands.fleet.journals import opened
 from edgejoule.fleet_tables import bench_table
+from edgejoule.journals import opened
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from edgejoule.commands.fleet.journals import opened
 from edgejoule.fleet_tables import plain_table
+from edgejoule.journals import opened
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from edgejoule.commands.fleet.journals import several_opened
+from edgejoule.journals import several_opened
 from edgejoule.ledger_table import boots_table, ledger_table, what_does_not_add_up
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 

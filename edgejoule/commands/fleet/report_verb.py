@@ -4,8 +4,8 @@ import argparse
 from contextlib import closing
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.commands.fleet.journals import config_of
 from edgejoule.fleet_tables import report_tables
+from edgejoule.journals import config_of
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 

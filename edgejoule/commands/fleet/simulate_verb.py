@@ -6,8 +6,8 @@ import resource
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.commands.fleet.journals import config_of
 from edgejoule.commands.fleet.simulate_arguments import plan_of
+from edgejoule.journals import config_of
 from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 from edgejoule.signals import STOP_SIGNALS, handled
 

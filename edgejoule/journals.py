@@ -1,4 +1,4 @@
-"""Which journal a verb reads."""
+"""Which collector, and which journals, a command line names."""
 
 import argparse
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collector.journal import Journal
 
 
-def config_of(arguments: argparse.Namespace) -> "CollectorConfig":
+def config_of(arguments: argparse.Namespace, nothing_named: str = NOTHING_TO_READ) -> "CollectorConfig":
     """Return the collector's configuration; ``--state-dir`` replaces its state directory, and with it the lake.
 
-    Raises ConfigurationError.
+    ``nothing_named``: the line for who gave neither. Raises ConfigurationError.
     """
     import msgspec
 
     from collector.config import CollectorConfig, read_config
 
     if arguments.config is None and arguments.state_dir is None:
-        raise ConfigurationError(NOTHING_TO_READ)
+        raise ConfigurationError(nothing_named)
     config = CollectorConfig() if arguments.config is None else read_config(arguments.config)
     if arguments.state_dir is None:
         return config
