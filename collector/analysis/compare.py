@@ -14,11 +14,11 @@ from collector.analysis.footprint import (
     cloud_footprint,
     edge_footprint,
 )
-from collector.analysis.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED, Draws, Percentiles, estimate_of, percentiles
 from collector.analysis.resolve import Resolved
 from collector.analysis.verdict import verdict_sentence
 from collector.carbon.estimate import F64, Estimate
 from collector.carbon.factors import Factor
+from collector.carbon.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED, Draws, Percentiles, estimate_of, percentiles
 from collector.carbon.operational import IntensityKind, gram_unit
 from collector.carbon.units import JOULE
 

@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from collector.analysis.montecarlo import Draws
 from collector.analysis.resolve import SCREENING_CAUSE, Resolved
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import F64, Estimate, exactly
 from collector.carbon.factors import SCREENING_LABEL, Factor
+from collector.carbon.montecarlo import Draws
 from collector.carbon.units import BYTES_PER_GB, G_PER_KG, J_PER_KWH, S_PER_DAY, s_from_years
 
 NetworkModel = Literal["average", "marginal"]

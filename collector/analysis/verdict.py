@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from collector.analysis.montecarlo import Percentiles
+from collector.carbon.montecarlo import Percentiles
 
 SURE: Final = 0.95
 """Probability from which on a side is called ahead."""

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from collector.carbon.factors import Factor, find_factor, near_names
 from collector.carbon.operational import CarbonIntensity, IntensityKind
+from collector.carbon.timeline import IntensityTimeline
 from collector.carbon.units import GCO2E_PER_KWH
 from collector.data.tables import GRID_INTENSITY, read_factors, shipped_factors
 from edge_agent.wire.errors import ConfigurationError
@@ -34,6 +37,25 @@ class YearlyTable:
             known = None if factor is None else CarbonIntensity(zone=factor.id, kind=self.kind, factor=factor)
             self._by_zone[zone] = known
         return self._by_zone[zone]
+
+    def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
+        """Return one step over the whole stretch, or none for a zone that is not in the table."""
+        known = self.at(zone, start_unix_ns)
+        ranges = np.array([] if known is None else [known.factor.estimate.range], dtype=np.float64).reshape(-1, 3)
+        count = len(ranges)
+        return IntensityTimeline(
+            np.full(count, start_unix_ns, dtype=np.int64),
+            np.full(count, end_unix_ns, dtype=np.int64),
+            ranges[:, 0],
+            low=ranges[:, 1],
+            high=ranges[:, 2],
+            quality=["yearly"] * count,
+        )
+
+    def passports(self, zone: str) -> tuple[Factor, ...]:
+        """Return the zone's row of the table."""
+        known = self.at(zone, 0)
+        return () if known is None else (known.factor,)
 
     def check_zone(self, zone: str, where: str) -> None:
         """Raise ConfigurationError, with near names, for a zone that is not in the table."""

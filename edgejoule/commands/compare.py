@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare and show. Raises ConfigurationError for a fault in the scenario."""
     from collector.analysis.compare import compare
-    from collector.analysis.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED
     from collector.analysis.resolve import resolve
     from collector.analysis.scenario import read_scenario
+    from collector.carbon.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED
     from collector.intensity.yearly_table import load_yearly_table
     from edge_agent.wire.errors import ConfigurationError
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from collector.analysis.compare import BreakEven, Comparison, break_even_per_day, compare
 from collector.analysis.footprint import NetworkModel, World, cloud_footprint, edge_footprint
-from collector.analysis.montecarlo import Draws, estimate_of, percentiles
 from collector.analysis.resolve import MeasuredEdge, Resolved, resolve
 from collector.analysis.scenario import Scenario, parse_scenario, read_scenario
 from collector.carbon.estimate import Estimate
+from collector.carbon.montecarlo import Draws, estimate_of, percentiles
 from collector.intensity.yearly_table import load_yearly_table
 from edge_agent.wire.errors import ConfigurationError
 

@@ -1,0 +1,76 @@
+"""Grid intensities as they became known: each value with the time it holds for and the moment it was learned. Pure.
+
+A source revises what it said: a forecast becomes an estimate, an estimate becomes an actual value, and actual values
+are corrected for days. So nothing is overwritten, and an account can say "as known at T".
+"""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from collector.carbon.operational import IntensityKind
+
+
+class IntensityRevision(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source said of one stretch of time: ``[valid_from_unix_ns, valid_to_unix_ns)``.
+
+    ``source``: the id of its ``SourcePassport``. ``low``, ``high``: P5 and P95 where the source states them, else
+    None. ``fetched_at_unix_ns``: when it became known here. ``is_estimated``, ``is_forecast``: what the source says of
+    the value. ``scope``: what the value contains, where it differs from the passport's. Raises ValueError for a value
+    that is negative or not finite, a range around something else, or a stretch without length.
+    """
+
+    source: str
+    zone: str
+    kind: IntensityKind
+    valid_from_unix_ns: int
+    valid_to_unix_ns: int
+    gco2e_per_kwh: float
+    fetched_at_unix_ns: int
+    low: float | None = None
+    high: float | None = None
+    is_estimated: bool = False
+    is_forecast: bool = False
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if self.valid_to_unix_ns <= self.valid_from_unix_ns:
+            raise ValueError("an intensity holds for a stretch of time: valid_to after valid_from")
+        low = self.gco2e_per_kwh if self.low is None else self.low
+        high = self.gco2e_per_kwh if self.high is None else self.high
+        if not all(map(math.isfinite, (self.gco2e_per_kwh, low, high))) or self.gco2e_per_kwh < 0.0 or low < 0.0:
+            raise ValueError(f"an intensity is a finite number of g/kWh, 0 or more, not {self.gco2e_per_kwh}")
+        if not low <= self.gco2e_per_kwh <= high:
+            raise ValueError(f"an intensity needs low <= value <= high, not {low}, {self.gco2e_per_kwh}, {high}")
+
+
+class SourcePassport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a source's values come from, for every output that uses them.
+
+    ``licence``: of the data. ``may_ship``: whether that licence allows the data to be shipped with this package;
+    where not, users fetch them for themselves. ``method``: how the value and, where the source states none, the range
+    are found.
+    """
+
+    id: str
+    name: str
+    url: str
+    scope: str
+    licence: str
+    method: str
+    may_ship: bool = False
+
+
+def known_at(revisions: Iterable[IntensityRevision], t_unix_ns: int | None) -> list[IntensityRevision]:
+    """Return what was known at that moment, None for all that is known; in no order, superseded ones included."""
+    return [one for one in revisions if t_unix_ns is None or one.fetched_at_unix_ns <= t_unix_ns]
+
+
+def rank(revision: IntensityRevision) -> tuple[bool, int, bool]:
+    """Return by what a revision supersedes another of the same moment: the highest rank holds.
+
+    A value that is no forecast goes before any forecast, whenever it was learned; then what was learned last; then,
+    of one fetch, what is no estimate.
+    """
+    return not revision.is_forecast, revision.fetched_at_unix_ns, not revision.is_estimated

@@ -1,0 +1,1 @@
+"""Keeps the store of grid intensities up to date while the collector runs."""
