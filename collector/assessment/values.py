@@ -102,7 +102,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FleetAssessment(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet over ``[start_unix_ns, end_unix_ns)``: ``total``, ``groups`` (one tuple for each ``By`` asked for), days.
+    """A fleet over ``[start_unix_ns, end_unix_ns)``: ``total``, ``groups`` (a tuple for each ``By`` asked for), days.
 
     ``known_at_unix_ns``: intensities as they were known then; None: as known now. ``policies``: how embodied carbon
     was charged, in words, one line for each policy in use. ``systematic_u_j``: of the total energy by systematic id:
