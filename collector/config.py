@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from collector.intensity_config import IntensityConfig
 from collector.store_config import (
     InfluxConfig,
     LakeConfig,
@@ -68,12 +69,6 @@ class InventoryConfig(Table, frozen=True, kw_only=True):
     file: str = ""
 
 
-class IntensityConfig(Table, frozen=True, kw_only=True):
-    """``[intensity]``: the shipped yearly table, with rows of ``table`` over it."""
-
-    table: str = ""
-
-
 class CollectorConfig(Table, frozen=True, kw_only=True):
     """The whole file. ``fleet`` "+" takes every fleet. ``client_id`` names the session at the broker: keep it.
 
@@ -98,6 +93,11 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     def journal_path(self) -> Path:
         """Return where the journal is."""
         return journal_path(Path(self.state_dir))
+
+    @property
+    def intensity_path(self) -> Path:
+        """Return where the revisions of grid intensities are kept."""
+        return Path(self.intensity.store) if self.intensity.store else Path(self.state_dir) / "intensity.sqlite3"
 
     @property
     def lake_dir(self) -> LakeWhere | None:
@@ -157,7 +157,25 @@ def _absolute(config: CollectorConfig, base: Path) -> CollectorConfig:
             password_file=_at(base, influxdb.password_file),
         ),
         inventory=replace(config.inventory, file=_at(base, config.inventory.file)),
-        intensity=replace(config.intensity, table=_at(base, config.intensity.table)),
+        intensity=_absolute_intensity(config.intensity, base),
+    )
+
+
+def _absolute_intensity(intensity: IntensityConfig, base: Path) -> IntensityConfig:
+    """Make the paths absolute; a source's ``url`` that is no address is the file of a series."""
+    sources = (
+        msgspec.structs.replace(
+            source,
+            url=source.url if is_url(source.url) else _at(base, source.url),
+            key_file=_at(base, source.key_file),
+        )
+        for source in intensity.source
+    )
+    return msgspec.structs.replace(
+        intensity,
+        table=_at(base, intensity.table),
+        store=_at(base, intensity.store),
+        source=tuple(sources),
     )
 
 

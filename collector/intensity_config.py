@@ -1,1 +1,51 @@
 """The configuration of grid intensities: ``[intensity]``."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from collector.carbon.operational import IntensityKind
+from collector.store_config import Seconds, Table
+
+_Span = Annotated[float, Meta(ge=0.0, le=3_660 * 86_400.0)]
+
+
+class SourceConfig(Table, frozen=True, kw_only=True):
+    """``[[intensity.source]]``: a source of time-resolved intensities, asked every ``every_s``.
+
+    ``kind``: its name, such as "uk_carbon_intensity". ``zones``: the source's zone for each zone of the inventory;
+    a list where both have the same name. ``signal``: "" for what the source usually gives. ``url``: the source's own
+    where empty; the file of a series. ``history_s``: how far back it is asked each time, for what was revised since;
+    ``ahead_s``: how far ahead, for forecasts. ``zone_map``: names for codes that the source does not know by name.
+    """
+
+    kind: str
+    zones: dict[str, str] | list[str]
+    signal: IntensityKind | None = None
+    url: str = ""
+    key_file: str = ""
+    every_s: Seconds = 1_800.0
+    history_s: _Span = 3 * 86_400.0
+    ahead_s: _Span = 0.0
+    timeout_s: Seconds = 30.0
+    retries: Annotated[int, Meta(ge=0, le=20)] = 4
+    zone_map: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def zone_of(self) -> dict[str, str]:
+        """Return the source's zone for each zone of the inventory."""
+        return self.zones if isinstance(self.zones, dict) else {zone: zone for zone in self.zones}
+
+
+class IntensityConfig(Table, frozen=True, kw_only=True):
+    """``[intensity]``: time-resolved sources, in the order of preference, and yearly averages where they are silent.
+
+    ``table``: rows over the shipped yearly table. ``store``: the file of all revisions; empty: in ``state_dir``.
+    ``yearly_zones``: the row of the yearly table for a zone that has none by its own name, such as DK1 = "DK".
+    """
+
+    table: str = ""
+    store: str = ""
+    yearly_zones: dict[str, str] = msgspec.field(default_factory=dict)
+    source: tuple[SourceConfig, ...] = ()

@@ -17,11 +17,20 @@ class IntensityProvider(Protocol):
         ...
 
     def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
-        """Return the steps of ``zone`` that touch the stretch; without any where nothing is known."""
+        """Return the steps of ``zone`` that touch the stretch, and maybe more; without any where nothing is known."""
         ...
 
-    def passports(self, zone: str) -> tuple[Factor, ...]:
-        """Return the passports behind the values of ``zone``, for every output that uses them; () for none."""
+    def yearly(self, zone: str) -> CarbonIntensity | None:
+        """Return the yearly average that stands beside any finer value; None for none, and for marginal sources."""
+        ...
+
+    def passports(
+        self, zone: str, start_unix_ns: int | None = None, end_unix_ns: int | None = None
+    ) -> tuple[Factor, ...]:
+        """Return the passports behind the values of ``zone``, for every output that uses them; () for none.
+
+        The stretch: of which the values are, each factor's value being its mean there; None for all that is known.
+        """
         ...
 
     def check_zone(self, zone: str, where: str) -> None:

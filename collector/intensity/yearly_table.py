@@ -52,7 +52,16 @@ class YearlyTable:
             quality=["yearly"] * count,
         )
 
-    def passports(self, zone: str) -> tuple[Factor, ...]:
+    def yearly(self, zone: str) -> CarbonIntensity | None:
+        """Return the zone's yearly average, or None for a zone that is not in the table."""
+        return self.at(zone, 0)
+
+    def passports(
+        self,
+        zone: str,
+        start_unix_ns: int | None = None,  # noqa: ARG002  one value for all times
+        end_unix_ns: int | None = None,  # noqa: ARG002
+    ) -> tuple[Factor, ...]:
         """Return the zone's row of the table."""
         known = self.at(zone, 0)
         return () if known is None else (known.factor,)

@@ -1,0 +1,1 @@
+"""Sources of time-resolved grid intensity, one file each."""
