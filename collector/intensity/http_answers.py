@@ -21,7 +21,8 @@ def error_of(status: int, where: str, headers: Mapping[str, str], body: bytes, n
     if status in AGAIN:
         wait_s = retry_after_s(headers.get("retry-after", ""), now_unix_s)
         patience = "" if wait_s is None else f", to be asked again in {wait_s:.0f} s"
-        return SourceError(f"{where}: answers {status}{patience}{words}", retry=True, retry_after_s=wait_s)
+        text = f"{where}: answers {status}{patience}{words}"
+        return SourceError(text, retry=True, retry_after_s=wait_s, status=status, said=said)
     if 300 <= status < 400:
         target = headers.get("location", "elsewhere").partition("?")[0]
         return SourceError(f"{where}: moved to {target}; set the source's url to where it is now", retry=False)
@@ -30,7 +31,7 @@ def error_of(status: int, where: str, headers: Mapping[str, str], body: bytes, n
         403: "; the key may not read this: check key_file and what the contract covers",
         404: "; check the zone and the source's url",
     }.get(status, "")
-    return SourceError(f"{where}: answers {status}{words}{remedy}", retry=False)
+    return SourceError(f"{where}: answers {status}{words}{remedy}", retry=False, status=status, said=said)
 
 
 def retry_after_s(header: str, now_unix_s: float) -> float | None:
@@ -58,9 +59,12 @@ def max_age_s(cache_control: str, limit_s: float) -> float:
 
 
 def own_words(body: bytes) -> str:
-    """Return the beginning of what a server says, as one line of printable characters; "" for a page of HTML."""
-    text = body[: 8 * MESSAGE_CHARS].decode("utf-8", errors="replace")
+    """Return the beginning of what a server says, as one line of printable characters; "" for a page of HTML.
+
+    Of XML it is what stands in elements named ``text``, as in an acknowledgement of ENTSO-E.
+    """
+    text = body[: 32 * MESSAGE_CHARS].decode("utf-8", errors="replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if line.startswith("<"):
-        return ""
+        line = " ".join(re.findall(r"<(?:\w+:)?text>([^<]*)</", line)).strip()
     return line if len(line) <= MESSAGE_CHARS else f"{line[:MESSAGE_CHARS]} ..."
