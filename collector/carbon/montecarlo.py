@@ -1,6 +1,9 @@
 """Draws for Monte Carlo, shared by factor: the same grid gets the same draw wherever it is used."""
 
 import hashlib
+from collections import OrderedDict
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
@@ -11,6 +14,9 @@ from collector.carbon.estimate import F64, Estimate, sample
 DEFAULT_DRAWS: Final = 20_000
 DEFAULT_SEED: Final = 20_260_101
 PERCENTILES: Final = (5.0, 50.0, 95.0)
+STRATIFIED_UP_TO: Final = 100_000
+"""Up to so many draws each cause gets one draw from every equal slice of its distribution; above, chance does."""
+_KEPT_VALUES: Final = 4_000_000
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +31,9 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 class Draws:
     """Draws of ``count`` worlds. Two figures with the same cause (factor id) move together in each world.
 
-    A cause's draws depend on the seed and its id alone, not on the order in which causes are asked for.
+    A cause's draws depend on the seed and its id alone, not on the order in which causes are asked for. They are a
+    Latin hypercube (McKay, Beckman & Conover 1979): a quantity with one cause gets its own percentiles back, and sums
+    scatter less between seeds. Arrays asked for are read-only; the latest used are kept, up to 32 MB or two.
     """
 
     def __init__(self, *, seed: int, count: int) -> None:
@@ -33,15 +41,26 @@ class Draws:
             raise ValueError(f"Monte Carlo needs at least one draw, not {count}")
         self.seed = seed
         self.count = count
-        self._normals: dict[str, F64] = {}
+        self._kept = max(2, _KEPT_VALUES // count)
+        self._normals: OrderedDict[str, F64] = OrderedDict()
 
     def normal(self, cause: str) -> F64:
         """Return the standard normal draws of a cause, shape ``(count,)``."""
-        if cause not in self._normals:
-            key = int.from_bytes(hashlib.sha256(cause.encode()).digest()[:8], "big")
-            generator = np.random.default_rng([self.seed, key])
-            self._normals[cause] = generator.standard_normal(self.count)
-        return self._normals[cause]
+        drawn = self._normals.get(cause)
+        if drawn is not None:
+            self._normals.move_to_end(cause)
+            return drawn
+        key = int.from_bytes(hashlib.sha256(cause.encode()).digest()[:8], "big")
+        generator = np.random.default_rng([self.seed, key])
+        if self.count <= STRATIFIED_UP_TO:
+            drawn = generator.permutation(_normal_slices(self.count))
+        else:
+            drawn = generator.standard_normal(self.count)
+        drawn.flags.writeable = False
+        self._normals[cause] = drawn
+        while len(self._normals) > self._kept:
+            self._normals.popitem(last=False)
+        return drawn
 
     def of(self, cause: str, estimate: Estimate) -> F64:
         """Return draws of an estimate, shape ``(count,)``, in its unit."""
@@ -58,3 +77,12 @@ def estimate_of(value: float, draws: F64, unit: str, source: str) -> Estimate:
     """Return an estimate with the analytic ``value`` and the P5 and P95 of ``draws``."""
     spread = percentiles(draws, unit)
     return Estimate(value, min(spread.p5, value), max(spread.p95, value), unit, source)
+
+
+@lru_cache(maxsize=4)
+def _normal_slices(count: int) -> F64:
+    """Return the medians of ``count`` equally likely slices of the standard normal distribution, in order."""
+    quantile = NormalDist().inv_cdf
+    lower = np.array([quantile((i + 0.5) / count) for i in range(count // 2)], dtype=np.float64)
+    middle = np.zeros(count % 2)
+    return np.concatenate((lower, middle, -lower[::-1]))
