@@ -1,17 +1,16 @@
 """Joules into grams: one device's stretch of time, with every factor that was used."""
 
-import datetime as dt
 import math
 from typing import Final
 
 import msgspec
 
-from collector.carbon.amortisation import Policy, charged_share, linear_in_time
+from collector.carbon.amortisation import LifePlan, Policy, charge
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import Z95, Estimate, Range, from_standard_uncertainty
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity, GramRate, gram_range, gram_rate, operational_gco2e
-from collector.carbon.units import JOULE, s_from_years
+from collector.carbon.units import JOULE
 from collector.intensity.provider import IntensityProvider
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
 from edge_agent.wire.errors import ConfigurationError
@@ -52,8 +51,7 @@ class _Rates(msgspec.Struct, frozen=True):
 
     zone: str
     mass: Range | None
-    lifetime_s: float
-    in_service_since_s: float | None
+    plan: LifePlan | None
 
 
 class Assessor:
@@ -88,11 +86,18 @@ class Assessor:
         return DevicePlace(site=entry.site, zone=entry.zone, hardware=entry.hardware, device_class=entry.device_class)
 
     def assess(
-        self, device_id: str, *, energy_j: float, energy_u_j: float, start_unix_ns: int, duration_s: float
+        self,
+        device_id: str,
+        *,
+        energy_j: float,
+        energy_u_j: float,
+        start_unix_ns: int,
+        duration_s: float,
+        uses: float = 0.0,
     ) -> Carbon:
         """Return the grams of ``energy_j`` (standard uncertainty ``energy_u_j``) over ``duration_s``.
 
-        The intensity is that of the middle of the stretch. The embodied part is charged linearly in time.
+        The intensity is that of the middle of the stretch. The embodied part is charged by the device's own policy.
         """
         entry = self._inventory.device(device_id)
         if entry is None:
@@ -100,20 +105,17 @@ class Assessor:
         energy = from_standard_uncertainty(energy_j, energy_u_j, JOULE, "measured")
         middle_unix_ns = start_unix_ns + round(duration_s * NS_PER_S / 2)
         operational = self._operational(entry, energy, middle_unix_ns)
-        mass = self._masses.get(device_id)
-        if mass is None or entry.lifetime_years is None:
+        mass, plan = self._masses.get(device_id), entry.life_plan()
+        if mass is None or plan is None:
             return Carbon(operational=operational, embodied=None)
         for part in self._parts[device_id]:
-            self._remember(part)
-        charged = linear_in_time(
-            mass,
-            duration_s=duration_s,
-            lifetime_s=s_from_years(entry.lifetime_years),
-            age_at_start_s=_age_s(_in_service_since_s(entry), start_unix_ns),
-        )
+            for factor in part.factors:
+                self._remember(factor)
+        start_s = start_unix_ns / NS_PER_S
+        charged = charge(plan, start_s, start_s + duration_s, uses)
         return Carbon(
             operational=operational,
-            embodied=charged.charged,
+            embodied=mass.scaled(charged.share_ratio),
             embodied_policy=charged.policy,
             beyond_lifetime_s=charged.beyond_lifetime_s,
         )
@@ -142,13 +144,9 @@ class Assessor:
         return gram_range(value_j, width_j, rate)
 
     def _rates_of(self, entry: DeviceEntry) -> _Rates:
+        plan = entry.life_plan()
         mass = self._masses.get(entry.id)
-        return _Rates(
-            zone=entry.zone,
-            mass=None if mass is None or entry.lifetime_years is None else mass.range,
-            lifetime_s=s_from_years(entry.lifetime_years or 0.0),
-            in_service_since_s=_in_service_since_s(entry),
-        )
+        return _Rates(zone=entry.zone, mass=None if mass is None or plan is None else mass.range, plan=plan)
 
     def factors(self) -> list[Factor]:
         """Return every factor that an assessment has used so far, in the order of first use."""
@@ -166,21 +164,9 @@ class Assessor:
 
 
 def _embodied_range(rates: _Rates, window: InferenceWindow) -> Grams:
-    if rates.mass is None:
+    if rates.mass is None or rates.plan is None:
         return _THREE_UNKNOWN
-    age_s = _age_s(rates.in_service_since_s, window.t_start_unix_ns)
-    share, _ = charged_share(window.duration_s, rates.lifetime_s, age_s)
+    start_s = window.t_start_unix_ns / NS_PER_S
+    share = charge(rates.plan, start_s, start_s + window.duration_s, float(window.inference_count)).share_ratio
     value, low, high = rates.mass
     return value * share, low * share, high * share
-
-
-def _in_service_since_s(entry: DeviceEntry) -> float | None:
-    """Return the first day of service in seconds of Unix time, None when unknown."""
-    if entry.in_service_since is None:
-        return None
-    return dt.datetime.combine(entry.in_service_since, dt.time(), tzinfo=dt.UTC).timestamp()
-
-
-def _age_s(in_service_since_s: float | None, t_unix_ns: int) -> float | None:
-    """Return the time in service, None when unknown; before the stated first day it is zero."""
-    return None if in_service_since_s is None else max(t_unix_ns / NS_PER_S - in_service_since_s, 0.0)

@@ -7,9 +7,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from collector.carbon.amortisation import LifePlan
+from collector.carbon.embodied import Part
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
-from collector.carbon.units import KGCO2E
+from collector.carbon.units import KGCO2E, s_from_years
 from collector.data.tables import EMBODIED_HARDWARE, require_factor, shipped_factors
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Identifier
@@ -59,6 +61,15 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     in_service_since: dt.date | None = None
     pcf: ProductFootprint | None = None
 
+    def life_plan(self) -> LifePlan | None:
+        """Return how long the device is meant to live and how its mass is charged; None without a lifetime."""
+        if self.lifetime_years is None:
+            return None
+        return LifePlan(
+            lifetime_s=s_from_years(self.lifetime_years),
+            in_service_since_unix_s=_unix_s(self.in_service_since),
+        )
+
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: Defaults = Defaults()
@@ -86,26 +97,28 @@ def parse_inventory(text: str, where: str = "inventory") -> Inventory:
     return _inventory(decode_toml(text, _File, where), where)
 
 
-def embodied_parts(entry: DeviceEntry, where: str = "inventory") -> tuple[Factor, ...]:
-    """Return the factors that make up a device: its PCF, else board and SD card; empty when nothing is known.
+def embodied_parts(entry: DeviceEntry, where: str = "inventory") -> tuple[Part, ...]:
+    """Return the parts that make up a device: its PCF, else board and SD card; empty when nothing is known.
 
     Raises ConfigurationError for hardware or a card size that is not in the table.
     """
     place = f"{where}: device {entry.id!r}"
     if entry.pcf is not None:
-        return (_footprint_factor(entry.id, entry.pcf, place),)
+        factor = _footprint_factor(entry.id, entry.pcf, place)
+        return (Part(name=factor.name, factor=factor),)
     return hardware_parts(entry.hardware, entry.sd_card_gb, place)
 
 
-def hardware_parts(hardware: str, sd_card_gb: Gigabytes | None, where: str) -> tuple[Factor, ...]:
-    """Return the screening factors of a board and of its SD card; empty when ``hardware`` is empty."""
+def hardware_parts(hardware: str, sd_card_gb: Gigabytes | None, where: str) -> tuple[Part, ...]:
+    """Return the screening parts of a board and of its SD card; empty when ``hardware`` is empty."""
     if not hardware:
         return ()
     table = shipped_factors(EMBODIED_HARDWARE)
     board = require_factor(table, hardware, f"{where}: hardware")
     if not sd_card_gb:
-        return (board,)
-    return board, require_factor(table, f"microsd-{sd_card_gb}gb", f"{where}: sd_card_gb")
+        return (Part(name=board.name, factor=board),)
+    card = require_factor(table, f"microsd-{sd_card_gb}gb", f"{where}: sd_card_gb")
+    return Part(name=board.name, factor=board), Part(name=card.name, factor=card)
 
 
 def _footprint_factor(device_id: str, pcf: ProductFootprint, place: str) -> Factor:
@@ -147,3 +160,8 @@ def _with_defaults(entry: DeviceEntry, defaults: Defaults) -> DeviceEntry:
         if getattr(entry, name) in ("", None) and getattr(defaults, name) not in ("", None)
     }
     return msgspec.structs.replace(entry, **changes)
+
+
+def _unix_s(day: dt.date | None) -> float | None:
+    """Return the first moment of a day (UTC) in seconds of Unix time, None when unknown."""
+    return None if day is None else dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC).timestamp()

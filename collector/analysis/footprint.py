@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
-from collector.analysis.resolve import SCREENING_CAUSE, Resolved
-from collector.carbon.embodied import embodied_gco2e
+from collector.analysis.resolve import Resolved
+from collector.carbon.embodied import Part
 from collector.carbon.estimate import F64, Estimate, exactly
-from collector.carbon.factors import SCREENING_LABEL, Factor
+from collector.carbon.factors import Factor
 from collector.carbon.montecarlo import Draws
 from collector.carbon.units import BYTES_PER_GB, G_PER_KG, J_PER_KWH, S_PER_DAY, s_from_years
 
@@ -59,10 +59,7 @@ def edge_footprint(resolved: Resolved, world: World) -> SideFootprint:
     per_day, busy_s = side.inferences_per_day, edge.time_per_inference_s
     grams_per_j = world.of(edge.intensity.factor) / J_PER_KWH
     gross_j = world.of(edge.energy)
-    screening = any(part.label == SCREENING_LABEL for part in edge.parts)
-    mass = embodied_gco2e(edge.parts)
-    mass_g = world.values(SCREENING_CAUSE if screening else edge.parts[0].id, mass)
-    embodied_g_per_s = mass_g / s_from_years(side.lifetime_years)
+    embodied_g_per_s = _mass_g(edge.parts, world) / s_from_years(side.lifetime_years)
     idle_w = world.of(edge.idle_power) if edge.idle_power is not None else np.zeros_like(gross_j)
     if side.attribution == "dedicated":
         energy_j = gross_j + idle_w * (S_PER_DAY / per_day - busy_s)
@@ -101,6 +98,12 @@ def cloud_footprint(resolved: Resolved, world: World) -> SideFootprint:
         fixed_g_per_day=np.zeros_like(operational_g),
         per_inference_g=operational_g + embodied_g,
     )
+
+
+def _mass_g(parts: tuple[Part, ...], world: World) -> F64:
+    """Return the embodied grams of all parts; parts with the same factor move together."""
+    masses = [part.multiplier * np.prod([world.of(factor) for factor in part.factors], axis=0) for part in parts]
+    return np.asarray(G_PER_KG * np.sum(masses, axis=0), dtype=np.float64)
 
 
 def _server_j(resolved: Resolved, world: World, slot_s: F64) -> F64:

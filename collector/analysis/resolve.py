@@ -13,6 +13,7 @@ from collector.analysis.scenario import (
     Range,
     Scenario,
 )
+from collector.carbon.embodied import Part
 from collector.carbon.estimate import Estimate, exactly, from_standard_uncertainty
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity
@@ -25,8 +26,6 @@ from edge_agent.wire.errors import ConfigurationError
 SCENARIO = "scenario"
 MEASUREMENT = "measurement"
 """Vintages of what the author states and of what a device measured."""
-SCREENING_CAUSE = "embodied-screening"
-"""All screening figures share their coefficients, hence one cause."""
 
 
 class MeasuredEdge(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +50,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     time_per_inference_s: float
     idle_power: Factor | None
     intensity: CarbonIntensity
-    parts: tuple[Factor, ...]
+    parts: tuple[Part, ...]
     simulated: bool
 
 
@@ -87,7 +86,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         """Return every factor of the comparison, each once."""
         edge, cloud, network = self.edge, self.cloud, self.network
         given = (
-            edge.energy, edge.idle_power, *edge.parts, edge.intensity.factor,
+            edge.energy, edge.idle_power, *(factor for part in edge.parts for factor in part.factors),
+            edge.intensity.factor,
             cloud.energy, cloud.idle_power, cloud.max_power, cloud.time_per_inference, cloud.pue, cloud.embodied,
             cloud.intensity.factor, network.average, network.marginal, network.intensity.factor,
         )  # fmt: skip
@@ -165,9 +165,9 @@ def _stated(side: EdgeSide) -> MeasuredEdge:
     )
 
 
-def _edge_parts(side: EdgeSide) -> tuple[Factor, ...]:
+def _edge_parts(side: EdgeSide) -> tuple[Part, ...]:
     if side.embodied_kgco2e is not None:
-        return (_quantity(side.embodied_kgco2e, "edge.embodied_kgco2e", KGCO2E),)
+        return (Part(name="device", factor=_quantity(side.embodied_kgco2e, "edge.embodied_kgco2e", KGCO2E)),)
     parts = hardware_parts(side.hardware, side.sd_card_gb, "edge")
     if not parts:
         raise ConfigurationError("edge: name its hardware (see: edgejoule carbon embodied) or give embodied_kgco2e")

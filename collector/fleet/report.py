@@ -40,6 +40,7 @@ class _Grams:
                 energy_u_j=sums.energy.u_j,
                 start_unix_ns=min(group["first_unix_ns"] for group in hours[hour]),
                 duration_s=sums.duration_s,
+                uses=sums.inference_count,
             )
             operational.append(carbon.operational)
             embodied.append(carbon.embodied)

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.carbon.amortisation import linear_in_time
-from collector.carbon.embodied import break_even_intensity_gco2e_per_kwh, embodied_gco2e, embodied_share_ratio
+from collector.carbon.embodied import break_even_intensity_gco2e_per_kwh, embodied_share_ratio
 from collector.carbon.estimate import Estimate, add, exactly
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity, IntensityKind, operational_gco2e
 from collector.carbon.sci import SciDeclaration, sci_score
-from collector.carbon.units import GCO2E, GCO2E_PER_KWH, JOULE, KGCO2E, s_from_years
+from collector.carbon.units import GCO2E, GCO2E_PER_KWH, JOULE, s_from_years
 
 LIFE_S = s_from_years(5.0)
 
@@ -51,48 +50,6 @@ def test_average_and_marginal_grams_are_never_added() -> None:
 def test_operational_carbon_refuses_wrong_units() -> None:
     with pytest.raises(ValueError, match="is J times"):
         operational_gco2e(exactly(1.0, "kWh", "test"), intensity(300.0))
-
-
-@given(
-    st.floats(min_value=1.0, max_value=1e6),
-    st.lists(st.floats(min_value=1e-3, max_value=1.0), min_size=1, max_size=30),
-)
-def test_a_whole_life_is_charged_the_whole_mass(mass_g: float, shares: list[float]) -> None:
-    mass = Estimate(mass_g, mass_g / 2, mass_g * 3, GCO2E, "test")
-    parts, age_s = [], 0.0
-    for share in shares:
-        duration_s = LIFE_S * share / math.fsum(shares)
-        parts.append(linear_in_time(mass, duration_s=duration_s, lifetime_s=LIFE_S, age_at_start_s=age_s))
-        age_s += duration_s
-    assert math.isclose(math.fsum(part.charged.value for part in parts), mass_g, rel_tol=1e-9)
-    assert math.isclose(math.fsum(part.charged.high for part in parts), mass.high, rel_tol=1e-9)
-
-
-def test_time_beyond_the_planned_life_is_flagged_and_not_charged_twice() -> None:
-    mass = exactly(1000.0, GCO2E, "test")
-    last = linear_in_time(mass, duration_s=3600.0, lifetime_s=LIFE_S, age_at_start_s=LIFE_S - 900.0)
-    assert last.beyond_lifetime_s == pytest.approx(2700.0)
-    assert last.charged.value == pytest.approx(1000.0 * 900.0 / LIFE_S)
-    after = linear_in_time(mass, duration_s=3600.0, lifetime_s=LIFE_S, age_at_start_s=LIFE_S + 1.0)
-    assert (after.beyond_lifetime_s, after.charged.value) == (3600.0, 0.0)
-    unknown_age = linear_in_time(mass, duration_s=3600.0, lifetime_s=LIFE_S)
-    assert unknown_age.beyond_lifetime_s is None
-    assert unknown_age.policy == "linear_in_time"
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "lifetime_s", "age_s"), [(1.0, 0.0, None), (-1.0, 1.0, None), (1.0, 1.0, -1.0)]
-)
-def test_impossible_times_are_refused(duration_s: float, lifetime_s: float, age_s: float | None) -> None:
-    with pytest.raises(ValueError, match=r"lifetime|negative"):
-        linear_in_time(exactly(1.0, GCO2E, "t"), duration_s=duration_s, lifetime_s=lifetime_s, age_at_start_s=age_s)
-
-
-def test_parts_add_with_their_ranges() -> None:
-    mass = embodied_gco2e((factor(9.3, 2.3, 25.6, KGCO2E), factor(1.26, 0.33, 7.36, KGCO2E)))
-    assert (mass.low, mass.value, mass.high) == pytest.approx((2630.0, 10560.0, 32960.0))
-    with pytest.raises(ValueError, match="kgCO2e"):
-        embodied_gco2e((factor(9.3, 2.3, 25.6, "kg"),))
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ def test_a_card_is_a_part_and_a_footprint_replaces_all_parts() -> None:
     pi4, gateway = inventory.device("pi4-bench"), inventory.device("gateway")
     assert pi4 is not None
     assert gateway is not None
-    assert [part.id for part in embodied_parts(pi4)] == ["raspberry-pi-4b-4gb", "microsd-32gb"]
+    assert [part.factor.id for part in embodied_parts(pi4)] == ["raspberry-pi-4b-4gb", "microsd-32gb"]
     (footprint,) = embodied_parts(gateway)
-    assert (footprint.estimate.low, footprint.estimate.value, footprint.estimate.high) == (18.0, 24.0, 33.0)
-    assert footprint.label == ""
+    figure = footprint.factor.estimate
+    assert (figure.low, figure.value, figure.high) == (18.0, 24.0, 33.0)
+    assert footprint.factor.label == ""
 
 
 def test_hardware_that_is_not_said_is_unknown() -> None:
