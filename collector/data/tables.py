@@ -15,7 +15,8 @@ GRID_INTENSITY = "grid_intensity_yearly.toml"
 EMBODIED_HARDWARE = "embodied_hardware.toml"
 NETWORK_ENERGY = "network_energy.toml"
 CLOUD = "cloud.toml"
-SHIPPED = (GRID_INTENSITY, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD)
+FUEL_FACTORS = "fuel_factors.toml"
+SHIPPED = (GRID_INTENSITY, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD, FUEL_FACTORS)
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

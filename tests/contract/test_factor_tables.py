@@ -6,7 +6,15 @@ from importlib import resources
 import pytest
 
 from collector.carbon.factors import SCREENING_LABEL, Factor
-from collector.data.tables import CLOUD, EMBODIED_HARDWARE, GRID_INTENSITY, NETWORK_ENERGY, SHIPPED, shipped_factors
+from collector.data.tables import (
+    CLOUD,
+    EMBODIED_HARDWARE,
+    FUEL_FACTORS,
+    GRID_INTENSITY,
+    NETWORK_ENERGY,
+    SHIPPED,
+    shipped_factors,
+)
 
 SHIPPABLE = {"Apache-2.0", "CC-BY-4.0", "cited fact"}
 """Licences under which a figure may be shipped with Apache-2.0 code. "cited fact": a number from a publication."""
@@ -16,6 +24,7 @@ UNITS = {
     EMBODIED_HARDWARE: {"kgCO2e"},
     NETWORK_ENERGY: {"kWh/GB"},
     CLOUD: {"ratio", "W", "kgCO2e"},
+    FUEL_FACTORS: {"gCO2e/kWh"},
 }
 
 ALL = [
