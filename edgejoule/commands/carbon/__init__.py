@@ -11,6 +11,7 @@ from typing import Final
 VERBS: Final[dict[str, str]] = {
     "intensity": "grid carbon intensity: list, show, fetch, import, what-if",
     "embodied": "embodied carbon by hardware: screening estimates",
+    "audit": "published figures derived again: printed against exact, and the slips named",
 }
 
 
