@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collector.assess import Assessor
+from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
-from collector.intensity.yearly_table import load_yearly_table
+from collector.intensity.configured import stored_intensity
+from collector.intensity.provider import IntensityProvider
+from collector.intensity.store import IntensityStore
+from collector.intensity.stored import StoredIntensity
 from collector.inventory import Inventory, read_inventory
 from collector.journal import Journal
 from collector.journal_identity import journal_id
@@ -24,11 +28,28 @@ BENCH_SUFFIX: Final = "/bench"
 HOURLY_SUFFIX: Final = "/hourly"
 
 
-def build_assessor(config: CollectorConfig) -> Assessor:
-    """Return the assessor for the inventory and the intensity table of ``config``. Raises ConfigurationError."""
+def build_assessor(config: CollectorConfig, intensity: IntensityProvider | None = None) -> Assessor:
+    """Return the assessor for the inventory and the intensities of ``config``. Raises ConfigurationError.
+
+    ``intensity``: what to assess with; None for what is stored so far, and yearly averages elsewhere.
+    """
     inventory = read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
-    table = Path(config.intensity.table) if config.intensity.table else None
-    return Assessor(inventory, load_yearly_table(table))
+    return Assessor(inventory, intensity or build_intensity(config))
+
+
+def build_intensity(
+    config: CollectorConfig,
+    store: IntensityStore | None = None,
+    *,
+    kind: IntensityKind = "average",
+    known_at_unix_ns: int | None = None,
+) -> StoredIntensity:
+    """Return the intensities that ``config`` names: of its sources as stored, and yearly averages elsewhere.
+
+    ``store``: the collector's own, which it writes; None reads the file as it is now. Raises ConfigurationError.
+    """
+    kept = IntensityStore(config.intensity_path, read_only=True) if store is None else store
+    return stored_intensity(config.intensity, kept, kind, known_at_unix_ns)
 
 
 def build_sinks(

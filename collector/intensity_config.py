@@ -6,9 +6,31 @@ import msgspec
 from msgspec import Meta
 
 from collector.carbon.operational import IntensityKind
+from collector.carbon.revisions import SourcePassport
 from collector.store_config import Seconds, Table
 
 _Span = Annotated[float, Meta(ge=0.0, le=3_660 * 86_400.0)]
+
+
+class PassportConfig(Table, frozen=True, kw_only=True):
+    """``passport`` of a source, for one whose values are a user's own: the fields of ``SourcePassport``."""
+
+    id: str
+    name: str
+    scope: str
+    licence: str
+    method: str
+    url: str = ""
+    low_ratio: float | None = None
+    high_ratio: float | None = None
+
+    def passport(self) -> SourcePassport:
+        """Return it. Raises ValueError for a range that does not hold its value, or for an empty text."""
+        texts = {name: getattr(self, name) for name in ("id", "name", "scope", "licence", "method")}
+        empty = [name for name, text in texts.items() if not text]
+        if empty:
+            raise ValueError(f"the passport's {empty[0]} is empty; every value says where it comes from")
+        return SourcePassport(**texts, url=self.url, low_ratio=self.low_ratio, high_ratio=self.high_ratio)
 
 
 class SourceConfig(Table, frozen=True, kw_only=True):
@@ -17,7 +39,8 @@ class SourceConfig(Table, frozen=True, kw_only=True):
     ``kind``: its name, such as "uk_carbon_intensity". ``zones``: the source's zone for each zone of the inventory;
     a list where both have the same name. ``signal``: "" for what the source usually gives. ``url``: the source's own
     where empty; the file of a series. ``history_s``: how far back it is asked each time, for what was revised since;
-    ``ahead_s``: how far ahead, for forecasts. ``zone_map``: names for codes that the source does not know by name.
+    ``ahead_s``: how far ahead, for forecasts. ``zone_map``: the source's own codes by names that it does not know.
+    ``passport``: where the values of a series come from.
     """
 
     kind: str
@@ -31,6 +54,7 @@ class SourceConfig(Table, frozen=True, kw_only=True):
     timeout_s: Seconds = 30.0
     retries: Annotated[int, Meta(ge=0, le=20)] = 4
     zone_map: dict[str, str] = msgspec.field(default_factory=dict)
+    passport: PassportConfig | None = None
 
     @property
     def zone_of(self) -> dict[str, str]:

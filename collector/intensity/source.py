@@ -44,9 +44,9 @@ class SourceOptions:
     """How one source is asked; what is "" or None takes the source's own default.
 
     ``url``: of the server, or the file of a series. ``key_file``: holds the key or token, and nothing else, or what
-    the source's ``needs_key`` says. ``zone_map``: the source's own codes by a user's names for zones, beyond those that
-    the source knows by name. ``kind``: None for the first that the source offers. ``cache_dir``: where answers may
-    be kept, None for nowhere.
+    the source's ``needs_key`` says. ``zone_map``: the source's own codes by a user's names for zones, beyond the names
+    that the source knows. ``kind``: None for the first that the source offers. ``cache_dir``: where answers may be
+    kept, None for nowhere. ``passport``: a user's own, for a source whose values are the user's.
     """
 
     url: str = ""
@@ -56,13 +56,15 @@ class SourceOptions:
     zone_map: Mapping[str, str] = field(default_factory=dict)
     kind: IntensityKind | None = None
     cache_dir: Path | None = None
+    passport: SourcePassport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind:
     """What there is to know about a source before it is asked.
 
-    ``name``: the module's. ``kinds``: of intensity, the usual one first. ``zones_help``: which zones it takes, in a
+    ``name``: the module's. ``passport``: its ``id`` stands in every revision, unless ``SourceOptions.passport`` gives
+    another. ``kinds``: of intensity, the usual one first. ``zones_help``: which zones it takes, in a
     line. ``needs_key``: what the key file holds, "" for a source without keys. ``build`` raises ConfigurationError.
     """
 

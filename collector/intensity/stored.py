@@ -1,0 +1,176 @@
+"""Intensities from the store: time-resolved where a source has spoken, the yearly average where none has."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from collector.carbon.factors import Factor
+from collector.carbon.operational import CarbonIntensity, IntensityKind
+from collector.carbon.revisions import IntensityRevision, SourcePassport
+from collector.carbon.steps import HeldSteps, held_steps
+from collector.carbon.timeline import IntensityTimeline
+from collector.intensity import passports as of
+from collector.intensity.provider import IntensityProvider
+from collector.intensity.store import IntensityStore
+from edge_agent.wire.errors import ConfigurationError
+
+DAY_NS: Final = 86_400_000_000_000
+KEPT_STRETCHES: Final = 256
+"""So many days and stretches of zones are kept ready in memory."""
+SourceZone = tuple[str, str]
+"""A source, and a zone as it calls it."""
+
+
+class StoredIntensity:
+    """One kind of intensity, by the zones of an inventory.
+
+    ``zones``: what each zone is at the sources, the preferred source first. ``yearly``: where the sources are silent;
+    ``yearly_zones``: the row of it for a zone that has none by its own name. ``known_at_unix_ns``: what was known at
+    that moment; None for all that is known, also what comes to be known later. Letter case of zones does not matter.
+
+    Raises ConfigurationError for a yearly provider of the other kind: one kind never stands in for the other.
+    """
+
+    def __init__(
+        self,
+        store: IntensityStore,
+        yearly: IntensityProvider | None,
+        kind: IntensityKind,
+        zones: Mapping[str, Sequence[SourceZone]],
+        *,
+        yearly_zones: Mapping[str, str] | None = None,
+        known_at_unix_ns: int | None = None,
+    ) -> None:
+        if yearly is not None and yearly.kind != kind:
+            raise ConfigurationError(
+                f"{yearly.kind} intensities cannot stand in for {kind} ones: they answer different questions; "
+                f"leave the holes, or give {kind} ones"
+            )
+        self.kind: IntensityKind = kind
+        self.known_at_unix_ns = known_at_unix_ns
+        self._store = store
+        self._yearly = yearly
+        self._names = tuple(zones)
+        self._zones = {zone.casefold(): tuple(at) for zone, at in zones.items()}
+        self._yearly_zones = {zone.casefold(): name for zone, name in (yearly_zones or {}).items()}
+        self._kept: OrderedDict[tuple[str, int, int], _Stretch] = OrderedDict()
+        self._version = store.version()
+
+    def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:
+        """Return what holds at that moment, or None where nothing is known.
+
+        The same object for the same step, as long as nothing new is known.
+        """
+        return self._day(zone, t_unix_ns // DAY_NS).at(t_unix_ns) or self._yearly_at(zone, t_unix_ns)
+
+    def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
+        """Return the steps that touch the stretch, and maybe more of the days that it begins and ends in."""
+        first, last = start_unix_ns // DAY_NS, -(-end_unix_ns // DAY_NS)
+        return self._stretch(zone, first * DAY_NS, max(last, first + 1) * DAY_NS).held.timeline
+
+    def yearly(self, zone: str) -> CarbonIntensity | None:
+        """Return the yearly average that stands beside any finer value; None for none, and for marginal ones."""
+        return None if self._yearly is None else self._yearly.yearly(self._yearly_zone(zone))
+
+    def passports(
+        self, zone: str, start_unix_ns: int | None = None, end_unix_ns: int | None = None
+    ) -> tuple[Factor, ...]:
+        """Return one factor for each source that holds in the stretch, None for all that is stored.
+
+        A factor's value is the mean over what it holds for. The yearly average comes last, where it stands in.
+        """
+        start, end = self._span(zone, start_unix_ns, end_unix_ns)
+        if end <= start:
+            known = self.yearly(zone)
+            return () if known is None else (known.factor,)
+        held = self._stretch(zone, start // DAY_NS * DAY_NS, -(-end // DAY_NS) * DAY_NS).held
+        factors = of.factors_of(held, self._store.passports(), start, end)
+        fallback = self.yearly(zone)
+        stands_in = fallback is not None and of.has_yearly(held, start, end)
+        return (*factors, fallback.factor) if fallback is not None and stands_in else factors
+
+    def check_zone(self, zone: str, where: str) -> None:
+        """Raise ConfigurationError, with near names, for a zone that neither a source nor the yearly table knows."""
+        if zone.casefold() in self._zones:
+            return
+        if self._yearly is not None:
+            self._yearly.check_zone(self._yearly_zone(zone), where)
+            return
+        known = ", ".join(self._names) or "none; name it in [[intensity.source]] zones"
+        raise ConfigurationError(f"{where}: no {self.kind} intensity for zone {zone!r}; known: {known}")
+
+    def _yearly_zone(self, zone: str) -> str:
+        return self._yearly_zones.get(zone.casefold(), zone)
+
+    def _yearly_at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:
+        return None if self._yearly is None else self._yearly.at(self._yearly_zone(zone), t_unix_ns)
+
+    def _day(self, zone: str, day: int) -> "_Stretch":
+        return self._stretch(zone, day * DAY_NS, (day + 1) * DAY_NS)
+
+    def _stretch(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> "_Stretch":
+        """Return the steps of whole days, from memory if nothing new is known."""
+        version = self._store.version()
+        if version != self._version:
+            self._kept.clear()
+            self._version = version
+        key = zone, start_unix_ns, end_unix_ns
+        found = self._kept.get(key)
+        if found is None:
+            found = _Stretch(zone, self._held(zone, start_unix_ns, end_unix_ns), self._store.passports())
+            self._kept[key] = found
+            if len(self._kept) > KEPT_STRETCHES:
+                self._kept.popitem(last=False)
+        return found
+
+    def _held(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> HeldSteps:
+        found: list[IntensityRevision] = []
+        at_sources = self._zones.get(zone.casefold(), ())
+        for source, source_zone in at_sources:
+            found += self._store.revisions(
+                source_zone,
+                self.kind,
+                start_unix_ns,
+                end_unix_ns,
+                known_at_unix_ns=self.known_at_unix_ns,
+                sources=(source,),
+            )
+        under = None
+        if self._yearly is not None:
+            under = self._yearly.timeline(self._yearly_zone(zone), start_unix_ns, end_unix_ns)
+        preference = [source for source, _ in at_sources]
+        return held_steps(found, passports=self._store.passports(), preference=preference, under=under)
+
+    def _span(self, zone: str, start_unix_ns: int | None, end_unix_ns: int | None) -> tuple[int, int]:
+        """Return the stretch, from the first to the last that is stored where it has no ends of its own."""
+        at_sources = self._zones.get(zone.casefold(), ())
+        extents = [one for one in self._store.extents() if (one.source, one.zone) in at_sources]
+        first = min((one.first_unix_ns for one in extents), default=0)
+        last = max((one.last_unix_ns for one in extents), default=0)
+        return first if start_unix_ns is None else start_unix_ns, last if end_unix_ns is None else end_unix_ns
+
+
+class _Stretch:
+    """The steps of whole days of one zone, and their values as ``CarbonIntensity``, each made when first asked for."""
+
+    def __init__(self, zone: str, held: HeldSteps, passports: Mapping[str, SourcePassport]) -> None:
+        self.held = held
+        self._zone = zone
+        self._passports = passports
+        self._starts: list[int] = held.timeline.starts_unix_ns.tolist()
+        self._ends: list[int] = held.timeline.ends_unix_ns.tolist()
+        self._made: dict[int, CarbonIntensity] = {}
+
+    def at(self, t_unix_ns: int) -> CarbonIntensity | None:
+        """Return what a source says of that moment, None where the yearly average holds, or nothing."""
+        step = bisect_right(self._starts, t_unix_ns) - 1
+        if step < 0 or t_unix_ns >= self._ends[step]:
+            return None
+        revision = self.held.held_by[step]
+        if revision is None:
+            return None
+        made = self._made.get(step)
+        if made is None:
+            made = self._made[step] = of.intensity_of(self._zone, self.held.timeline, step, revision, self._passports)
+        return made
