@@ -38,11 +38,13 @@ class Waits:
 
     ``first_s`` doubles up to ``longest_s``, times a random 0.5 to 1 so that many clients do not come back together.
     ``patience_s``: a server that asks for more than this is not waited for; the error says how long it asked for.
+    ``too_many_s``: what a 429 asks for that names no time, for servers that then shut a client out.
     """
 
     first_s: float = 1.0
     longest_s: float = 30.0
     patience_s: float = 60.0
+    too_many_s: float | None = None
     sleep: Callable[[float], None] = time.sleep
     unix_s: Callable[[], float] = time.time
     monotonic_s: Callable[[], float] = time.monotonic
@@ -113,13 +115,13 @@ class JsonClient:
             body, said = self._once(request, where, kept)
             value = decode(body)
             if not headers:
-                self._keep(where, said, body)
+                self._keep(where, said, body, "" if kept is None or body is not kept.body else kept.etag)
             return value
 
         return self._patiently(ask)
 
-    def _keep(self, where: str, said: Mapping[str, str], body: bytes) -> None:
-        etag, fresh_s = said.get("etag", ""), max_age_s(said.get("cache-control", ""), MAX_FRESH_S)
+    def _keep(self, where: str, said: Mapping[str, str], body: bytes, etag: str) -> None:
+        etag, fresh_s = said.get("etag", etag), max_age_s(said.get("cache-control", ""), MAX_FRESH_S)
         if (etag or fresh_s) and "no-store" not in said.get("cache-control", "").lower():
             self._cache.put(CachedAnswer(where, etag, self._waits.unix_s(), fresh_s, body))
 
@@ -139,7 +141,9 @@ class JsonClient:
             if not error.retry or not self._retries:
                 raise
             text = f"{error}; given up after {self._retries + 1} tries"
-            raise SourceError(text, retry=True, retry_after_s=error.retry_after_s) from None
+            raise SourceError(
+                text, retry=True, retry_after_s=error.retry_after_s, status=error.status, said=error.said
+            ) from None
 
     def _once(
         self, request: urllib.request.Request, where: str, kept: CachedAnswer | None = None
@@ -154,9 +158,10 @@ class JsonClient:
                     if error.code == 304 and kept is not None:
                         return kept.body, _by_small_name(error.headers)
                     body = self._clean(error.read(_CHUNK_BYTES).decode("utf-8", "replace")).encode()
-                    raise error_of(
-                        error.code, where, _by_small_name(error.headers), body, self._waits.unix_s()
-                    ) from None
+                    headers = _by_small_name(error.headers)
+                    if error.code == 429 and self._waits.too_many_s is not None:
+                        headers.setdefault("retry-after", f"{self._waits.too_many_s:.0f}")
+                    raise error_of(error.code, where, headers, body, self._waits.unix_s()) from None
             with answer:
                 return self._read(answer, end_s, where), _by_small_name(answer.headers)
         except (OSError, http.client.HTTPException) as error:
