@@ -48,6 +48,7 @@ class LinearModel:
         self.unit = unit
         self.draws = Draws(seed=DEFAULT_SEED, count=DEFAULT_DRAWS) if draws is None else draws
         self._groups: dict[str, dict[Side, _Side]] = {}
+        self._drawn: tuple[str, dict[Side, F64]] = ("", {})
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -163,11 +164,7 @@ class LinearModel:
             return None
         drawn = np.zeros(self.draws.count)
         for side in chosen:
-            for cell in self._cells(group, side):
-                drawn += cell_draws(cell, self.draws)
-            variance = self._groups[group][side].variance
-            if variance > 0.0:
-                drawn += math.sqrt(variance) * self.draws.normal(f"{INDEPENDENT}: {side} of {group}")
+            drawn += self._side_drawn(group, side)
         return drawn
 
     def share(self, group: str, side: Side, of: tuple[Side, ...] = ("operational", "embodied")) -> Estimate | None:
@@ -200,7 +197,23 @@ class LinearModel:
         cells = [cell for side in chosen for cell in self._cells(group, side)]
         return cause_shares(cells, math.fsum(self._groups[group][side].variance for side in chosen), self.draws)
 
+    def _side_drawn(self, group: str, side: Side) -> F64:
+        """Return one side's draws; those of the group asked for last are kept."""
+        if self._drawn[0] != group:
+            self._drawn = (group, {})
+        kept = self._drawn[1]
+        if side not in kept:
+            drawn = np.zeros(self.draws.count)
+            for cell in self._cells(group, side):
+                drawn += cell_draws(cell, self.draws)
+            variance = self._groups[group][side].variance
+            if variance > 0.0:
+                drawn += math.sqrt(variance) * self.draws.normal(f"{INDEPENDENT}: {side} of {group}")
+            kept[side] = drawn
+        return kept[side]
+
     def _side(self, group: str, side: Side) -> _Side:
+        self._drawn = ("", {})
         return self._groups.setdefault(group, {}).setdefault(side, _Side())
 
     def _chosen(self, group: str, sides: tuple[Side, ...]) -> tuple[Side, ...] | None:

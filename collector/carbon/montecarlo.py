@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,7 +16,8 @@ DEFAULT_SEED: Final = 20_260_101
 PERCENTILES: Final = (5.0, 50.0, 95.0)
 STRATIFIED_UP_TO: Final = 100_000
 """Up to so many draws each cause gets one draw from every equal slice of its distribution; above, chance does."""
-_KEPT_VALUES: Final = 4_000_000
+_KEPT_VALUES: Final = 2_000_000
+K = TypeVar("K")
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class Draws:
 
     A cause's draws depend on the seed and its id alone, not on the order in which causes are asked for. They are a
     Latin hypercube (McKay, Beckman & Conover 1979): a quantity with one cause gets its own percentiles back, and sums
-    scatter less between seeds. Arrays asked for are read-only; the latest used are kept, up to 32 MB or two.
+    scatter less between seeds. Arrays asked for are read-only; the latest used are kept, within some 32 MB.
     """
 
     def __init__(self, *, seed: int, count: int) -> None:
@@ -43,28 +44,36 @@ class Draws:
         self.count = count
         self._kept = max(2, _KEPT_VALUES // count)
         self._normals: OrderedDict[str, F64] = OrderedDict()
+        self._samples: OrderedDict[tuple[str, Estimate], F64] = OrderedDict()
 
     def normal(self, cause: str) -> F64:
         """Return the standard normal draws of a cause, shape ``(count,)``."""
-        drawn = self._normals.get(cause)
-        if drawn is not None:
+        known = self._normals.get(cause)
+        if known is not None:
             self._normals.move_to_end(cause)
-            return drawn
+            return known
         key = int.from_bytes(hashlib.sha256(cause.encode()).digest()[:8], "big")
         generator = np.random.default_rng([self.seed, key])
         if self.count <= STRATIFIED_UP_TO:
             drawn = generator.permutation(_normal_slices(self.count))
         else:
             drawn = generator.standard_normal(self.count)
-        drawn.flags.writeable = False
-        self._normals[cause] = drawn
-        while len(self._normals) > self._kept:
-            self._normals.popitem(last=False)
-        return drawn
+        return self._keep(self._normals, cause, drawn)
 
     def of(self, cause: str, estimate: Estimate) -> F64:
         """Return draws of an estimate, shape ``(count,)``, in its unit."""
-        return sample(estimate, self.normal(cause))
+        known = self._samples.get((cause, estimate))
+        if known is not None:
+            self._samples.move_to_end((cause, estimate))
+            return known
+        return self._keep(self._samples, (cause, estimate), sample(estimate, self.normal(cause)))
+
+    def _keep(self, kept: "OrderedDict[K, F64]", key: K, drawn: F64) -> F64:
+        drawn.flags.writeable = False
+        kept[key] = drawn
+        while len(kept) > self._kept:
+            kept.popitem(last=False)
+        return drawn
 
 
 def percentiles(draws: F64, unit: str) -> Percentiles:

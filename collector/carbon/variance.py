@@ -70,58 +70,89 @@ def cause_shares(cells: Iterable[Cell], independent_variance: float, draws: Draw
 
     A cause's own part is the variance of the sum's conditional mean, in all cells together; what the causes of a cell
     do only together goes to each of them in equal parts. Exact in the draws as long as no two cells share two causes.
+    Of the draws, those of one cause at a time are in memory.
     """
-    alone: dict[str, F64] = {}
-    together: dict[str, float] = {}
-    contributions: dict[str, float] = {}
+    parts = _Parts(draws)
     for cell in cells:
-        _first_order(cell, draws, alone, contributions)
-        _interactions(cell, draws, together)
-    variances = {cause: float(np.var(drawn)) + together.get(cause, 0.0) for cause, drawn in alone.items()}
+        parts.add(cell)
+    variances = parts.variances()
     if independent_variance > 0.0:
         variances[INDEPENDENT] = independent_variance
     whole = math.fsum(variances.values())
     if whole <= 0.0:
         return ()
     shares = (
-        CauseShare(cause=cause, share_ratio=one / whole, contribution=contributions.get(cause, 0.0))
+        CauseShare(cause=cause, share_ratio=one / whole, contribution=parts.contributions.get(cause, 0.0))
         for cause, one in variances.items()
         if one > 0.0
     )
     return tuple(sorted(shares, key=lambda share: (-share.share_ratio, share.cause)))
 
 
-def _first_order(cell: Cell, draws: Draws, alone: dict[str, F64], contributions: dict[str, float]) -> None:
-    """Add the cell's mean given each cause to ``alone``, and its value to the causes that multiply it."""
-    samples = {name: draws.of(name, estimate) for name, estimate in cell.factors}
-    means = {name: float(np.mean(drawn)) for name, drawn in samples.items()}
-    for name, drawn in samples.items():
-        others = math.prod(mean for other, mean in means.items() if other != name)
-        _add(alone, name, cell.coefficient * others * drawn)
-        contributions[name] = contributions.get(name, 0.0) + cell.value
-    mean = cell.coefficient * math.prod(means.values())
-    for error in cell.errors:
-        _add(alone, error.cause, error.u * (mean / cell.value if cell.value else 1.0) * draws.normal(error.cause))
+class _Parts:
+    """The parts of a sum's variance. ``slopes``: by cause, how much of which of its ranges is in the conditional mean.
 
+    An error's range is a standard normal one.
+    """
 
-def _interactions(cell: Cell, draws: Draws, together: dict[str, float]) -> None:
-    """Add to each cause its part of the variance that no cause of the cell has alone."""
-    samples = [draws.of(name, estimate) for name, estimate in cell.factors]
-    means_squared = [float(np.mean(drawn)) ** 2 for drawn in samples]
-    variances = [float(np.var(drawn)) for drawn in samples]
-    squares = math.prod(m + v for m, v in zip(means_squared, variances, strict=True))
-    firsts = math.fsum(v * math.prod(means_squared[:i] + means_squared[i + 1 :]) for i, v in enumerate(variances))
-    joint = cell.coefficient**2 * (squares - math.prod(means_squared) - firsts)
-    if len(samples) > 1 and joint > 0.0:
-        for name in cell.causes:
-            together[name] = together.get(name, 0.0) + joint / len(samples)
-    if not cell.errors or not cell.value:
-        return
-    spread = cell.coefficient**2 * (squares - math.prod(means_squared)) / cell.value**2
-    for error in cell.errors:
-        share = error.u**2 * spread / (1 + len(cell.causes))
-        for name in (error.cause, *cell.causes):
-            together[name] = together.get(name, 0.0) + share
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
+        self.slopes: dict[str, dict[Estimate | None, float]] = {}
+        self.together: dict[str, float] = {}
+        self.contributions: dict[str, float] = {}
+        self._moments: dict[tuple[str, Estimate], tuple[float, float]] = {}
+
+    def add(self, cell: Cell) -> None:
+        """Add what each cause of a cell does alone, and what they do only together."""
+        moments = [self._moments_of(name, estimate) for name, estimate in cell.factors]
+        means = [mean for mean, _ in moments]
+        for i, (name, estimate) in enumerate(cell.factors):
+            self._slope(name, estimate, cell.coefficient * math.prod(means[:i] + means[i + 1 :]))
+            self.contributions[name] = self.contributions.get(name, 0.0) + cell.value
+        mean = cell.coefficient * math.prod(means)
+        relative = mean / cell.value if cell.value else 1.0
+        for error in cell.errors:
+            self._slope(error.cause, None, error.u * relative)
+        self._interactions(cell, [m * m for m in means], [variance for _, variance in moments])
+
+    def variances(self) -> dict[str, float]:
+        """Return the variance that each cause answers for."""
+        return {cause: self._alone(cause) + self.together.get(cause, 0.0) for cause in self.slopes}
+
+    def _alone(self, cause: str) -> float:
+        slopes = self.slopes[cause]
+        if len(slopes) == 1:
+            estimate, slope = next(iter(slopes.items()))
+            return slope * slope * (1.0 if estimate is None else self._moments_of(cause, estimate)[1])
+        drawn = np.zeros(self.draws.count)
+        for estimate, slope in slopes.items():
+            drawn += slope * (self.draws.normal(cause) if estimate is None else self.draws.of(cause, estimate))
+        return float(np.var(drawn))
+
+    def _interactions(self, cell: Cell, squared_means: list[float], variances: list[float]) -> None:
+        mean_squared = math.prod(squared_means)
+        whole = math.prod(m + v for m, v in zip(squared_means, variances, strict=True)) - mean_squared
+        alone = math.fsum(v * math.prod(squared_means[:i] + squared_means[i + 1 :]) for i, v in enumerate(variances))
+        if len(cell.causes) > 1:
+            self._share(cell.causes, max(whole - alone, 0.0) * cell.coefficient**2)
+        for error in cell.errors if cell.value else ():
+            self._share((error.cause, *cell.causes), error.u**2 * whole * cell.coefficient**2 / cell.value**2)
+
+    def _share(self, causes: tuple[str, ...], variance: float) -> None:
+        for cause in causes:
+            self.together[cause] = self.together.get(cause, 0.0) + variance / len(causes)
+
+    def _slope(self, cause: str, estimate: Estimate | None, slope: float) -> None:
+        of_cause = self.slopes.setdefault(cause, {})
+        of_cause[estimate] = of_cause.get(estimate, 0.0) + slope
+
+    def _moments_of(self, name: str, estimate: Estimate) -> tuple[float, float]:
+        """Return mean and variance of a range's draws."""
+        known = self._moments.get((name, estimate))
+        if known is None:
+            drawn = self.draws.of(name, estimate)
+            known = self._moments[name, estimate] = (float(np.mean(drawn)), float(np.var(drawn)))
+        return known
 
 
 def _product(cell: Cell, draws: Draws) -> F64:
@@ -134,8 +165,3 @@ def _product(cell: Cell, draws: Draws) -> F64:
 def _relative(product: F64, value: float) -> F64:
     """Return how far the factors are from their middle in each world; 1 where there is no middle to compare with."""
     return product / value if value else np.ones_like(product)
-
-
-def _add(sums: dict[str, F64], cause: str, drawn: F64) -> None:
-    known = sums.get(cause)
-    sums[cause] = drawn if known is None else known + drawn
