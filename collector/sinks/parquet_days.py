@@ -117,6 +117,12 @@ def journal_of(name: str) -> str:
     return (found["journal"] or "") if found else ""
 
 
+def first_row_id(name: str) -> int | None:
+    """Return the number of the first row of a file, as its name says it; None for a file of another kind."""
+    found = _NAME.fullmatch(name)
+    return int(found["row"]) if found else None
+
+
 def read_days(place: Place, schema: pa.Schema, columns: list[str], journal: str = "", wanted: Any = None) -> pa.Table:
     """Return the rows of all files with ``columns`` of ``schema``, filtered by ``wanted``, in no particular order.
 

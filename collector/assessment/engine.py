@@ -1,0 +1,137 @@
+"""DuckDB behind ibis, with its memory bounded: what does not fit goes to a temporary directory and comes back.
+
+Files of a local directory are read by DuckDB itself; those at an address through pyarrow and fsspec.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import ibis
+import msgspec
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from collector.assessment.query import Table
+from collector.sinks.lake_place import LocalPlace, Place
+from edge_agent.wire.errors import ConfigurationError
+
+DEFAULT_MEMORY_BYTES: Final = 1_000_000_000
+_LEAST_MEMORY_BYTES: Final = 100_000_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assessment may use. ``memory_bytes`` bounds DuckDB; Python with its libraries comes on top of it.
+
+    ``temp_dir``: where what does not fit into it goes; None: where the system keeps temporary files.
+    """
+
+    memory_bytes: int = DEFAULT_MEMORY_BYTES
+    threads: int = 2
+    temp_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory_bytes < _LEAST_MEMORY_BYTES:
+            raise ConfigurationError(
+                f"--memory {self.memory_bytes / 1e6:g} MB is too little to read a lake with; "
+                f"give at least {_LEAST_MEMORY_BYTES / 1e6:g} MB"
+            )
+        if self.threads < 1:
+            raise ConfigurationError("--threads: give 1 or more")
+
+
+class Engine:
+    """One DuckDB, a context manager: its temporary files end with it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open = ExitStack()
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        try:
+            spill = self._open.enter_context(
+                tempfile.TemporaryDirectory(prefix="edgejoule-assess-", dir=self._limits.temp_dir)
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"--temp-dir {self._limits.temp_dir}: cannot write there: {error.strerror}; name another directory"
+            ) from error
+        self.connection = ibis.duckdb.connect(
+            memory_limit=f"{self._limits.memory_bytes}B",
+            threads=self._limits.threads,
+            temp_directory=spill,
+            preserve_insertion_order=False,
+        )
+        self._open.callback(self.connection.disconnect)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @contextmanager
+    def scan(self, place: Place, names: Sequence[str], schema: pa.Schema) -> Iterator[Table]:
+        """Give the rows of these files, at least one, as a table; a column that a file lacks is null there.
+
+        Raises ConfigurationError when a file cannot be read, also while the table is used.
+        """
+        name = self._next_name()
+        with _told(place.where), place.readable(list(names)) as (root, files):
+            paths = [f"{root}/{one}" for one in names]
+            raw = self.connection.con
+            if isinstance(place, LocalPlace):
+                self.connection.read_parquet(paths, table_name=name, union_by_name=True, hive_partitioning=False)
+            else:
+                raw.register(name, ds.dataset(paths, filesystem=files, format="parquet", schema=schema))
+            try:
+                yield self.connection.table(name)
+            finally:
+                if isinstance(place, LocalPlace):
+                    raw.execute(f"DROP VIEW IF EXISTS {name}")  # ibis 12 writes a drop that DuckDB 2 refuses
+                else:
+                    raw.unregister(name)
+
+    @contextmanager
+    def table(self, content: pa.Table) -> Iterator[Table]:
+        """Give a table of this memory."""
+        name = self._next_name()
+        self.connection.con.register(name, content)
+        try:
+            yield self.connection.table(name)
+        finally:
+            self.connection.con.unregister(name)
+
+    def answer(self, question: Table) -> pa.Table:
+        """Return what an expression gives."""
+        found: Any = self.connection.to_pyarrow(question)
+        return found if isinstance(found, pa.Table) else pa.table(found)
+
+    def _next_name(self) -> str:
+        self._number += 1
+        return f"edgejoule_{self._number}"
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Turn what goes wrong in reading into one line that says what to do."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigurationError(
+            f"lake {where}: the assessment needs more memory than it may use; give --memory more, or free space in "
+            f"the temporary directory ({_first_line(error)})"
+        ) from error
+    except (OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowException) as error:
+        raise ConfigurationError(
+            f"lake {where}: cannot read it: {_first_line(error)}; move a damaged file away, or correct [lake]"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
