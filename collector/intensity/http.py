@@ -29,6 +29,7 @@ MAX_FRESH_S: Final = 3_600.0
 
 USER_AGENT: Final = "edgejoule (energy and carbon of edge devices)"
 _CHUNK_BYTES: Final = 64 * 1024
+_PATH_SIGNS: Final = "/:,;=@%"
 _PLAIN_HEADERS: Final = frozenset({"accept", "user-agent"})
 
 
@@ -79,6 +80,7 @@ class JsonClient:
         waits: Waits | None = None,
     ) -> None:
         self.url = checked_url(url)
+        self.max_answer_bytes = MAX_ANSWER_BYTES
         self._timeout_s = timeout_s
         self._retries = retries
         self._headers = {"Accept": "application/json", "User-Agent": USER_AGENT} | dict(headers or {})
@@ -171,8 +173,8 @@ class JsonClient:
         body = bytearray()
         while chunk := answer.read1(_CHUNK_BYTES):
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise SourceError(f"{where}: the answer is longer than {MAX_ANSWER_BYTES} bytes", retry=False)
+            if len(body) > self.max_answer_bytes:
+                raise SourceError(f"{where}: the answer is longer than {self.max_answer_bytes} bytes", retry=False)
             if self._waits.monotonic_s() > end_s:
                 raise TimeoutError
         if answer.length:
@@ -193,7 +195,7 @@ class JsonClient:
         self, path: str, params: Params, headers: Mapping[str, str], body: bytes | None
     ) -> urllib.request.Request:
         query = urllib.parse.urlencode(dict(params) | self._secret_params, quote_via=urllib.parse.quote)
-        url = f"{self.url}{path}" + (f"?{query}" if query else "")
+        url = f"{self.url}{urllib.parse.quote(path, safe=_PATH_SIGNS)}" + (f"?{query}" if query else "")
         return urllib.request.Request(url, body, self._headers | dict(headers))  # noqa: S310  the scheme was checked
 
     def _where(self, path: str, params: Params) -> str:
@@ -206,8 +208,9 @@ class JsonClient:
         secrets = [v for k, v in self._headers.items() if k.lower() not in _PLAIN_HEADERS]
         secrets += [secret.rpartition(" ")[2] for secret in secrets]
         secrets += self._secret_params.values()
-        for secret in filter(None, [*secrets, *map(urllib.parse.quote, secrets)]):
-            text = text.replace(secret, "***")
+        for secret in filter(None, secrets):
+            for form in (secret, urllib.parse.quote(secret), urllib.parse.quote(secret, safe="")):
+                text = text.replace(form, "***")
         return text
 
 
@@ -230,7 +233,8 @@ def checked_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable or url.split() != [url]:
-        raise ConfigurationError(f"intensity url {url!r}: not a server's address; write it as https://host/path")
+        shown = "(not shown: it may hold a key)" if set(url) & set("@?#") else repr(url)
+        raise ConfigurationError(f"intensity url {shown}: not a server's address; write it as https://host/path")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
             f"intensity url of {parts.hostname}: holds more than https://host/path; a key belongs into key_file"
