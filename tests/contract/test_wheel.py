@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,9 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("edgejoule", "firmware_bridge", "edge_agent", "collector")
 CARRIED = {"models": "edge_agent/_models", "grafana": "collector/_grafana"}
 KINDS = {".py", ".toml", ".typed", ".j2", ".json", ".yaml", ".yml", ".md", ".npz", ".tflite", ".css", ".js", ".svg"}
+SHIPPABLE = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "OGL-UK-3.0", "cited fact"}
+FORBIDDEN = re.compile(r"electricity maps|watttime|odbl|gpl|by-nc|by-sa|boavizta", re.IGNORECASE)
+AGPL = {"boaviztapi", "e-footprint", "efootprint"}
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
@@ -88,6 +92,34 @@ def test_the_metadata(wheel: Path) -> None:
     for extra in ("serial", "site", "agent", "collector", "analysis", "grafana", "train", "all"):
         assert f"\nProvides-Extra: {extra}\n" in metadata
     assert any(name.endswith("/licenses/LICENSE") for name in files)
+
+
+def test_the_factor_tables_of_the_wheel_may_be_shipped(wheel: Path) -> None:
+    """Read from the archive, without the reader of the package: each row's licence, and no source that forbids it."""
+    with zipfile.ZipFile(wheel) as archive:
+        tables = {
+            name: tomllib.loads(archive.read(name).decode())
+            for name in archive.namelist()
+            if name.startswith("collector/data/") and name.endswith(".toml")
+        }
+
+    rows = [(name, table.get("common", {}) | row) for name, table in tables.items() for row in table["factor"]]
+    assert len(rows) > 70
+    for name, row in rows:
+        assert row["licence"] in SHIPPABLE, f"{name}: {row['id']}"
+        assert not FORBIDDEN.search(f"{row['source']} {row['licence']}"), f"{name}: {row['id']}"
+
+
+def test_the_wheel_neither_needs_nor_imports_what_would_change_its_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        needed = re.findall(r"^Requires-Dist: ([\w.-]+)", archive.read(metadata).decode(), flags=re.MULTILINE)
+        sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+
+    assert needed
+    assert AGPL.isdisjoint(name.casefold().replace("_", "-") for name in needed)
+    imports = re.compile(r"^\s*(?:from|import)\s+(?:boaviztapi|efootprint)\b", re.MULTILINE)
+    assert [name for name, text in sources.items() if imports.search(text)] == []
 
 
 def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:

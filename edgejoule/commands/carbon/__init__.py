@@ -12,6 +12,7 @@ VERBS: Final[dict[str, str]] = {
     "intensity": "grid carbon intensity: list, show, fetch, import, what-if",
     "embodied": "embodied carbon by hardware: screening estimates",
     "audit": "published figures derived again: printed against exact, and the slips named",
+    "factors": "the factor tables with their licences: list, show, check",
 }
 
 

@@ -11,6 +11,7 @@ from collector.config import journal_path
 from collector.journal import Journal
 from edge_agent.wire.records import Birth, RuntimeIdentity, Status
 from edgejoule.cli import main
+from edgejoule.commands.carbon import VERBS as CARBON_VERBS
 from firmware_bridge.registry import driver_names
 from tests.fakes.benches import make_bench, make_measurand
 from tests.fakes.delivery import make_birth
@@ -28,7 +29,7 @@ HELP = [
     ["bench-replay"],
     ["broker"],
     *([["fleet", what] for what in ("report", "ledger", "devices", "benches")]),
-    *([["carbon", what] for what in ("intensity", "embodied")]),
+    *([["carbon", what] for what in CARBON_VERBS]),
     ["compare"],
     *([["models", action] for action in ("list", "verify", "train")]),
     *([["dashboards", what] for what in ("build", "check")]),
