@@ -4,7 +4,13 @@ from functools import partial
 from typing import Final
 
 from collector.carbon.audit.claim import Claim, Input, Publication, remarks
-from collector.carbon.audit.formulas import break_even_gco2e_per_kwh, embodied_percent, use_kgco2e, use_kwh
+from collector.carbon.audit.formulas import (
+    break_even_gco2e_per_kwh,
+    embodied_percent,
+    use_kgco2e,
+    use_kwh,
+    yearly_kgco2e,
+)
 from collector.carbon.audit.server import (
     CPU_KG,
     DRAM_KG,
@@ -87,7 +93,7 @@ def _made() -> tuple[Claim, ...]:
 
 def _used() -> tuple[Claim, ...]:
     use_kg, clean_kg = use_kgco2e(_SERVER_KWH, 0.4), use_kgco2e(_SERVER_KWH, 0.05)
-    year_kg, short_year_kg = SERVER_KG / 5.0, SERVER_KG / 3.0
+    year_kg, short_year_kg = yearly_kgco2e(SERVER_KG, 5.0), yearly_kgco2e(SERVER_KG, 3.0)
     duty = (Input("full", 555.0, "W"), Input("of the time", 0.75, "1"), Input("idle", 200.0, "W"))
     return (
         _text(
@@ -165,7 +171,7 @@ def _gpu() -> tuple[Claim, ...]:
         _text(
             id="clemm-gpu-use-share", what="share of use, GPU", formula="use / (mass / life + use)", unit="%",
             inputs=(Input("GPU, made", GPU_KG, "kgCO2e"), _LIFE, _GPU_USE, _GRID), printed=98.0,
-            exact=100.0 - embodied_percent(GPU_KG / 5.0, use_kg),
+            exact=100.0 - embodied_percent(yearly_kgco2e(GPU_KG, 5.0), use_kg),
         ),
         _text(
             id="clemm-gpu-break-even", what="grid at which use equals making, GPU", unit="gCO2e/kWh",

@@ -4,13 +4,21 @@ from typing import Final
 
 import msgspec
 
-from collector.carbon.audit.formulas import break_even_gco2e_per_kwh, duty_w, embodied_percent, use_kgco2e, use_kwh
+from collector.carbon.audit.formulas import (
+    break_even_gco2e_per_kwh,
+    duty_w,
+    embodied_percent,
+    made_kgco2e,
+    use_kgco2e,
+    use_kwh,
+    yearly_kgco2e,
+)
 from collector.carbon.units import G_PER_KG
 
-CPU_KG: Final = 8.12 * 3.0
-DRAM_KG: Final = 614.4 * 1.8
-ICS_KG: Final = 6.0 * 1.8
-PCB_KG: Final = 595.36 * 0.06
+CPU_KG: Final = made_kgco2e(8.12, 3.0)
+DRAM_KG: Final = made_kgco2e(614.4, 1.8)
+ICS_KG: Final = made_kgco2e(6.0, 1.8)
+PCB_KG: Final = made_kgco2e(595.36, 0.06)
 SERVER_KG: Final = CPU_KG + DRAM_KG + ICS_KG + PCB_KG
 SERVER_W: Final = duty_w(555.0, 0.75, 200.0)
 GPU_KG: Final = 200.0
@@ -47,8 +55,8 @@ def _variant(machine: str, mass_kg: float, power_w: float, years: float, grid: f
         machine=machine,
         lifetime_years=years,
         gco2e_per_kwh=grid,
-        embodied_kgco2e=mass_kg / years,
+        embodied_kgco2e=yearly_kgco2e(mass_kg, years),
         use_kgco2e=used_kg,
-        embodied_percent=embodied_percent(mass_kg / years, used_kg),
+        embodied_percent=embodied_percent(yearly_kgco2e(mass_kg, years), used_kg),
         break_even_gco2e_per_kwh=break_even_gco2e_per_kwh(mass_kg, power_w, years),
     )

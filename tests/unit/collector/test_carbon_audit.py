@@ -117,6 +117,8 @@ def test_variants_of_life_and_grid() -> None:
     assert longer.break_even_gco2e_per_kwh == pytest.approx(server.break_even_gco2e_per_kwh / 2.0)
     on_break_even = variants((5.0,), (57.62491,))[0]
     assert on_break_even.embodied_percent == pytest.approx(50.0, abs=1e-4)
+    short = variants((0.5,), (400.0,))[0]
+    assert short.embodied_kgco2e == pytest.approx(2.0 * 1176.8016)
     with pytest.raises(ValueError, match="positive"):
         variants((0.0,), (400.0,))
 
