@@ -40,7 +40,7 @@ class SourceConfig(Table, frozen=True, kw_only=True):
     a list where both have the same name. ``signal``: "" for what the source usually gives. ``url``: the source's own
     where empty; the file of a series. ``history_s``: how far back it is asked each time, for what was revised since;
     ``ahead_s``: how far ahead, for forecasts. ``zone_map``: the source's own codes by names that it does not know.
-    ``passport``: where the values of a series come from.
+    ``passport``: where the values of a series come from; ``columns``: its column names, such as value = "g/kWh".
     """
 
     kind: str
@@ -55,6 +55,7 @@ class SourceConfig(Table, frozen=True, kw_only=True):
     retries: Annotated[int, Meta(ge=0, le=20)] = 4
     zone_map: dict[str, str] = msgspec.field(default_factory=dict)
     passport: PassportConfig | None = None
+    columns: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def zone_of(self) -> dict[str, str]:

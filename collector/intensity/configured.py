@@ -79,6 +79,7 @@ def _configured(one: SourceConfig, where: str, cache_dir: Path | None) -> Config
         kind=one.signal,
         cache_dir=cache_dir,
         passport=None if one.passport is None else _passport(one, kind, where),
+        columns=one.columns,
     )
     source = kind.build(options)
     zones = tuple(dict.fromkeys(one.zone_of.values()))

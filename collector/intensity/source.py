@@ -57,6 +57,7 @@ class SourceOptions:
     kind: IntensityKind | None = None
     cache_dir: Path | None = None
     passport: SourcePassport | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
