@@ -1,27 +1,72 @@
-"""Joules into grams: one device's stretch of time, with every factor that was used."""
+"""Joules into grams: one device's stretch of time, with every factor that was used.
+
+Energy is multiplied by the intensity of its own time: a stretch that touches several steps of an intensity is split
+among them exactly. What the same energy gives at the yearly average stands beside it.
+"""
 
 import math
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from collector.carbon.amortisation import LifePlan, Policy, charge
+from collector.carbon.amortisation import EvenPiece, LifePlan, Policy, charge, even_piece
 from collector.carbon.embodied import embodied_gco2e
-from collector.carbon.estimate import Z95, Estimate, Range, from_standard_uncertainty
+from collector.carbon.estimate import F64, Z95, Estimate, Range, from_standard_uncertainty, times
 from collector.carbon.factors import Factor
-from collector.carbon.operational import CarbonIntensity, GramRate, gram_range, gram_rate, operational_gco2e
-from collector.carbon.units import JOULE
+from collector.carbon.operational import CarbonIntensity, gram_range, gram_unit, operational_gco2e
+from collector.carbon.timeline import I64, Quality
+from collector.carbon.units import GCO2E_PER_KWH, J_PER_KWH, JOULE
 from collector.intensity.provider import IntensityProvider
+from collector.intensity.zone_steps import LAST_UNIX_NS, ZoneSteps, wholly_known
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import InferenceWindow
 
 NS_PER_S: Final = 1_000_000_000
-Grams = tuple[float | None, ...]
-"""Operational value, low and high, then the embodied three; None where unknown."""
+GRAM_FIELDS: Final = (
+    *(f"{kind}_gco2e{end}" for kind in ("operational", "embodied") for end in ("", "_low", "_high")),
+    "operational_yearly_gco2e",
+)
 _THREE_UNKNOWN: Final = (None, None, None)
-NO_GRAMS: Final[Grams] = _THREE_UNKNOWN * 2
-_NO_RATE: Final = (None, GramRate((0.0, 0.0, 0.0), 0.0, None, None))
+
+
+class Grams(NamedTuple):
+    """The grams of one window. ``figures``: in the order of ``GRAM_FIELDS``, None where unknown.
+
+    ``quality``: the weakest that the operational ones rest on; ``shares``: the part of the window that rests on each.
+    """
+
+    figures: tuple[float | None, ...]
+    quality: Quality | None = None
+    shares: tuple[tuple[Quality, float], ...] = ()
+
+
+NO_GRAMS: Final = Grams((None,) * len(GRAM_FIELDS))
+
+
+class Metered(Protocol):
+    """What grams need to know of a window. Energy in joules, with its combined standard uncertainty."""
+
+    @property
+    def t_start_unix_ns(self) -> int:
+        """Its start."""
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+
+    @property
+    def energy_j(self) -> float:
+        """Its energy."""
+
+    @property
+    def energy_u_j(self) -> float:
+        """The standard uncertainty of its energy."""
+
+    @property
+    def inference_count(self) -> int:
+        """Its inferences: the uses by which hardware may be charged."""
 
 
 class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,26 +81,47 @@ class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
 class Carbon(msgspec.Struct, frozen=True, kw_only=True):
     """Grams of CO2e of one device over one stretch of time; None where a factor is unknown, never zero.
 
-    ``beyond_lifetime_s``: seconds after the planned end of life, which are charged nothing embodied any more; None
-    when the start of service is unknown.
+    ``operational_yearly``: the same energy at the yearly average. ``quality_ratio``: the part of the stretch whose
+    intensity rests on each quality; the rest is unknown. ``beyond_lifetime_s``: seconds after the planned end of life,
+    which a policy of time charges nothing any more; None when the start of service is unknown.
     """
 
     operational: Estimate | None
     embodied: Estimate | None
+    operational_yearly: Estimate | None = None
+    quality_ratio: dict[Quality, float] = msgspec.field(default_factory=dict)
     embodied_policy: Policy = "linear_in_time"
     beyond_lifetime_s: float | None = None
 
 
-class _Rates(msgspec.Struct, frozen=True):
-    """What a device's grams depend on and its windows do not. ``mass``: embodied grams, None if unknown."""
+class Slots(NamedTuple):
+    """Many windows of one zone times the intensities of their times. Arrays have the shape ``(n,)`` of the windows.
+
+    ``gco2e``, ``low_gco2e``, ``high_gco2e``: grams at the intensity's value, P5 and P95. NaN where a part of the
+    window has no known intensity. ``known``: where none is missing. ``quality_ratio``: the part that rests on each.
+    """
+
+    gco2e: F64
+    low_gco2e: F64
+    high_gco2e: F64
+    known: npt.NDArray[np.bool_]
+    quality_ratio: dict[Quality, F64]
+
+
+class _Rates(msgspec.Struct):
+    """What a device's grams depend on and its windows do not. ``mass``: embodied grams, None if unknown.
+
+    ``piece``: the one that a window lay in last.
+    """
 
     zone: str
     mass: Range | None
     plan: LifePlan | None
+    piece: EvenPiece | None = None
 
 
 class Assessor:
-    """Assesses windows against an inventory and a source of average grid intensity.
+    """Assesses windows against an inventory and a source of average grid intensity. Threads may share one.
 
     Raises ConfigurationError at once for a zone that the source can never know, and for a marginal source: an
     account is kept with averages.
@@ -72,11 +138,17 @@ class Assessor:
                 intensity.check_zone(entry.zone, f"{inventory.where}: device {entry.id!r}: zone")
         self._inventory = inventory
         self._intensity = intensity
+        self._steps = ZoneSteps(intensity)
         self._parts = {entry.id: embodied_parts(entry, inventory.where) for entry in inventory.devices.values()}
         self._masses = {name: embodied_gco2e(parts) for name, parts in self._parts.items() if parts}
         self._used: dict[tuple[str, str], Factor] = {}
-        self._gram_rates: dict[str, tuple[CarbonIntensity | None, GramRate]] = {}
+        self._stretches: dict[str, tuple[int, int]] = {}
         self._rates = {entry.id: self._rates_of(entry) for entry in inventory.devices.values()}
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """Return the devices that the inventory lists."""
+        return tuple(self._inventory.devices)
 
     def describe(self, device_id: str) -> DevicePlace:
         """Return what the inventory says about a device."""
@@ -84,6 +156,10 @@ class Assessor:
         if entry is None:
             return DevicePlace()
         return DevicePlace(site=entry.site, zone=entry.zone, hardware=entry.hardware, device_class=entry.device_class)
+
+    def forget(self) -> None:
+        """Ask for intensities anew from now on: the source has learned something."""
+        self._steps.forget()
 
     def assess(
         self,
@@ -95,32 +171,75 @@ class Assessor:
         duration_s: float,
         uses: float = 0.0,
     ) -> Carbon:
-        """Return the grams of ``energy_j`` (standard uncertainty ``energy_u_j``) over ``duration_s``.
+        """Return the grams of ``energy_j`` (standard uncertainty ``energy_u_j``), used evenly over ``duration_s``.
 
-        The intensity is that of the middle of the stretch. The embodied part is charged by the device's own policy.
+        The embodied part is charged by the device's own policy. ``uses``: what ``by_use`` asks for.
         """
         entry = self._inventory.device(device_id)
         if entry is None:
             return Carbon(operational=None, embodied=None)
         energy = from_standard_uncertainty(energy_j, energy_u_j, JOULE, "measured")
-        middle_unix_ns = start_unix_ns + round(duration_s * NS_PER_S / 2)
-        operational = self._operational(entry, energy, middle_unix_ns)
-        mass, plan = self._masses.get(device_id), entry.life_plan()
-        if mass is None or plan is None:
-            return Carbon(operational=operational, embodied=None)
+        end_unix_ns = start_unix_ns + max(round(duration_s * NS_PER_S), 1)
+        dated = entry.zone and end_unix_ns <= LAST_UNIX_NS
+        step = self._steps.over(entry.zone, start_unix_ns, end_unix_ns) if dated else None
+        operational, yearly = None, self._intensity.yearly(entry.zone) if entry.zone else None
+        if step is not None and step.rate is not None:
+            self._remember_zone(entry.zone, start_unix_ns, end_unix_ns)
+            operational = self._operational(entry.zone, energy, step.rate.per_kwh)
+        embodied = self.charge(device_id, start_unix_ns, duration_s, uses)
+        return Carbon(
+            operational=operational,
+            operational_yearly=None if yearly is None else operational_gco2e(energy, yearly),
+            quality_ratio=dict(step.shares) if step is not None else {},
+            embodied=embodied.embodied,
+            embodied_policy=embodied.embodied_policy,
+            beyond_lifetime_s=embodied.beyond_lifetime_s,
+        )
+
+    def charge(self, device_id: str, start_unix_ns: int, duration_s: float, uses: float = 0.0) -> Carbon:
+        """Return the embodied part alone."""
+        rates, mass = self._rates.get(device_id), self._masses.get(device_id)
+        if rates is None or mass is None or rates.plan is None:
+            return Carbon(operational=None, embodied=None)
         for part in self._parts[device_id]:
             for factor in part.factors:
                 self._remember(factor)
         start_s = start_unix_ns / NS_PER_S
-        charged = charge(plan, start_s, start_s + duration_s, uses)
+        charged = charge(rates.plan, start_s, start_s + duration_s, uses)
         return Carbon(
-            operational=operational,
-            embodied=mass.scaled(charged.share_ratio),
+            operational=None,
+            embodied=mass.scaled(_share(rates, rates.plan, start_s, duration_s, uses)),
             embodied_policy=charged.policy,
             beyond_lifetime_s=charged.beyond_lifetime_s,
         )
 
-    def grams(self, device_id: str, window: InferenceWindow) -> Grams:
+    def slots(self, device_id: str, starts_unix_ns: I64, ends_unix_ns: I64, energy_j: F64) -> Slots | None:
+        """Return each window's energy times the mean intensity of its time; None for a device without a zone.
+
+        Arrays of shape ``(n,)``, n from 1.
+        """
+        zone = self.describe(device_id).zone
+        if not zone:
+            return None
+        first, last = int(starts_unix_ns.min()), int(ends_unix_ns.max())
+        self._remember_zone(zone, first, last)
+        mean = self._steps.timeline(zone, first, last).mean_over(starts_unix_ns, ends_unix_ns)
+        known = wholly_known(mean, (ends_unix_ns - starts_unix_ns) / NS_PER_S)
+        energy_kwh = np.where(known, energy_j / J_PER_KWH, np.nan)
+        return Slots(
+            gco2e=energy_kwh * mean.gco2e_per_kwh,
+            low_gco2e=energy_kwh * mean.low,
+            high_gco2e=energy_kwh * mean.high,
+            known=known,
+            quality_ratio=mean.quality_ratio,
+        )
+
+    def yearly(self, device_id: str) -> CarbonIntensity | None:
+        """Return the yearly average of the device's zone."""
+        zone = self.describe(device_id).zone
+        return self._intensity.yearly(zone) if zone else None
+
+    def grams(self, device_id: str, window: Metered) -> Grams:
         """Return the same grams of one window as plain numbers, many times as fast: for every row of a live store.
 
         ``factors`` does not hear of it. A window whose energy is not finite has no operational grams.
@@ -128,45 +247,62 @@ class Assessor:
         rates = self._rates.get(device_id)
         if rates is None:
             return NO_GRAMS
-        return *self._operational_range(rates, window), *_embodied_range(rates, window)
+        embodied = _embodied_range(rates, window)
+        value_j, width_j, duration_ns = window.energy_j, Z95 * window.energy_u_j, window.duration_s * NS_PER_S
+        if not rates.zone or not math.isfinite(abs(value_j) + width_j + duration_ns):
+            return Grams((*_THREE_UNKNOWN, *embodied, None))
+        start_unix_ns = window.t_start_unix_ns
+        end_unix_ns = start_unix_ns + (round(duration_ns) or 1)
+        if end_unix_ns > LAST_UNIX_NS:
+            return Grams((*_THREE_UNKNOWN, *embodied, None))
+        step = self._steps.over(rates.zone, start_unix_ns, end_unix_ns)
+        yearly = None if step.yearly_g_per_j is None else value_j * step.yearly_g_per_j
+        if step.rate is None:
+            return Grams((*_THREE_UNKNOWN, *embodied, yearly))
+        return Grams((*gram_range(value_j, width_j, step.rate), *embodied, yearly), step.quality, step.shares)
 
-    def _operational_range(self, rates: _Rates, window: InferenceWindow) -> Grams:
-        value_j, width_j, half_ns = window.energy_j, Z95 * window.energy_u_j, window.duration_s * NS_PER_S / 2
-        if not rates.zone or not math.isfinite(abs(value_j) + width_j + half_ns):
-            return _THREE_UNKNOWN
-        intensity = self._intensity.at(rates.zone, window.t_start_unix_ns + round(half_ns))
-        if intensity is None:
-            return _THREE_UNKNOWN
-        known, rate = self._gram_rates.get(rates.zone, _NO_RATE)
-        if known is not intensity:
-            rate = gram_rate(intensity)
-            self._gram_rates[rates.zone] = intensity, rate
-        return gram_range(value_j, width_j, rate)
+    def factors(self) -> list[Factor]:
+        """Return every factor that an assessment has used so far, in the order of first use."""
+        zones = [self._intensity.passports(zone, *stretch) for zone, stretch in self._stretches.items()]
+        used = {(factor.id, factor.vintage): factor for factors in zones for factor in factors}
+        return list((used | self._used).values())
 
     def _rates_of(self, entry: DeviceEntry) -> _Rates:
         plan = entry.life_plan()
         mass = self._masses.get(entry.id)
         return _Rates(zone=entry.zone, mass=None if mass is None or plan is None else mass.range, plan=plan)
 
-    def factors(self) -> list[Factor]:
-        """Return every factor that an assessment has used so far, in the order of first use."""
-        return list(self._used.values())
-
-    def _operational(self, entry: DeviceEntry, energy: Estimate, t_unix_ns: int) -> Estimate | None:
-        intensity = self._intensity.at(entry.zone, t_unix_ns) if entry.zone else None
-        if intensity is None:
-            return None
-        self._remember(intensity.factor)
-        return operational_gco2e(energy, intensity)
+    def _operational(self, zone: str, energy: Estimate, per_kwh: Range) -> Estimate:
+        words = f"{self._intensity.kind} intensity of {zone}"
+        return times(
+            energy.scaled(1.0 / J_PER_KWH),
+            Estimate(*per_kwh, GCO2E_PER_KWH, words),
+            unit=gram_unit(self._intensity.kind),
+            source=f"{energy.source} x {words}",
+        )
 
     def _remember(self, factor: Factor) -> None:
         self._used.setdefault((factor.id, factor.vintage), factor)
 
+    def _remember_zone(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> None:
+        first, last = self._stretches.get(zone, (start_unix_ns, end_unix_ns))
+        self._stretches[zone] = min(first, start_unix_ns), max(last, end_unix_ns)
 
-def _embodied_range(rates: _Rates, window: InferenceWindow) -> Grams:
+
+def _embodied_range(rates: _Rates, window: Metered) -> tuple[float | None, ...]:
     if rates.mass is None or rates.plan is None:
         return _THREE_UNKNOWN
     start_s = window.t_start_unix_ns / NS_PER_S
-    share = charge(rates.plan, start_s, start_s + window.duration_s, float(window.inference_count)).share_ratio
+    share = _share(rates, rates.plan, start_s, window.duration_s, window.inference_count)
     value, low, high = rates.mass
     return value * share, low * share, high * share
+
+
+def _share(rates: _Rates, plan: LifePlan, start_s: float, duration_s: float, uses: float) -> float:
+    """Return what a stretch is charged. Nearly all lie in one even piece of the device's life, which is kept."""
+    piece = rates.piece
+    if piece is None or not piece.since_s < start_s < start_s + duration_s < piece.until_s:
+        piece = rates.piece = even_piece(plan, start_s)
+        if piece is None or not piece.since_s < start_s < start_s + duration_s < piece.until_s:
+            return charge(plan, start_s, start_s + duration_s, uses).share_ratio
+    return duration_s * piece.share_per_s

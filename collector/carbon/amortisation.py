@@ -12,8 +12,9 @@ they add up to the whole: the planned life, an extension, and what an early reti
 """
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -200,6 +201,33 @@ def charge_many(
         before_service_s=overlaps_s(starts_s, ends_s, -math.inf, life.since_s),
         after_retirement_s=overlaps_s(starts_s, ends_s, life.retired_s, math.inf),
     )
+
+
+class EvenPiece(NamedTuple):
+    """A stretch of a life in which every second is charged the same share; its ends do not belong to it."""
+
+    since_s: float
+    until_s: float
+    share_per_s: float
+
+
+def even_piece(plan: LifePlan, moment_unix_s: float) -> EvenPiece | None:
+    """Return the piece of the life around a moment: of what lies inside, ``charge`` is duration times its share.
+
+    None for ``by_use``, where uses count and not time.
+    """
+    if plan.policy == "by_use":
+        return None
+    knots = _life(plan).knots
+    if knots is None:
+        return EvenPiece(-math.inf, math.inf, (1.0 - plan.charged_before_ratio) / plan.lifetime_s)
+    after = bisect_right(knots, (moment_unix_s, math.inf))
+    if after == 0:
+        return EvenPiece(-math.inf, knots[0][0], 0.0)
+    if after == len(knots):
+        return EvenPiece(knots[-1][0], math.inf, 0.0)
+    (since_s, before), (until_s, reached) = knots[after - 1], knots[after]
+    return EvenPiece(since_s, until_s, (reached - before) / (until_s - since_s))
 
 
 def residue_ratio(plan: LifePlan) -> float:

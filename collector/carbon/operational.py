@@ -1,7 +1,7 @@
 """Carbon of the electricity used: energy times grid intensity, each with its uncertainty."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -55,9 +55,8 @@ class GramRate(NamedTuple):
     above: float | None
 
 
-def gram_rate(intensity: CarbonIntensity) -> GramRate:
-    """Return what ``gram_range`` needs of an intensity."""
-    per_kwh = intensity.factor.estimate.range
+def rate_of(per_kwh: Range) -> GramRate:
+    """Return what ``gram_range`` needs of an intensity: value, low and high, gCO2e/kWh."""
     value, low, high = per_kwh
     if low <= 0.0:
         return GramRate(per_kwh, value / J_PER_KWH, None, None)
@@ -74,3 +73,23 @@ def gram_range(energy_j: float, half_width_j: float, rate: GramRate) -> Range:
     below = math.hypot(math.log(energy_j / low_j), rate.below)
     above = math.hypot(math.log1p(half_width_j / energy_j), rate.above)
     return value, value * math.exp(-below), value * math.exp(above)
+
+
+_MOST_G_PER_J: Final = 1e3
+"""No electricity emits so much; where a sum of energies of both signs nearly vanishes, the quotient can say so."""
+
+
+def summed_gco2e(energy: Estimate, slots: Range, *, kind: IntensityKind, zone: str) -> Estimate:
+    """Return the grams of ``energy`` (J) that was used over many slots, with the uncertainty of both.
+
+    ``slots``: the sums over slots of energy times value, low and high of the intensity, in grams. Within one zone the
+    slots' errors are taken as one error: its range is that of the energy-weighted mean intensity. The energy's own
+    error is independent of it. Raises ValueError when ``energy`` is not in joules.
+    """
+    if energy.unit != JOULE:
+        raise ValueError(f"operational carbon needs energy in {JOULE}, not {energy.unit}")
+    source = f"{energy.source} x {kind} intensity of {zone}"
+    value, low, high = slots[0], min(slots), max(slots)
+    if energy.value > 0.0 and low >= 0.0 and high <= energy.value * _MOST_G_PER_J:
+        _, low, high = product(energy.range, (value / energy.value, low / energy.value, high / energy.value))
+    return Estimate(value, min(low, value), max(high, value), gram_unit(kind), source)

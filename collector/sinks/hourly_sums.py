@@ -11,9 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from collector.assess import Grams
+from collector.assess import GRAM_FIELDS, Grams, Metered
+from collector.carbon.timeline import QUALITIES
 from edge_agent.wire.records import InferenceWindow
 
+_GRAM_FLOATS: Final = (*GRAM_FIELDS, *(f"energy_{quality}_j" for quality in QUALITIES))
+_GRAM_COUNTS: Final = ("operational_windows", "embodied_windows", "yearly_windows")
 FLOATS: Final = (
     "duration_s",
     "gap_s",
@@ -24,20 +27,24 @@ FLOATS: Final = (
     "energy_u_systematic_j",
     "energy_u_independent_j2",
     "net_energy_j",
-    *(f"{kind}_gco2e{end}" for kind in ("operational", "embodied") for end in ("", "_low", "_high")),
+    *_GRAM_FLOATS,
 )
 """``energy_u_independent_j2``: variance of what averages out. Both parts of u may be added up again: the systematic
-one within a systematic id linearly, this one everywhere (JCGM 100:2008, 5.2.2 and 5.1.2)."""
+one within a systematic id linearly, this one everywhere (JCGM 100:2008, 5.2.2 and 5.1.2). ``energy_actual_j`` and its
+like: the energy whose intensity rests on that; they sum to the energy whose intensity is known."""
 COUNTS: Final = (
     "windows",
     "inference_count",
     "frame_error_count",
     "net_windows",
     "net_inference_count",
-    "operational_windows",
-    "embodied_windows",
+    *_GRAM_COUNTS,
 )
 """``..._windows``: how many of the windows have such a figure."""
+_COUNTED: Final = {"net_energy_j": "net_windows", "operational_yearly_gco2e": "yearly_windows"} | {
+    name: f"{name.partition('_')[0]}_windows" for name in GRAM_FIELDS[:6]
+}
+"""Sums that are unknown, not zero, where this count is."""
 MAXIMA: Final = ("latency_max_s", "soc_temp_max_c")
 _plain_of: Final[Callable[[InferenceWindow], tuple[float, ...]]] = attrgetter(
     *("duration_s", "gap_s", "busy_s", "sample_count", "lost_count", "energy_j", "energy_u_systematic_j")
@@ -74,19 +81,47 @@ class HourSums(msgspec.Struct, array_like=True):
         """Return the counts, and the numbers that are known: sums, maxima, the combined u and the mean power."""
         counts = dict(zip(COUNTS, self.counts, strict=False))
         sums = dict(zip(FLOATS, map(math.fsum, self.floats), strict=False))
-        unknown = [
-            name
-            for prefix in ("net", "operational", "embodied")
-            if not counts.get(f"{prefix}_windows")
-            for name in sums
-            if name.startswith(f"{prefix}_")
-        ]
-        known = {name: value for name, value in sums.items() if name not in unknown}
+        known = {name: value for name, value in sums.items() if name not in _COUNTED or counts.get(_COUNTED[name])}
         known |= {name: one for name, one in zip(MAXIMA, self.maxima, strict=False) if one is not None}
         known["energy_u_j"] = math.hypot(sums["energy_u_systematic_j"], math.sqrt(sums["energy_u_independent_j2"]))
         covered_s = sums["duration_s"] - sums["gap_s"]
         if covered_s > 0.0:
             known["power_w"] = sums["energy_j"] / covered_s
+        return counts, {name: value for name, value in known.items() if math.isfinite(value)}
+
+    def with_grams(self, grams: "GramSums") -> "HourSums":
+        """Return these sums with other grams of the same windows. Raises ValueError for another number of windows."""
+        if self.counts[:1] != [grams.windows]:
+            raise ValueError(f"grams of {grams.windows} windows are not those of {self.counts[:1]}")
+        counts = dict(zip(COUNTS, self.counts + [0] * (len(COUNTS) - len(self.counts)), strict=True))
+        floats = dict(zip(FLOATS, self.floats + [()] * (len(FLOATS) - len(self.floats)), strict=True))
+        counts |= dict(zip(_GRAM_COUNTS, grams.counts, strict=True))
+        floats |= dict(zip(_GRAM_FLOATS, grams.floats, strict=True))
+        return HourSums(list(counts.values()), list(floats.values()), self.maxima)
+
+
+class GramSums:
+    """The sums of grams alone, of ``windows`` windows, as exact as those of an hour and in any order too."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self.counts = [0] * len(_GRAM_COUNTS)
+        self.floats: list[tuple[float, ...]] = [()] * len(_GRAM_FLOATS)
+
+    def add(self, windows: Iterable[tuple[Metered, Grams]]) -> None:
+        """Add windows; what is not finite is not added."""
+        listed = list(windows)
+        self.windows += len(listed)
+        counts = zip(*(_counts_of(grams) for _, grams in listed), strict=True)
+        floats = zip(*(_floats_of(window, grams) for window, grams in listed), strict=True)
+        self.counts = [old + sum(new) for old, new in zip(self.counts, counts, strict=True)]
+        self.floats = [exact((*old, *_finite(new))) for old, new in zip(self.floats, floats, strict=True)]
+
+    def fields(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Return the counts and the sums that are known, by their names in ``HourSums.fields``."""
+        counts = dict(zip(_GRAM_COUNTS, self.counts, strict=True))
+        sums = dict(zip(_GRAM_FLOATS, map(math.fsum, self.floats), strict=True))
+        known = {name: value for name, value in sums.items() if name not in _COUNTED or counts[_COUNTED[name]]}
         return counts, {name: value for name, value in known.items() if math.isfinite(value)}
 
 
@@ -109,12 +144,23 @@ def _of(w: InferenceWindow, grams: Grams) -> tuple[tuple[int, ...], tuple[Any, .
         w.frame_error_count,
         int(has_net),
         w.inference_count if has_net else 0,
-        int(grams[0] is not None),
-        int(grams[3] is not None),
+        *_counts_of(grams),
     )
     independent_j2 = max(w.energy_u_j * w.energy_u_j - w.energy_u_systematic_j * w.energy_u_systematic_j, 0.0)
     temp_c = w.soc_temp_c if w.soc_temp_max_c is None else w.soc_temp_max_c
-    return counts, (*_plain_of(w), independent_j2, w.net_energy_j, *grams), (w.latency_max_s, temp_c)
+    return counts, (*_plain_of(w), independent_j2, w.net_energy_j, *_floats_of(w, grams)), (w.latency_max_s, temp_c)
+
+
+def _counts_of(grams: Grams) -> tuple[int, ...]:
+    """Return which of the figures a window has, in the order of ``_GRAM_COUNTS``."""
+    operational, embodied, yearly = grams.figures[0], grams.figures[3], grams.figures[6]
+    return int(operational is not None), int(embodied is not None), int(yearly is not None)
+
+
+def _floats_of(w: Metered, grams: Grams) -> tuple[float | None, ...]:
+    """Return the grams, and the energy by what its intensity rests on, in the order of ``_GRAM_FLOATS``."""
+    shares = dict(grams.shares)
+    return *grams.figures, *(w.energy_j * shares[name] if name in shares else None for name in QUALITIES)
 
 
 def _finite(values: Iterable[float | None]) -> list[float]:

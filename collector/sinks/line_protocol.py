@@ -5,6 +5,9 @@ an empty one is left out, since the protocol has no empty tag value. A line with
 one replaces it, so that writing again is harmless. So no tag may be added for what older windows lack too: what is
 new is a field, ``systematic_id`` among them.
 
+``intensity_quality`` says what the operational grams rest on: actual, estimated, forecast or yearly. When an intensity
+is revised, the grams are assessed again, and their fields alone are written over (``gram_lines``).
+
 A line's time is the window's start to the microsecond; its last three digits come from the window's boot and number
 (``own_stamp``), so that two windows of one device whose clock was put back do not replace one another.
 
@@ -18,11 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter, itemgetter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec.json import encode as encode_json
 
-from collector.assess import NO_GRAMS, Assessor
+from collector.assess import GRAM_FIELDS, NO_GRAMS, Assessor, DevicePlace
+from collector.carbon.timeline import Quality
 from collector.values import StoredWindow
 from edge_agent.wire.records import InferenceWindow
 
@@ -71,10 +75,9 @@ _FLOATS: Final = (
     "other_cpu_ratio",
     "t_start_early_s",
 )
-_GRAMS: Final = tuple(f"{kind}_gco2e{end}" for kind in ("operational", "embodied") for end in ("", "_low", "_high"))
 _SLOTS: Final = (
     *(f"{name}=%si" for name in _INTEGERS),
-    *(f"{name}=%s" for name in (*_FLOATS, "power_w", *_GRAMS)),
+    *(f"{name}=%s" for name in (*_FLOATS, "power_w", *GRAM_FIELDS)),
 )
 _numbers_of: Final[Callable[[InferenceWindow], tuple[Any, ...]]] = attrgetter(*_INTEGERS, *_FLOATS)
 _words_of: Final[Callable[[InferenceWindow], tuple[Any, ...]]] = attrgetter(
@@ -119,9 +122,9 @@ class LineEncoder:
         covered_s = w.duration_s - w.gap_s
         power_w = w.energy_j / covered_s if covered_s > 0.0 else None
         grams = NO_GRAMS if self._assessor is None else self._assessor.grams(row.device_id, w)
-        text = encode_json((*_numbers_of(w), power_w, *grams))[1:-1].decode()
+        text = encode_json((*_numbers_of(w), power_w, *grams.figures))[1:-1].decode()
         numbers = text.split(",")
-        key = (row.fleet, row.device_id, row.boot_id, _words_of(w))
+        key = (row.fleet, row.device_id, row.boot_id, _words_of(w), grams.quality)
         template = self._templates.get(key) or self._template(key, w, numbers)
         known = template.known(numbers)
         if (unknown_count := text.count(_UNKNOWN)) != template.unknown_count or (unknown_count and _UNKNOWN in known):
@@ -145,29 +148,65 @@ class LineEncoder:
         return template
 
     def _make_template(self, key: tuple[Any, ...], w: InferenceWindow, unknown: tuple[int, ...]) -> _Template:
-        fleet, device_id, boot_id, _ = key
+        fleet, device_id, boot_id, _, quality = key
         known = [index for index in range(len(_SLOTS)) if index not in unknown]
-        words = f"{self._tags(fleet, device_id, w)} {_words(boot_id, w)}".replace("%", "%%")
+        words = f"{self._tags(fleet, device_id, w)} {_words(boot_id, w)}{quality_field(quality)}"
         return _Template(
-            text=",".join((words, *(_SLOTS[index] for index in known))),
-            boot_crc=zlib.crc32(boot_id.encode(errors="replace")),
+            text=",".join((words.replace("%", "%%"), *(_SLOTS[index] for index in known))),
+            boot_crc=boot_crc(boot_id),
             known=itemgetter(*known),  # three or more: a window has its integers
             unknown_count=len(unknown),
         )
 
     def _tags(self, fleet: str, device_id: str, w: InferenceWindow) -> str:
-        tags = {
-            "fleet": fleet,
-            "device": device_id,
-            "model": w.model_id,
-            "meter_driver": w.meter_driver,
-            "boundary": w.boundary,
-            "simulated": "true" if w.simulated else "false",
-        }
-        if self._assessor is not None:
-            place = self._assessor.describe(device_id)
-            tags |= {"site": place.site, "zone": place.zone, "device_class": place.device_class}
-        return tagged(MEASUREMENT, {name: tags.get(name, "") for name in TAGS})
+        place = DevicePlace() if self._assessor is None else self._assessor.describe(device_id)
+        return tags_of(fleet, device_id, w, place)
+
+
+class Tagged(Protocol):
+    """What of a window stands in the tags of its line."""
+
+    @property
+    def model_id(self) -> str:
+        """Its model."""
+
+    @property
+    def meter_driver(self) -> str:
+        """Its meter's type."""
+
+    @property
+    def boundary(self) -> str:
+        """Where the meter sits."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a figure comes from an emulated meter."""
+
+
+def tags_of(fleet: str, device_id: str, w: Tagged, place: DevicePlace) -> str:
+    """Return measurement and tags of a window's line: with its time, what makes it the same point."""
+    tags = {
+        "fleet": fleet,
+        "device": device_id,
+        "model": w.model_id,
+        "meter_driver": w.meter_driver,
+        "boundary": w.boundary,
+        "simulated": "true" if w.simulated else "false",
+        "site": place.site,
+        "zone": place.zone,
+        "device_class": place.device_class,
+    }
+    return tagged(MEASUREMENT, {name: tags[name] for name in TAGS})
+
+
+def quality_field(quality: Quality | None) -> str:
+    """Return the field, with its comma, that says what the operational grams rest on; "" where they are unknown."""
+    return "" if quality is None else f',intensity_quality="{quality}"'
+
+
+def boot_crc(boot_id: str) -> int:
+    """Return what a boot adds to the stamps of its windows."""
+    return zlib.crc32(boot_id.encode(errors="replace"))
 
 
 def own_stamp(t_unix_ns: int, number: int) -> int:

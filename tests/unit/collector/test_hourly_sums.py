@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import NO_GRAMS, Assessor
+from collector.assess import NO_GRAMS, Assessor, Grams
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums, exact
@@ -25,7 +25,7 @@ zone = "DE"
 lifetime_years = 5.0
 in_service_since = 2021-10-09
 """
-GRAMS = (1.0, 0.5, 2.0, 3.0, 2.5, 4.0)
+GRAMS = Grams((1.0, 0.5, 2.0, 3.0, 2.5, 4.0, 1.5), "forecast", (("actual", 0.25), ("forecast", 0.75)))
 
 
 @given(values=st.lists(finite, max_size=30))
@@ -60,6 +60,9 @@ def test_counts_sums_and_both_parts_of_the_uncertainty() -> None:
     assert numbers["power_w"] == 81.0 / 18.0
     assert (numbers["operational_gco2e"], numbers["embodied_gco2e_high"]) == (2.0, 8.0)
     assert numbers["soc_temp_max_c"] == 61.5
+    assert (counts["yearly_windows"], numbers["operational_yearly_gco2e"]) == (2, 3.0)
+    by_quality = [numbers[f"energy_{quality}_j"] for quality in ("actual", "estimated", "forecast", "yearly")]
+    assert by_quality == [20.25, 0.0, 60.75, 0.0]
 
 
 def test_what_no_window_knows_has_no_number() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import Assessor
+from collector.assess import NO_GRAMS, Assessor
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.sinks.line_protocol import TAGS, LineEncoder, escape_tag, own_stamp, string_field
@@ -209,7 +209,8 @@ def test_the_grams_of_a_line_are_those_of_an_assessment() -> None:
         )
         assert carbon.operational is not None
         assert carbon.embodied is not None
-        expected = carbon.operational.range + carbon.embodied.range
-        assert assessor.grams(row.device_id, w) == pytest.approx(expected, rel=1e-13, abs=1e-30)
-    assert assessor.grams("unlisted", make_stored(1).window) == (None,) * 6
-    assert assessor.grams("pi4-01", make_stored(1, energy_j=math.inf).window)[0] is None
+        assert carbon.operational_yearly is not None
+        expected = (*carbon.operational.range, *carbon.embodied.range, carbon.operational_yearly.value)
+        assert assessor.grams(row.device_id, w).figures == pytest.approx(expected, rel=1e-13, abs=1e-30)
+    assert assessor.grams("unlisted", make_stored(1).window) == NO_GRAMS
+    assert assessor.grams("pi4-01", make_stored(1, energy_j=math.inf).window).figures[0] is None
