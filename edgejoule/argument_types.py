@@ -1,7 +1,16 @@
-"""Numbers on the command line: finite, within their limits, and a plain sentence for what is not."""
+"""Numbers and times on the command line: finite, within limits, and a plain sentence for what is not."""
 
 import argparse
 import math
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_YEARS: Final = range(1970, 2200)
+"""Nanoseconds of much later years do not fit into 64 bits."""
+_LATEST_UNIX_NS: Final = round(datetime(_YEARS.stop, 1, 1, tzinfo=UTC).timestamp()) * 10**9
 
 
 def finite(text: str) -> float:
@@ -51,3 +60,19 @@ def port_number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; choose one from 1 to 65535")
     return int(text)
+
+
+def moment(text: str) -> int:
+    """Return Unix nanoseconds: ISO 8601 (UTC unless it says otherwise), how long ago (90s 15m 2h 7d), ahead (+2h)."""
+    distance = re.fullmatch(r"(\+?)(\d{1,9})([smhd])", text)
+    if distance:
+        distance_ns = int(distance[2]) * _UNITS_S[distance[3]] * 10**9
+        there = time.time_ns() + (distance_ns if distance[1] else -distance_ns)
+        return min(max(0, there), _LATEST_UNIX_NS)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.year not in _YEARS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-01-31T10:00, or 2h for two hours ago")
+    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * 10**9

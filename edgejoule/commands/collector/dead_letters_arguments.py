@@ -1,14 +1,10 @@
 """What ``edgejoule collector dead-letters`` takes. Imports nothing heavy."""
 
 import argparse
-import re
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-from edgejoule.argument_types import whole
+from edgejoule.argument_types import moment, whole
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _KINDS = ("message", "window", "row")
 
 
@@ -54,17 +50,3 @@ def _add_filters(verb: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="2026-01-31, 2026-01-31T10:00 (UTC), or 2h for two hours ago",
     )
-
-
-def moment(text: str) -> int:
-    """Return a moment as Unix nanoseconds: ISO 8601 (UTC unless it says otherwise), or how long ago: 90s 15m 2h 7d."""
-    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if ago:
-        return max(0, time.time_ns() - int(ago[1]) * _UNITS_S[ago[2]] * 10**9)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write 2026-01-31T10:00, or 2h for two hours ago"
-        ) from None
-    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * 10**9

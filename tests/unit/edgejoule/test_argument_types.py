@@ -1,12 +1,14 @@
 """Numbers that a user types: what is wrong is exit code 2 with one plain sentence, never a traceback."""
 
+import argparse
 import math
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgejoule.argument_types import finite, not_negative, port_number, positive
+from edgejoule.argument_types import finite, moment, not_negative, port_number, positive
 from edgejoule.cli import main
 
 WRONG = [
@@ -53,3 +55,20 @@ def test_whatever_is_above_zero_is_positive(value: float) -> None:
 @given(st.integers(1, 65_535))
 def test_every_port_is_taken(port: int) -> None:
     assert port_number(str(port)) == port
+
+
+@pytest.mark.parametrize("text", ["2024-03-05", "2024-03-05T00:00", "2024-03-05T00:00Z", "2024-03-05T01:00+01:00"])
+def test_a_moment_is_utc_unless_it_says_otherwise(text: str) -> None:
+    assert moment(text) == 1_709_596_800 * 10**9
+
+
+def test_a_moment_may_be_so_long_ago_or_ahead() -> None:
+    before = time.time_ns()
+    assert abs(moment("2h") - (before - 7200 * 10**9)) < 3600 * 10**9
+    assert abs(moment("+2d") - (before + 2 * 86_400 * 10**9)) < 3600 * 10**9
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2h30", "-2h", "9999-01-01", "0001-01-01", "", "+h"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no time; write"):
+        moment(text)
