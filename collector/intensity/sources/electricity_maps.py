@@ -110,11 +110,11 @@ class ElectricityMaps:
 
     def _past(self, slots: Slots, start_unix_ns: int, end_unix_ns: int) -> list[IntensityRevision]:
         now = slots.now_unix_ns
-        if start_unix_ns >= now:
-            return []
-        if start_unix_ns >= now - DAY_NS:
-            return self._hours("history", {}, slots)
         first, last = floor_to(start_unix_ns, HOUR_NS), ceil_to(min(end_unix_ns, now), HOUR_NS)
+        if first > now:
+            return []
+        if first > now - DAY_NS:
+            return self._hours("history", {}, slots)
         try:
             return [
                 hour
