@@ -19,7 +19,8 @@ EMBODIED_HARDWARE = "embodied_hardware.toml"
 NETWORK_ENERGY = "network_energy.toml"
 CLOUD = "cloud.toml"
 FUEL_FACTORS = "fuel_factors.toml"
-SHIPPED = (GRID_INTENSITY, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD, FUEL_FACTORS)
+IMPACTS = "impacts.toml"
+SHIPPED = (GRID_INTENSITY, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD, FUEL_FACTORS, IMPACTS)
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
