@@ -95,12 +95,19 @@ def roll_ups(where: LakeWhere, days: Iterable[str] | None = None) -> dict[str, R
     return {day: _note(place, name) for day, name in sorted(named.items()) if wanted is None or day in wanted}
 
 
-def sources(where: LakeWhere, first_day: str, last_day: str, not_after: tuple[str, int] | None) -> list[DaySources]:
+def sources(
+    where: LakeWhere,
+    first_day: str,
+    last_day: str,
+    not_after: tuple[str, int] | None,
+    split_days: frozenset[str] = frozenset(),
+) -> list[DaySources]:
     """Return what to read for the days ``first_day`` to ``last_day``, both included, in order; each window once.
 
     A roll-up is good as long as every window file of its day was there when it was made, even if files have been
     removed since. With newer files the windows themselves are read, and only where some of them are gone the roll-up
-    and the newer files. ``not_after``: see ``window_files``. Raises ConfigurationError.
+    and the newer files. ``not_after``: see ``window_files``. ``split_days``: where windows are wanted as long as all
+    are there. Raises ConfigurationError.
     """
     present = {day: names for day, names in window_files(where, not_after).items() if first_day <= day <= last_day}
     rolled = {day: note for day, note in roll_ups(where).items() if first_day <= day <= last_day}
@@ -108,7 +115,7 @@ def sources(where: LakeWhere, first_day: str, last_day: str, not_after: tuple[st
     for day in sorted(present.keys() | rolled.keys()):
         names, note = set(present.get(day, ())), rolled.get(day)
         inputs = set() if note is None else set(note.inputs)
-        if note is None or (names - inputs and inputs <= names):
+        if note is None or (inputs <= names and (names - inputs or day in split_days)):
             found.append(DaySources(day=day, windows=tuple(sorted(names))))
         else:
             found.append(DaySources(day=day, windows=tuple(sorted(names - inputs)), rolled_up=note))

@@ -4,14 +4,33 @@ from typing import Final, Literal
 
 import msgspec
 
+from collector.carbon.amortisation import Policy
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
+from collector.carbon.montecarlo import DEFAULT_DRAWS
 from collector.carbon.sci import SciScore
+from collector.carbon.variance import CauseShare
 
 By = Literal["device", "model", "site", "zone", "fleet", "month"]
 BY: Final[tuple[By, ...]] = ("device", "model", "site", "zone", "fleet", "month")
-TimeBasis = Literal["observed", "calendar"]
-"""For which time hardware is charged: what windows cover, or all of the period in which it was in service."""
+TimeBasis = Literal["in_service", "observed"]
+"""For which time hardware is charged: for all of the period in which it was in service, where the inventory says since
+when, or only for the time that windows cover, which is also taken where it does not say."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to assess, and how. ``by``: groups beside the total. ``fleet``: that one alone, "" for all.
+
+    ``policy``: for all hardware, instead of what each device's entry says. ``known_at_unix_ns``: what the given
+    intensities were restricted to, for the result to say. ``draws``: worlds behind every range.
+    """
+
+    by: tuple[By, ...] = ("month",)
+    fleet: str = ""
+    time_basis: TimeBasis = "in_service"
+    policy: Policy | None = None
+    known_at_unix_ns: int | None = None
+    draws: int = DEFAULT_DRAWS
 
 
 class Grams(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,16 +39,6 @@ class Grams(msgspec.Struct, frozen=True, kw_only=True):
     operational: Estimate | None = None
     embodied: Estimate | None = None
     total: Estimate | None = None
-
-
-class CauseShare(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the variance of a group's total one cause explains: what to measure next.
-
-    ``cause``: a factor's id, a systematic id of meters, or ``independent`` for what averages out.
-    """
-
-    cause: str
-    share_ratio: float
 
 
 class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,13 +100,16 @@ class DayFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures were read from, so that two runs can be compared.
 
-    ``rows_repeated``: rows that lay in the lake twice, from two collectors, and were counted once.
+    ``rows``: windows of the files that were read, also those outside of the period that lie in them.
+    ``rows_repeated``: windows that lay in the lake twice, from two collectors, and were counted once;
+    ``rows_unusable``: left out, for numbers beyond reason.
     """
 
     rolled_up_days: int
     window_files: int
     rows: int
     rows_repeated: int
+    rows_unusable: int
     journal_rows: int
 
 

@@ -1,0 +1,186 @@
+"""A fleet's assessment over any period: what it used, did and emitted, from the lake's windows and their roll-ups.
+
+Days are read in portions, each answered where its rows lie; what is kept of them are sums by device and month. So
+memory hangs on the number of devices and months, not on that of the windows.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Final, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from collector.assessment.cells import Cells
+from collector.assessment.engine import Engine, Limits
+from collector.assessment.hardware import hardware_of
+from collector.assessment.lake_files import DaySources, day_of, sources
+from collector.assessment.places import Places, intensity_slots
+from collector.assessment.query import DAY_NS, Table, as_windows, cells, within
+from collector.assessment.reading import Counted, lake_windows, portions, rolled_up_parts, window_parts
+from collector.assessment.slots import FINEST_S, slot_table
+from collector.assessment.summary import summary
+from collector.assessment.values import FleetAssessment, Options, Reading
+from collector.intensity.provider import IntensityProvider
+from collector.inventory import Inventory
+from collector.journal import Journal
+from collector.journal_identity import known_journal_id
+from collector.sinks.lake import LakeSink, rows_to_table
+from collector.store_config import LakeWhere
+from edge_agent.wire.errors import ConfigurationError
+
+_HOUR_NS: Final = 3_600_000_000_000
+_PAGE_ROWS: Final = 20_000
+_PAGES_AT_ONCE: Final = 10
+Progress = Callable[[int, int], None]
+"""Hears how many days of how many are read."""
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """``[start_unix_ns, end_unix_ns)``, on full five minutes. Raises ConfigurationError for another."""
+
+    start_unix_ns: int
+    end_unix_ns: int
+
+    def __post_init__(self) -> None:
+        if self.end_unix_ns <= self.start_unix_ns:
+            raise ConfigurationError("the period ends before it begins; give --from before --to")
+        if self.start_unix_ns % (FINEST_S * 10**9) or self.end_unix_ns % (FINEST_S * 10**9):
+            raise ConfigurationError("a period begins and ends on full five minutes; correct --from and --to")
+
+    @property
+    def split_days(self) -> frozenset[str]:
+        """Return the days in which the period begins or ends inside an hour: there windows are better than hours."""
+        return frozenset(day_of(edge) for edge in (self.start_unix_ns, self.end_unix_ns) if edge % _HOUR_NS)
+
+
+class Stored(NamedTuple):
+    """What is assessed: the windows of ``lake``, and those of ``journal`` (open to read) that are not in it yet."""
+
+    lake: LakeWhere | None = None
+    journal: Journal | None = None
+
+
+class _Run:
+    """One assessment under way."""
+
+    def __init__(self, engine: Engine, places: Places, kept: Cells, period: Period, fleet: str) -> None:
+        self.engine, self.places, self.kept, self.period, self.fleet = engine, places, kept, period, fleet
+        self.counted = Counted()
+        self.rolled_up_days = 0
+        self.window_files = 0
+        self.journal_rows = 0
+
+    def portion(self, where: LakeWhere, days: Sequence[DaySources]) -> None:
+        """Read some days of the lake."""
+        names = [name for day in days for name in day.windows]
+        first_unix_ns, last_unix_ns = _span(days)
+        if names:
+            with lake_windows(self.engine, where, names) as (windows, repeated):
+                self.counted.repeated += repeated
+                self._windows(windows, first_unix_ns, last_unix_ns)
+            self.window_files += len(names)
+        by_slot: dict[int, list[str]] = {}
+        for day in days:
+            if day.rolled_up is not None:
+                by_slot.setdefault(day.rolled_up.slot_s, []).append(day.day)
+        for slot_s, rolled in by_slot.items():
+            timelines = self.places.timelines(first_unix_ns, last_unix_ns + DAY_NS)
+            grid = slot_table(timelines, first_unix_ns, last_unix_ns + DAY_NS, slot_s)
+            with rolled_up_parts(self.engine, where, rolled) as parts:
+                self._cells([parts], grid)
+            self.rolled_up_days += len(rolled)
+
+    def tail(self, rows: pa.Table) -> None:
+        """Read rows that are not in the lake yet."""
+        self.journal_rows += rows.num_rows
+        with self.engine.table(rows) as found:
+            self._windows(as_windows(found), self.period.start_unix_ns, self.period.end_unix_ns)
+
+    def _windows(self, windows: Table, first_unix_ns: int, last_unix_ns: int) -> None:
+        start, end = self.period.start_unix_ns, self.period.end_unix_ns
+        begins, ends = max(first_unix_ns, start), min(last_unix_ns + DAY_NS, end)
+        if ends <= begins:
+            return
+        inside = within(windows, start, end)
+        slot_s, grid = intensity_slots(self.places.timelines(begins, ends), begins, ends, (start, end))
+        parts, counted = window_parts(self.engine, inside, slot_s)
+        self.counted.add(counted)
+        self._cells(parts, grid)
+
+    def _cells(self, parts: Sequence[Table], grid: pa.Table) -> None:
+        start, end = self.period.start_unix_ns, self.period.end_unix_ns
+        with ExitStack() as held:
+            zones = held.enter_context(self.engine.table(self.places.zone_table()))
+            intensities = held.enter_context(self.engine.table(grid))
+            for one in parts:
+                wanted = one.filter(one.fleet == self.fleet) if self.fleet else one
+                self.kept.add(self.engine.answer(cells(wanted, zones, intensities, start, end)))
+
+
+def assess(
+    stored: Stored,
+    inventory: Inventory,
+    intensity: IntensityProvider,
+    period: Period,
+    options: Options | None = None,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> FleetAssessment:
+    """Return what the fleet used, did and emitted in the period.
+
+    Raises ConfigurationError for what cannot be read, for a zone that ``intensity`` cannot know, for marginal
+    intensities, and for a policy that a device has no numbers for.
+    """
+    lake, journal = stored
+    chosen = options or Options()
+    hardware = hardware_of(inventory, chosen.time_basis, chosen.policy)
+    places = Places(inventory, hardware, intensity, period.start_unix_ns, period.end_unix_ns)
+    kept = Cells(hardware, places.yearly_g_per_j())
+    cursor = 0 if journal is None or lake is None else journal.cursor(LakeSink.name)
+    with Engine(limits or Limits()) as engine:
+        run = _Run(engine, places, kept, period, chosen.fleet)
+        if lake is not None:
+            own = None if journal is None else (known_journal_id(journal), cursor)
+            before, last = day_of(period.start_unix_ns - DAY_NS), day_of(period.end_unix_ns - 1)
+            days = sources(lake, before, last, own, period.split_days)
+            done = 0
+            for portion in portions(days):
+                run.portion(lake, portion)
+                done += len(portion)
+                if progress is not None:
+                    progress(done, len(days))
+        if journal is not None:
+            for rows in _tail(journal, cursor):
+                run.tail(rows)
+    kept.add_service(period.start_unix_ns, period.end_unix_ns)
+    reading = Reading(
+        rolled_up_days=run.rolled_up_days,
+        window_files=run.window_files,
+        rows=run.counted.windows,
+        rows_repeated=run.counted.repeated,
+        rows_unusable=run.counted.unusable,
+        journal_rows=run.journal_rows,
+    )
+    return summary(kept, places, inventory, (period.start_unix_ns, period.end_unix_ns), chosen, reading)
+
+
+def _tail(journal: Journal, cursor: int) -> Iterator[pa.Table]:
+    """Give the rows after the cursor, some pages at a time."""
+    pages: list[pa.Table] = []
+    while page := journal.rows_after(cursor, _PAGE_ROWS):
+        pages.append(rows_to_table(page))
+        cursor = page[-1].row_id
+        if len(pages) == _PAGES_AT_ONCE:
+            yield pa.concat_tables(pages)
+            pages = []
+    if pages:
+        yield pa.concat_tables(pages)
+
+
+def _span(days: Sequence[DaySources]) -> tuple[int, int]:
+    """Return when the first of these days begins and the last one ends."""
+    first, last = (dt.datetime.fromisoformat(f"{one.day}T00:00:00+00:00") for one in (days[0], days[-1]))
+    return int(first.timestamp()) * 10**9, int(last.timestamp()) * 10**9 + DAY_NS

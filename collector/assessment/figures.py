@@ -1,0 +1,196 @@
+"""From cells to figures: grams with their range, for one group or for everything."""
+
+from collections import defaultdict
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from collector.assessment.cells import COLUMNS, Cell, CellKey, total_of
+from collector.assessment.hardware import Hardware
+from collector.assessment.query import QUALITY_COLUMNS
+from collector.assessment.values import Grams, GroupFigures
+from collector.carbon.embodied import Part
+from collector.carbon.estimate import F64, Estimate, add
+from collector.carbon.linear_model import GramModel
+from collector.carbon.montecarlo import DEFAULT_SEED, Draws
+from collector.carbon.operational import CarbonIntensity
+from collector.carbon.sci import SciDeclaration, SciScore, sci_score
+from collector.carbon.units import J_PER_KWH
+from collector.fleet.sums import Uncertain
+
+_SLIGHT: Final = 1e-9
+"""A part of the energy that is smaller is the rounding of sums, and not unknown."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What the figures need to know of one device. ``cause``: whose error its intensity has; "" without a zone."""
+
+    hardware: Hardware
+    site: str = ""
+    zone: str = ""
+    cause: str = ""
+    yearly: CarbonIntensity | None = None
+
+
+class Models:
+    """The sums by cause behind all figures: as assessed, with yearly intensities, and what is left over of lives."""
+
+    def __init__(self, draws: int) -> None:
+        worlds = Draws(seed=DEFAULT_SEED, count=draws)
+        self.assessed, self.yearly, self.residue = (GramModel(draws=worlds) for _ in range(3))
+
+
+class Group:
+    """The cells of one name, gathered."""
+
+    def __init__(self) -> None:
+        self.devices: set[str] = set()
+        self.unknown_hardware: set[str] = set()
+        self.energy = Uncertain()
+        self._rows: list[F64] = []
+        self._operational: dict[tuple[str, str], F64] = defaultdict(lambda: np.zeros(len(COLUMNS)))
+        self._yearly_j: dict[str, tuple[CarbonIntensity, float]] = {}
+        self._has_unknown_year = False
+        self._shares: dict[int, tuple[tuple[Part, ...], float, float]] = {}
+        self._knows_service = False
+
+    def add(self, key: CellKey, cell: Cell, place: Place) -> None:
+        """Add one cell of a device at its place."""
+        self.devices.add(key.device_id)
+        self._rows.append(cell.sums)
+        energy_j = cell["energy_j"]
+        self.energy.add(key.systematic_id, energy_j, cell["energy_u_systematic_j"], cell["energy_u_independent_j2"])
+        self._operational[place.cause, key.systematic_id] += cell.sums
+        if place.yearly is None:
+            self._has_unknown_year = True
+        else:
+            name = place.yearly.factor.id
+            before_j = self._yearly_j[name][1] if name in self._yearly_j else 0.0
+            self._yearly_j[name] = place.yearly, before_j + energy_j
+        plan = place.hardware.plan
+        if plan is None:
+            self.unknown_hardware.add(key.device_id)
+            return
+        parts, due, left = self._shares.get(place.hardware.kind, (place.hardware.parts, 0.0, 0.0))
+        self._shares[place.hardware.kind] = parts, due + cell["charged_ratio"], left + cell["residue_ratio"]
+        self._knows_service |= plan.in_service_since_unix_s is not None
+
+    def figures(self, group: str, name: str, models: Models, declaration: SciDeclaration) -> GroupFigures:
+        """Return what the group used, did and emitted. ``group``: its name in ``models``, ``name``: for readers."""
+        sums = total_of(self._rows)
+        self._fill(models, group)
+        known = _grams(models.assessed, group)
+        missing = self._missing_ratio(sums)
+        has_operational = missing <= _SLIGHT
+        has_all = has_operational and not self.unknown_hardware
+        grams = Grams(
+            operational=known.operational if has_operational else None,
+            embodied=None if self.unknown_hardware else known.embodied,
+            total=known.total if has_all else None,
+        )
+        covered_s = sums["duration_s"] - sums["gap_s"]
+        coverage = covered_s / sums["duration_s"] if sums["duration_s"] > 0.0 else None
+        count = round(sums["inference_count"])
+        per_inference = _per_inference(grams, count, coverage)
+        return GroupFigures(
+            name=name,
+            devices=len(self.devices),
+            windows=round(sums["windows"]),
+            simulated_windows=round(sums["simulated_windows"]),
+            duration_s=sums["duration_s"],
+            gap_s=sums["gap_s"],
+            coverage_ratio=coverage,
+            energy_j=sums["energy_j"],
+            energy_u_j=self.energy.u_j,
+            energy_u_systematic_j=self.energy.u_systematic_j,
+            inference_count=count,
+            j_per_inference=sums["energy_j"] / coverage / count if coverage and count else None,
+            grams=grams,
+            grams_of_known=known,
+            unknown_operational_ratio=missing if missing > _SLIGHT else 0.0,
+            unknown_embodied_devices=len(self.unknown_hardware),
+            yearly_operational_gco2e=None if self._has_unknown_year else models.yearly.estimate(group),
+            intensity_ratio=_qualities(sums, missing),
+            per_inference=per_inference,
+            per_1000=_times_1000(per_inference),
+            embodied_share_ratio=models.assessed.share(group, "embodied") if has_all else None,
+            sci=_sci(grams, count, declaration),
+            impacts={},
+            development_gco2e=None,
+            variance_shares=models.assessed.variance_shares(group, "operational", "embodied") if has_all else (),
+            beyond_lifetime_s=sums["beyond_lifetime_s"] if self._knows_service else None,
+            residue_gco2e=models.residue.estimate(group),
+        )
+
+    def _missing_ratio(self, sums: Cell) -> float:
+        """Return which part of the energy has no intensity, 0..1."""
+        energy_j = sums["energy_j"]
+        known_j = sum(sums[f"{name}_j"] for name in QUALITY_COLUMNS)
+        if energy_j <= 0.0:
+            return 1.0 if any(not cause for cause, _ in self._operational) else 0.0
+        return min(max(1.0 - known_j / energy_j, 0.0), 1.0)
+
+    def _fill(self, models: Models, group: str) -> None:
+        for (cause, systematic_id), row in self._operational.items():
+            cell = Cell(row)
+            if cause and any(cell[f"{name}_j"] for name in QUALITY_COLUMNS):
+                value = cell["gco2e"]
+                models.assessed.add_energy(
+                    group,
+                    (value, min(cell["gco2e_low"], value), max(cell["gco2e_high"], value)),
+                    cause=cause,
+                    systematic_id=systematic_id,
+                    u_systematic=cell["gco2e_u_systematic"],
+                    variance=cell["gco2e_u_independent2"],
+                )
+        for intensity, energy_j in self._yearly_j.values():
+            models.yearly.add_factor(group, intensity.factor, energy_j / J_PER_KWH, side="operational")
+        for parts, due, left in self._shares.values():
+            models.assessed.add_parts(group, parts, due)
+            if left:
+                models.residue.add_parts(group, parts, left)
+
+
+def _grams(model: GramModel, group: str) -> Grams:
+    return Grams(
+        operational=model.estimate(group, "operational"),
+        embodied=model.estimate(group, "embodied"),
+        total=model.estimate(group, "operational", "embodied"),
+    )
+
+
+def _per_inference(grams: Grams, count: int, coverage_ratio: float | None) -> Grams:
+    """Return grams for one inference, the operational ones at the mean power of covered time."""
+    if count <= 0 or not coverage_ratio:
+        return Grams()
+    operational = _scaled(grams.operational, 1.0 / count / coverage_ratio)
+    embodied = _scaled(grams.embodied, 1.0 / count)
+    both = None
+    if operational is not None and embodied is not None:
+        both = add(operational, embodied, correlation=0.0)
+    return Grams(operational=operational, embodied=embodied, total=both)
+
+
+def _times_1000(grams: Grams) -> Grams:
+    return Grams(
+        operational=_scaled(grams.operational, 1000.0),
+        embodied=_scaled(grams.embodied, 1000.0),
+        total=_scaled(grams.total, 1000.0),
+    )
+
+
+def _scaled(estimate: Estimate | None, factor: float) -> Estimate | None:
+    return None if estimate is None else estimate.scaled(factor)
+
+
+def _qualities(sums: Cell, missing_ratio: float) -> dict[str, float]:
+    energy_j = sums["energy_j"]
+    known = {name: sums[f"{name}_j"] / energy_j if energy_j > 0.0 else 0.0 for name in QUALITY_COLUMNS}
+    return known | {"unknown": missing_ratio if missing_ratio > _SLIGHT else 0.0}
+
+
+def _sci(grams: Grams, count: int, declaration: SciDeclaration) -> SciScore | None:
+    if grams.operational is None or grams.embodied is None or count <= 0:
+        return None
+    return sci_score(grams.operational, grams.embodied, float(count), declaration)
