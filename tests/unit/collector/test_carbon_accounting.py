@@ -85,7 +85,8 @@ def declaration(**changes: object) -> SciDeclaration:
     fields: dict[str, object] = {
         "functional_unit": "one inference", "software_boundary": "agent and board", "intensity_kind": "average",
         "intensity_source": "yearly table", "embodied_source": "screening", "period": "2025-11",
-        "energy_includes_idle": True,
+        "energy_includes_idle": True, "intensity_granularity": "yearly", "embodied_policies": ("linear_in_time",),
+        "energy_method": "measurement", "location_based": True,
     }  # fmt: skip
     return SciDeclaration(**{**fields, **changes})  # type: ignore[arg-type]  # one bad field at a time
 
