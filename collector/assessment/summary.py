@@ -109,6 +109,8 @@ def _declaration(places: Places, met: set[str], period_unix_ns: tuple[int, int])
         for part in places.at(name).hardware.parts
         if places.at(name).hardware
     )
+    plans = [places.at(name).hardware.plan for name in met]
+    policies = {plan.policy for plan in plans if plan is not None}
     return SciDeclaration(
         functional_unit="one inference",
         software_boundary="the whole device as its meter sees it, idle time included; network and cloud are not in it",
@@ -117,6 +119,10 @@ def _declaration(places: Places, met: set[str], period_unix_ns: tuple[int, int])
         embodied_source="; ".join(made_of) or "none known",
         period=" to ".join(_moment(edge) for edge in period_unix_ns),
         energy_includes_idle=True,
+        energy_method="measurement",
+        intensity_granularity="the steps of the sources, from minutes to years; coverage says how much rests on which",
+        embodied_policies=tuple(sorted(policies)) or ("linear_in_time",),
+        location_based=True,
     )
 
 
