@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
+from collector.carbon.development import Development
 from collector.carbon.embodied import Part
 from collector.carbon.estimate import F64, Estimate, Range
 from collector.carbon.factors import Factor
@@ -116,6 +117,10 @@ class LinearModel:
         """Add hardware, in a model of grams: ``charged_ratio`` is what the policy charges of its whole mass."""
         for part in parts:
             self.add_product(group, part.factors, part.multiplier * charged_ratio * G_PER_KG, side=side)
+
+    def add_development(self, group: str, made: Development, charged_ratio: float) -> None:
+        """Add the making of a model, in a model of grams: ``charged_ratio`` is what ``development_charge`` says."""
+        self.add_product(group, made.factors, made.multiplier * charged_ratio, side="development")
 
     def combine(self, group: str, members: Iterable[str]) -> None:
         """Add to ``group`` all that its members are made of; a member without anything adds nothing.
