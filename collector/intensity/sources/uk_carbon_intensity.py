@@ -3,7 +3,7 @@
 No key. National slots have a forecast that stays as it was published and, once metered, an ``actual`` value that is
 revised for about a day; while that is null, the slot's forecast is given. Regions have forecasts only, for past half
 hours too, and are given as such. The server's ``from`` includes the slot that ends there, an answer spans 14 days at
-most, and one that crosses the end of a year (UTC) stops there: it is asked in pieces that fit.
+most, and one that crosses the end of a year (UTC) stops half an hour before: it is asked in pieces that fit.
 Documented at https://carbon-intensity.github.io/api-definitions; the end of a year: its issue 12.
 """
 
@@ -128,6 +128,8 @@ class UkCarbonIntensity:
             raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
         first = floor_to(start_unix_ns, SLOT_NS)
         last = ceil_to(min(end_unix_ns, now_unix_ns + FORECAST_NS), SLOT_NS)
+        if minute_text(last).endswith("-01-01T00:00"):
+            last += SLOT_NS  # the year's last half hour comes with the next year's first
         found = [
             revision
             for year_start, year_end in years(first, last)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.carbon.revisions import IntensityRevision
@@ -76,6 +76,10 @@ def test_a_region_has_forecasts_only_also_for_the_past(server: JsonServer) -> No
 
 
 @settings(max_examples=20)
+@example(start_min=0, length_min=31 * 1440 - 1, zone="GB")
+@example(start_min=0, length_min=31 * 1440, zone="GB-7")
+@example(start_min=31 * 1440 - 1, length_min=1, zone="GB")
+@example(start_min=31 * 1440, length_min=1, zone="GB")
 @given(
     start_min=st.integers(0, DAYS * 1440),
     length_min=st.one_of(st.integers(1, 90), st.integers(1, DAYS * 1440), st.sampled_from([14 * 1440, 14 * 1440 + 1])),
