@@ -104,7 +104,7 @@ def _show_notes(console: "Console", findings: "Iterable[Finding]", said: "Iterab
             given = ", ".join(
                 f"{i.name} {_number(i.value)}{'' if i.unit == '1' else f' {i.unit}'}" for i in one.inputs
             )
-            lines.append(f"{one.id}: {one.formula}; {given}")
+            lines.append(f"{one.id} ({one.where}): {one.formula}; {given}")
         if one.note:
             lines.append(f"{one.what}: {one.note}")
     lines += [f"{remark.kind}: {remark.text}" for remark in said]
