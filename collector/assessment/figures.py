@@ -1,22 +1,25 @@
 """From cells to figures: grams with their range, for one group or for everything."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from collector.assessment.beside import Beside, BesideModels, Where
 from collector.assessment.cells import COLUMNS, Cell, CellKey, total_of
 from collector.assessment.hardware import Hardware
 from collector.assessment.query import QUALITY_COLUMNS
-from collector.assessment.values import Grams, GroupFigures
+from collector.assessment.values import Grams, GroupFigures, Options
 from collector.carbon.embodied import Part
-from collector.carbon.estimate import F64, Estimate, add
+from collector.carbon.estimate import F64, Estimate, add, exactly
 from collector.carbon.linear_model import GramModel
 from collector.carbon.montecarlo import DEFAULT_SEED, Draws
 from collector.carbon.operational import CarbonIntensity
 from collector.carbon.sci import SciDeclaration, SciScore, sci_score
-from collector.carbon.units import J_PER_KWH
+from collector.carbon.units import J_PER_KWH, JOULE
+from collector.data.tables import IMPACTS, shipped_factors
 from collector.fleet.sums import Uncertain
 
 _SLIGHT: Final = 1e-9
@@ -24,9 +27,13 @@ _SLIGHT: Final = 1e-9
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """What the figures need to know of one device. ``cause``: whose error its intensity has; "" without a zone."""
+    """What the figures need to know of one device. ``cause``: whose error its intensity has; "" without a zone.
+
+    ``board``: the name of its hardware in the inventory.
+    """
 
     hardware: Hardware
+    board: str = ""
     site: str = ""
     zone: str = ""
     cause: str = ""
@@ -34,10 +41,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models:
-    """The sums by cause behind all figures: as assessed, with yearly intensities, and what is left over of lives."""
+    """The sums by cause behind all figures: as assessed, with yearly intensities, and what is left over of lives.
 
-    def __init__(self, draws: int) -> None:
-        worlds = Draws(seed=DEFAULT_SEED, count=draws)
+    ``observed``: all inferences of each model.
+    """
+
+    def __init__(self, options: Options, observed: Mapping[str, float]) -> None:
+        worlds = Draws(seed=DEFAULT_SEED, count=options.draws)
+        factors = (*options.impact_factors, *shipped_factors(IMPACTS))
+        self.beside = BesideModels(factors, options.developments, observed, worlds)
         self.assessed, self.yearly, self.residue = (GramModel(draws=worlds) for _ in range(3))
 
 
@@ -54,11 +66,14 @@ class Group:
         self._has_unknown_year = False
         self._shares: dict[int, tuple[tuple[Part, ...], float, float]] = {}
         self._knows_service = False
+        self._beside = Beside()
 
     def add(self, key: CellKey, cell: Cell, place: Place) -> None:
         """Add one cell of a device at its place."""
         self.devices.add(key.device_id)
         self._rows.append(cell.sums)
+        zone = place.zone if place.yearly is None else place.yearly.factor.id
+        self._beside.add(key, cell, place.hardware, Where(zone, place.site, place.board))
         energy_j = cell["energy_j"]
         self.energy.add(key.systematic_id, energy_j, cell["energy_u_systematic_j"], cell["energy_u_independent_j2"])
         self._operational[place.cause, key.systematic_id] += cell.sums
@@ -115,9 +130,9 @@ class Group:
             per_inference=per_inference,
             per_1000=_times_1000(per_inference),
             embodied_share_ratio=models.assessed.share(group, "embodied") if has_all else None,
-            sci=_sci(grams, count, declaration),
-            impacts={},
-            development_gco2e=None,
+            sci=_sci(grams, sums["energy_j"], count, declaration),
+            impacts=self._beside.impacts(group, models.beside),
+            development_gco2e=self._beside.development(group, models.beside),
             variance_shares=models.assessed.variance_shares(group, "operational", "embodied") if has_all else (),
             beyond_lifetime_s=sums["beyond_lifetime_s"] if self._knows_service else None,
             residue_gco2e=models.residue.estimate(group),
@@ -190,7 +205,8 @@ def _qualities(sums: Cell, missing_ratio: float) -> dict[str, float]:
     return known | {"unknown": missing_ratio if missing_ratio > _SLIGHT else 0.0}
 
 
-def _sci(grams: Grams, count: int, declaration: SciDeclaration) -> SciScore | None:
+def _sci(grams: Grams, energy_j: float, count: int, declaration: SciDeclaration) -> SciScore | None:
     if grams.operational is None or grams.embodied is None or count <= 0:
         return None
-    return sci_score(grams.operational, grams.embodied, float(count), declaration)
+    energy = exactly(energy_j, JOULE, "metered")
+    return sci_score(grams.operational, grams.embodied, float(count), declaration, total=grams.total, energy=energy)

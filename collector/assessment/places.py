@@ -47,6 +47,7 @@ class Places:
         self._places = {
             entry.id: Place(
                 hardware=hardware[entry.id],
+                board=entry.hardware,
                 site=entry.site,
                 zone=entry.zone,
                 cause=_cause(entry.zone, self.passports.get(entry.zone, ())),

@@ -33,6 +33,7 @@ def summary(
     met: set[str] = set()
     sides: dict[str, set[str]] = defaultdict(set)
     sharing: dict[str, set[str]] = defaultdict(set)
+    observed: dict[str, float] = defaultdict(float)
     for key, cell in kept:
         place = places.at(key.device_id)
         met.add(key.device_id)
@@ -41,7 +42,8 @@ def summary(
             named[_NAMES[by](key, place, several_fleets)].add(key, cell, place)
         sides[key.boundary].add(key.device_id)
         sharing[key.systematic_id].add(key.device_id)
-    models = Models(options.draws)
+        observed[key.model_id] += cell["inference_count"]
+    models = Models(options, observed)
     declaration = _declaration(places, met, period_unix_ns)
     whole = total.figures(_TOTAL, _TOTAL, models, declaration)
     figures: dict[By, tuple[GroupFigures, ...]] = {
@@ -64,7 +66,7 @@ def summary(
         unknown_embodied=tuple(sorted(total.unknown_hardware)),
         systematic_u_j=dict(sorted(total.energy.systematic_j.items())),
         notes=tuple(notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns))),
-        factors=tuple(places.factors(met)),
+        factors=(*places.factors(met), *models.beside.factors()),
         reading=reading,
     )
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from collector.carbon.amortisation import Policy
+from collector.carbon.development import Development
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
 from collector.carbon.montecarlo import DEFAULT_DRAWS
@@ -22,7 +23,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to assess, and how. ``by``: groups beside the total. ``fleet``: that one alone, "" for all.
 
     ``policy``: for all hardware, instead of what each device's entry says. ``known_at_unix_ns``: what the given
-    intensities were restricted to, for the result to say. ``draws``: worlds behind every range.
+    intensities were restricted to, for the result to say. ``draws``: worlds behind every range. ``impact_factors``:
+    of one's own, before the shipped ones. ``developments``: what making the models emitted.
     """
 
     by: tuple[By, ...] = ("month",)
@@ -31,6 +33,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None = None
     known_at_unix_ns: int | None = None
     draws: int = DEFAULT_DRAWS
+    impact_factors: tuple[Factor, ...] = ()
+    developments: tuple[Development, ...] = ()
 
 
 class Grams(msgspec.Struct, frozen=True, kw_only=True):
