@@ -39,8 +39,8 @@ class IntensityTimeline:
     """Steps without overlap, in order of time. Outside them, and in holes between them, nothing is known.
 
     ``starts_unix_ns``, ``ends_unix_ns``: shape ``(n,)``, int64. ``gco2e_per_kwh``, ``low``, ``high``: shape ``(n,)``.
-    ``quality``: one for each step. ``factor_id``: the cause that moves every value alike (shared draws).
-    Raises ValueError for steps that overlap or have no length, or for arrays of different lengths.
+    ``quality``: one for each step. Raises ValueError for steps that overlap or have no length, or for arrays of
+    different lengths.
     """
 
     def __init__(
@@ -75,6 +75,18 @@ class IntensityTimeline:
 
     def __len__(self) -> int:
         return len(self.starts_unix_ns)
+
+    def without_yearly(self) -> "IntensityTimeline":
+        """Return the steps that rest on something finer than the yearly average; holes where none does."""
+        finer = np.asarray([one != "yearly" for one in self.quality], dtype=bool)
+        return IntensityTimeline(
+            self.starts_unix_ns[finer],
+            self.ends_unix_ns[finer],
+            self.gco2e_per_kwh[finer],
+            low=self.low[finer],
+            high=self.high[finer],
+            quality=[one for one in self.quality if one != "yearly"],
+        )
 
     def mean_over(self, starts_unix_ns: I64, ends_unix_ns: I64) -> MeanIntensity:
         """Return the mean over each ``[start, end)``; arrays of shape ``(n,)``. Raises ValueError if one is empty."""

@@ -8,7 +8,7 @@ from collector.carbon.revisions import SourcePassport
 from collector.intensity.source import IntensitySource, SourceKind, SourceOptions, source_kind
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import SourceZone, StoredIntensity
-from collector.intensity.yearly_table import load_yearly_table
+from collector.intensity.yearly_table import YearlyTable, load_yearly_table
 from collector.intensity_config import IntensityConfig, SourceConfig
 from edge_agent.wire.errors import ConfigurationError
 
@@ -42,15 +42,19 @@ def stored_intensity(
 
     Raises ConfigurationError.
     """
-    yearly = load_yearly_table(Path(config.table) if config.table else None) if kind == "average" else None
     return StoredIntensity(
         store,
-        yearly,
+        load_yearly(config) if kind == "average" else None,
         kind,
         zones_at_sources(config, kind),
         yearly_zones=config.yearly_zones,
         known_at_unix_ns=known_at_unix_ns,
     )
+
+
+def load_yearly(config: IntensityConfig) -> YearlyTable:
+    """Return the yearly table, the user's rows first. Raises ConfigurationError."""
+    return load_yearly_table(Path(config.table) if config.table else None)
 
 
 def zones_at_sources(config: IntensityConfig, kind: IntensityKind) -> dict[str, tuple[SourceZone, ...]]:

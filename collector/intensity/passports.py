@@ -74,7 +74,7 @@ def _mean_factor(held: HeldSteps, steps: list[int], inside_s: F64, passports: Ma
 def _factor(
     revision: IntensityRevision, passport: SourcePassport | None, figures: tuple[float, float, float], vintage: str
 ) -> Factor:
-    source = revision.source if passport is None else f"{passport.name}, {passport.url}"
+    source = revision.source if passport is None else ", ".join(filter(None, (passport.name, passport.url)))
     return Factor(
         id=f"{revision.source}:{revision.zone}:{revision.kind}",
         name=f"{revision.zone}, {revision.kind}, {revision.source if passport is None else passport.name}",

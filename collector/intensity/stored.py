@@ -66,8 +66,31 @@ class StoredIntensity:
 
     def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
         """Return the steps that touch the stretch, and maybe more of the days that it begins and ends in."""
+        return self.held(zone, start_unix_ns, end_unix_ns).timeline
+
+    def held(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> HeldSteps:
+        """Return the same steps, and whose they are."""
         first, last = start_unix_ns // DAY_NS, -(-end_unix_ns // DAY_NS)
-        return self._stretch(zone, first * DAY_NS, max(last, first + 1) * DAY_NS).held.timeline
+        return self._stretch(zone, first * DAY_NS, max(last, first + 1) * DAY_NS).held
+
+    def revisions(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> list[IntensityRevision]:
+        """Return everything that was said of the stretch by the moment that is asked for, superseded values too."""
+        return [
+            one
+            for source, source_zone in self.sources_of(zone)
+            for one in self._store.revisions(
+                source_zone,
+                self.kind,
+                start_unix_ns,
+                end_unix_ns,
+                known_at_unix_ns=self.known_at_unix_ns,
+                sources=(source,),
+            )
+        ]
+
+    def sources_of(self, zone: str) -> tuple[SourceZone, ...]:
+        """Return what a zone is at the sources, the preferred source first; () for one that no source knows."""
+        return self._zones.get(zone.casefold(), ())
 
     def yearly(self, zone: str) -> CarbonIntensity | None:
         """Return the yearly average that stands beside any finer value; None for none, and for marginal ones."""
@@ -84,7 +107,7 @@ class StoredIntensity:
         if end <= start:
             known = self.yearly(zone)
             return () if known is None else (known.factor,)
-        held = self._stretch(zone, start // DAY_NS * DAY_NS, -(-end // DAY_NS) * DAY_NS).held
+        held = self.held(zone, start, end)
         factors = of.factors_of(held, self._store.passports(), start, end)
         fallback = self.yearly(zone)
         stands_in = fallback is not None and of.has_yearly(held, start, end)
@@ -125,27 +148,19 @@ class StoredIntensity:
         return found
 
     def _held(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> HeldSteps:
-        found: list[IntensityRevision] = []
-        at_sources = self._zones.get(zone.casefold(), ())
-        for source, source_zone in at_sources:
-            found += self._store.revisions(
-                source_zone,
-                self.kind,
-                start_unix_ns,
-                end_unix_ns,
-                known_at_unix_ns=self.known_at_unix_ns,
-                sources=(source,),
-            )
         under = None
         if self._yearly is not None:
             under = self._yearly.timeline(self._yearly_zone(zone), start_unix_ns, end_unix_ns)
-        preference = [source for source, _ in at_sources]
+        preference = [source for source, _ in self.sources_of(zone)]
+        found = self.revisions(zone, start_unix_ns, end_unix_ns)
         return held_steps(found, passports=self._store.passports(), preference=preference, under=under)
 
     def _span(self, zone: str, start_unix_ns: int | None, end_unix_ns: int | None) -> tuple[int, int]:
         """Return the stretch, from the first to the last that is stored where it has no ends of its own."""
-        at_sources = self._zones.get(zone.casefold(), ())
-        extents = [one for one in self._store.extents() if (one.source, one.zone) in at_sources]
+        at_sources = self.sources_of(zone)
+        extents = [
+            one for one in self._store.extents() if one.kind == self.kind and (one.source, one.zone) in at_sources
+        ]
         first = min((one.first_unix_ns for one in extents), default=0)
         last = max((one.last_unix_ns for one in extents), default=0)
         return first if start_unix_ns is None else start_unix_ns, last if end_unix_ns is None else end_unix_ns

@@ -8,9 +8,14 @@ import importlib
 from types import ModuleType
 from typing import Final
 
+from edgejoule.commands.carbon.verb_parser import VerbParser
+
 VERBS: Final[dict[str, str]] = {
-    "intensity": "grid carbon intensity: list, show, fetch, import, what-if",
+    "intensity": "grid carbon intensity: list, sources, fetch, import, stored, show, what-if",
     "embodied": "embodied carbon by hardware: screening estimates",
+    "assess": "a fleet's energy, work and carbon over any period, from the lake",
+    "roll-up": "the lake's windows summed up by hour, for assessments of years",
+    "boavizta": "embodied figures from a BoaviztAPI server of one's own, as parts for the inventory",
     "audit": "published figures derived again: printed against exact, and the slips named",
     "factors": "the factor tables with their licences: list, show, check",
 }
@@ -18,7 +23,7 @@ VERBS: Final[dict[str, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=VerbParser)
     for name, purpose in VERBS.items():
         one = what.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         _verb(name).add_arguments(one)

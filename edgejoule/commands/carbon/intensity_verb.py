@@ -1,24 +1,43 @@
-"""``edgejoule carbon intensity``: grid carbon intensity."""
+"""``edgejoule carbon intensity``: what the grid emits for a kilowatt-hour, by zone and time.
+
+One file in ``intensity/`` for each verb, ``NAME_verb.py`` with ``add_arguments`` and ``run``, and a line in ``VERBS``.
+"""
 
 import argparse
-from pathlib import Path
+import importlib
+from types import ModuleType
+from typing import Final
 
-from edgejoule.commands.carbon.factor_list import show_factors
-from edgejoule.output import EXIT_DONE
+from edgejoule.commands.carbon.verb_parser import VerbParser
+
+DEFAULT_VERB: Final = "list"
+VERBS: Final[dict[str, str]] = {
+    DEFAULT_VERB: "yearly averages by zone; meant when no verb is named",
+    "sources": "the sources of time-resolved intensities, with licences",
+    "fetch": "ask sources now, and keep what they say",
+    "import": "keep a CSV or Parquet series of your own",
+    "stored": "what is kept so far, by source and zone",
+    "show": "intensities over time, and what was known of them at a moment",
+    "what-if": "the same work at another hour or in another place",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the zones."""
-    parser.add_argument("names", nargs="*", metavar="ZONE", help="ISO 3166 code, EU or WORLD; all when none")
-    parser.add_argument("--table", type=Path, help="an intensity table of your own, over the shipped one")
-    parser.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+    """Declare the verbs."""
+    if isinstance(parser, VerbParser):
+        parser.default_verb, parser.verbs = DEFAULT_VERB, tuple(VERBS)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, purpose in VERBS.items():
+        one = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        _verb(name).add_arguments(one)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the factors asked for. Raises ConfigurationError for a name that is not there."""
-    from collector.intensity.yearly_table import load_yearly_table
+    """Run the verb and return the exit code. Raises ConfigurationError as the verb does."""
+    code: int = _verb(arguments.verb).run(arguments)
+    return code
 
-    factors = load_yearly_table(arguments.table).factors
-    title = "Grid carbon intensity, yearly average"
-    show_factors(factors, arguments.names, "intensity", title, as_json=arguments.json)
-    return EXIT_DONE
+
+def _verb(name: str) -> ModuleType:
+    package = __name__.removesuffix("_verb")
+    return importlib.import_module(f"{package}.{name.replace('-', '_')}_verb")
