@@ -1,40 +1,30 @@
 """The inventory: what each device is made of, where it draws its power, and how long it is meant to live."""
 
-import datetime as dt
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-from collector.carbon.amortisation import LifePlan
+from collector.carbon.allocation import use_shares
+from collector.carbon.amortisation import Policy, residue_ratio
 from collector.carbon.embodied import Part
-from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
-from collector.carbon.units import KGCO2E, s_from_years
-from collector.data.tables import EMBODIED_HARDWARE, require_factor, shipped_factors
+from collector.device_entry import (
+    DeviceEntry,
+    DeviceRow,
+    Gigabytes,
+    LifetimeYears,
+    PartKind,
+    ProductFootprint,
+    SharedItem,
+)
+from collector.device_parts import device_parts, hardware_parts, shared_parts
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import Identifier
 from edge_agent.wire.toml_config import decode_toml, read_toml
 
-LifetimeYears = Annotated[float, Meta(gt=0.0, le=50.0)]
-Kilograms = Annotated[float, Meta(ge=0.0)]
-Gigabytes = Annotated[int, Meta(ge=0)]
-
-
-class ProductFootprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A maker's product carbon footprint or EPD: it replaces the screening estimate of the device, SD card included.
-
-    Manufacture and transport only, kgCO2e. ``low`` and ``high`` are what the declaration states; a declaration that
-    states no range is entered with all three equal.
-    """
-
-    kgco2e: Kilograms
-    low: Kilograms
-    high: Kilograms
-    source: Annotated[str, Meta(min_length=1)]
-    vintage: Annotated[str, Meta(min_length=1)]
-    licence: str = "user's own"
+__all__ = [
+    "DeviceEntry", "Inventory", "ProductFootprint", "embodied_parts", "hardware_parts", "parse_inventory",
+    "read_inventory",
+]  # fmt: skip
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,34 +36,20 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     device_class: str = ""
     lifetime_years: LifetimeYears | None = None
     sd_card_gb: Gigabytes | None = None
-
-
-class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One device. Empty or absent means the default of the file, and unknown where that is absent too."""
-
-    id: Identifier
-    hardware: str = ""
-    zone: str = ""
-    site: str = ""
-    device_class: str = ""
-    lifetime_years: LifetimeYears | None = None
-    sd_card_gb: Gigabytes | None = None
-    in_service_since: dt.date | None = None
-    pcf: ProductFootprint | None = None
-
-    def life_plan(self) -> LifePlan | None:
-        """Return how long the device is meant to live and how its mass is charged; None without a lifetime."""
-        if self.lifetime_years is None:
-            return None
-        return LifePlan(
-            lifetime_s=s_from_years(self.lifetime_years),
-            in_service_since_unix_s=_unix_s(self.in_service_since),
-        )
+    power_supply: str = ""
+    case: str = ""
+    meter: str = ""
+    end_of_life: bool | None = None
+    part_lifetime_years: dict[PartKind, LifetimeYears] = {}
+    policy: Policy | None = None
+    lifetime_uses: float | None = None
+    decline_ratio: float | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: Defaults = Defaults()
-    device: tuple[DeviceEntry, ...] = ()
+    device: tuple[DeviceRow, ...] = ()
+    shared: tuple[SharedItem, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,70 +74,132 @@ def parse_inventory(text: str, where: str = "inventory") -> Inventory:
 
 
 def embodied_parts(entry: DeviceEntry, where: str = "inventory") -> tuple[Part, ...]:
-    """Return the parts that make up a device: its PCF, else board and SD card; empty when nothing is known.
+    """Return the parts that a device answers for; empty when nothing is known.
 
-    Raises ConfigurationError for hardware or a card size that is not in the table.
+    Its board by bill of materials or its PCF, SD card, power supply, case, meter, end of life, parts of its own; its
+    shares of common hardware, and what retired predecessors left over. Causes for draws: the ids of ``part.factors``.
+    Raises ConfigurationError for a name that is not in the tables.
     """
-    place = f"{where}: device {entry.id!r}"
-    if entry.pcf is not None:
-        factor = _footprint_factor(entry.id, entry.pcf, place)
-        return (Part(name=factor.name, factor=factor),)
-    return hardware_parts(entry.hardware, entry.sd_card_gb, place)
-
-
-def hardware_parts(hardware: str, sd_card_gb: Gigabytes | None, where: str) -> tuple[Part, ...]:
-    """Return the screening parts of a board and of its SD card; empty when ``hardware`` is empty."""
-    if not hardware:
-        return ()
-    table = shipped_factors(EMBODIED_HARDWARE)
-    board = require_factor(table, hardware, f"{where}: hardware")
-    if not sd_card_gb:
-        return (Part(name=board.name, factor=board),)
-    card = require_factor(table, f"microsd-{sd_card_gb}gb", f"{where}: sd_card_gb")
-    return Part(name=board.name, factor=board), Part(name=card.name, factor=card)
-
-
-def _footprint_factor(device_id: str, pcf: ProductFootprint, place: str) -> Factor:
-    try:
-        estimate = Estimate(pcf.kgco2e, pcf.low, pcf.high, KGCO2E, pcf.source)
-    except ValueError as error:
-        raise ConfigurationError(f"{place}: pcf: {error}; give low <= kgco2e <= high") from error
-    return Factor(
-        id=f"pcf-{device_id}",
-        name=f"product footprint of {device_id}",
-        estimate=estimate,
-        scope="manufacture and transport, as declared",
-        source=pcf.source,
-        licence=pcf.licence,
-        vintage=pcf.vintage,
-        method="product carbon footprint or EPD from the inventory",
-    )
+    return (*device_parts(entry, f"{where}: device {entry.id!r}"), *entry.beside)
 
 
 def _inventory(file: _File, where: str) -> Inventory:
-    devices: dict[str, DeviceEntry] = {}
+    rows: dict[str, DeviceRow] = {}
     for given in file.device:
-        if given.id in devices:
+        if given.id in rows:
             raise ConfigurationError(f"{where}: device {given.id!r} stands twice; remove one")
-        entry = _with_defaults(given, file.defaults)
-        parts = embodied_parts(entry, where)
+        rows[given.id] = _with_defaults(given, file.defaults)
+    beside: dict[str, list[Part]] = {name: [] for name in rows}
+    for item in file.shared:
+        _share_out(item, rows, beside, f"{where}: shared {item.id!r}")
+    for row in _oldest_first(rows, where):
+        _check_life(row, where)
+        if row.successor is not None:
+            left_over = (*device_parts(row, f"{where}: device {row.id!r}"), *beside[row.id])
+            beside[row.successor] += _handed_on(row, left_over, where)
+    devices = {name: _entry(row, beside[name]) for name, row in rows.items()}
+    inventory = Inventory(devices=devices, where=where)
+    _check_parts(inventory)
+    return inventory
+
+
+def _share_out(item: SharedItem, rows: dict[str, DeviceRow], beside: dict[str, list[Part]], where: str) -> None:
+    """Add to each user its share; a shared thing that outlives the device is used up only in part by it."""
+    if bool(item.users) is bool(item.weights) or (item.users and item.by != "users"):
+        raise ConfigurationError(f'{where}: give weights = {{DEVICE = NUMBER}}, or users = [...] with by = "users"')
+    weights = item.weights or dict.fromkeys(item.users, 1.0)
+    unknown = next((name for name in weights if name not in rows), None)
+    if unknown is not None:
+        raise ConfigurationError(
+            f"{where}: {unknown!r} is no [[device]] of this file; its share would belong to nobody"
+        )
+    try:
+        shares = use_shares(weights)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+    parts = shared_parts(item, where)
+    for name, share in shares.items():
+        years = rows[name].lifetime_years
+        if item.lifetime_years is not None and years is None:
+            raise ConfigurationError(f"{where}: device {name!r} has no lifetime_years to set against its own; add it")
+        lives = 1.0 if item.lifetime_years is None or years is None else years / item.lifetime_years
+        beside[name] += [
+            msgspec.structs.replace(part.shared(share), name=f"{item.id}: {part.name}", quantity=part.quantity * lives)
+            for part in parts
+        ]
+
+
+def _oldest_first(rows: dict[str, DeviceRow], where: str) -> list[DeviceRow]:
+    """Return the rows so that each stands before its successor."""
+    ordered: dict[str, DeviceRow] = {}
+    predecessors: dict[str, list[str]] = {name: [] for name in rows}
+    for row in rows.values():
+        if row.successor is None:
+            continue
+        if row.successor not in rows:
+            raise ConfigurationError(f"{where}: device {row.id!r}: successor {row.successor!r} is no [[device]] here")
+        predecessors[row.successor].append(row.id)
+    while len(ordered) < len(rows):
+        ready = [n for n in rows if n not in ordered and all(older in ordered for older in predecessors[n])]
+        if not ready:
+            circle = next(name for name in rows if name not in ordered)
+            raise ConfigurationError(f"{where}: device {circle!r} comes after itself; mend the successors")
+        ordered |= {name: rows[name] for name in ready}
+    return list(ordered.values())
+
+
+def _check_life(row: DeviceRow, where: str) -> None:
+    place = f"{where}: device {row.id!r}"
+    try:
+        row.life_plan()
+    except ValueError as error:
+        raise ConfigurationError(f"{place}: {error}") from error
+    carried = row.residue == "carried_to_successor"
+    if carried is not (row.successor is not None) or (carried and row.retired_on is None):
+        raise ConfigurationError(
+            f'{place}: retired_on, residue = "carried_to_successor" and successor belong together; give all or none'
+        )
+    if row.residue is not None and row.retired_on is None:
+        raise ConfigurationError(f"{place}: residue is what a retirement leaves over; give retired_on, or remove it")
+
+
+def _handed_on(row: DeviceRow, parts: tuple[Part, ...], where: str) -> list[Part]:
+    plan = row.life_plan()
+    if plan is None:
+        return []
+    try:
+        left = residue_ratio(plan)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: device {row.id!r}: {error}; choose another residue") from error
+    return [msgspec.structs.replace(part.shared(left), name=f"{row.id}: {part.name}") for part in parts if left > 0.0]
+
+
+def _entry(row: DeviceRow, beside: list[Part]) -> DeviceEntry:
+    fields = {name: getattr(row, name) for name in DeviceRow.__struct_fields__}
+    return DeviceEntry(**fields, beside=tuple(beside))
+
+
+def _check_parts(inventory: Inventory) -> None:
+    """Refuse a mass without a life, and two figures under one name: their errors would be taken for the same."""
+    known: dict[str, Factor] = {}
+    for entry in inventory.devices.values():
+        place = f"{inventory.where}: device {entry.id!r}"
+        parts = embodied_parts(entry, inventory.where)
         if parts and entry.lifetime_years is None:
-            raise ConfigurationError(
-                f"{where}: device {entry.id!r} has hardware but no lifetime_years; add it there or in [defaults]"
-            )
-        devices[entry.id] = entry
-    return Inventory(devices=devices, where=where)
+            raise ConfigurationError(f"{place} has hardware but no lifetime_years; add it there or in [defaults]")
+        for factor in (factor for part in parts for factor in part.factors):
+            if known.setdefault(factor.id, factor).estimate.range != factor.estimate.range:
+                raise ConfigurationError(
+                    f"{place}: {factor.id!r} has other figures elsewhere in this file; "
+                    "give the two products different names (hardware of a pcf, name of a part)"
+                )
 
 
-def _with_defaults(entry: DeviceEntry, defaults: Defaults) -> DeviceEntry:
+def _with_defaults(row: DeviceRow, defaults: Defaults) -> DeviceRow:
+    nothing: tuple[object, ...] = ("", None, {})
     changes = {
         name: getattr(defaults, name)
         for name in Defaults.__struct_fields__
-        if getattr(entry, name) in ("", None) and getattr(defaults, name) not in ("", None)
+        if getattr(row, name) in nothing and getattr(defaults, name) not in nothing
     }
-    return msgspec.structs.replace(entry, **changes)
-
-
-def _unix_s(day: dt.date | None) -> float | None:
-    """Return the first moment of a day (UTC) in seconds of Unix time, None when unknown."""
-    return None if day is None else dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC).timestamp()
+    return msgspec.structs.replace(row, **changes)

@@ -69,7 +69,7 @@ def embodied_gco2e(parts: tuple[Part, ...]) -> Estimate:
 
     The errors of one factor id are the same error wherever it is used (correlation 1), those of different ids are
     independent. Each cause is moved alone to its low and its high end; the log distances add in quadrature, as for a
-    product of lognormals. Raises ValueError for no part.
+    product of lognormals, but never beyond where all causes together would get. Raises ValueError for no part.
     """
     if not parts:
         raise ValueError("the mass of no parts is unknown, not zero; leave it out")
@@ -77,7 +77,8 @@ def embodied_gco2e(parts: tuple[Part, ...]) -> Estimate:
     causes = {factor.id: factor for part in parts for factor in part.factors}
     lows = [_mass(parts, cause.id, cause.estimate.low) for cause in causes.values()]
     highs = [_mass(parts, cause.id, cause.estimate.high) for cause in causes.values()]
-    low, high = _combined(value, lows), _combined(value, highs)
+    _, all_low, all_high = corners_kgco2e(parts)
+    low, high = max(_combined(value, lows), all_low), min(_combined(value, highs), all_high)
     sources = dict.fromkeys(cause.source for cause in causes.values())
     return Estimate(value, min(low, value), max(high, value), KGCO2E, "; ".join(sources)).scaled(G_PER_KG, unit=GCO2E)
 

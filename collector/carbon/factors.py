@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -35,7 +36,23 @@ def find_factor(factors: Iterable[Factor], name: str) -> Factor | None:
     return next((f for f in factors if wanted in {f.id.casefold(), *map(str.casefold, f.aliases)}), None)
 
 
-def near_names(factors: Iterable[Factor], name: str, limit: int = 3) -> list[str]:
+class Named(Protocol):
+    """Whatever can be asked for by name: a factor, a piece of hardware."""
+
+    @property
+    def id(self) -> str:
+        """Return the name that programs use."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that people read."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Return other ids."""
+
+
+def near_names(factors: Iterable[Named], name: str, limit: int = 3) -> list[str]:
     """Return the ids most like ``name``: by id, alias, or the words of the human name."""
     ids: dict[str, str] = {}
     for factor in factors:

@@ -6,11 +6,13 @@ from importlib import resources
 import pytest
 
 from collector.carbon.factors import SCREENING_LABEL, Factor
+from collector.data.hardware import BILLS_OF_MATERIALS, item_parts, shipped_items
 from collector.data.tables import (
     CLOUD,
     EMBODIED_HARDWARE,
     FUEL_FACTORS,
     GRID_INTENSITY,
+    IMPACTS,
     NETWORK_ENERGY,
     SHIPPED,
     shipped_factors,
@@ -21,10 +23,11 @@ SHIPPABLE = {"Apache-2.0", "CC-BY-4.0", "cited fact"}
 
 UNITS = {
     GRID_INTENSITY: {"gCO2e/kWh"},
-    EMBODIED_HARDWARE: {"kgCO2e"},
+    EMBODIED_HARDWARE: {"kgCO2e", "kgCO2e/cm2", "kgCO2e/GB", "kgCO2e/kg", "cm2"},
     NETWORK_ENERGY: {"kWh/GB"},
     CLOUD: {"ratio", "W", "kgCO2e"},
     FUEL_FACTORS: {"gCO2e/kWh"},
+    IMPACTS: {"L/kWh", "MJ/kgCO2e", "kgSbe/kgCO2e", "kg"},
 }
 
 ALL = [
@@ -51,7 +54,7 @@ def test_no_row_comes_from_a_source_that_forbids_it(table: str, factor: Factor) 
 
 def test_every_table_in_the_folder_is_known() -> None:
     files = {entry.name for entry in resources.files("collector.data").iterdir() if entry.name.endswith(".toml")}
-    assert files == set(SHIPPED)
+    assert files == {*SHIPPED, BILLS_OF_MATERIALS}
 
 
 @pytest.mark.parametrize("table", SHIPPED)
@@ -61,9 +64,17 @@ def test_tables_carry_nothing_that_the_reader_drops(table: str) -> None:
     assert len(raw["factor"]) == len(shipped_factors(table))
 
 
-def test_boards_are_labelled_as_screening() -> None:
+def test_what_boards_are_made_of_is_labelled_as_screening() -> None:
     for factor in shipped_factors(EMBODIED_HARDWARE):
         assert factor.label == SCREENING_LABEL
+
+
+def test_every_bill_of_materials_names_factors_that_are_there() -> None:
+    names: list[str] = []
+    for item in shipped_items():
+        assert item_parts(item, item.id)
+        names += [item.id, *item.aliases]
+    assert len(names) == len(set(names))
 
 
 def test_grid_rows_have_a_range_and_two_letter_codes() -> None:

@@ -41,6 +41,14 @@ def _show(factors: "tuple[Factor, ...]", title: str) -> None:
         table.add_row(factor.id, escape(factor.name + also), *numbers)
     console.print(table)
     console.print("low and high: 5th and 95th percentile")
+    show_passports(factors)
+
+
+def show_passports(factors: "Sequence[Factor]") -> None:
+    """Show where factors come from, each text once, and their warnings in red."""
+    from rich.markup import escape
+
+    console = stdout_console()
     for name in ("source", "licence", "vintage", "scope", "method"):
         texts = dict.fromkeys(getattr(factor, name) for factor in factors)
         shown = list(texts)[:3] + ([f"and {len(texts) - 3} more (--json)"] if len(texts) > 3 else [])

@@ -199,7 +199,7 @@ def test_the_example_answers_in_one_sentence_with_sources() -> None:
     assert comparison.verdict.count(". ") == 0
     assert comparison.verdict.endswith(".")
     assert "90 % range" in comparison.verdict
-    assert {"DEU", "IRL", "pue-aws", "raspberry-pi-4b-4gb", "microsd-32gb", "network-average-fixed"} <= {
+    assert {"DEU", "IRL", "pue-aws", "logic-silicon", "dram", "network-average-fixed"} <= {
         factor.id for factor in comparison.factors
     }
     assert all(factor.source and factor.licence and factor.vintage for factor in comparison.factors)
