@@ -42,9 +42,12 @@ def stored_intensity(
 
     Raises ConfigurationError.
     """
+    yearly = load_yearly(config)
+    for zone, row in config.yearly_zones.items():
+        yearly.check_zone(row, f"[intensity] yearly_zones of {zone!r}")
     return StoredIntensity(
         store,
-        load_yearly(config) if kind == "average" else None,
+        yearly if kind == "average" else None,
         kind,
         zones_at_sources(config, kind),
         yearly_zones=config.yearly_zones,

@@ -1,5 +1,6 @@
 """Intensities from the store: time-resolved where a source has spoken, the yearly average where none has."""
 
+import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,8 @@ from collector.intensity.store import IntensityStore
 from edge_agent.wire.errors import ConfigurationError
 
 DAY_NS: Final = 86_400_000_000_000
-KEPT_STRETCHES: Final = 256
-"""So many days and stretches of zones are kept ready in memory."""
+KEPT_STEPS: Final = 400_000
+"""So many steps of days and longer stretches are kept ready in memory, of some hundred bytes each."""
 SourceZone = tuple[str, str]
 """A source, and a zone as it calls it."""
 
@@ -28,6 +29,7 @@ class StoredIntensity:
     ``zones``: what each zone is at the sources, the preferred source first. ``yearly``: where the sources are silent;
     ``yearly_zones``: the row of it for a zone that has none by its own name. ``known_at_unix_ns``: what was known at
     that moment; None for all that is known, also what comes to be known later. Letter case of zones does not matter.
+    Threads may share it.
 
     Raises ConfigurationError for a yearly provider of the other kind: one kind never stands in for the other.
     """
@@ -41,6 +43,7 @@ class StoredIntensity:
         *,
         yearly_zones: Mapping[str, str] | None = None,
         known_at_unix_ns: int | None = None,
+        kept_steps: int = KEPT_STEPS,
     ) -> None:
         if yearly is not None and yearly.kind != kind:
             raise ConfigurationError(
@@ -56,6 +59,8 @@ class StoredIntensity:
         self._yearly_zones = {zone.casefold(): name for zone, name in (yearly_zones or {}).items()}
         self._kept: OrderedDict[tuple[str, int, int], _Stretch] = OrderedDict()
         self._version = store.version()
+        self._lock = threading.Lock()
+        self._kept_steps = kept_steps
 
     def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:
         """Return what holds at that moment, or None where nothing is known.
@@ -134,18 +139,23 @@ class StoredIntensity:
 
     def _stretch(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> "_Stretch":
         """Return the steps of whole days, from memory if nothing new is known."""
-        version = self._store.version()
-        if version != self._version:
-            self._kept.clear()
-            self._version = version
-        key = zone, start_unix_ns, end_unix_ns
-        found = self._kept.get(key)
-        if found is None:
-            found = _Stretch(zone, self._held(zone, start_unix_ns, end_unix_ns), self._store.passports())
-            self._kept[key] = found
-            if len(self._kept) > KEPT_STRETCHES:
-                self._kept.popitem(last=False)
-        return found
+        with self._lock:
+            version = self._store.version()
+            if version != self._version:
+                self._kept.clear()
+                self._version = version
+            key = zone, start_unix_ns, end_unix_ns
+            found = self._kept.get(key)
+            if found is None:
+                found = _Stretch(zone, self._held(zone, start_unix_ns, end_unix_ns), self._store.passports())
+                self._keep(key, found)
+            return found
+
+    def _keep(self, key: tuple[str, int, int], found: "_Stretch") -> None:
+        """Keep a stretch, and let the oldest go; the newest stays however long it is."""
+        self._kept[key] = found
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._kept_steps:
+            self._kept.popitem(last=False)
 
     def _held(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> HeldSteps:
         under = None
@@ -173,17 +183,20 @@ class _Stretch:
         self.held = held
         self._zone = zone
         self._passports = passports
-        self._starts: list[int] = held.timeline.starts_unix_ns.tolist()
-        self._ends: list[int] = held.timeline.ends_unix_ns.tolist()
+        self._starts: list[int] | None = None
         self._made: dict[int, CarbonIntensity] = {}
+
+    def __len__(self) -> int:
+        """Return how many steps it keeps, at least one: an empty stretch takes room too."""
+        return max(len(self.held.timeline), 1)
 
     def at(self, t_unix_ns: int) -> CarbonIntensity | None:
         """Return what a source says of that moment, None where the yearly average holds, or nothing."""
+        if self._starts is None:
+            self._starts = self.held.timeline.starts_unix_ns.tolist()
         step = bisect_right(self._starts, t_unix_ns) - 1
-        if step < 0 or t_unix_ns >= self._ends[step]:
-            return None
-        revision = self.held.held_by[step]
-        if revision is None:
+        revision = self.held.held_by[step] if step >= 0 else None
+        if revision is None or t_unix_ns >= self.held.timeline.ends_unix_ns[step]:
             return None
         made = self._made.get(step)
         if made is None:

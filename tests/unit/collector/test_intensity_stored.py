@@ -143,6 +143,19 @@ def test_a_marginal_provider_leaves_holes_and_has_no_yearly_average(store: Inten
         StoredIntensity(store, load_yearly_table(), "marginal", {})
 
 
+def test_what_is_kept_in_memory_is_bounded(store: IntensityStore) -> None:
+    store.add([said(hour, float(hour)) for hour in range(24 * 30)])
+    intensity = StoredIntensity(store, load_yearly_table(), "average", ZONES, kept_steps=100)
+    for day in range(30):
+        found = intensity.at("GB", MIDNIGHT + day * DAY_NS)
+        assert found is not None
+        assert found.factor.estimate.value == day * 24
+    assert 24 <= sum(map(len, intensity._kept.values())) <= 100
+    month = intensity.timeline("GB", MIDNIGHT, MIDNIGHT + 30 * DAY_NS)
+    assert len(month) == 720
+    assert list(map(len, intensity._kept.values())) == [720], "the newest stays however long it is"
+
+
 def test_an_assessor_takes_it(store: IntensityStore) -> None:
     store.add([said(0, 100.0)])
     inventory = parse_inventory('[[device]]\nid = "pi"\nzone = "GB"\n')
