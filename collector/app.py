@@ -4,18 +4,24 @@ import contextlib
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
-from collector.build import build_assessor, build_bench_sinks, build_sinks
+from collector.assess import Assessor
+from collector.build import build_assessor, build_bench_sinks, build_intensity, build_reassessment, build_sinks
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
 from collector.figures import Runtime
+from collector.grid_watch import GridWatch, Revisions, watching
 from collector.intake import Intake
+from collector.intensity.configured import configured_sources, zones_at_sources
+from collector.intensity.store import IntensityStore
 from collector.journal import SHARED_GROUP, Journal
 from collector.pump import Pump
 from collector.reporter import LedgerReporter
@@ -47,17 +53,51 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
             journal.set_note(SHARED_GROUP, config.shared_group)
         session = Session(config.client_id, config.fleet, config.shared_group)
         subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
-        with reporting(config, lambda: vitals.runtime(subscriber)) as reporters:
-            assessor = build_assessor(config)
+        with reporting(config, lambda: vitals.runtime(subscriber)) as reporters, _intensities(config) as store:
+            assessor = build_assessor(config, build_intensity(config, store))
             sinks = build_sinks(config, assessor, journal)
             pumps += [Pump(journal, WindowFeed(journal), sink) for sink in sinks]
             pumps += [Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor, journal)]
             _LOG.info("collector_started", state_dir=str(state_dir), broker=config.broker.url)
             names = [sink.name for sink in sinks]
-            with forgetting(journal, names, config.journal.keep_days, lambda: not vitals.intake.empty) as retention:
-                died = _supervise(stop, subscriber, pumps, [*reporters, retention], journal)
+            with (
+                forgetting(journal, names, config.journal.keep_days, lambda: not vitals.intake.empty) as retention,
+                _watching_grid(config, store, assessor, journal) as watches,
+            ):
+                died = _supervise(stop, subscriber, pumps, [*reporters, retention, *watches], journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
+
+
+@contextlib.contextmanager
+def _intensities(config: CollectorConfig) -> Iterator[IntensityStore | None]:
+    """Open the store of intensities for writing, where there are sources to be asked. Raises ConfigurationError."""
+    if not config.intensity.source:
+        yield None
+        return
+    with contextlib.closing(IntensityStore(config.intensity_path)) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def _watching_grid(
+    config: CollectorConfig, store: IntensityStore | None, assessor: Assessor, journal: Journal
+) -> Iterator[list[GridWatch]]:
+    """Ask the sources of intensities, and assess again what they revise, while the block runs."""
+    if store is None:
+        yield []
+        return
+    tried_once = msgspec.structs.replace(  # a source that is away is asked again by the watch, which can be stopped
+        config.intensity, source=tuple(msgspec.structs.replace(one, retries=0) for one in config.intensity.source)
+    )
+    sources = configured_sources(tried_once, config.intensity_path.with_name("intensity-cache"))
+    with contextlib.ExitStack() as opened:
+        reassessment = build_reassessment(config, assessor, journal, time.time_ns())
+        if reassessment is not None:
+            opened.callback(reassessment.close)
+        zones = zones_at_sources(config.intensity, "average")
+        revisions = Revisions(journal, store, zones, assessor, reassessment)
+        yield opened.enter_context(watching(GridWatch(sources, store, revisions.catch_up)))
 
 
 @dataclass(slots=True)
@@ -81,7 +121,7 @@ def _supervise(
     stop: threading.Event,
     subscriber: Subscriber,
     pumps: list[AnyPump],
-    others: Sequence[LedgerReporter | Retention],
+    others: Sequence[LedgerReporter | Retention | GridWatch],
     journal: Journal,
 ) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.

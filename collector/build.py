@@ -19,6 +19,7 @@ from collector.values import Row, Sink, StoredBench, StoredWindow
 from edge_agent.wire.text_file import read_text
 
 if TYPE_CHECKING:
+    from collector.reassess import Reassessment
     from collector.sinks.influx_admin import Admin
     from collector.sinks.influx_rows import Encoder, Writer
 
@@ -68,6 +69,7 @@ def build_sinks(
     if config.influxdb is not None:
         from collector.sinks.line_protocol import LineEncoder  # noqa: PLC0415  only where there is an InfluxDB
 
+        _note_places(journal, INFLUXDB, assessor)
         sinks.append(_influx_sink(config.influxdb, LineEncoder(assessor), INFLUXDB))
         if config.influxdb.hourly is not None:
             sinks += _hourly_sinks(config.influxdb, assessor, journal)
@@ -98,7 +100,45 @@ def _hourly_sinks(influxdb: InfluxConfig, assessor: Assessor, journal: Journal |
     if journal is None:
         writer.close()
     else:
+        _note_places(journal, INFLUXDB + HOURLY_SUFFIX, assessor)
         yield HourlySink(journal, journal_id(journal), writer, assessor, name=INFLUXDB + HOURLY_SUFFIX)
+
+
+def _note_places(journal: Journal | None, sink_name: str, assessor: Assessor) -> None:
+    """Keep what stands in the tags of the points that are written from now on: they may be written over one day."""
+    if journal is None:
+        return
+    from collector.sinks import tag_places  # noqa: PLC0415  only where there is an InfluxDB
+
+    places = {device_id: assessor.describe(device_id) for device_id in assessor.device_ids}
+    with journal.transaction() as db:
+        tag_places.note(db, sink_name, journal.cursor(sink_name), places)
+
+
+def build_reassessment(
+    config: CollectorConfig, assessor: Assessor, journal: Journal, now_unix_ns: int
+) -> "Reassessment | None":
+    """Return what writes the grams of past windows again; None without an InfluxDB. Raises ConfigurationError.
+
+    ``journal``: open for writing. What a store's retention has taken away by ``now_unix_ns`` is left out.
+    """
+    if config.influxdb is None:
+        return None
+    from collector.reassess import Reassessment, Target  # noqa: PLC0415  only where there is an InfluxDB
+    from collector.sinks import hourly_table  # noqa: PLC0415
+
+    influxdb, hourly = config.influxdb, None
+    live = Target(INFLUXDB, influx_writer(influxdb, influxdb.store), _kept_since(now_unix_ns, influxdb.retention_days))
+    if influxdb.hourly is not None:
+        with journal.transaction() as db:
+            hourly_table.create(db)
+        since_unix_ns = _kept_since(now_unix_ns, influxdb.hourly.retention_days)
+        hourly = Target(INFLUXDB + HOURLY_SUFFIX, influx_writer(influxdb, influxdb.hourly_store), since_unix_ns)
+    return Reassessment(journal, _id(journal), config.lake_dir, assessor, live=live, hourly=hourly)
+
+
+def _kept_since(now_unix_ns: int, retention_days: float) -> int:
+    return now_unix_ns - round(retention_days * 86_400e9) if retention_days else 0
 
 
 def _id(journal: Journal | None) -> str:

@@ -11,16 +11,16 @@ Tags: those of a window's line, and ``systematic_id`` (within one, ``energy_u_sy
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from collector.assess import NO_GRAMS, Assessor, Grams
+from collector.assess import NO_GRAMS, Assessor, DevicePlace, Grams
 from collector.journal import Journal
 from collector.sinks import hourly_table
 from collector.sinks.hourly_table import Hour, Tags
 from collector.sinks.influx_rows import Writer, write_lines
-from collector.sinks.line_protocol import tagged
+from collector.sinks.line_protocol import Tagged, tagged
 from collector.values import StoredWindow, WriteOutcome
 from edge_agent.wire.records import InferenceWindow
 
@@ -31,6 +31,14 @@ KEPT_HOURS: Final = 40 * 24
 """Sums of hours that began longer ago are dropped from the journal once the store has them."""
 _PAGE_POINTS: Final = 5000
 _LOG = structlog.get_logger()
+
+
+class SummedAs(Tagged, Protocol):
+    """What of a window stands in the tags of its hour."""
+
+    @property
+    def systematic_id(self) -> str:
+        """Whose systematic error it has."""
 
 
 class HourlySink:
@@ -70,9 +78,8 @@ class HourlySink:
             if fresh := [row for row in rows if row.row_id > summed]:
                 self._add(fresh)
                 self._journal.set_cursor(self.name + SUMMED_SUFFIX, fresh[-1].row_id)
-        while reason := self._write_dirty():
-            if reason != _AGAIN:
-                return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
+        if reason := write_changed(self._journal, self._writer):
+            return WriteOutcome(accepted=0, kept=len(rows), retry_reason=reason)
         self._close_old_hours()
         return WriteOutcome(accepted=len(rows))
 
@@ -103,36 +110,8 @@ class HourlySink:
         return NO_GRAMS if self._assessor is None else self._assessor.grams(row.device_id, row.window)
 
     def _tags(self, row: StoredWindow) -> Tags:
-        """Return the tags of a row's points, in lexical order; they stay with the hour if the inventory changes."""
-        w = row.window
-        place = None if self._assessor is None else self._assessor.describe(row.device_id)
-        return {
-            "boundary": w.boundary,
-            "device": row.device_id,
-            "device_class": place.device_class if place else "",
-            "fleet": row.fleet,
-            "journal": self._journal_id,
-            "meter_driver": w.meter_driver,
-            "model": w.model_id,
-            "simulated": "true" if w.simulated else "false",
-            "site": place.site if place else "",
-            "systematic_id": w.systematic_id or w.meter_driver,
-            "zone": place.zone if place else "",
-        }
-
-    def _write_dirty(self) -> str:
-        """Write a page of changed hours; return why not, ``_AGAIN`` when more are waiting, "" when none is."""
-        with self._journal.transaction() as db:
-            hours = hourly_table.dirty(db, _PAGE_POINTS)
-        if not hours:
-            return ""
-        outcome = write_lines([line_of(hour) for hour in hours], self._writer)
-        with self._journal.transaction() as db:
-            hourly_table.written(db, hours[: outcome.settled])
-        for place, reason in outcome.refused.items():
-            refused = hours[place]
-            _LOG.warning("hourly_point_refused", tags=refused.tags, hour=refused.hour, reason=reason)
-        return outcome.retry_reason or _AGAIN
+        place = DevicePlace() if self._assessor is None else self._assessor.describe(row.device_id)
+        return tags_of(row.fleet, row.device_id, row.window, place, self._journal_id)
 
     def _close_old_hours(self) -> None:
         """Do it when the clock's hour has changed, but keep away from a clock that was never set."""
@@ -140,10 +119,41 @@ class HourlySink:
         if hour > self._closed_hour:
             self._closed_hour = hour
             with self._journal.transaction() as db:
-                hourly_table.close_before(db, hour)
+                hourly_table.close_before(db, hour, self._journal.cursor(self.name + SUMMED_SUFFIX))
 
 
-_AGAIN: Final = "again"
+def tags_of(fleet: str, device_id: str, w: SummedAs, place: DevicePlace, journal_id: str) -> Tags:
+    """Return the tags of a window's hour, in lexical order; they stay with the hour if the inventory changes."""
+    return {
+        "boundary": w.boundary,
+        "device": device_id,
+        "device_class": place.device_class,
+        "fleet": fleet,
+        "journal": journal_id,
+        "meter_driver": w.meter_driver,
+        "model": w.model_id,
+        "simulated": "true" if w.simulated else "false",
+        "site": place.site,
+        "systematic_id": w.systematic_id or w.meter_driver,
+        "zone": place.zone,
+    }
+
+
+def write_changed(journal: Journal, writer: Writer) -> str:
+    """Write every hour that has changed; return why not, "" when the store has all. Two processes may do so."""
+    while True:
+        with journal.transaction() as db:
+            hours = hourly_table.dirty(db, _PAGE_POINTS)
+        if not hours:
+            return ""
+        outcome = write_lines([line_of(hour) for hour in hours], writer)
+        with journal.transaction() as db:
+            hourly_table.written(db, hours[: outcome.settled])
+        for place, reason in outcome.refused.items():
+            refused = hours[place]
+            _LOG.warning("hourly_point_refused", tags=refused.tags, hour=refused.hour, reason=reason)
+        if outcome.retry_reason:
+            return outcome.retry_reason
 
 
 def line_of(hour: Hour) -> str:

@@ -2,6 +2,7 @@
 
 An hour that nothing has touched for long is closed: its sums go, and its part number rises. A window that comes even
 later begins new sums, which become a point of their own beside the one that is there: points of one hour add up.
+Of a closed hour it is kept how many windows it had and up to which row: so its grams can be assessed again.
 """
 
 import sqlite3
@@ -19,32 +20,60 @@ _TABLES: Final = (
   PRIMARY KEY (series, hour)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS hourly_dirty ON hourly (dirty) WHERE dirty",
 )
+_ADDED: Final = ("closed_windows", "closed_up_to")
+"""Columns that a later version added; null in hours that an earlier one closed."""
 _decoder: Final = msgspec.msgpack.Decoder(HourSums)
 Tags = dict[str, str]
 
 
 class Hour(NamedTuple):
-    """One hour of one series. ``hour``: hours since 1970. ``part``: how often it was closed before."""
+    """One hour of one series. ``hour``: hours since 1970. ``part``: how often it was closed before.
+
+    ``kept``: the sums as they are kept.
+    """
 
     series: int
     hour: int
     part: int
     tags: Tags
     sums: HourSums
+    kept: bytes = b""
+
+
+class HourState(NamedTuple):
+    """Where an hour of a series stands. ``windows``: in its open sums, None where they are closed.
+
+    ``closed_windows``: in its points before, up to the row ``closed_up_to``; None where an earlier version closed it.
+    """
+
+    part: int
+    windows: int | None
+    closed_windows: int | None
+    closed_up_to: int
 
 
 def create(db: sqlite3.Connection) -> None:
     """Make the tables in a file that has none; a version that knows nothing of them passes them over."""
     for table in _TABLES:
         db.execute(table)
+    present = {column[1] for column in db.execute("PRAGMA table_info(hourly)")}
+    for name in _ADDED:
+        if name not in present:
+            db.execute(f"ALTER TABLE hourly ADD COLUMN {name} INTEGER")
 
 
 def series_id(db: sqlite3.Connection, tags: Tags) -> int:
     """Return the number of the series with these tags."""
-    text = msgspec.json.encode(tags).decode()
+    text = tags_text(tags)
     db.execute("INSERT INTO hourly_series (tags) VALUES (?) ON CONFLICT DO NOTHING", (text,))
     (number,) = db.execute("SELECT id FROM hourly_series WHERE tags = ?", (text,)).fetchone()
     return int(number)
+
+
+def tags_by_series(db: sqlite3.Connection) -> dict[int, Tags]:
+    """Return the tags of every series."""
+    rows = db.execute("SELECT id, tags FROM hourly_series")
+    return {int(number): msgspec.json.decode(text, type=Tags) for number, text in rows}
 
 
 def sums_of(db: sqlite3.Connection, series: int, hour: int) -> HourSums:
@@ -69,20 +98,67 @@ def dirty(db: sqlite3.Connection, limit: int) -> list[Hour]:
         (limit,),
     )
     return [
-        Hour(series, hour, part, msgspec.json.decode(tags, type=Tags), _decoder.decode(sums))
+        Hour(series, hour, part, msgspec.json.decode(tags, type=Tags), _decoder.decode(sums), sums)
         for series, hour, part, tags, sums in rows
     ]
 
 
 def written(db: sqlite3.Connection, hours: Iterable[Hour]) -> None:
-    """Note that the store has these hours as they are."""
+    """Note that the store has these hours as they were read: one that has changed since has to be written again.
+
+    Two processes may write one hour, so this also marks an hour that another one took for written in between.
+    """
     db.executemany(
-        "UPDATE hourly SET dirty = 0 WHERE series = ? AND hour = ?", [(one.series, one.hour) for one in hours]
+        "UPDATE hourly SET dirty = (sums IS NOT NULL AND sums IS NOT ?) WHERE series = ? AND hour = ?",
+        [(one.kept, one.series, one.hour) for one in hours],
     )
 
 
-def close_before(db: sqlite3.Connection, hour: int) -> int:
-    """Close the hours before ``hour`` that the store has; return how many that were."""
-    return db.execute(
-        "UPDATE hourly SET sums = NULL, part = part + 1 WHERE hour < ? AND NOT dirty AND sums IS NOT NULL", (hour,)
-    ).rowcount
+def close_before(db: sqlite3.Connection, hour: int, up_to_row_id: int) -> int:
+    """Close the hours before ``hour`` that the store has; return how many that were.
+
+    ``up_to_row_id``: the row up to which windows were added so far.
+    """
+    found = db.execute(
+        "SELECT series, hour, part, closed_windows, sums FROM hourly "
+        "WHERE hour < ? AND NOT dirty AND sums IS NOT NULL",
+        (hour,),
+    ).fetchall()
+    closed = [
+        (_together(part, before, _windows(sums)), up_to_row_id, series, at) for series, at, part, before, sums in found
+    ]
+    db.executemany(
+        "UPDATE hourly SET sums = NULL, part = part + 1, closed_windows = ?, closed_up_to = ? "
+        "WHERE series = ? AND hour = ?",
+        closed,
+    )
+    return len(closed)
+
+
+def tags_text(tags: Tags) -> str:
+    """Return tags as they are kept."""
+    return msgspec.json.encode(tags).decode()
+
+
+def states(db: sqlite3.Connection, first_hour: int, end_hour: int) -> dict[tuple[int, int], HourState]:
+    """Return where the hours from ``first_hour`` up to ``end_hour`` stand, by series and hour."""
+    rows = db.execute(
+        "SELECT series, hour, part, sums, closed_windows, closed_up_to FROM hourly WHERE hour >= ? AND hour < ?",
+        (first_hour, end_hour),
+    )
+    return {
+        (series, hour): HourState(part, None if sums is None else _windows(sums), closed_windows, closed_up_to or 0)
+        for series, hour, part, sums, closed_windows, closed_up_to in rows
+    }
+
+
+def _windows(sums: bytes) -> int:
+    counts = _decoder.decode(sums).counts
+    return counts[0] if counts else 0
+
+
+def _together(part: int, before: int | None, windows: int) -> int | None:
+    """Return how many windows the points of an hour have when its sums are closed; None stays unknown."""
+    if part == 0:
+        return windows
+    return None if before is None else before + windows

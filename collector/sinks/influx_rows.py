@@ -19,6 +19,10 @@ _MOST_GUESSES: Final = 8
 """Parts are halved after so many guesses, so that each call settles its first row at least."""
 
 
+class StoreAwayError(Exception):
+    """A store does not take what it is given now; the text says why. Doing it again later can help."""
+
+
 class Encoder(Protocol[Row_contra]):
     """Turns rows of one kind into lines."""
 

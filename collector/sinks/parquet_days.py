@@ -11,7 +11,7 @@ import datetime as dt
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
 
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from collector.sinks.lake_place import Place
 from collector.values import Row, WriteOutcome
 
+_BATCH_ROWS: Final = 20_000
 PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
 _NAME: Final = re.compile(r"date=[^/]+/\w+-(?:(?P<journal>[0-9a-f]{16})-)?(?P<row>\d{20})\.parquet")
 
@@ -129,11 +130,7 @@ def read_days(place: Place, schema: pa.Schema, columns: list[str], journal: str 
     ``journal``: only what came from it. Files without an id are counted as its own unless the file of its very first
     row has one: then it never wrote another kind. An absent directory gives no rows. Raises OSError.
     """
-    names = [name for name in place.names() if _NAME.fullmatch(name)]
-    if journal:
-        first = f"-{journal}-{1:020d}.parquet"
-        own = {journal} if any(name.endswith(first) for name in names) else {journal, ""}
-        names = [name for name in names if journal_of(name) in own]
+    names = _names_of(place, journal)
     if not names:
         return schema.empty_table().select(columns)
     with place.readable(names) as (root, files):
@@ -142,3 +139,26 @@ def read_days(place: Place, schema: pa.Schema, columns: list[str], journal: str 
             paths, filesystem=files, format="parquet", schema=schema, partitioning=PARTITIONS, partition_base_dir=root
         )
         return found.to_table(columns=columns, filter=wanted)
+
+
+def batches_of_day(
+    place: Place, schema: pa.Schema, columns: list[str], journal: str, day: str, wanted: Any = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield one day's rows as ``read_days`` finds them, a batch at a time. ``day``: YYYY-MM-DD. Raises OSError."""
+    names = [name for name in _names_of(place, journal) if name.startswith(f"date={day}/")]
+    if not names:
+        return
+    with place.readable(names) as (root, files):
+        paths = [f"{root}/{name}" for name in names]
+        found = ds.dataset(paths, filesystem=files, format="parquet", schema=schema)
+        yield from found.to_batches(columns=columns, filter=wanted, batch_size=_BATCH_ROWS, fragment_readahead=1)
+
+
+def _names_of(place: Place, journal: str) -> list[str]:
+    """Return the names of all files, or of those that came from one journal; see ``read_days``."""
+    names = [name for name in place.names() if _NAME.fullmatch(name)]
+    if journal:
+        first = f"-{journal}-{1:020d}.parquet"
+        own = {journal} if any(name.endswith(first) for name in names) else {journal, ""}
+        names = [name for name in names if journal_of(name) in own]
+    return names

@@ -14,6 +14,7 @@ VERBS: Final[dict[str, str]] = {
     "intensity": "grid carbon intensity: list, sources, fetch, import, stored, show, what-if",
     "embodied": "embodied carbon by hardware: screening estimates",
     "assess": "a fleet's energy, work and carbon over any period, from the lake",
+    "reassess": "grams in InfluxDB written again, for a stretch of time, as known now or at any moment",
     "roll-up": "the lake's windows summed up by hour, for assessments of years",
     "boavizta": "embodied figures from a BoaviztAPI server of one's own, as parts for the inventory",
     "audit": "published figures derived again: printed against exact, and the slips named",
