@@ -71,6 +71,12 @@ def test_bytes_come_as_they_are_and_a_posted_question_is_json(server: JsonServer
     assert server.asked[-1].body == b'{"a":1}'
 
 
+def test_half_a_body_is_no_answer_even_if_it_could_be_read(server: JsonServer, clock: RecordedWaits) -> None:
+    server.replies.extend([Reply(body=b"1,2\n3,4\n", send_only_bytes=4), Reply(body=b"1,2\n3,4\n")])
+    assert client(server, clock).get_bytes("/series.csv", {}) == b"1,2\n3,4\n"
+    assert clock.waited_s == [1.0]
+
+
 FAULTS = [
     *(Reply(status, b"busy") for status in (408, 425, 429, 500, 502, 503, 504)),
     Reply(drop=True),
@@ -230,7 +236,7 @@ def test_however_fresh_a_server_calls_it_an_answer_is_asked_for_again_after_an_h
     assert asking.get_json("/x", {}, Said) == Said(42.5)
 
 
-@pytest.mark.parametrize("control", ["no-store, max-age=60", "no-cache", ""])
+@pytest.mark.parametrize("control", ["no-store, max-age=60", "no-cache, max-age=60", "max-age=60, No-Cache", ""])
 def test_what_should_not_be_kept_is_asked_for_each_time(
     server: JsonServer, clock: RecordedWaits, tmp_path: Path, control: str
 ) -> None:
