@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-LIMIT_BYTES: Final = 64 * 2**20
-"""Answers kept in all; the oldest go first. A year of one zone at five minutes is about 15 MB of JSON."""
+DISK_BYTES: Final = 64 * 2**20
+MEMORY_BYTES: Final = 8 * 2**20
+"""Answers kept in all; the oldest go first. A month of one zone at five minutes is about 1 MB of JSON."""
 
 
 class CachedAnswer(msgspec.Struct, frozen=True):
@@ -26,11 +27,13 @@ class AnswerCache:
     """The last answer to each URL, bounded in bytes. A damaged or unreadable file counts as no answer.
 
     ``directory``: where answers outlive the process; None keeps them in memory. Several processes may share one.
+    ``limit_bytes``: None for ``DISK_BYTES`` or ``MEMORY_BYTES``.
     """
 
-    def __init__(self, directory: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, directory: Path | None = None, limit_bytes: int | None = None) -> None:
         self._directory = directory
-        self._limit_bytes = limit_bytes
+        usual_bytes = MEMORY_BYTES if directory is None else DISK_BYTES
+        self._limit_bytes = usual_bytes if limit_bytes is None else limit_bytes
         self._memory: dict[str, CachedAnswer] = {}
 
     def get(self, url: str) -> CachedAnswer | None:
