@@ -1,0 +1,142 @@
+"""One side of the assessment's benchmark, in a process of its own: ``ours DIR DEVICES`` or ``floor DIR DEVICES``.
+
+It prints seconds (imports not counted), the greatest memory that the process ever held, and the joules that it found.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+import numpy as np
+
+from benchmarks.assessment_lake import END_UNIX_NS, START_UNIX_NS, device_ids
+from collector.assessment.assess import Period, Stored, assess
+from collector.assessment.engine import DEFAULT_MEMORY_BYTES
+from collector.assessment.lake_files import DIRECTORY_NAME, PARTS_SCHEMA
+from collector.assessment.values import BY, Options
+from collector.carbon.factors import Factor
+from collector.carbon.operational import CarbonIntensity, IntensityKind
+from collector.carbon.timeline import IntensityTimeline, Quality
+from collector.intensity.yearly_table import load_yearly_table
+from collector.inventory import parse_inventory
+
+_ZONES: Final = ("DE", "SE", "FR", "GB")
+_BOARDS: Final = ("raspberry-pi-4b-4gb", "raspberry-pi-zero-2-w", "raspberry-pi-5-8gb")
+_SUMMED: Final = (
+    "t_start_unix_ns",
+    "duration_s",
+    "gap_s",
+    "energy_j",
+    "energy_u_j",
+    "energy_u_systematic_j",
+    "inference_count",
+)
+_COUNTED: Final = ("fleet", "device_id", "model_id", "systematic_id", "meter_driver", "boundary", "simulated")
+
+
+class Outcome(msgspec.Struct):
+    """What one side says."""
+
+    spent_s: float
+    peak_bytes: int
+    energy_j: float
+
+
+class HalfHours:
+    """The yearly table, moved up and down by the hour of the day in steps of half an hour, as an actual intensity."""
+
+    kind: IntensityKind = "average"
+
+    def __init__(self) -> None:
+        self._table = load_yearly_table()
+
+    def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:
+        """Return the yearly value: nobody asks here."""
+        return self._table.at(zone, t_unix_ns)
+
+    def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
+        """Return the half hours that touch the stretch."""
+        step_ns = 1800 * 10**9
+        starts = np.arange(start_unix_ns - start_unix_ns % step_ns, end_unix_ns, step_ns, dtype=np.int64)
+        known = self._table.at(zone, start_unix_ns)
+        value = 0.0 if known is None else known.factor.estimate.value
+        values = value * (1.0 + 0.4 * np.sin(starts / (86_400e9 / 2.0 / np.pi)))
+        quality: list[Quality] = ["actual"] * len(starts)
+        return IntensityTimeline(
+            starts, starts + step_ns, values, low=values * 0.9, high=values * 1.1, quality=quality
+        )
+
+    def yearly(self, zone: str) -> CarbonIntensity | None:
+        """Return the yearly average."""
+        return self._table.yearly(zone)
+
+    def passports(
+        self, zone: str, start_unix_ns: int | None = None, end_unix_ns: int | None = None
+    ) -> tuple[Factor, ...]:
+        """Return the zone's row."""
+        return self._table.passports(zone, start_unix_ns, end_unix_ns)
+
+    def check_zone(self, zone: str, where: str) -> None:
+        """Raise ConfigurationError for a zone that is not in the table."""
+        self._table.check_zone(zone, where)
+
+
+def ours(directory: Path, devices: int) -> float:
+    """Assess the whole year, by everything that figures can be grouped by, and return the joules."""
+    lines = ["[defaults]", "lifetime_years = 5.0", "sd_card_gb = 32"]
+    for index, name in enumerate(device_ids(devices)):
+        zone, board = _ZONES[index % len(_ZONES)], _BOARDS[index % len(_BOARDS)]
+        lines += ["[[device]]", f'id = "{name}"', f'zone = "{zone}"', f'hardware = "{board}"']
+        lines += ["in_service_since = 2024-07-01", f'site = "site {index % 9}"']
+    assessment = assess(
+        Stored(lake=directory),
+        parse_inventory("\n".join(lines)),
+        HalfHours(),
+        Period(start_unix_ns=START_UNIX_NS, end_unix_ns=END_UNIX_NS),
+        Options(by=BY),
+    )
+    if assessment.total.grams.total is None or assessment.unknown_operational:
+        raise RuntimeError("the assessment does not know all grams")
+    return assessment.total.energy_j
+
+
+def floor(directory: Path, devices: int) -> float:  # noqa: ARG001  the same arguments for both
+    """Read the same columns of the same files, add them up, and return the joules."""
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = 2; SET memory_limit = '{DEFAULT_MEMORY_BYTES}B'")
+    parts = PARTS_SCHEMA.names
+    words = [name for name in parts if name in _COUNTED]
+    return sum(
+        float(connection.execute(_scan(files, summed, counted)).fetchall()[0][0])
+        for files, summed, counted in (
+            (f"{directory}/date=*/*.parquet", _SUMMED, _COUNTED),
+            (f"{directory}/{DIRECTORY_NAME}/date=*/*.parquet", [n for n in parts if n not in words], words),
+        )
+    )
+
+
+def _scan(files: str, summed: "list[str] | tuple[str, ...]", counted: "list[str] | tuple[str, ...]") -> str:
+    asked = ["sum(energy_j)", *(f"sum({name})" for name in summed), *(f"count({name})" for name in counted)]
+    return f"SELECT {', '.join(asked)} FROM read_parquet('{files}', hive_partitioning = false)"
+
+
+SIDES: Final[dict[str, Callable[[Path, int], float]]] = {"ours": ours, "floor": floor}
+
+
+def main() -> None:
+    """Run the side that the command line names."""
+    _, side, directory, devices = sys.argv
+    started_s = time.perf_counter()
+    energy_j = SIDES[side](Path(directory), int(devices))
+    spent_s = time.perf_counter() - started_s
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(msgspec.json.encode(Outcome(spent_s, peak_bytes, energy_j)).decode())
+
+
+if __name__ == "__main__":
+    main()

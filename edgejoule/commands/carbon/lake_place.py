@@ -1,0 +1,66 @@
+"""Which lake, journal, inventory and intensities a command line names."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_agent.wire.errors import ConfigurationError
+from edgejoule.argument_types import moment, whole
+from edgejoule.journals import config_of
+
+if TYPE_CHECKING:
+    from collector.assessment.engine import Limits
+    from collector.config import CollectorConfig
+    from collector.store_config import LakeWhere
+
+NOTHING_TO_READ = "carbon: nothing to read; give --config collector.toml, --state-dir DIR or --lake DIR"
+FIVE_MINUTES_NS = 300 * 10**9
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare where the windows are."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the collector's TOML: state, lake, inventory")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where the collector keeps its journal and lake")
+    parser.add_argument("--lake", metavar="DIR", help="a lake of its own: a directory, or an address such as s3://...")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Declare what the work may use."""
+    parser.add_argument(
+        "--memory-mb", type=whole, default=1000, metavar="MB", help="what DuckDB may hold at once (default: 1000)"
+    )
+    parser.add_argument("--threads", type=whole, default=2, metavar="N", help="(default: 2)")
+    parser.add_argument("--temp-dir", type=Path, metavar="DIR", help="where what does not fit into memory goes")
+
+
+def limits_of(arguments: argparse.Namespace) -> "Limits":
+    """Return them. Raises ConfigurationError for too little."""
+    from collector.assessment.engine import Limits
+
+    return Limits(memory_bytes=arguments.memory_mb * 1_000_000, threads=arguments.threads, temp_dir=arguments.temp_dir)
+
+
+def place_of(arguments: argparse.Namespace) -> "tuple[CollectorConfig, LakeWhere | None]":
+    """Return the configuration and the lake, None where there is none. Raises ConfigurationError."""
+    from collector.config import CollectorConfig
+    from collector.store_config import LakeUrl, is_url
+
+    if arguments.config is None and arguments.state_dir is None and arguments.lake is not None:
+        config = CollectorConfig()
+    else:
+        config = config_of(arguments, NOTHING_TO_READ)
+    if arguments.lake is None:
+        return config, config.lake_dir
+    if is_url(arguments.lake):
+        return config, LakeUrl(arguments.lake, config.lake.options)
+    directory = Path(arguments.lake)
+    if not directory.is_dir():
+        raise ConfigurationError(f"--lake {directory}: no such directory; name the one that holds date=... folders")
+    return config, directory
+
+
+def edge(text: str) -> int:
+    """Return a moment; one that is so long ago is the full five minutes before it."""
+    found = moment(text)
+    return found if not re.fullmatch(r"\+?\d+[smhd]", text) else found - found % FIVE_MINUTES_NS
