@@ -101,6 +101,7 @@ class LiveView:
             energy_u_j=tally.energy.u_j,
             start_unix_ns=tally.last.t_start_unix_ns,
             duration_s=tally.duration_s,
+            uses=tally.inference_count,
         )
 
 

@@ -73,6 +73,7 @@ def test_factors_are_those_that_were_used() -> None:
     assert [factor.id for factor in used.factors()] == [
         "DEU", "logic-silicon", "die-raspberry-pi-4", "dram", "circuit-board", "passive-parts", "connectivity",
         "transport", "flash", "card-package", "power-supply-15w", "pcf-own-gateway-revision-c",
+        "own-switch",
     ]  # fmt: skip
     assert all(factor.source and factor.licence and factor.vintage for factor in used.factors())
 
