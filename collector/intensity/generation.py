@@ -65,14 +65,15 @@ def net_power(blocks: Iterable[Block]) -> NetPower | None:
     count = max(edges) // step_ns
     if step_ns < _MIN_STEP_NS or count > MAX_STEPS:
         raise ValueError(f"times that fit no grid: {count} steps of {step_ns / 1e9:g} s")
-    directions: dict[tuple[str, bool], F64] = {}
+    directions: dict[tuple[str, bool], list[float]] = {}
     for block in kept:
-        row = directions.setdefault((block.psr_type, block.consumed), np.full(count, np.nan))
-        part = row[(block.start_unix_ns - start_unix_ns) // step_ns : (block.end_unix_ns - start_unix_ns) // step_ns]
-        if np.any(~np.isnan(part) & (part != block.power_w)):
-            raise ValueError(f"two different values of {block.psr_type} for one time")
-        part[:] = block.power_w
-    nothing = np.full(count, np.nan)
+        row = directions.setdefault((block.psr_type, block.consumed), [math.nan] * count)
+        first = (block.start_unix_ns - start_unix_ns) // step_ns
+        for step in range(first, (block.end_unix_ns - start_unix_ns) // step_ns):
+            if not math.isnan(row[step]) and row[step] != block.power_w:
+                raise ValueError(f"two different values of {block.psr_type} for one time")
+            row[step] = block.power_w
+    nothing = [math.nan] * count
     types = sorted({psr_type for psr_type, _ in directions})
     net = {
         name: _less(directions.get((name, False), nothing), directions.get((name, True), nothing)) for name in types
@@ -105,7 +106,8 @@ def _step(net: NetPower, mix: MixIntensity, index: int, *, is_estimated: bool) -
     )
 
 
-def _less(generated_w: F64, consumed_w: F64) -> F64:
+def _less(generated: list[float], consumed: list[float]) -> F64:
+    generated_w, consumed_w = np.array(generated), np.array(consumed)
     net = np.nan_to_num(generated_w, nan=0.0) - np.nan_to_num(consumed_w, nan=0.0)
     return np.where(np.isnan(generated_w) & np.isnan(consumed_w), np.nan, net)
 
