@@ -71,7 +71,8 @@ class IntensityTimeline:
         self._high_sums = _running(high * self._seconds)
         self._known_sums = _running(self._seconds)
         of = np.asarray(self.quality)
-        self._quality_sums = {name: _running(np.where(of == name, self._seconds, 0.0)) for name in QUALITIES}
+        self._rests_on: dict[Quality, F64] = {name: np.where(of == name, 1.0, 0.0) for name in QUALITIES}
+        self._quality_sums = {name: _running(rests * self._seconds) for name, rests in self._rests_on.items()}
 
     def __len__(self) -> int:
         return len(self.starts_unix_ns)
@@ -96,14 +97,14 @@ class IntensityTimeline:
         first, last = self._place(starts_unix_ns), self._place(ends_unix_ns)
         known_s = self._between(self._known_sums, np.ones_like(self.gco2e_per_kwh), first, last)
         divisor = np.where(known_s > 0.0, known_s, np.nan)
-        ones = {name: np.asarray([q == name for q in self.quality], dtype=np.float64) for name in QUALITIES}
         return MeanIntensity(
             gco2e_per_kwh=self._between(self._value_sums, self.gco2e_per_kwh, first, last) / divisor,
             low=self._between(self._low_sums, self.low, first, last) / divisor,
             high=self._between(self._high_sums, self.high, first, last) / divisor,
             known_ratio=np.minimum(known_s / span_s, 1.0),
             quality_ratio={
-                name: self._between(self._quality_sums[name], ones[name], first, last) / span_s for name in QUALITIES
+                name: self._between(sums, self._rests_on[name], first, last) / span_s
+                for name, sums in self._quality_sums.items()
             },
         )
 

@@ -36,12 +36,12 @@ def test_a_plain_series_with_a_hole(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         "start,gco2e_per_kwh,low,high\n2024-03-05T00:00Z,350,300,400\n2024-03-05T02:00+01:00,340,,\n"
-        "2024-03-05T02:00Z,,,\n2024-03-05T05:00Z,310,,\n",
+        "2024-03-05T02:00Z,,,\n2024-03-05T03:00Z,330,,\n2024-03-05T06:00Z,310,,\n",
     )
     mine = source(path)
     found = mine.fetch("DE", START, START + 24 * HOUR_NS, 77)
-    assert [(one.valid_from_unix_ns - START) // HOUR_NS for one in found] == [0, 1, 5]
-    assert [(one.valid_to_unix_ns - one.valid_from_unix_ns) / HOUR_NS for one in found] == [1.0, 1.0, 1.0]
+    assert [(one.valid_from_unix_ns - START) // HOUR_NS for one in found] == [0, 1, 3, 6]
+    assert [(one.valid_to_unix_ns - one.valid_from_unix_ns) / HOUR_NS for one in found] == [1.0] * 4
     assert [(one.gco2e_per_kwh, one.low, one.high) for one in found][:2] == [(350, 300, 400), (340, None, None)]
     assert {(one.zone, one.source, one.fetched_at_unix_ns) for one in found} == {("DE", "mine", 77)}
     assert mine.resolution_s == 3600.0
