@@ -7,7 +7,7 @@ from rich.table import Table
 
 from collector.assessment.values import By, FleetAssessment, GroupFigures
 from collector.carbon.estimate import Estimate
-from collector.numbers import UNKNOWN, count, grams, grams_range, percent, si, si_u, some_of
+from collector.numbers import UNKNOWN, count, grams, grams_range, percent, plain, si, si_u, some_of
 from edgejoule.fleet_tables import plain_table
 
 MOST_ROWS = 50
@@ -28,7 +28,7 @@ def _figures(assessment: FleetAssessment, by: By, groups: tuple[GroupFigures, ..
     known = "" if assessment.known_at_unix_ns is None else f", as known at {_utc(assessment.known_at_unix_ns)}"
     span = f"{_utc(assessment.start_unix_ns)} to {_utc(assessment.end_unix_ns)}"
     table = plain_table(f"CO2e by {by}, {span}{known}{badge}")
-    table.add_column(by, overflow="fold")
+    table.add_column(by, overflow="fold", min_width=9)
     for heading in (
         "energy",
         "operational\nP5 to P95",
@@ -54,7 +54,7 @@ def _cells(one: GroupFigures) -> tuple[str, ...]:
         _two_lines(one.grams.operational),
         grams(one.yearly_operational_gco2e),
         _two_lines(one.grams.embodied),
-        UNKNOWN if share is None else f"{percent(share.value)}\n[dim]{percent(share.low)} to {percent(share.high)}[/]",
+        UNKNOWN if share is None else f"{percent(share.value)}\n[dim]{100 * share.low:.0f}–{percent(share.high)}[/]",
         _two_lines(one.grams.total),
     )
 
@@ -97,7 +97,7 @@ def _per_work(assessment: FleetAssessment) -> Table:
     if total.development_gco2e is not None:
         table.add_row("making the models, by their inferences", _one_line(total.development_gco2e))
     for name, impact in total.impacts.items():
-        table.add_row(escape(name), UNKNOWN if impact is None else escape(si(impact.value, impact.unit)))
+        table.add_row(escape(name), UNKNOWN if impact is None else escape(f"{plain(impact)} {impact.unit}"))
     return table
 
 
@@ -116,7 +116,7 @@ def _caption(assessment: FleetAssessment) -> str:
 
 
 def _two_lines(estimate: Estimate | None) -> str:
-    return UNKNOWN if estimate is None else f"{grams(estimate)}\n[dim]{grams_range(estimate)}[/]"
+    return UNKNOWN if estimate is None else f"{grams(estimate)}\n[dim]{grams_range(estimate).replace(' to ', '–')}[/]"
 
 
 def _one_line(estimate: Estimate | None) -> str:
