@@ -1,6 +1,7 @@
 """A real HTTP server on loopback for clients that ask with GET: an API to play, and faults before it answers."""
 
 import json
+import ssl
 import threading
 import urllib.parse
 from collections import deque
@@ -110,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def json_server(api: Callable[[Asked], Reply]) -> Iterator[JsonServer]:
-    """Serve on a free loopback port; all threads are joined at the end."""
+def json_server(api: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> Iterator[JsonServer]:
+    """Serve on a free loopback port; all threads are joined at the end. ``tls``: as https."""
     state = JsonServer(api)
-    with serving(type("Handler", (_Handler,), {"state": state})) as state.port:
+    with serving(type("Handler", (_Handler,), {"state": state}), tls) as state.port:
         try:
             yield state
         finally:

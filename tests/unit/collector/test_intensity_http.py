@@ -1,6 +1,7 @@
 """How servers of intensities are asked: again within bounds, no longer than allowed, with no key in sight."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -12,6 +13,7 @@ from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient, Waits
 from collector.intensity.keys import read_key
 from edge_agent.wire.errors import ConfigurationError
+from tests.fakes.certificates import LOOPBACK, Authority
 from tests.fakes.json_server import Asked, JsonServer, RecordedWaits, Reply, as_json, json_server
 
 KEY = "s3cret-t0ken/with+signs"
@@ -301,6 +303,25 @@ def test_a_proxy_is_used_for_others_and_not_for_this_machine(
     assert server.paths == ["grid.invalid/v1/x"]
     client(server, clock).get_json("/x", {}, Said)
     assert server.paths[1:] == ["/base/x"]
+
+
+@pytest.mark.parametrize(("days", "trusted"), [(30, True), (30, False), (-1, True)])
+def test_a_certificate_must_be_valid_and_of_an_authority_that_this_machine_trusts(
+    tmp_path: Path, clock: RecordedWaits, monkeypatch: pytest.MonkeyPatch, days: int, *, trusted: bool
+) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("grid", hosts=LOOPBACK, days=days))
+    monkeypatch.setenv("SSL_CERT_FILE", str((authority if trusted else Authority(tmp_path, "other")).path))
+    with json_server(answer, context) as server:
+        asking = JsonClient(f"https://127.0.0.1:{server.port}", waits=waits(clock))
+        if trusted and days > 0:
+            assert asking.get_json("/x", {}, Said) == Said(42.5)
+            return
+        with pytest.raises(SourceError, match=r"its certificate is not accepted: .*this machine's clock") as caught:
+            asking.get_json("/x", {}, Said)
+        assert not caught.value.retry
+        assert clock.waited_s == []
 
 
 def test_a_key_is_the_one_line_of_its_file(tmp_path: Path) -> None:
