@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", action="append", choices=BY, help="groups beside the total; again for more (month)")
     parser.add_argument("--fleet", default="", help="this fleet alone")
     parser.add_argument("--as-known-at", type=moment, metavar="TIME", help="intensities as they were known then")
-    parser.add_argument("--policy", choices=POLICIES, help="how all hardware is charged (default: as it says itself)")
+    policies = f"how all hardware is charged: {', '.join(POLICIES)} (default: as it says itself)"
+    parser.add_argument("--policy", choices=POLICIES, metavar="POLICY", help=policies)
     parser.add_argument(
         "--time-basis",
         choices=("in_service", "observed"),
