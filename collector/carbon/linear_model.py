@@ -25,6 +25,8 @@ from collector.carbon.variance import INDEPENDENT, CauseShare, Cell, Error, caus
 Side = Literal["operational", "embodied", "development"]
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
 RATIO: Final = "ratio"
+_NAMED: Final = 12
+"""So many causes are named as the source of an estimate; ``causes`` gives all."""
 
 
 @dataclass(slots=True)
@@ -150,7 +152,9 @@ class LinearModel:
         value, drawn = self.value(group, *sides), self.drawn(group, *sides)
         if value is None or drawn is None:
             return None
-        return estimate_of(value, drawn, self.unit, "; ".join(self.causes(group, *sides))).scaled(1.0 / per)
+        causes = self.causes(group, *sides)
+        more = f"; and {len(causes) - _NAMED} more" if len(causes) > _NAMED else ""
+        return estimate_of(value, drawn, self.unit, "; ".join(causes[:_NAMED]) + more).scaled(1.0 / per)
 
     def spread(self, group: str, *sides: Side) -> Percentiles | None:
         """Return P5, P50 and P95 of the draws alone; None when unknown."""

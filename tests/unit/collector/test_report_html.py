@@ -3,7 +3,6 @@
 import html
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.values import MeterCheck, StoredWindow
 from collector.web.report_html import render_report
+from tests.fakes.html_page import Page
 from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
 
 INVENTORY = """
@@ -45,39 +45,6 @@ CHECK = MeterCheck(
     deviation_u=1.37,
     within_three_u=True,
 )
-
-
-class Page(HTMLParser):
-    """Collects what a browser would fetch, the ids, and whether tags are balanced."""
-
-    VOID = frozenset({"meta", "br", "link", "img", "input", "hr"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.ids: list[str] = []
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        for name, value in attrs:
-            if name in {"src", "href", "xlink:href", "data", "action", "poster", "srcset"} and value:
-                self.loads.append(value)
-            if name == "id" and value:
-                self.ids.append(value)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 @pytest.fixture
