@@ -1,61 +1,28 @@
 """The fleet report: what every device and the fleet as a whole used, did and emitted."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.assess import Assessor, DevicePlace
-from collector.carbon.estimate import Estimate, total
+from collector.assess import Assessor
+from collector.carbon.estimate import Estimate
+from collector.fleet.grams import DeviceGrams, Group, Key, device_grams, fleet_grams, sum_of, windows_by_device
 from collector.fleet.rows import distinct, flag_counts, group_hourly, read_windows
 from collector.fleet.series import device_series
 from collector.fleet.sums import Sums, add_up
 from collector.fleet.values import Account, DeviceAccount, FleetReport
 from collector.journal import Journal
-from collector.numbers import some_of
+from collector.numbers import percent, si, some_of
 from collector.store_config import LakeWhere
 
-Group = Mapping[str, Any]
-Key = tuple[str, str]
 _PER_1000: Final = "gCO2e/1000 inferences"
-
-
-class _Grams:
-    """The grams of one device, and what the total needs to know about their factors."""
-
-    def __init__(self, assessor: Assessor | None, device_id: str, groups: Iterable[Group]) -> None:
-        self.place = assessor.describe(device_id) if assessor else DevicePlace()
-        self.beyond_lifetime_s: float | None = None
-        hours: dict[int, list[Group]] = defaultdict(list)
-        for group in groups:
-            hours[group["hour"]].append(group)
-        operational: list[Estimate | None] = []
-        embodied: list[Estimate | None] = []
-        for hour in sorted(hours):
-            if assessor is None:
-                break
-            sums = add_up(hours[hour])
-            carbon = assessor.assess(
-                device_id,
-                energy_j=sums.energy.energy_j,
-                energy_u_j=sums.energy.u_j,
-                start_unix_ns=min(group["first_unix_ns"] for group in hours[hour]),
-                duration_s=sums.duration_s,
-                uses=sums.inference_count,
-            )
-            operational.append(carbon.operational)
-            embodied.append(carbon.embodied)
-            if carbon.beyond_lifetime_s is not None:
-                self.beyond_lifetime_s = (self.beyond_lifetime_s or 0.0) + carbon.beyond_lifetime_s
-        # One device's hours share its meter and its factors: their errors are taken as the same error.
-        self.operational = _sum(operational, correlation=1.0)
-        self.embodied = _sum(embodied, correlation=1.0)
 
 
 def fleet_report(journal: Journal, lake_dir: LakeWhere | None, assessor: Assessor | None) -> FleetReport:
     """Return the report over every window that ``journal`` and the lake at ``lake_dir`` (None: journal only) hold.
 
-    Windows are added up by hour, so an intensity that changes hourly is used as such. Without an assessor, or where
-    it does not know a factor, grams are None.
+    Each window takes the intensity of its own time, split exactly where it touches several steps. Without an
+    assessor, or where it does not know a factor, grams are None.
     """
     table = read_windows(journal, lake_dir)
     by_device: dict[Key, list[Group]] = defaultdict(list)
@@ -64,20 +31,22 @@ def fleet_report(journal: Journal, lake_dir: LakeWhere | None, assessor: Assesso
     keys = sorted(by_device)
     facts = {name: distinct(table, name) for name in ("model_id", "boundary")}
     classes = {(s.fleet, s.device_id): s.birth.device_class for s in journal.devices() if s.birth}
-    grams = {key: _Grams(assessor, key[1], by_device[key]) for key in keys}
+    windows = windows_by_device(table)
+    grams = {key: device_grams(assessor, key[1], by_device[key], windows[key]) for key in keys}
     flags = flag_counts(table)
     devices = tuple(
         _device(key, by_device[key], grams[key], facts, born_as=classes.get(key, ""), flags=flags.get(key, {}))
         for key in keys
     )
     totals = add_up(group for key in keys for group in by_device[key])
+    total = _fleet_total(totals, devices, fleet_grams(grams.values()))
     return FleetReport(
         devices=devices,
-        total=_fleet_total(totals, devices, _total_grams(grams.values())),
+        total=total,
         simulated=totals.simulated_windows > 0,
         unknown_operational=tuple(d.device_id for d in devices if d.operational_gco2e is None),
         unknown_embodied=tuple(d.device_id for d in devices if d.embodied_gco2e is None),
-        notes=_notes(devices),
+        notes=(*_notes(devices), *_notes_on_intensities(devices, total)),
         factors=tuple(assessor.factors()) if assessor else (),
         series=tuple(device_series(table)),
         systematic_u_j=dict(sorted(totals.energy.systematic_j.items())),
@@ -87,14 +56,14 @@ def fleet_report(journal: Journal, lake_dir: LakeWhere | None, assessor: Assesso
 def _device(
     key: Key,
     groups: list[Group],
-    grams: _Grams,
+    grams: DeviceGrams,
     facts: Mapping[str, Mapping[Key, tuple[str, ...]]],
     *,
     born_as: str,
     flags: dict[str, int],
 ) -> DeviceAccount:
     return DeviceAccount(
-        **_account(add_up(groups), grams.operational, grams.embodied),
+        **_account(add_up(groups), grams),
         fleet=key[0],
         device_id=key[1],
         site=grams.place.site,
@@ -116,23 +85,23 @@ def _meter(driver: str, meter_id: str) -> str:
     return meter_id if driver in meter_id else f"{driver} {meter_id}".strip()
 
 
-def _fleet_total(
-    sums: Sums, devices: tuple[DeviceAccount, ...], grams: tuple[Estimate | None, Estimate | None]
-) -> Account:
+def _fleet_total(sums: Sums, devices: tuple[DeviceAccount, ...], grams: DeviceGrams) -> Account:
     """Return the fleet's account: its power and its rate are those of the devices, added."""
     powers = [device.power_w for device in devices if device.power_w is not None]
     rates = [device.inferences_per_s for device in devices if device.inferences_per_s is not None]
-    account = _account(sums, *grams)
+    account = _account(sums, grams)
     account["power_w"] = sum(powers) if powers and len(powers) == len(devices) else None
     account["inferences_per_s"] = sum(rates) if rates else None
     return Account(**account)
 
 
-def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None) -> dict[str, Any]:
+def _account(sums: Sums, grams: DeviceGrams) -> dict[str, Any]:
     """Return the fields of an Account."""
+    operational, embodied = grams.operational, grams.embodied
+    energy_j = sums.energy.energy_j
     j_per_inference, j_per_inference_u = sums.per_inference()
     net, net_u = sums.net_per_inference()
-    both = _sum([operational, embodied], correlation=0.0)
+    both = sum_of([operational, embodied], correlation=0.0)
     per_1000 = 1000.0 / sums.inference_count if sums.inference_count > 0 else None
     covered = sums.coverage_ratio
     operational_per_1000 = _scaled(operational, per_1000 / covered if per_1000 and covered > 0.0 else None)
@@ -155,37 +124,15 @@ def _account(sums: Sums, operational: Estimate | None, embodied: Estimate | None
         "net_j_per_inference": net,
         "net_j_per_inference_u": net_u,
         "operational_gco2e": operational,
+        "operational_yearly_gco2e": grams.operational_yearly,
+        "intensity_ratio": {name: j / energy_j for name, j in grams.energy_by_quality_j.items() if energy_j > 0.0},
         "embodied_gco2e": embodied,
         "total_gco2e": both,
         "operational_gco2e_per_1000": operational_per_1000,
         "embodied_gco2e_per_1000": embodied_per_1000,
-        "total_gco2e_per_1000": _sum([operational_per_1000, embodied_per_1000], correlation=0.0),
+        "total_gco2e_per_1000": sum_of([operational_per_1000, embodied_per_1000], correlation=0.0),
         "embodied_share_ratio": embodied.value / both.value if both and embodied and both.value > 0.0 else None,
     }
-
-
-def _total_grams(devices: Iterable[_Grams]) -> tuple[Estimate | None, Estimate | None]:
-    """Return the fleet's operational and embodied grams, None as soon as one device's are unknown.
-
-    Devices of one zone share its intensity, and boards of one kind their screening factor: within such a set the
-    errors are one error, between sets they are independent.
-    """
-    zones: dict[str, list[Estimate | None]] = defaultdict(list)
-    kinds: dict[str, list[Estimate | None]] = defaultdict(list)
-    for grams in devices:
-        zones[grams.place.zone.upper()].append(grams.operational)
-        kinds[grams.place.hardware].append(grams.embodied)
-    operational = _sum([_sum(zone, correlation=1.0) for zone in zones.values()], correlation=0.0)
-    embodied = _sum([_sum(kind, correlation=1.0) for kind in kinds.values()], correlation=0.0)
-    return operational, embodied
-
-
-def _sum(estimates: list[Estimate | None], *, correlation: float) -> Estimate | None:
-    """Return the sum, or None when one is unknown or there is none."""
-    known = [estimate for estimate in estimates if estimate is not None]
-    if not known or len(known) < len(estimates):
-        return None
-    return total(known, correlation=correlation)
 
 
 def _scaled(estimate: Estimate | None, factor: float | None) -> Estimate | None:
@@ -213,6 +160,28 @@ def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
     if worn := [device.device_id for device in devices if (device.beyond_lifetime_s or 0.0) > 0.0]:
         notes.append(f"beyond the planned life, and charged nothing embodied there: {some_of(worn)}")
     return tuple(notes)
+
+
+def _notes_on_intensities(devices: tuple[DeviceAccount, ...], total: Account) -> list[str]:
+    """Return what the yearly averages give beside finer intensities, and whose grams may still change."""
+    notes = []
+    if total.intensity_ratio.keys() - {"yearly"}:
+        rests_on = ", ".join(f"{percent(ratio)} {name}" for name, ratio in total.intensity_ratio.items())
+        notes.append(
+            f"operational grams are those of the time at which energy was used{_beside(total)}; energy by what its "
+            f"intensity rests on: {rests_on}"
+        )
+    open_ones = [d.device_id for d in devices if d.intensity_ratio.keys() & {"estimated", "forecast"}]
+    if open_ones:
+        notes.append(f"grid intensities of {some_of(open_ones)} are in part estimates or forecasts: they will change")
+    return notes
+
+
+def _beside(total: Account) -> str:
+    timed, yearly = total.operational_gco2e, total.operational_yearly_gco2e
+    if timed is None or yearly is None:
+        return ""
+    return f": {si(timed.value, 'g')} so far, against {si(yearly.value, 'g')} at yearly averages"
 
 
 def _notes_on_meters(devices: tuple[DeviceAccount, ...]) -> list[str]:

@@ -15,8 +15,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ``power_w``: mean over covered time; of a fleet the sum of its devices', as is ``inferences_per_s``.
     ``j_per_inference``: mean power over mean rate, so a gap neither adds joules
     nor hides inferences. ``net_...``: above the declared idle power, from the ``net_windows`` windows that have one.
-    Grams: ``operational`` of the metered joules, ``embodied`` charged for ``duration_s``; ``..._per_1000`` for a
-    thousand inferences, the operational one at mean power. ``embodied_share_ratio``: embodied of total grams.
+    Grams: ``operational`` of the metered joules at the intensity of their time, ``operational_yearly`` at the yearly
+    average, ``embodied`` charged for ``duration_s``; ``..._per_1000`` for a thousand inferences, the operational one
+    at mean power. ``intensity_ratio``: the part of the energy whose intensity is actual, estimated, forecast or
+    yearly; the rest is unknown. ``embodied_share_ratio``: embodied of total grams.
     ``simulated_windows``: windows with any figure from an emulated meter.
     """
 
@@ -37,6 +39,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     net_j_per_inference: float | None
     net_j_per_inference_u: float | None
     operational_gco2e: Estimate | None
+    operational_yearly_gco2e: Estimate | None
+    intensity_ratio: dict[str, float]
     embodied_gco2e: Estimate | None
     total_gco2e: Estimate | None
     operational_gco2e_per_1000: Estimate | None
