@@ -18,6 +18,7 @@ from collector.device_entry import (
     SharedItem,
 )
 from collector.device_parts import device_parts, hardware_parts, shared_parts
+from collector.model_row import ModelRow, check_models
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import decode_toml, read_toml
 
@@ -50,13 +51,18 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     defaults: Defaults = Defaults()
     device: tuple[DeviceRow, ...] = ()
     shared: tuple[SharedItem, ...] = ()
+    model: tuple[ModelRow, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices by id, defaults filled in, names of hardware checked. ``where``: the file, for messages."""
+    """Devices by id, defaults filled in, names of hardware checked. ``where``: the file, for messages.
+
+    ``models``: what is said of their making.
+    """
 
     devices: dict[str, DeviceEntry]
     where: str = "inventory"
+    models: tuple[ModelRow, ...] = ()
 
     def device(self, device_id: str) -> DeviceEntry | None:
         """Return the entry of a device, or None when the inventory does not list it."""
@@ -98,7 +104,7 @@ def _inventory(file: _File, where: str) -> Inventory:
             left_over = (*device_parts(row, f"{where}: device {row.id!r}"), *beside[row.id])
             beside[row.successor] += _handed_on(row, left_over, where)
     devices = {name: _entry(row, beside[name]) for name, row in rows.items()}
-    inventory = Inventory(devices=devices, where=where)
+    inventory = Inventory(devices=devices, where=where, models=check_models(file.model, where))
     _check_parts(inventory)
     return inventory
 

@@ -26,6 +26,7 @@ from collector.intensity.provider import IntensityProvider
 from collector.inventory import Inventory
 from collector.journal import Journal
 from collector.journal_identity import known_journal_id
+from collector.model_row import developments
 from collector.sinks.lake import LakeSink, rows_to_table
 from collector.store_config import LakeWhere
 from edge_agent.wire.errors import ConfigurationError
@@ -135,7 +136,7 @@ def assess(
     intensities, and for a policy that a device has no numbers for.
     """
     lake, journal = stored
-    chosen = options or Options()
+    chosen = _with_developments(options or Options(), inventory, intensity)
     hardware = hardware_of(inventory, chosen.time_basis, chosen.policy)
     places = Places(inventory, hardware, intensity, period.start_unix_ns, period.end_unix_ns)
     kept = Cells(hardware, places.yearly_g_per_j())
@@ -165,6 +166,11 @@ def assess(
         journal_rows=run.journal_rows,
     )
     return summary(kept, places, inventory, (period.start_unix_ns, period.end_unix_ns), chosen, reading)
+
+
+def _with_developments(options: Options, inventory: Inventory, intensity: IntensityProvider) -> Options:
+    made = developments(inventory.models, intensity.yearly, inventory.where)
+    return msgspec.structs.replace(options, developments=(*options.developments, *made))
 
 
 def _tail(journal: Journal, cursor: int) -> Iterator[pa.Table]:

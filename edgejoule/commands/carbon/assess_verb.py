@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hardware is charged for all its time in service, where the inventory says since when, or only for the "
         "time that windows cover",
     )
+    impacts = "factors of your own for water, energy, elements and waste, before the shipped ones"
+    parser.add_argument("--impact-table", type=Path, metavar="FILE", help=impacts)
     parser.add_argument("--draws", type=whole, default=20_000, metavar="N", help="worlds behind a range (20000)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the assessment as a page with plots")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write every group as a row")
@@ -138,6 +140,7 @@ def _period(arguments: argparse.Namespace) -> "Period":
 
 def _options(arguments: argparse.Namespace) -> "Options":
     from collector.assessment.values import Options
+    from collector.data.tables import read_factors
 
     if arguments.draws < LEAST_DRAWS:
         raise ConfigurationError(f"carbon assess: --draws {arguments.draws} say nothing of a range; give 100 or more")
@@ -149,6 +152,7 @@ def _options(arguments: argparse.Namespace) -> "Options":
         policy=arguments.policy,
         known_at_unix_ns=arguments.as_known_at,
         draws=arguments.draws,
+        impact_factors=() if arguments.impact_table is None else read_factors(arguments.impact_table),
     )
 
 
