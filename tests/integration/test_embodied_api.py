@@ -1,6 +1,5 @@
 """Embodied figures from a BoaviztAPI server: what is asked, what is believed, and that an inventory can read it."""
 
-import argparse
 import json
 from collections.abc import Iterator
 
@@ -10,8 +9,7 @@ from collector.embodied_api import BoaviztApi, inventory_lines
 from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient
 from collector.inventory import embodied_parts, parse_inventory
-from edge_agent.wire.errors import ConfigurationError
-from edgejoule.commands.carbon import boavizta_verb
+from edgejoule.cli import main
 from tests.fakes.boavizta_server import NO_DISTRIBUTION, Boavizta, impact
 from tests.fakes.json_server import JsonServer, Reply, as_json, json_server
 
@@ -28,9 +26,7 @@ def api(server: JsonServer) -> BoaviztApi:
 
 
 def command(server: JsonServer, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    boavizta_verb.add_arguments(parser)
-    return boavizta_verb.run(parser.parse_args([*words, "--url", server.url]))
+    return main(["carbon", "boavizta", *words, "--url", server.url])
 
 
 def test_a_connected_device_is_asked_for_block_by_block(server: JsonServer) -> None:
@@ -158,15 +154,17 @@ def test_what_there_is_not_is_exit_1_and_one_line(server: JsonServer, capsys: py
         (["iot", "processing=HSL-9"], "no level 'HSL-9'; known: HSL-0"),
     ],
 )
-def test_questions_that_cannot_be_asked_are_refused(server: JsonServer, words: list[str], says: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        command(server, *words)
-    assert says in str(caught.value)
+def test_questions_that_cannot_be_asked_are_exit_2_and_one_line(
+    server: JsonServer, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(server, *words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert says in said.err
+    assert len(said.err.splitlines()) == 1
     assert server.asked == []
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    parser = argparse.ArgumentParser()
-    boavizta_verb.add_arguments(parser)
-    with pytest.raises(ConfigurationError, match="not a server's address"):
-        boavizta_verb.run(parser.parse_args(["server", "--url", "localhost"]))
+def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["carbon", "boavizta", "server", "--url", "localhost"]) == 2
+    assert "not a server's address" in capsys.readouterr().err

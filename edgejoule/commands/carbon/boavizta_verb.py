@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is asked, of which server, and how the answer is shown."""
     parser.add_argument(
-        "what", nargs="?", default="", metavar="WHAT", help="iot, server, component/ram, ...: see --list"
+        "kind", nargs="?", default="", metavar="WHAT", help="iot, server, component/ram, ...: see --list"
     )
     parser.add_argument(
         "details", nargs="*", metavar="NAME=VALUE",
@@ -39,13 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_agent.wire.errors import ConfigurationError
 
     details = _details(arguments.details)
-    if not arguments.what and not arguments.list:
+    if not arguments.kind and not arguments.list:
         raise ConfigurationError("carbon boavizta: name what to ask for, such as iot; see --list")
     api = BoaviztApi(JsonClient(arguments.url, timeout_s=arguments.timeout_s, retries=1))
     try:
         if arguments.list:
             return _show_kinds(api, as_json=arguments.json)
-        figures = api.embodied(arguments.what, details)
+        figures = api.embodied(arguments.kind, details)
     except SourceError as error:
         stderr_console().print(f"edgejoule: {escape(str(error))}", soft_wrap=True)
         return EXIT_NO
