@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from collector.config import journal_path
+from collector.journal import Journal
 from edgejoule.cli import main
 from tests.fakes.http_server import serving
+from tests.fakes.windows import commit_rows, make_stored
 
 HOUR_NS = 3_600_000_000_000
 START = 1_709_596_800_000_000_000
@@ -109,6 +112,27 @@ def test_what_if_finds_the_cheapest_start_and_place(
     assert "yearly 100" in out
 
 
+def test_what_if_a_device_had_done_its_work_at_another_hour(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its windows: 10 s of 3600 J each, over five minutes."""
+    state = tmp_path / "state"
+    rows = [make_stored(n, energy_j=3600.0, t_start_unix_ns=START + 10 * (n - 1) * 10**9) for n in range(1, 31)]
+    with closing(Journal(journal_path(state))) as journal:
+        commit_rows(journal, rows)
+    assert imported(state / "intensity.sqlite3", tmp_path, "a.csv", day_of([300.0, 100.0, 500.0])) == 0
+    words = ["what-if", "GB", "--device", "pi4-01", "--state-dir", str(state), "--from", "2024-03-05"]
+    times = ["--worked-from", "2024-03-05", "--worked-to", "2024-03-05T00:10", "--to", "2024-03-05T03:00"]
+    found = told(capsys, *words, *times)
+    (gb,) = found["places"]
+    assert (gb["energy_j"], gb["duration_s"]) == (30 * 3600.0, 600.0)
+    assert gb["cheapest"]["gco2e"] == pytest.approx(0.03 * 100.0)
+    assert gb["dearest"]["gco2e"] == pytest.approx(0.03 * 500.0)
+    assert found["note"].startswith("30 windows cover 50")
+    assert main(["carbon", "intensity", *words, *times]) == 0
+    assert "the rest of the time is unknown" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
 def test_a_plot_of_what_is_known(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     assert imported(store, tmp_path, "a.csv", day_of([300.0, "", 100.0, 100.0, 500.0])) == 0
@@ -141,6 +165,14 @@ def test_a_plot_of_what_is_known(store: Path, tmp_path: Path, capsys: pytest.Cap
             ["what-if", "GB", "--power-w", "1", "--hours", "9", "--from", "2024-03-05", "--to", "2024-03-05T08:00",
              "--store", "{store}"],
             "9 h do not fit between",
+        ),
+        (
+            ["what-if", "GB", "--hours", "9", "--from", "2024-03-05", "--to", "2024-03-06", "--store", "{store}"],
+            "say which work: --power-w and --hours, or --device",
+        ),
+        (
+            ["what-if", "GB", "--device", "x", "--from", "2024-03-05", "--to", "2024-03-06", "--store", "{store}"],
+            "--device takes --worked-from, and --worked-to after it",
         ),
         (
             ["import", "/none.csv", "--id", "x", "--name", "x", "--licence", "x", "--scope", "x", "--method", "x",

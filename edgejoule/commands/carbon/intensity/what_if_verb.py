@@ -10,7 +10,8 @@ from edgejoule.commands.carbon.intensity.places import add_place, config_and_pat
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 if TYPE_CHECKING:
-    from collector.carbon.what_if import PlaceCosts, StartCost
+    from collector.carbon.what_if import PlaceCosts, StartCost, Work
+    from collector.config import CollectorConfig
     from collector.intensity.stored import StoredIntensity
 
 NS_PER_S = 1_000_000_000
@@ -19,8 +20,11 @@ NS_PER_S = 1_000_000_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the work, the places and the starts."""
     parser.add_argument("zones", nargs="+", metavar="ZONE", help="where it could be done")
-    parser.add_argument("--power-w", type=positive, required=True, metavar="W", help="power of the work")
-    parser.add_argument("--hours", type=positive, required=True, metavar="H", help="how long it takes")
+    parser.add_argument("--power-w", type=positive, metavar="W", help="power of the work, with --hours")
+    parser.add_argument("--hours", type=positive, metavar="H", help="how long it takes")
+    parser.add_argument("--device", metavar="ID", help="or: what this device did, from --worked-from to --worked-to")
+    parser.add_argument("--worked-from", type=moment, metavar="TIME", help="its windows from then on")
+    parser.add_argument("--worked-to", type=moment, metavar="TIME", help="until then")
     parser.add_argument("--from", dest="start", type=moment, required=True, metavar="TIME", help="the first start")
     parser.add_argument(
         "--to", dest="end", type=moment, required=True, metavar="TIME", help="the work has ended by then"
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Say what the work costs from each start on. Raises ConfigurationError."""
-    from collector.carbon.what_if import constant_work, places, starts_between
+    from collector.carbon.what_if import places, starts_between
     from collector.intensity.store import IntensityStore
 
     config, path = config_and_path(arguments)
@@ -52,15 +56,16 @@ def run(arguments: argparse.Namespace) -> int:
     provider = stored_provider(config, IntensityStore(path, read_only=True), arguments.signal, arguments.as_known_at)
     for zone in arguments.zones:
         provider.check_zone(zone, "intensity what-if")
-    duration_s = arguments.hours * 3_600.0
-    last = arguments.end - round(duration_s * NS_PER_S)
+    work, title, note = _work(arguments, config)
+    last = arguments.end - round(work.duration_s * NS_PER_S)
     if last < arguments.start:
-        raise ConfigurationError(f"intensity what-if: {arguments.hours:g} h do not fit between --from and --to")
+        hours = work.duration_s / 3_600.0
+        raise ConfigurationError(f"intensity what-if: {hours:g} h do not fit between --from and --to")
     try:
         starts = starts_between(arguments.start, last, arguments.step_min * 60.0)
         timelines = {zone: provider.timeline(zone, arguments.start, arguments.end) for zone in arguments.zones}
         found = places(
-            constant_work(arguments.power_w, duration_s),
+            work,
             {zone: one.without_yearly() if arguments.measured_only else one for zone, one in timelines.items()},
             starts,
             kind=arguments.signal,
@@ -72,16 +77,45 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         from collector.web.intensity_plots import save_plot, what_if_plot
 
-        title = f"{arguments.power_w:g} W for {arguments.hours:g} h, by its start"
-        save_plot(what_if_plot(found, title), arguments.plot, "--plot")
+        save_plot(what_if_plot(found, f"{title}, by its start"), arguments.plot, "--plot")
     if arguments.json:
-        write_json({"as_known_at_unix_ns": arguments.as_known_at, "places": found, "factors": factors})
+        known_at = arguments.as_known_at
+        write_json({"work": title, "as_known_at_unix_ns": known_at, "places": found, "factors": factors, "note": note})
         return EXIT_DONE
-    _show(found, f"{arguments.power_w:g} W for {arguments.hours:g} h: {found[0].unit} by start")
+    _show(found, f"{title}: {found[0].unit} by start")
+    if note:
+        stdout_console().print(note, soft_wrap=True, markup=False)
     for factor in {one.id: one for of_zone in factors.values() for one in of_zone}.values():
         text = f"{factor.id}: {factor.source}; {factor.licence}; {factor.vintage}"
         stdout_console().print(text, soft_wrap=True, markup=False)
     return EXIT_DONE
+
+
+def _work(arguments: argparse.Namespace, config: "CollectorConfig") -> "tuple[Work, str, str]":
+    """Return the work that is asked about, its name, and what has to be said of it."""
+    if arguments.device is None:
+        from collector.carbon.what_if import constant_work
+
+        if arguments.power_w is None or arguments.hours is None:
+            raise ConfigurationError(
+                "intensity what-if: say which work: --power-w and --hours, or --device, --worked-from and --worked-to"
+            )
+        title = f"{arguments.power_w:g} W for {arguments.hours:g} h"
+        return constant_work(arguments.power_w, arguments.hours * 3_600.0), title, ""
+    if arguments.worked_from is None or arguments.worked_to is None or arguments.worked_to <= arguments.worked_from:
+        raise ConfigurationError("intensity what-if: --device takes --worked-from, and --worked-to after it")
+    from contextlib import closing
+
+    from collector.fleet.work import measured_work
+    from collector.journal import Journal
+    from collector.numbers import percent, si
+
+    with closing(Journal(config.journal_path, read_only=True)) as journal:
+        found = measured_work(journal, config.lake_dir, arguments.device, arguments.worked_from, arguments.worked_to)
+    title = f"{si(found.work.energy_j, 'J')} of {arguments.device} in {found.work.duration_s / 3_600.0:g} h"
+    uncovered = "" if found.covered_ratio >= 1.0 else "; the rest of the time is unknown and counts as nothing"
+    note = f"{found.windows} windows cover {percent(found.covered_ratio)} of the time that was worked{uncovered}"
+    return found.work, title, note
 
 
 def _yearly(provider: "StoredIntensity", zone: str) -> float | None:
