@@ -1,6 +1,7 @@
 """DuckDB behind ibis, with its memory bounded: what does not fit goes to a temporary directory and comes back.
 
-Files of a local directory are read by DuckDB itself; those at an address through pyarrow and fsspec.
+ibis writes the SQL and DuckDB runs it: ibis' own connection lags behind what DuckDB deprecates. Files of a local
+directory are read by DuckDB itself, those at an address through pyarrow and fsspec.
 """
 
 import tempfile
@@ -61,13 +62,13 @@ class Engine:
             raise ConfigurationError(
                 f"--temp-dir {self._limits.temp_dir}: cannot write there: {error.strerror}; name another directory"
             ) from error
-        self.connection = ibis.duckdb.connect(
-            memory_limit=f"{self._limits.memory_bytes}B",
-            threads=self._limits.threads,
-            temp_directory=spill,
-            preserve_insertion_order=False,
-        )
-        self._open.callback(self.connection.disconnect)
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self._limits.memory_bytes}B",
+            "threads": self._limits.threads,
+            "temp_directory": spill,
+            "preserve_insertion_order": False,
+        }
+        self._connection = self._open.enter_context(duckdb.connect(config=settings))
         return self
 
     def __exit__(
@@ -84,33 +85,36 @@ class Engine:
         name = self._next_name()
         with _told(place.where), place.readable(list(names)) as (root, files):
             paths = [f"{root}/{one}" for one in names]
-            raw = self.connection.con
             if isinstance(place, LocalPlace):
-                self.connection.read_parquet(paths, table_name=name, union_by_name=True, hive_partitioning=False)
+                found = self._connection.read_parquet(paths, union_by_name=True, hive_partitioning=False)
+                found.create_view(name)
+                present = set(found.columns)
             else:
-                raw.register(name, ds.dataset(paths, filesystem=files, format="parquet", schema=schema))
+                self._connection.register(name, ds.dataset(paths, filesystem=files, format="parquet", schema=schema))
+                present = set(schema.names)
+            known = pa.schema([field for field in schema if field.name in present])
             try:
-                yield self.connection.table(name)
+                yield ibis.table(ibis.Schema.from_pyarrow(known), name=name)
             finally:
                 if isinstance(place, LocalPlace):
-                    raw.execute(f"DROP VIEW IF EXISTS {name}")  # ibis 12 writes a drop that DuckDB 2 refuses
+                    self._connection.sql(f"DROP VIEW IF EXISTS {name}")
                 else:
-                    raw.unregister(name)
+                    self._connection.unregister(name)
 
     @contextmanager
     def table(self, content: pa.Table) -> Iterator[Table]:
         """Give a table of this memory."""
         name = self._next_name()
-        self.connection.con.register(name, content)
+        self._connection.register(name, content)
         try:
-            yield self.connection.table(name)
+            yield ibis.table(ibis.Schema.from_pyarrow(content.schema), name=name)
         finally:
-            self.connection.con.unregister(name)
+            self._connection.unregister(name)
 
     def answer(self, question: Table) -> pa.Table:
         """Return what an expression gives."""
-        found: Any = self.connection.to_pyarrow(question)
-        return found if isinstance(found, pa.Table) else pa.table(found)
+        found: Any = self._connection.sql(ibis.to_sql(question, dialect="duckdb"))
+        return found.to_arrow_table().cast(question.schema().to_pyarrow())  # sums of integers are wider in DuckDB
 
     def _next_name(self) -> str:
         self._number += 1
