@@ -75,6 +75,7 @@ def summary(
         notes=tuple(notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns))),
         factors=(*places.factors(met), *models.beside.factors()),
         reading=reading,
+        missing_impact_factors=models.beside.impacts.missing(_TOTAL),
     )
 
 

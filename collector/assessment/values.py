@@ -123,7 +123,8 @@ class FleetAssessment(msgspec.Struct, frozen=True, kw_only=True):
     ``known_at_unix_ns``: intensities as they were known then; None: as known now. ``policies``: how embodied carbon
     was charged, in words, one line for each policy in use. ``systematic_u_j``: of the total energy by systematic id:
     within one it adds linearly, between them in quadrature. ``notes`` must stand beside the figures. ``factors``:
-    everything that was multiplied, with source, licence and vintage.
+    everything that was multiplied, with source, licence and vintage. ``missing_impact_factors``: by impact of the
+    total that is unknown, the names of the factors that would make it known.
     """
 
     start_unix_ns: int
@@ -141,3 +142,4 @@ class FleetAssessment(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     factors: tuple[Factor, ...]
     reading: Reading
+    missing_impact_factors: dict[str, tuple[str, ...]] = {}

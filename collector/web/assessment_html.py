@@ -62,7 +62,10 @@ def render_assessment(assessment: FleetAssessment, title: str) -> str:
         plots=_plots(assessment),
         groups={by: groups[:MAX_ROWS] for by, groups in assessment.groups.items()},
         hidden={by: max(0, len(groups) - MAX_ROWS) for by, groups in assessment.groups.items()},
-        impacts=[(_impact_name(name), *_impact(name, figure)) for name, figure in total.impacts.items()],
+        impacts=[
+            (_impact_name(name), *_impact(name, figure), assessment.missing_impact_factors.get(name, ()))
+            for name, figure in total.impacts.items()
+        ],
         factors=sorted(assessment.factors, key=lambda factor: (factor.estimate.unit, factor.id)),
         change_ratio=_change_ratio(total),
     )

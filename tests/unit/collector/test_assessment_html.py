@@ -180,6 +180,7 @@ def test_impacts_and_development_stand_beside_the_grams(journal: Journal) -> Non
     text = render_assessment(assessment, "Fleet")
     assert numbers.si(development.value, "g") in text
     assert "Water, at the site" in text
+    assert "e-waste/raspberry-pi-zero-2-w" in text, "what is missing is named"
 
 
 def test_a_model_whose_making_is_unknown_has_no_development_figure(journal: Journal) -> None:
