@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from collector.carbon.embodied import Part
 from collector.carbon.factors import Factor, near_names
+from collector.carbon.share_map import MeanPower
 from collector.data.tables import EMBODIED_HARDWARE, require_factor, shipped_factors
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import decode_toml
@@ -33,7 +34,10 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A board, a meter or a case. ``power_supply``: id of the factor of the one that it is run with, "" for none."""
+    """A board, a meter or a case. ``power_supply``: id of the factor of the one that it is run with, "" for none.
+
+    ``power``: watts at rest and at work, for maps; a fleet's power is measured.
+    """
 
     id: Name
     name: Name
@@ -41,6 +45,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     parts: tuple[PartRow, ...]
     aliases: tuple[str, ...] = ()
     power_supply: str = ""
+    power: MeanPower | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

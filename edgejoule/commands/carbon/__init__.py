@@ -12,7 +12,8 @@ from edgejoule.commands.carbon.verb_parser import VerbParser
 
 VERBS: Final[dict[str, str]] = {
     "intensity": "grid carbon intensity: list, sources, fetch, import, stored, show, what-if",
-    "embodied": "embodied carbon by hardware: screening estimates",
+    "embodied": "embodied carbon of hardware and of an inventory's devices, part by part",
+    "map": "embodied share of each board over grid, duty and lifetime: table and figure",
     "assess": "a fleet's energy, work and carbon over any period, from the lake",
     "reassess": "grams in InfluxDB written again, for a stretch of time, as known now or at any moment",
     "roll-up": "the lake's windows summed up by hour, for assessments of years",
