@@ -163,7 +163,7 @@ class IntensityStore:
         """Hold the file; None for a reader where there is none yet. Raises ConfigurationError."""
         with self._lock, contextlib.ExitStack() as opened:
             db = self._db
-            if db is None and self.path.is_file():
+            if db is None and not store_file.is_empty(self.path):
                 db = opened.enter_context(contextlib.closing(store_file.open_reader(self.path)))
             try:
                 yield db

@@ -13,19 +13,19 @@ from edge_agent.wire.errors import ConfigurationError
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x454A_4749
 """Tells the file from other SQLite files."""
-_SCHEMA: Final = f"""
-CREATE TABLE series (
+_SCHEMA: Final = (
+    """CREATE TABLE series (
   series_id INTEGER PRIMARY KEY, source TEXT NOT NULL, zone TEXT NOT NULL, kind TEXT NOT NULL,
-  longest_ns INTEGER NOT NULL DEFAULT 0, UNIQUE (zone, kind, source));
-CREATE TABLE revisions (
+  longest_ns INTEGER NOT NULL DEFAULT 0, UNIQUE (zone, kind, source))""",
+    """CREATE TABLE revisions (
   number INTEGER PRIMARY KEY AUTOINCREMENT, series_id INTEGER NOT NULL, valid_from INTEGER NOT NULL,
   valid_to INTEGER NOT NULL, is_forecast INTEGER NOT NULL, fetched_at INTEGER NOT NULL, is_estimated INTEGER NOT NULL,
-  gco2e_per_kwh REAL NOT NULL, low REAL, high REAL, scope TEXT NOT NULL);
-CREATE INDEX revisions_by_time ON revisions (series_id, valid_from);
-CREATE TABLE passports (source TEXT PRIMARY KEY, passport TEXT NOT NULL) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
+  gco2e_per_kwh REAL NOT NULL, low REAL, high REAL, scope TEXT NOT NULL)""",
+    "CREATE INDEX revisions_by_time ON revisions (series_id, valid_from)",
+    "CREATE TABLE passports (source TEXT PRIMARY KEY, passport TEXT NOT NULL) WITHOUT ROWID",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 _TOUCHING: Final = (
     "series_id = :series_id AND valid_from > :start - :longest AND valid_from < :end AND valid_to > :start"
 )
@@ -80,11 +80,19 @@ class Series:
         return known
 
 
+def is_empty(path: Path) -> bool:
+    """Return whether there is no file yet, or one that somebody is about to make."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Return a connection that writes; the file is made where there is none. Raises ConfigurationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if is_empty(path):
             _create(path)
         db = _connect(str(path))
     except (OSError, sqlite3.Error) as error:
@@ -217,12 +225,13 @@ def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Create the file under another name first, so that no reader ever sees one without its tables."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with contextlib.closing(_connect(str(new))) as db:
-        db.executescript(_SCHEMA)
-    new.rename(path)
+    """Make the tables in one transaction: of two processes that start at once, the second one finds them made."""
+    with contextlib.closing(_connect(str(path))) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        for statement in _SCHEMA if tables == 0 else ():
+            db.execute(statement)
+        db.execute("COMMIT")
 
 
 def _checked(db: sqlite3.Connection, path: Path, *statements: str) -> sqlite3.Connection:

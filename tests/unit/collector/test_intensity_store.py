@@ -1,6 +1,8 @@
 """What the store keeps, and what of it is new."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -137,6 +139,23 @@ def test_what_was_touched_is_joined(store: IntensityStore) -> None:
     ]
     assert stretches == [("DE", 0, 1), ("GB", 1, 3), ("GB", 7, 8)]
     assert isinstance(store.touched_after(number)[0], Touched)
+
+
+def test_two_processes_that_start_at_once_share_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "intensity.sqlite3"
+    path.touch()
+    assert IntensityStore(path, read_only=True).extents() == [], "about to be made"
+    script = (
+        "import sys; from pathlib import Path; from collector.intensity.store import IntensityStore;"
+        "from tests.unit.collector.test_intensity_store import said;"
+        "store = IntensityStore(Path(sys.argv[1]));"
+        "[store.add([said(hour, 1.0, 1, zone=sys.argv[2])]) for hour in range(20)]; store.close()"
+    )
+    root = Path(__file__).parents[3]
+    started = [subprocess.Popen([sys.executable, "-c", script, str(path), zone], cwd=root) for zone in "ABC"]
+    assert [one.wait(timeout=120) for one in started] == [0, 0, 0]
+    extents = IntensityStore(path, read_only=True).extents()
+    assert [(one.zone, one.revisions) for one in extents] == [("A", 20), ("B", 20), ("C", 20)]
 
 
 def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
