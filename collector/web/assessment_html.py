@@ -9,6 +9,8 @@ import msgspec
 from collector import numbers
 from collector.assessment.values import FleetAssessment, GroupFigures
 from collector.carbon.estimate import Estimate
+from collector.carbon.factors import Factor
+from collector.carbon.units import GCO2E_PER_KWH
 from collector.web import assessment_plots as plots
 
 MAX_ROWS: Final = 300
@@ -109,10 +111,14 @@ def _plots(assessment: FleetAssessment) -> list[Plot]:
         Plot(
             "What to measure next",
             "Which cause explains how much of the variance of the total, errors that belong together taken together.",
-            plots.causes(total.variance_shares, {factor.id: factor.name for factor in assessment.factors}),
+            plots.causes(total.variance_shares, {factor.id: _cause_name(factor) for factor in assessment.factors}),
         )
     )
     return [plot for plot in made if plot.svg]
+
+
+def _cause_name(factor: Factor) -> str:
+    return f"grid, {factor.name}" if factor.estimate.unit == GCO2E_PER_KWH else factor.name
 
 
 def _impact_name(name: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.carbon.embodied import Part
-from collector.carbon.estimate import Estimate, exactly
+from collector.carbon.estimate import Z95, Estimate, exactly
 from collector.carbon.factors import Factor
 from collector.carbon.impacts import IMPACTS, ImpactModel, water_l
 from collector.carbon.montecarlo import Draws
@@ -127,6 +127,15 @@ def test_water_of_a_cloud_is_that_of_site_and_grid() -> None:
         water_l(exactly(1.0, "kWh", "t"), grid=grid)
     with pytest.raises(ValueError, match="water is J times L/kWh"):
         water_l(energy, grid=pue)
+
+
+def test_the_meters_error_is_in_the_water_too() -> None:
+    impacts = model(factor("own-water", 1.0, "L/kWh", "water-grid/DEU"))
+    impacts.add_energy("a", 10.0 * KWH_J, zone="DEU", systematic_id="m", u_systematic_j=KWH_J, variance_j2=0.0)
+    impacts.add_energy("b", 10.0 * KWH_J, zone="DEU", variance_j2=KWH_J**2)
+    for name in "ab":
+        water = known(impacts.estimates(name)["water_grid_l"])
+        assert (water.low, water.high) == pytest.approx((10.0 - Z95, 10.0 + Z95), rel=5e-3), name
 
 
 @given(st.lists(st.tuples(st.sampled_from(["DEU", "FRA", "POL"]), st.floats(0.0, 1e9)), min_size=1, max_size=6))

@@ -177,10 +177,11 @@ def test_an_error_around_nothing_is_still_an_error() -> None:
 
 def test_what_is_added_later_counts() -> None:
     grams = model()
-    grams.add_energy("a", (1.0, 1.0, 1.0), cause="grid")
+    grams.add_energy("a", (1.0, 0.5, 2.0), cause="grid")
     before = known(grams.estimate("a"))
-    grams.add_energy("a", (1.0, 1.0, 1.0), cause="grid")
-    assert known(grams.estimate("a")).high == 2.0 * before.high
+    grams.add_energy("a", (1.0, 0.5, 2.0), cause="grid")
+    assert known(grams.estimate("a")).high == pytest.approx(2.0 * before.high)
+    assert before.high > 1.9
 
 
 @st.composite
@@ -246,3 +247,20 @@ def test_shares_agree_with_those_of_all_draws() -> None:
         order = np.argsort(grams.draws.normal(cause))
         means = drawn[order].reshape(100, -1).mean(axis=1)
         assert first_order[cause] == pytest.approx(np.var(means) / np.var(drawn), abs=0.04), cause
+
+
+@pytest.mark.parametrize("meter_u", [0.0, 0.5])
+def test_what_causes_do_together_is_in_the_whole_variance(meter_u: float) -> None:
+    """Else what is independent would seem to explain more than it does."""
+    grams = model(50_000)
+    silicon, area = factor("silicon", 1.0, 2.0, 4.5, "kgCO2e/cm2"), factor("area", 0.5, 1.0, 2.2, "cm2")
+    if meter_u:
+        grams.add_energy("a", (1.0, 0.5, 4.0), cause="grid", systematic_id="m", u_systematic=meter_u, variance=1.0)
+    else:
+        grams.add_parts("a", (Part(name="die", factor=silicon, amount=area),), 1e-3)
+        grams.add_energy("a", (0.0, 0.0, 0.0), cause="grid", variance=2.0)
+    drawn = grams.drawn("a")
+    assert drawn is not None
+    shares = {share.cause: share.share_ratio for share in grams.variance_shares("a")}
+    variance = 1.0 if meter_u else 2.0
+    assert shares[INDEPENDENT] == pytest.approx(variance / float(np.var(drawn)), rel=0.03)
