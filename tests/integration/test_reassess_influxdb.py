@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from collector.journal import Journal
 from collector.journal_identity import journal_id
 from collector.reassess import Reassessed, Reassessment, Target
 from collector.sinks import tag_places
-from collector.sinks.hourly import HOUR_NS, KEPT_HOURS, HourlySink
+from collector.sinks.hourly import HOUR_NS, KEPT_HOURS, HourlySink, write_changed
 from collector.sinks.influx_rows import InfluxSink, StoreAwayError
+from collector.sinks.influx_writing import Answer
 from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.lake import LakeSink
 from collector.sinks.line_protocol import LineEncoder
@@ -236,15 +237,19 @@ def test_windows_that_came_while_it_ran_are_in_their_hours_too(site: Site) -> No
         assert math.fsum(fields[name] for fields in hourly.values()) == pytest.approx(of_windows, rel=1e-12)
 
 
-def test_closed_hours_are_written_over_too_and_later_points_beside_them_stay_right(site: Site) -> None:
-    site.store(intensity(), now_unix_ns=T0_UNIX_NS + (KEPT_HOURS + 9) * HOUR_NS)
+@pytest.mark.parametrize("closed_again", [False, True])
+def test_closed_hours_are_written_over_too_and_later_points_beside_them_stay_right(
+    site: Site, *, closed_again: bool
+) -> None:
+    long_after_ns = T0_UNIX_NS + (KEPT_HOURS + 9) * HOUR_NS
+    site.store(intensity(), now_unix_ns=long_after_ns)
     late = [make_stored(121 + i, seq=900 + i, t_start_unix_ns=T0_UNIX_NS + i) for i in range(3)]
     commit_rows(site.journal, late)
-    site.store(intensity())
+    site.store(intensity(), now_unix_ns=long_after_ns if closed_again else T0_UNIX_NS)
     _, hourly = site.both()
     assert len(hourly) == 13, "the first hour of one device has two points"
     done = site.reassess(intensity(scale=2.0))
-    assert (done.hours, done.hours_left) == (13, {})
+    assert (done.hours, done.hours_left) == (12 if closed_again else 13, {})
     raw, hourly = site.both()
     for name in GRAMS:
         of_windows = math.fsum(fields[name] for fields in raw.values())
@@ -261,6 +266,34 @@ def test_an_hour_whose_windows_are_not_all_there_any_more_keeps_its_grams_and_is
     assert (done.windows, done.hours) == (0, 0)
     assert list(done.hours_left.values()) == [12]
     assert site.both()[1] == before
+
+
+class Overtaken(InfluxV1Writer):
+    """Before its first body arrives, another writer of hours adds windows and writes them."""
+
+    def __init__(self, url: str, first: Callable[[], None]) -> None:
+        super().__init__(url, HOURLY)
+        self._first: list[Callable[[], None]] = [first]
+
+    def post(self, body: bytes) -> Answer:
+        if self._first:
+            self._first.pop()()
+        return super().post(body)
+
+
+def test_of_two_writers_of_hours_the_slower_one_does_not_leave_old_sums(site: Site) -> None:
+    def add_a_late_window() -> None:
+        commit_rows(site.journal, [make_stored(121, seq=999, t_start_unix_ns=T0_UNIX_NS + 1)])
+        site.store(intensity())
+
+    site.store(intensity())
+    slow = Overtaken(site.server.url, add_a_late_window)
+    with site.journal.transaction() as db:
+        db.execute("UPDATE hourly SET dirty = 1")
+    assert not write_changed(site.journal, slow)
+    slow.close()
+    raw, hourly = site.both()
+    assert sum(fields["windows"] for fields in hourly.values()) == len(raw) == 121
 
 
 def test_what_is_not_known_any_more_is_called_unknown(site: Site) -> None:

@@ -121,7 +121,7 @@ def test_what_a_revision_touches_is_assessed_once_for_the_devices_of_its_zone(pa
     ((start, end, devices),) = parts.catch_up()
     assert start < NOW - 3 * HOUR_NS, "a window that begins before may reach into it"
     assert end == NOW - 2 * HOUR_NS
-    assert devices == {"a", "b"}
+    assert devices == frozenset("ab")
     assert parts.catch_up() == []
     parts.store.add([revision(NOW - 3 * HOUR_NS, NOW - 2 * HOUR_NS, at=NOW + 1)])
     assert parts.catch_up() == [], "the same value is no news"
