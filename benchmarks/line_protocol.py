@@ -13,7 +13,8 @@ from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.sinks.line_protocol import LineEncoder
 from collector.values import StoredWindow
-from tests.fakes.windows import make_stored
+from tests.fakes.intensities import GivenIntensity, half_hours
+from tests.fakes.windows import T0_UNIX_NS, make_stored
 
 ROWS = 500
 INVENTORY = """
@@ -123,4 +124,24 @@ def line_protocol_assessed() -> Iterator[Comparison]:
         kind="peer",
         operations=ROWS,
         limit_ratio=1 / 6,
+    )
+
+
+@benchmark
+def line_protocol_time_resolved() -> Iterator[Comparison]:
+    """With intensities of half hours: one window in 180 lies over an edge between two."""
+    stored = rows()
+    half_hours_of = half_hours(T0_UNIX_NS - 1_000_000_000, [100.0 + step for step in range(ROWS // 180 + 2)])
+    assessor = Assessor(parse_inventory(INVENTORY), GivenIntensity("DE", half_hours_of, 300.0))
+    yearly = LineEncoder(Assessor(parse_inventory(INVENTORY), load_yearly_table()))
+    encoder = LineEncoder(assessor)
+    assert len({encoder.encode(row).partition("operational_gco2e=")[2][:8] for row in stored}) > 2
+    yield Comparison(
+        name="a window's line with the intensity of its half hour",
+        ours=lambda: [encoder.encode(row) for row in stored],
+        other=lambda: [yearly.encode(row) for row in stored],
+        other_name="the same with a yearly intensity",
+        kind="peer",
+        operations=ROWS,
+        limit_ratio=1.25,
     )

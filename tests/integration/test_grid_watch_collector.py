@@ -150,3 +150,13 @@ def test_what_cannot_be_assessed_again_is_one_line(tmp_path: Path, capsys: pytes
     assert "no journal here" in capsys.readouterr().err
     assert reassess(tmp_path, "--to", "2d") == 2
     assert "--to has to lie after --from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["check-config", "run"])
+def test_a_source_without_its_key_stops_the_collector_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    config = tmp_path / "collector.toml"
+    config.write_text('state_dir = "state"\n[[intensity.source]]\nkind = "electricity_maps"\nzones = ["DE"]\n')
+    assert main(["collector", verb, "--config", str(config)]) == 2
+    assert "electricity_maps: it needs a key" in capsys.readouterr().err

@@ -9,9 +9,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check what the collector would run with; write nothing, connect to nothing."""
     from collector.build import build_assessor, build_sinks
     from collector.config import read_config
+    from collector.intensity.configured import configured_sources
 
     config = read_config(arguments.config)
     for sink in build_sinks(config, build_assessor(config)):
         sink.close()
+    configured_sources(config.intensity)
     stdout_console().print(f"{arguments.config}: good")
     return EXIT_DONE
