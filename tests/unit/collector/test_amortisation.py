@@ -52,8 +52,9 @@ def uses_of(of: LifePlan, moments: list[float]) -> tuple[list[float], list[float
     """Return the uses in each stretch and before it: all planned uses are made in service, and some more."""
     retired_s = math.inf if of.retired_unix_s is None else of.retired_unix_s
     assert of.lifetime_uses is not None
-    each = 1.5 * of.lifetime_uses / (len(moments) - 1)
-    made = [each if a < retired_s and b > SINCE_S else 0.0 for a, b in pairwise(moments)]
+    serves = [a < retired_s and b > SINCE_S for a, b in pairwise(moments)]
+    each = 1.5 * of.lifetime_uses / max(sum(serves), 1)
+    made = [each if at_work else 0.0 for at_work in serves]
     return made, [math.fsum(made[:k]) for k in range(len(made))]
 
 
