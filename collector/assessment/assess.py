@@ -64,10 +64,10 @@ class Stored(NamedTuple):
 
 
 class _Run:
-    """One assessment under way."""
+    """One assessment under way. Every portion has a DuckDB of its own, so what it keeps of files ends with it."""
 
-    def __init__(self, engine: Engine, places: Places, kept: Cells, period: Period, fleet: str) -> None:
-        self.engine, self.places, self.kept, self.period, self.fleet = engine, places, kept, period, fleet
+    def __init__(self, places: Places, kept: Cells, period: Period, fleet: str, limits: Limits) -> None:
+        self.places, self.kept, self.period, self.fleet, self._limits = places, kept, period, fleet, limits
         self.counted = Counted()
         self.rolled_up_days = 0
         self.window_files = 0
@@ -77,47 +77,48 @@ class _Run:
         """Read some days of the lake."""
         names = [name for day in days for name in day.windows]
         first_unix_ns, last_unix_ns = _span(days)
-        if names:
-            with lake_windows(self.engine, where, names) as (windows, repeated):
-                self.counted.repeated += repeated
-                self._windows(windows, first_unix_ns, last_unix_ns)
-            self.window_files += len(names)
         by_slot: dict[int, list[str]] = {}
         for day in days:
             if day.rolled_up is not None:
                 by_slot.setdefault(day.rolled_up.slot_s, []).append(day.day)
-        for slot_s, rolled in by_slot.items():
-            timelines = self.places.timelines(first_unix_ns, last_unix_ns + DAY_NS)
-            grid = slot_table(timelines, first_unix_ns, last_unix_ns + DAY_NS, slot_s)
-            with rolled_up_parts(self.engine, where, rolled) as parts:
-                self._cells([parts], grid)
-            self.rolled_up_days += len(rolled)
+        with Engine(self._limits) as engine:
+            if names:
+                with lake_windows(engine, where, names) as (windows, repeated):
+                    self.counted.repeated += repeated
+                    self._windows(engine, windows, first_unix_ns, last_unix_ns)
+            for slot_s, rolled in by_slot.items():
+                timelines = self.places.timelines(first_unix_ns, last_unix_ns + DAY_NS)
+                grid = slot_table(timelines, first_unix_ns, last_unix_ns + DAY_NS, slot_s)
+                with rolled_up_parts(engine, where, rolled) as parts:
+                    self._cells(engine, [parts], grid)
+                self.rolled_up_days += len(rolled)
+        self.window_files += len(names)
 
     def tail(self, rows: pa.Table) -> None:
         """Read rows that are not in the lake yet."""
         self.journal_rows += rows.num_rows
-        with self.engine.table(rows) as found:
-            self._windows(as_windows(found), self.period.start_unix_ns, self.period.end_unix_ns)
+        with Engine(self._limits) as engine, engine.table(rows) as found:
+            self._windows(engine, as_windows(found), self.period.start_unix_ns, self.period.end_unix_ns)
 
-    def _windows(self, windows: Table, first_unix_ns: int, last_unix_ns: int) -> None:
+    def _windows(self, engine: Engine, windows: Table, first_unix_ns: int, last_unix_ns: int) -> None:
         start, end = self.period.start_unix_ns, self.period.end_unix_ns
         begins, ends = max(first_unix_ns, start), min(last_unix_ns + DAY_NS, end)
         if ends <= begins:
             return
         inside = within(windows, start, end)
         slot_s, grid = intensity_slots(self.places.timelines(begins, ends), begins, ends, (start, end))
-        parts, counted = window_parts(self.engine, inside, slot_s)
+        parts, counted = window_parts(engine, inside, slot_s)
         self.counted.add(counted)
-        self._cells(parts, grid)
+        self._cells(engine, parts, grid)
 
-    def _cells(self, parts: Sequence[Table], grid: pa.Table) -> None:
+    def _cells(self, engine: Engine, parts: Sequence[Table], grid: pa.Table) -> None:
         start, end = self.period.start_unix_ns, self.period.end_unix_ns
         with ExitStack() as held:
-            zones = held.enter_context(self.engine.table(self.places.zone_table()))
-            intensities = held.enter_context(self.engine.table(grid))
+            zones = held.enter_context(engine.table(self.places.zone_table()))
+            intensities = held.enter_context(engine.table(grid))
             for one in parts:
                 wanted = one.filter(one.fleet == self.fleet) if self.fleet else one
-                self.kept.add(self.engine.answer(cells(wanted, zones, intensities, start, end)))
+                self.kept.add(engine.answer(cells(wanted, zones, intensities, start, end)))
 
 
 def assess(
@@ -141,21 +142,20 @@ def assess(
     places = Places(inventory, hardware, intensity, period.start_unix_ns, period.end_unix_ns)
     kept = Cells(hardware, places.yearly_g_per_j())
     cursor = 0 if journal is None or lake is None else journal.cursor(LakeSink.name)
-    with Engine(limits or Limits()) as engine:
-        run = _Run(engine, places, kept, period, chosen.fleet)
-        if lake is not None:
-            own = None if journal is None else (known_journal_id(journal), cursor)
-            before, last = day_of(period.start_unix_ns - DAY_NS), day_of(period.end_unix_ns - 1)
-            days = sources(lake, before, last, own, period.split_days)
-            done = 0
-            for portion in portions(days):
-                run.portion(lake, portion)
-                done += len(portion)
-                if progress is not None:
-                    progress(done, len(days))
-        if journal is not None:
-            for rows in _tail(journal, cursor):
-                run.tail(rows)
+    run = _Run(places, kept, period, chosen.fleet, limits or Limits())
+    if lake is not None:
+        own = None if journal is None else (known_journal_id(journal), cursor)
+        before, last = day_of(period.start_unix_ns - DAY_NS), day_of(period.end_unix_ns - 1)
+        days = sources(lake, before, last, own, period.split_days)
+        done = 0
+        for portion in portions(days):
+            run.portion(lake, portion)
+            done += len(portion)
+            if progress is not None:
+                progress(done, len(days))
+    if journal is not None:
+        for rows in _tail(journal, cursor):
+            run.tail(rows)
     kept.add_service(period.start_unix_ns, period.end_unix_ns)
     reading = Reading(
         rolled_up_days=run.rolled_up_days,

@@ -53,6 +53,15 @@ class Cells:
         for key, sums in self._sums.items():
             yield key, Cell(sums)
 
+    def whole(self) -> Iterator[tuple[CellKey, "Cell"]]:
+        """Give the sums over all months, with no month in their keys."""
+        sums: dict[CellKey, F64] = {}
+        for key, row in self._sums.items():
+            timeless = key._replace(month="")
+            old = sums.get(timeless)
+            sums[timeless] = row if old is None else old + row
+        return ((key, Cell(row)) for key, row in sums.items())
+
     def add(self, found: pa.Table) -> None:
         """Add the rows of ``query.cells``."""
         if found.num_rows == 0:

@@ -50,31 +50,34 @@ class Engine:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._open = ExitStack()
         self._number = 0
 
     def __enter__(self) -> Self:
-        try:
-            spill = self._open.enter_context(
-                tempfile.TemporaryDirectory(prefix="edgejoule-assess-", dir=self._limits.temp_dir)
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"--temp-dir {self._limits.temp_dir}: cannot write there: {error.strerror}; name another directory"
-            ) from error
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self._limits.memory_bytes}B",
-            "threads": self._limits.threads,
-            "temp_directory": spill,
-            "preserve_insertion_order": False,
-        }
-        self._connection = self._open.enter_context(duckdb.connect(config=settings))
+        with ExitStack() as opening:
+            spill = opening.enter_context(self._temporary())
+            settings: dict[str, str | bool | int | float | list[str]] = {
+                "memory_limit": f"{self._limits.memory_bytes}B",
+                "threads": self._limits.threads,
+                "temp_directory": spill,
+                "preserve_insertion_order": False,
+            }
+            self._connection = opening.enter_context(duckdb.connect(config=settings))
+            self._connection.sql("SET parquet_metadata_cache = true")  # every file is asked for more than once
+            self._open = opening.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+    def _temporary(self) -> "tempfile.TemporaryDirectory[str]":
+        try:
+            return tempfile.TemporaryDirectory(prefix="edgejoule-assess-", dir=self._limits.temp_dir)
+        except OSError as error:
+            raise ConfigurationError(
+                f"--temp-dir {self._limits.temp_dir}: cannot write there: {error.strerror}; name another directory"
+            ) from error
 
     @contextmanager
     def scan(self, place: Place, names: Sequence[str], schema: pa.Schema) -> Iterator[Table]:

@@ -149,7 +149,8 @@ class Group:
     def _fill(self, models: Models, group: str) -> None:
         for (cause, systematic_id), row in self._operational.items():
             cell = Cell(row)
-            if cause and any(cell[f"{name}_j"] for name in QUALITY_COLUMNS):
+            idle = cell["windows"] > 0.0 and cell["energy_j"] == 0.0
+            if cause and (idle or any(cell[f"{name}_j"] for name in QUALITY_COLUMNS)):
                 value = cell["gco2e"]
                 models.assessed.add_energy(
                     group,

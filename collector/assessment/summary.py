@@ -39,11 +39,15 @@ def summary(
     sharing: dict[str, set[str]] = defaultdict(set)
     observed: dict[str, float] = defaultdict(float)
     for key, cell in kept:
+        if "month" in groups:
+            groups["month"][key.month].add(key, cell, places.at(key.device_id))
+    for key, cell in kept.whole():
         place = places.at(key.device_id)
         met.add(key.device_id)
         total.add(key, cell, place)
-        for by, named in groups.items():
-            named[_NAMES[by](key, place, several_fleets)].add(key, cell, place)
+        for by, name_of in _NAMES.items():
+            if by in groups:
+                groups[by][name_of(key, place, several_fleets)].add(key, cell, place)
         sides[key.boundary].add(key.device_id)
         sharing[key.systematic_id].add(key.device_id)
         observed[key.model_id] += cell["inference_count"]
@@ -89,7 +93,6 @@ _NAMES: Final[dict[By, Callable[[CellKey, Place, bool], str]]] = {
     "site": lambda _key, place, _several: place.site or NOT_KNOWN,
     "zone": lambda _key, place, _several: place.zone or NOT_KNOWN,
     "fleet": lambda key, _place, _several: key.fleet,
-    "month": lambda key, _place, _several: key.month,
 }
 
 
