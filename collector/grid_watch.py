@@ -50,6 +50,10 @@ class Tally(Protocol):
     def hours(self) -> int:
         """Hourly sums."""
 
+    @property
+    def hours_left(self) -> dict[str, int]:
+        """Hourly sums that keep their old grams, by reason."""
+
 
 class Reassesses(Protocol):
     """Writes grams of past windows again; see ``reassess``."""
@@ -101,6 +105,8 @@ class Revisions:
                 written += done.windows
                 if done.windows:
                     _LOG.info("grams_assessed_again", windows=done.windows, hours=done.hours, day=_day_text(start))
+                for reason, hours in done.hours_left.items():
+                    _LOG.warning("hours_keep_their_grams", hours=hours, reason=reason, day=_day_text(start))
         self._journal.set_note(ASSESSED_NOTE, str(newest))
         return written
 
