@@ -1,4 +1,4 @@
-"""One side of the assessment's benchmark, in a process of its own: ``ours DIR DEVICES`` or ``floor DIR DEVICES``.
+"""One side of the assessment's benchmark, in a process of its own: ``month``, ``device`` or ``floor``, DIR, DEVICES.
 
 It prints seconds (imports not counted), the greatest memory that the process ever held, and the joules that it found.
 """
@@ -18,7 +18,7 @@ from benchmarks.assessment_lake import END_UNIX_NS, START_UNIX_NS, device_ids
 from collector.assessment.assess import Period, Stored, assess
 from collector.assessment.engine import DEFAULT_MEMORY_BYTES
 from collector.assessment.lake_files import DIRECTORY_NAME, PARTS_SCHEMA
-from collector.assessment.values import BY, Options
+from collector.assessment.values import BY, By, Options
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity, IntensityKind
 from collector.carbon.timeline import IntensityTimeline, Quality
@@ -86,8 +86,17 @@ class HalfHours:
         self._table.check_zone(zone, where)
 
 
-def ours(directory: Path, devices: int) -> float:
-    """Assess the whole year, by everything that figures can be grouped by, and return the joules."""
+def by_month(directory: Path, devices: int) -> float:
+    """Assess the whole year by month, as the command does when nothing else is said."""
+    return _ours(directory, devices, ("month",))
+
+
+def by_device(directory: Path, devices: int) -> float:
+    """Assess the whole year by everything that figures can be grouped by, every device among it."""
+    return _ours(directory, devices, BY)
+
+
+def _ours(directory: Path, devices: int, by: tuple[By, ...]) -> float:
     lines = ["[defaults]", "lifetime_years = 5.0", "sd_card_gb = 32"]
     for index, name in enumerate(device_ids(devices)):
         zone, board = _ZONES[index % len(_ZONES)], _BOARDS[index % len(_BOARDS)]
@@ -98,7 +107,7 @@ def ours(directory: Path, devices: int) -> float:
         parse_inventory("\n".join(lines)),
         HalfHours(),
         Period(start_unix_ns=START_UNIX_NS, end_unix_ns=END_UNIX_NS),
-        Options(by=BY),
+        Options(by=by),
     )
     if assessment.total.grams.total is None or assessment.unknown_operational:
         raise RuntimeError("the assessment does not know all grams")
@@ -125,7 +134,11 @@ def _scan(files: str, summed: "list[str] | tuple[str, ...]", counted: "list[str]
     return f"SELECT {', '.join(asked)} FROM read_parquet('{files}', hive_partitioning = false)"
 
 
-SIDES: Final[dict[str, Callable[[Path, int], float]]] = {"ours": ours, "floor": floor}
+SIDES: Final[dict[str, Callable[[Path, int], float]]] = {
+    "month": by_month,
+    "device": by_device,
+    "floor": floor,
+}
 
 
 def main() -> None:
