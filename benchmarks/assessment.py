@@ -1,9 +1,9 @@
 """A year of a fleet from the lake: hourly roll-ups, and the windows themselves for the last week.
 
 Time and peak memory of the whole assessment, by month, and by device, model, site, zone, fleet and month together,
-against the least work that anybody has to do: DuckDB reads the same columns of the same files and adds them up. Each side runs in a process
-of its own, in turn. EDGEJOULE_BENCH_ASSESSMENT_ROWS sets the number of windows (3000000 by default, of 49 devices; the
-figures in the documentation are of 60480000, of 1000 devices, which take 6 GB in EDGEJOULE_BENCH_ASSESSMENT_DIR).
+against the least work that anybody has to do: DuckDB reads the same columns of the same files and adds them up. Each
+side runs in a process of its own, in turn. EDGEJOULE_BENCH_ASSESSMENT_ROWS sets the number of windows (3000000 by
+default, of 49 devices; 60480000, of 1000 devices, take 5 GB in EDGEJOULE_BENCH_ASSESSMENT_DIR, where they are kept).
 """
 
 import contextlib
