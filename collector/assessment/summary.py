@@ -76,7 +76,10 @@ def summary(
         unknown_operational=unknown_operational,
         unknown_embodied=tuple(sorted(total.unknown_hardware)),
         systematic_u_j=dict(sorted(total.energy.systematic_j.items())),
-        notes=tuple(notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns))),
+        notes=(
+            *notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns)),
+            *_unstated(inventory, met),
+        ),
         factors=(*places.factors(met), *models.beside.factors()),
         reading=reading,
         missing_impact_factors=models.beside.impacts.missing(_TOTAL),
@@ -141,6 +144,18 @@ def _declaration(places: Places, met: set[str], period_unix_ns: tuple[int, int])
 
 def _moment(t_unix_ns: int) -> str:
     return dt.datetime.fromtimestamp(t_unix_ns / 1e9, tz=dt.UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _unstated(inventory: Inventory, met: set[str]) -> list[str]:
+    """Return a sentence on the parts of hardware that the inventory says nothing of."""
+    counts: dict[str, int] = defaultdict(int)
+    for name in met & inventory.devices.keys():
+        for kind in inventory.devices[name].unstated():
+            counts[kind.replace("_", " ")] += 1
+    if not counts:
+        return []
+    parts = ", ".join(f"{kind} ({count} devices)" for kind, count in sorted(counts.items()))
+    return [f'the inventory does not say, and embodied grams leave out: {parts}; "none" says that there is none']
 
 
 def _silent(inventory: Inventory, met: set[str], places: Places, period_unix_ns: tuple[int, int]) -> list[str]:

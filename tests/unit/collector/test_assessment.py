@@ -1,6 +1,7 @@
 """The assessment of a fleet against plain reckonings and against the fleet report, and what it says of the unknown."""
 
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +12,12 @@ from collector.assess import Assessor
 from collector.assessment.assess import Period, Stored, assess
 from collector.assessment.csv_text import csv_text
 from collector.assessment.values import BY, FleetAssessment, Options
+from collector.carbon.revisions import IntensityRevision
 from collector.carbon.units import J_PER_KWH, S_PER_YEAR
 from collector.fleet.report import fleet_report
 from collector.intensity.provider import IntensityProvider
+from collector.intensity.store import IntensityStore
+from collector.intensity.stored import StoredIntensity
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.journal import Journal
@@ -275,6 +279,49 @@ def test_a_range_of_many_devices_does_not_average_out_what_they_share(tmp_path: 
         in_quadrature = math.hypot(*(part.high - part.value for part in parts))
         assert whole.high - whole.value >= in_quadrature * 0.99
     assert math.fsum(cause.share_ratio for cause in found.total.variance_shares) == pytest.approx(1.0)
+
+
+def test_the_past_can_be_assessed_as_it_was_known(tmp_path: Path) -> None:
+    lake = a_lake(tmp_path / "lake", steady(2.0))
+    first, revised = DAY_UNIX_NS + DAY_NS, DAY_UNIX_NS + 3 * DAY_NS
+    with closing(IntensityStore(tmp_path / "intensity.sqlite3")) as store:
+        for fetched, value in ((first, 100.0), (revised, 110.0)):
+            store.add(
+                [
+                    IntensityRevision(
+                        source="uk_carbon_intensity",
+                        zone="GB",
+                        kind="average",
+                        valid_from_unix_ns=DAY_UNIX_NS,
+                        valid_to_unix_ns=DAY_UNIX_NS + 3600 * NS,
+                        gco2e_per_kwh=value,
+                        fetched_at_unix_ns=fetched,
+                    )
+                ]
+            )
+        grams = []
+        for known_at in (DAY_UNIX_NS, first, revised, None):
+            provider = StoredIntensity(
+                store,
+                load_yearly_table(),
+                "average",
+                {"DE": [("uk_carbon_intensity", "GB")]},
+                known_at_unix_ns=known_at,
+            )
+            found = assessed(lake, provider, options=Options(draws=FEW, known_at_unix_ns=known_at))
+            assert found.known_at_unix_ns == known_at
+            assert found.total.intensity_ratio["actual"] == pytest.approx(0.0 if known_at == DAY_UNIX_NS else 0.5)
+            assert found.total.grams.operational is not None
+            grams.append(found.total.grams.operational.value)
+    yearly = load_yearly_table().factors
+    (germany,) = (one.estimate.value for one in yearly if one.id == "DEU")
+    expected = [0.5 * (hour + germany) * 7200.0 / J_PER_KWH for hour in (germany, 100.0, 110.0, 110.0)]
+    assert grams == pytest.approx(expected, rel=1e-9)
+
+
+def test_parts_that_the_inventory_does_not_mention_are_told(tmp_path: Path) -> None:
+    found = assessed(a_lake(tmp_path, steady(1.0)))
+    assert "embodied grams leave out: case (1 devices)" in " ".join(found.notes)
 
 
 def test_nothing_to_assess_is_said(tmp_path: Path) -> None:
