@@ -12,6 +12,11 @@ import msgspec
 
 from collector.carbon.operational import IntensityKind
 
+FIRST_UNIX_NS: Final = -(2**62)
+LAST_UNIX_NS: Final = 2**63 - 2 * 86_400_000_000_000
+"""Moments that intensities are kept of: the years 1823 to 2262, so that whole days around them fit into int64."""
+MOST_GCO2E_PER_KWH: Final = 100_000.0
+"""Far above anything that generates (coal emits about 1,000): what says more is in another unit."""
 RANGE_RATIO: Final = math.sqrt(1.38)
 """P95 over the value, and the value over P5, where a source states no range: what independent sources of the same
 grid's average differ by. 1.38 is the median over countries of the largest over the smallest of five published tables
@@ -24,7 +29,8 @@ class IntensityRevision(msgspec.Struct, frozen=True, kw_only=True):
     ``source``: the id of its ``SourcePassport``. ``low``, ``high``: P5 and P95 where the source states them, else
     None. ``fetched_at_unix_ns``: when it became known here. ``is_estimated``, ``is_forecast``: what the source says of
     the value. ``scope``: what the value contains, where it differs from the passport's. Raises ValueError for a value
-    that is negative or not finite, a range around something else, or a stretch without length.
+    that is negative, not finite or above ``MOST_GCO2E_PER_KWH``, a range around something else, a stretch without
+    length, or one that lies before ``FIRST_UNIX_NS`` or after ``LAST_UNIX_NS``.
     """
 
     source: str
@@ -43,10 +49,18 @@ class IntensityRevision(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.valid_to_unix_ns <= self.valid_from_unix_ns:
             raise ValueError("an intensity holds for a stretch of time: valid_to after valid_from")
+        moments = self.valid_from_unix_ns, self.valid_to_unix_ns, self.fetched_at_unix_ns
+        if not FIRST_UNIX_NS <= min(moments) <= max(moments) <= LAST_UNIX_NS:
+            raise ValueError("the time of an intensity lies in the years 1823 to 2262")
         low = self.gco2e_per_kwh if self.low is None else self.low
         high = self.gco2e_per_kwh if self.high is None else self.high
         if not all(map(math.isfinite, (self.gco2e_per_kwh, low, high))) or self.gco2e_per_kwh < 0.0 or low < 0.0:
             raise ValueError(f"an intensity is a finite number of g/kWh, 0 or more, not {self.gco2e_per_kwh}")
+        if max(self.gco2e_per_kwh, high) > MOST_GCO2E_PER_KWH:
+            raise ValueError(
+                f"{max(self.gco2e_per_kwh, high):g} is no intensity, which is {MOST_GCO2E_PER_KWH:g} g/kWh at most; "
+                "give it in grams for a kilowatt-hour"
+            )
         if not low <= self.gco2e_per_kwh <= high:
             raise ValueError(f"an intensity needs low <= value <= high, not {low}, {self.gco2e_per_kwh}, {high}")
 

@@ -1,5 +1,6 @@
 """GET of JSON from a public server: patient, bounded and polite, with errors of one line that never show a key."""
 
+import contextlib
 import http.client
 import random
 import ssl
@@ -159,7 +160,7 @@ class JsonClient:
                 with error:
                     if error.code == 304 and kept is not None:
                         return kept.body, _by_small_name(error.headers)
-                    body = self._clean(error.read(_CHUNK_BYTES).decode("utf-8", "replace")).encode()
+                    body = self.without_keys(self._words(error, end_s).decode("utf-8", "replace")).encode()
                     headers = _by_small_name(error.headers)
                     if error.code == 429 and self._waits.too_many_s is not None:
                         headers.setdefault("retry-after", f"{self._waits.too_many_s:.0f}")
@@ -181,6 +182,16 @@ class JsonClient:
             raise http.client.IncompleteRead(bytes(body), answer.length)
         return bytes(body)
 
+    def _words(self, error: urllib.error.HTTPError, end_s: float) -> bytes:
+        """Return the beginning of what a server says beside a refusal, as far as it comes in time."""
+        body = bytearray()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while (
+                len(body) < _CHUNK_BYTES and self._waits.monotonic_s() < end_s and (chunk := error.read1(_CHUNK_BYTES))
+            ):
+                body += chunk
+        return bytes(body)
+
     def _lost(self, error: Exception, where: str) -> SourceError:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
@@ -189,7 +200,7 @@ class JsonClient:
             why = f"its certificate is not accepted: {reason.verify_message}; check the url and this machine's clock"
             return SourceError(f"{where}: {why}", retry=False)
         why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        return SourceError(f"{where}: not reachable: {self._clean(why)}", retry=True)
+        return SourceError(f"{where}: not reachable: {self.without_keys(why)}", retry=True)
 
     def _request(
         self, path: str, params: Params, headers: Mapping[str, str], body: bytes | None
@@ -203,7 +214,7 @@ class JsonClient:
         query = urllib.parse.urlencode(params, quote_via=urllib.parse.quote, safe=":,/")
         return f"{self.url}{path}" + (f"?{query}" if query else "")
 
-    def _clean(self, text: str) -> str:
+    def without_keys(self, text: str) -> str:
         """Return ``text`` without any key, should the server repeat one."""
         secrets = [v for k, v in self._headers.items() if k.lower() not in _PLAIN_HEADERS]
         secrets += [secret.rpartition(" ")[2] for secret in secrets]
@@ -221,6 +232,8 @@ def decoded(body: bytes, type: type[T], where: str) -> T:  # noqa: A002  as msgs
     except msgspec.ValidationError as error:
         text = f"{where}: the answer is not as its documentation says: {error}; a newer edgejoule may know it"
         raise SourceError(text, retry=False) from None
+    except RecursionError:
+        raise SourceError(f"{where}: the answer is nested deeper than any documented one", retry=False) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{where}: the answer is no JSON: {error}", retry=True) from None
 

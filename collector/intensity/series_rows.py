@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
@@ -26,6 +27,8 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 """What a column may be called, letter case aside."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WORDS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+_UTC_COLUMN: Final = re.compile(r"(?:U(?:TC|tc)|(?<![A-Za-z])utc)(?![A-Za-z])(?!\s*[-+−±]?\s*\d)")
+"""A column that says UTC, and not some hours off it."""
 _LONGEST_STEP_RATIO: Final = 1.5
 """A step up to so many usual steps long is a long one (a month of 31 days); a longer one is a hole."""
 
@@ -36,7 +39,8 @@ class SeriesError(ValueError):
 
 def columns_of(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
     """Return the table's name for each thing it tells. ``named``: a user's own names for some. Raises SeriesError."""
-    by_fold = {name.strip().casefold(): name for name in header}
+    folded = [name.strip().casefold() for name in header]
+    by_fold = dict(zip(folded, header, strict=True))
     unknown = [what for what in named if what not in COLUMNS]
     if unknown:
         raise SeriesError(f"column {unknown[0]!r} is not one of {', '.join(COLUMNS)}")
@@ -45,6 +49,8 @@ def columns_of(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str
         wanted = (named[what],) if what in named else usual
         match = next((by_fold[name.strip().casefold()] for name in wanted if name.strip().casefold() in by_fold), None)
         if match is not None:
+            if folded.count(match.strip().casefold()) > 1:
+                raise SeriesError(f"column {match!r} stands twice in the header; give each a name of its own")
             found[what] = match
         elif what in named:
             raise SeriesError(f"there is no column {named[what]!r}; the columns: {', '.join(header)}")
@@ -69,6 +75,10 @@ def revisions_of(
     parsed = [_row(number, row, columns, zone, now_unix_ns) for number, row in enumerate(rows, start=1)]
     if "end" not in columns:
         _find_ends(parsed)
+    elif open_ended := next((one for one in parsed if one["valid_to_unix_ns"] is None), None):
+        raise SeriesError(
+            f"row {open_ended['row']}: column {columns['end']!r} is empty; give every row its end, or none"
+        )
     made = []
     for one in parsed:
         number = one.pop("row")
@@ -95,7 +105,7 @@ def _row(number: int, row: Row, columns: Mapping[str, str], zone: str, now_unix_
     of_zone = cell("zone")
     return {
         "row": number,
-        "zone": zone if of_zone is None or of_zone == "" else str(of_zone),
+        "zone": zone if of_zone is None or of_zone == "" else str(of_zone).strip(),
         "valid_from_unix_ns": start,
         "valid_to_unix_ns": moment("end"),
         "gco2e_per_kwh": _number(cell("value"), f"row {number}: {columns['value']!r}"),
@@ -131,7 +141,7 @@ def _unix_ns(found: object, column: str, where: str) -> int:
     except ValueError:
         raise SeriesError(f"{where}: {found!r} is no moment; write it as 2026-11-22T14:30Z") from None
     if moment.tzinfo is None:
-        if "utc" not in column.casefold():
+        if not _UTC_COLUMN.search(column):
             raise SeriesError(f"{where}: {found} does not say its time zone; add Z or an offset such as +01:00")
         moment = moment.replace(tzinfo=dt.UTC)
     return (moment - _EPOCH) // dt.timedelta(microseconds=1) * 1_000

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from collector.carbon.operational import IntensityKind
-from collector.carbon.revisions import IntensityRevision
+from collector.carbon.revisions import FIRST_UNIX_NS, LAST_UNIX_NS, IntensityRevision
 from collector.intensity.errors import SourceError
 from edge_agent.wire.errors import ConfigurationError
 
@@ -22,9 +22,12 @@ def unix_ns(text: str, where: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+        found = (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
     except (ValueError, OverflowError):
-        raise SourceError(f"{where}: {text!r} is no moment; the answer is not as documented", retry=False) from None
+        found = LAST_UNIX_NS + 1
+    if not FIRST_UNIX_NS <= found <= LAST_UNIX_NS:
+        raise SourceError(f"{where}: {text!r} is no moment; the answer is not as documented", retry=False)
+    return found
 
 
 def minute_text(t_unix_ns: int) -> str:

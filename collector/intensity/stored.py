@@ -55,7 +55,9 @@ class StoredIntensity:
         self._store = store
         self._yearly = yearly
         self._names = tuple(zones)
-        self._zones = {zone.casefold(): tuple(at) for zone, at in zones.items()}
+        self._zones: dict[str, tuple[SourceZone, ...]] = {}
+        for zone, at in zones.items():
+            self._zones[zone.casefold()] = (*self._zones.get(zone.casefold(), ()), *at)
         self._yearly_zones = {zone.casefold(): name for zone, name in (yearly_zones or {}).items()}
         self._kept: OrderedDict[tuple[str, int, int], _Stretch] = OrderedDict()
         self._version = store.version()

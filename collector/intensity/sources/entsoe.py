@@ -100,7 +100,11 @@ class Entsoe:
         except SourceError as error:
             if error.status == 400 and NO_DATA in error.said:
                 return []
-            raise
+            text = self._client.without_keys(str(error))
+            said = self._client.without_keys(error.said)
+            raise SourceError(
+                text, retry=error.retry, retry_after_s=error.retry_after_s, status=error.status, said=said
+            ) from None
 
     def _area(self, zone: str) -> str | None:
         name = self._zone_map.get(zone, zone).upper()

@@ -37,7 +37,7 @@ def read_series(
 ) -> list[IntensityRevision]:
     """Return what a file says. ``zone``: of rows without one. Raises ConfigurationError with the row and the fault."""
     try:
-        header, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        header, rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
         found = revisions_of(
             rows, columns_of(header, columns), source=source, zone=zone, kind=kind, now_unix_ns=now_unix_ns
         )
@@ -104,6 +104,11 @@ def _read_csv(path: Path) -> tuple[list[str], list[Row]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             rows: list[Row] = list(reader)
+            longer = next((number for number, row in enumerate(rows, start=1) if None in row), None)
+            if longer is not None:
+                raise ConfigurationError(
+                    f"{path}: row {longer} has more cells than the header; write 100.5 with a point, or quote the cell"
+                )
             return list(reader.fieldnames or ()), rows
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot read it as CSV: {error}") from error
@@ -114,11 +119,14 @@ def _read_parquet(path: Path) -> tuple[list[str], list[Row]]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigurationError(f"{path}: cannot read it as Parquet: {error}") from error
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return list(table.column_names), list(rows)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        names = list(table.column_names)
+        rows: list[dict[str, Any]] = [] if len(set(names)) < len(names) else table.to_pylist()
+    except (OSError, OverflowError, pa.ArrowException) as error:
+        said = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{path}: cannot read it as Parquet: {said}") from error
+    return names, list(rows)
 
 
 def _build(options: SourceOptions) -> SeriesSource:

@@ -164,3 +164,10 @@ def test_an_assessor_takes_it(store: IntensityStore) -> None:
     )
     assert carbon.operational is not None
     assert carbon.operational.value == pytest.approx(100.0)
+
+
+def test_two_spellings_of_a_zone_are_one_zone(store: IntensityStore) -> None:
+    store.add([said(0, 10.0, zone="dk1"), said(1, 20.0, zone="DK1")])
+    zones = {"dk1": [("uk", "dk1")], "DK1": [("uk", "DK1")]}
+    found = StoredIntensity(store, None, "average", zones).timeline("Dk1", MIDNIGHT, MIDNIGHT + DAY_NS)
+    assert found.gco2e_per_kwh.tolist() == [10.0, 20.0]
