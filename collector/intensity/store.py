@@ -88,7 +88,7 @@ class IntensityStore:
             rows = (
                 [] if db is None else db.execute("SELECT source, passport FROM passports ORDER BY source").fetchall()
             )
-        return {source: msgspec.json.decode(text, type=SourcePassport) for source, text in rows}
+            return {source: msgspec.json.decode(text, type=SourcePassport) for source, text in rows}
 
     def revisions(
         self,
@@ -163,12 +163,16 @@ class IntensityStore:
         """Hold the file; None for a reader where there is none yet. Raises ConfigurationError."""
         with self._lock, contextlib.ExitStack() as opened:
             db = self._db
-            if db is None and not store_file.is_empty(self.path):
-                db = opened.enter_context(contextlib.closing(store_file.open_reader(self.path)))
             try:
+                if db is None and not store_file.is_empty(self.path):
+                    db = opened.enter_context(contextlib.closing(store_file.open_reader(self.path)))
                 yield db
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 raise ConfigurationError(f"{self.path}: cannot read the stored intensities: {error}") from error
+            except (ValueError, msgspec.DecodeError) as error:
+                raise ConfigurationError(
+                    f"{self.path}: holds what is no intensity: {error}; bring back a copy, or fetch into another file"
+                ) from error
 
 
 def _order(one: IntensityRevision) -> tuple[int, str, str, int]:

@@ -1,6 +1,7 @@
 """The SQLite file of intensity revisions: schema, opening, and the statements of ``IntensityStore``."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,10 +104,19 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that can only read, also while a collector writes. Raises ConfigurationError."""
     try:
-        db = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        db = _connect(f"{path.absolute().as_uri()}?mode={_read_mode(path)}", uri=True)
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path}: cannot read the stored intensities: {error}") from error
     return _checked(db, path)
+
+
+def _read_mode(path: Path) -> str:
+    """Return how a reader opens the file: where it may not write beside it and nobody else has it open, as it lies.
+
+    A file in WAL mode is read with two others beside it, which SQLite makes where there are none.
+    """
+    beside = path.with_name(f"{path.name}-wal").exists() or path.with_name(f"{path.name}-shm").exists()
+    return "ro" if beside or os.access(path.parent, os.W_OK) else "ro&immutable=1"
 
 
 def add_one(db: sqlite3.Connection, series: OneSeries, one: IntensityRevision) -> bool:
