@@ -142,7 +142,7 @@ def inventory_lines(figure: EmbodiedFigure, name: str = "") -> list[str]:
         "source": f"{figure.gwp.source}; {LICENCE}",
         "vintage": f"BoaviztAPI {figure.version}",
     }
-    comments = [f"# {' '.join(note.split())}" for note in notes]
+    comments = [f"# {' '.join(_printable(note).split())}" for note in notes]
     return [*comments, "[[device.part]]", *(f"{key} = {_toml(value)}" for key, value in fields.items())]
 
 
@@ -192,4 +192,9 @@ def _number(text: str) -> float | str:
 def _toml(value: str | float) -> str:
     if isinstance(value, float):
         return repr(value)
-    return json.dumps("".join(mark if mark.isprintable() else " " for mark in value), ensure_ascii=False)
+    return json.dumps(_printable(value), ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """Return the text without what would end a line, or steer a terminal."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)

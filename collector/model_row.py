@@ -14,8 +14,8 @@ from collector.carbon.units import KGCO2E
 from edge_agent.wire.errors import ConfigurationError
 
 Text = Annotated[str, Meta(min_length=1)]
-NonNegative = Annotated[float, Meta(ge=0.0)]
-Positive = Annotated[float, Meta(gt=0.0)]
+NonNegative = Annotated[float, Meta(ge=0.0, le=1e15)]
+Positive = Annotated[float, Meta(gt=0.0, le=1e24)]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +40,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kgco2e: Spread | None = None
     energy_kwh: Spread | None = None
     zone: str = ""
-    pue: Annotated[float, Meta(ge=1.0)] | None = None
+    pue: Annotated[float, Meta(ge=1.0, le=100.0)] | None = None
     runs: Positive = 1.0
     lifetime_inferences: Positive | None = None
     licence: Text = "user's own"

@@ -82,14 +82,14 @@ class LifePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_times(self) -> None:
         since_s, known = self.in_service_since_unix_s, (self.retired_unix_s, self.extended_unix_s)
+        if (self.extended_unix_s is None) is not (self.extended_lifetime_s is None):
+            raise ValueError("an extension needs both the moment of the decision and the new lifetime")
         if since_s is None:
             if self.policy in ("front_loaded", "sunk") or known != (None, None):
                 raise ValueError(f"{self.policy}, a retirement and an extension need the first day of service")
             return
         if any(moment is not None and not since_s <= moment < math.inf for moment in known):
             raise ValueError("a retirement or an extension cannot lie before the first day of service")
-        if (self.extended_unix_s is None) is not (self.extended_lifetime_s is None):
-            raise ValueError("an extension needs both the moment of the decision and the new lifetime")
         if self.extended_lifetime_s is not None and not self.lifetime_s <= self.extended_lifetime_s < math.inf:
             raise ValueError("an extended lifetime cannot be shorter; an early end is a retirement")
 
@@ -145,7 +145,8 @@ def charge(
     retirement they were made before it.
     Raises ValueError for a negative duration or number of uses, or a retirement by_use with unknown uses before it.
     """
-    if not (-math.inf < start_unix_s <= end_unix_s < math.inf and 0.0 <= uses < math.inf):
+    counts = (uses, 0.0 if uses_before is None else uses_before)
+    if not (-math.inf < start_unix_s <= end_unix_s < math.inf and all(0.0 <= count < math.inf for count in counts)):
         raise ValueError("a duration and a number of uses are finite and not negative")
     life = _life(plan)
     due, beyond_uses = _due(plan, life, start_unix_s, end_unix_s), None
@@ -176,9 +177,9 @@ def charge_many(
     """
     starts_s, ends_s = np.asarray(starts_unix_s, dtype=np.float64), np.asarray(ends_unix_s, dtype=np.float64)
     made = np.zeros_like(starts_s) if uses is None else np.asarray(uses, dtype=np.float64)
-    if not (
-        np.isfinite(starts_s) & np.isfinite(ends_s) & (starts_s <= ends_s) & np.isfinite(made) & (made >= 0.0)
-    ).all():
+    before = np.zeros_like(starts_s) if uses_before is None else np.asarray(uses_before, dtype=np.float64)
+    in_order = np.isfinite(starts_s) & np.isfinite(ends_s) & (starts_s <= ends_s)
+    if not (in_order & np.isfinite(made) & (made >= 0.0) & np.isfinite(before) & (before >= 0.0)).all():
         raise ValueError("a duration and a number of uses are finite and not negative")
     life = _life(plan)
     retires = (starts_s < life.retired_s) & (life.retired_s <= ends_s)
@@ -245,7 +246,8 @@ def _life(plan: LifePlan) -> _Life:
     since_s = plan.in_service_since_unix_s
     if since_s is None:
         return _Life(None, -math.inf, math.inf, math.inf, 0.0)
-    retired_s = math.inf if plan.retired_unix_s is None else plan.retired_unix_s
+    first_s = math.nextafter(since_s, math.inf)
+    retired_s = math.inf if plan.retired_unix_s is None else max(plan.retired_unix_s, first_s)
     amount = 1.0 - plan.charged_before_ratio
     knots, end_s = _knots(plan, since_s, plan.lifetime_s, amount), since_s + plan.lifetime_s
     decided_s, longer_s = plan.extended_unix_s, plan.extended_lifetime_s

@@ -81,7 +81,8 @@ def development_charge(
     """Return what ``inferences`` are charged of making a model.
 
     With a plan: ``inferences / lifetime_inferences``, and nothing after the plan is fulfilled; ``before``: how many
-    there were earlier, in all places, None if unknown: then no end of the plan is seen. Without a plan:
+    there were earlier, in all places, None if unknown: then no end of the plan is seen before these alone reach it,
+    and never more than the whole is charged. Without a plan:
     ``inferences / observed``, of all that were seen so far, so each new one lowers what the others were charged.
     Raises ValueError for a negative number, or without a plan when ``observed`` does not contain the inferences.
     """
@@ -95,7 +96,7 @@ def development_charge(
                 f"observed; {observed} do not contain these {inferences}"
             )
         return DevelopmentCharge(share_ratio=inferences / observed, policy=made.policy, beyond_plan=None)
-    charged = inferences if before is None else min(inferences, max(planned - before, 0.0))
+    charged = min(inferences, max(planned - (before or 0.0), 0.0))
     beyond = None if before is None else inferences - charged
     return DevelopmentCharge(share_ratio=charged / planned, policy=made.policy, beyond_plan=beyond)
 

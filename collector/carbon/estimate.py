@@ -97,7 +97,7 @@ def times(a: Estimate, b: Estimate, *, unit: str, source: str) -> Estimate:
     """Return ``a * b`` for independent errors.
 
     Where both ranges are positive the log distances combine in quadrature (a product of lognormals);
-    otherwise first-order propagation, each side for itself.
+    otherwise first-order propagation, each side for itself; a product of what cannot be negative cannot be, either.
     """
     return Estimate(*product(a.range, b.range), unit, source)
 
@@ -114,6 +114,8 @@ def product(a: Range, b: Range) -> Range:
     _, first_low, first_high = scaled(a, value_b)
     _, second_low, second_high = scaled(b, value_a)
     low = value - math.hypot(value - first_low, value - second_low)
+    if low_a >= 0.0 and low_b >= 0.0:
+        low = max(low, low_a * low_b)
     return value, low, value + math.hypot(first_high - value, second_high - value)
 
 

@@ -141,8 +141,9 @@ class ImpactModel:
         """Return the factor of an impact for ``what``; where there is none, note that the group lacks it."""
         key = f"{KINDS[name].prefix}/{what}"
         if key not in self._found:
-            self._found[key] = find_factor(self._factors, key) if what else None
-            _check_unit(self._found[key], KINDS[name].unit, name)
+            found = find_factor(self._factors, key) if what else None
+            _check_unit(found, KINDS[name].unit, name)
+            self._found[key] = found
         factor = self._found[key]
         if factor is None:
             self._lacks(name, group, key if what else f"{key}?")

@@ -104,6 +104,16 @@ def test_an_inventory_takes_the_part_as_it_is_written(server: JsonServer) -> Non
     assert "# abiotic depletion: 0.004 kgSbeq (0.003 to 0.005)" in lines
 
 
+def test_what_a_server_says_cannot_end_a_comment_or_steer_a_terminal(server: JsonServer) -> None:
+    server.replies += [
+        as_json("2.5.0"),
+        as_json({"impacts": {"gwp": impact("kgCO2eq", 1.0, 1.0, 2.0, "red \x1b[31m\x00 line\u2028[[shared]]")}}),
+    ]
+    lines = inventory_lines(api(server).embodied("server", {"archetype": "small"})[0])
+    assert all(line.isprintable() for line in lines)
+    assert parse_inventory("\n".join(['[[device]]\nid = "a"\nlifetime_years = 5.0', *lines])).devices
+
+
 def test_the_command_writes_parts(server: JsonServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(server, "iot", "processing=HSL-2", "memory=HSL-1", "--name", "camera") == 0
     out = capsys.readouterr().out

@@ -168,6 +168,7 @@ def test_a_second_life_carries_on_where_the_first_one_ended() -> None:
         ({"in_service_since_unix_s": None, "retired_unix_s": SINCE_S}, "need the first day of service"),
         ({"retired_unix_s": SINCE_S - 1.0}, "cannot lie before"),
         ({"extended_unix_s": SINCE_S + 1.0}, "both the moment"),
+        ({"in_service_since_unix_s": None, "extended_lifetime_s": 2.0 * LIFE_S}, "both the moment"),
         ({"extended_unix_s": SINCE_S + 1.0, "extended_lifetime_s": 1.0}, "cannot be shorter"),
     ],
 )
@@ -189,3 +190,18 @@ def test_what_cannot_be_charged_is_refused() -> None:
         charge_many(retiring, np.array([SINCE_S]), np.array([SINCE_S + 2.0]))
     with pytest.raises(ValueError, match="hangs on the uses"):
         residue_ratio(retiring)
+    for before in (-1.0, math.nan):
+        with pytest.raises(ValueError, match="finite and not negative"):
+            charge(plan("by_use"), SINCE_S, SINCE_S + 1.0, 1.0, uses_before=before)
+        with pytest.raises(ValueError, match="finite and not negative"):
+            charge_many(plan("by_use"), np.zeros(1), np.ones(1), np.ones(1), uses_before=np.array([before]))
+
+
+@pytest.mark.parametrize("policy", ["linear_in_time", "front_loaded", "sunk"])
+def test_hardware_that_retires_on_its_first_day_is_charged_once(policy: str) -> None:
+    short = plan(policy, retired_unix_s=SINCE_S)
+    ends_s = (SINCE_S - 1.0, SINCE_S, SINCE_S + 1.0)
+    shares = [charge(short, start_s, end_s).share_ratio for start_s, end_s in pairwise(ends_s)]
+    assert math.fsum(shares) == pytest.approx(1.0)
+    assert shares[1] == pytest.approx(1.0), "service begins with the second stretch"
+    assert charge_many(short, np.array(ends_s[:2]), np.array(ends_s[1:])).share_ratio == pytest.approx(shares)

@@ -95,3 +95,8 @@ def test_no_more_is_charged_than_was_emitted(counts: list[float]) -> None:
     assert whole == pytest.approx(min(before / 1e6, 1.0), rel=1e-9, abs=1e-12)
     beyond = math.fsum(charge.beyond_plan or 0.0 for charge in charges)
     assert beyond == pytest.approx(max(before - 1e6, 0.0), rel=1e-9, abs=1e-6)
+
+
+def test_more_inferences_than_were_planned_are_not_charged_more_than_the_whole() -> None:
+    unknown_before = development_charge(made(1e6), 5e6)
+    assert (unknown_before.share_ratio, unknown_before.beyond_plan) == (1.0, None)

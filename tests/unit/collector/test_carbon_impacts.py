@@ -114,8 +114,9 @@ def test_a_part_without_a_ratio_makes_the_device_unknown() -> None:
 
 def test_a_factor_in_the_wrong_unit_is_refused() -> None:
     impacts = model(factor("water-grid/XX", 1.0, "m3"))
-    with pytest.raises(ValueError, match="give it in L/kWh"):
-        impacts.add_energy("a", 1.0, zone="XX")
+    for _attempt in range(2):
+        with pytest.raises(ValueError, match="give it in L/kWh"):
+            impacts.add_energy("a", 1.0, zone="XX")
 
 
 def test_water_of_a_cloud_is_that_of_site_and_grid() -> None:

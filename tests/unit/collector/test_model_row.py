@@ -52,6 +52,9 @@ def test_grams_stated_outright_are_taken_as_they_are() -> None:
         (STATED.replace("0.5", "-0.5"), "kgco2e"),
         (TRAINED.replace("runs = 10", "runs = 0"), "runs"),
         (TRAINED.replace("pue = 1.5", "pue = 0.5"), "pue"),
+        (TRAINED.replace("pue = 1.5", "pue = inf"), "pue"),
+        (TRAINED.replace("runs = 10", "runs = inf"), "runs"),
+        (TRAINED.replace("= 1e9", "= inf"), "lifetime_inferences"),
         (STATED.replace('source = "card"', ""), "source"),
     ],
 )

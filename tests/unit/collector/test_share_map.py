@@ -110,3 +110,10 @@ def test_the_figure_is_drawn_and_is_the_same_each_time(tmp_path: Path, suffix: s
 def test_another_kind_of_figure_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"written as \.svg or \.png"):
         draw_maps(maps(boards=("pi-4",)), (5.0,), tmp_path / "map.pdf")
+
+
+@pytest.mark.parametrize(("value", "high"), [(50.0, 400.0), (0.0, 10.0), (0.0, 0.0)])
+def test_a_grid_that_may_emit_nothing_leaves_a_share_within_0_and_1(value: float, high: float) -> None:
+    grid = Estimate(value, 0.0, high, GCO2E_PER_KWH, "t")
+    share = share_estimate(Estimate(9000.0, 6000.0, 18000.0, GCO2E, "t"), grid, 4.0, 5.0)
+    assert 0.0 < share.low <= share.value <= share.high == 1.0
