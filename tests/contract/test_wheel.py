@@ -19,6 +19,8 @@ CARRIED = {"models": "edge_agent/_models", "grafana": "collector/_grafana"}
 KINDS = {".py", ".toml", ".typed", ".j2", ".json", ".yaml", ".yml", ".md", ".npz", ".tflite", ".css", ".js", ".svg"}
 SHIPPABLE = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "OGL-UK-3.0", "cited fact"}
 FORBIDDEN = re.compile(r"electricity maps|watttime|odbl|gpl|by-nc|by-sa|boavizta", re.IGNORECASE)
+CITED = {"circuit-board": "board of a GPU card as BoaviztAPI states it (0.0325)"}
+"""Single numbers that are cited as facts, by row: the citation, word by word."""
 AGPL = {"boaviztapi", "e-footprint", "efootprint"}
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
@@ -110,7 +112,8 @@ def test_the_factor_tables_of_the_wheel_may_be_shipped(wheel: Path) -> None:
             for row in (common | one for one in rows if kind != "common"):
                 factors += kind == "factor"
                 assert kind != "factor" or row["licence"] in SHIPPABLE, f"{name}: {row['id']}"
-                assert not FORBIDDEN.search(f"{row.get('source')} {row.get('licence')}"), f"{name}: {row}"
+                said = f"{row.get('source')} {row.get('licence')}".replace(CITED.get(row.get("id"), "-"), "-")
+                assert not FORBIDDEN.search(said), f"{name}: {row}"
     assert factors > 70
 
 
