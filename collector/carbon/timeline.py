@@ -97,10 +97,13 @@ class IntensityTimeline:
         first, last = self._place(starts_unix_ns), self._place(ends_unix_ns)
         known_s = self._between(self._known_sums, np.ones_like(self.gco2e_per_kwh), first, last)
         divisor = np.where(known_s > 0.0, known_s, np.nan)
+        value = self._between(self._value_sums, self.gco2e_per_kwh, first, last) / divisor
+        low = self._between(self._low_sums, self.low, first, last) / divisor
+        high = self._between(self._high_sums, self.high, first, last) / divisor
         return MeanIntensity(
-            gco2e_per_kwh=self._between(self._value_sums, self.gco2e_per_kwh, first, last) / divisor,
-            low=self._between(self._low_sums, self.low, first, last) / divisor,
-            high=self._between(self._high_sums, self.high, first, last) / divisor,
+            gco2e_per_kwh=value,
+            low=np.minimum(low, value),  # of nanoseconds the sums know little more than that there are some
+            high=np.maximum(high, value),
             known_ratio=np.minimum(known_s / span_s, 1.0),
             quality_ratio={
                 name: self._between(sums, self._rests_on[name], first, last) / span_s

@@ -58,3 +58,17 @@ def test_steps_that_overlap_are_refused() -> None:
     value = np.ones(2)
     with pytest.raises(ValueError, match="overlapping"):
         IntensityTimeline(starts, starts + HOUR_NS, value, low=value, high=value, quality=["actual"] * 2)
+
+
+def test_a_nanosecond_of_a_step_keeps_low_below_value_below_high() -> None:
+    """Sums over a year know a nanosecond only to within some; what they say of it still holds together."""
+    starts = np.arange(17_520, dtype=np.int64) * HOUR_NS
+    value = np.linspace(1.0, 900.0, 17_520) / 7.0
+    steps = IntensityTimeline(
+        starts, starts + HOUR_NS, value, low=value / 1.17, high=value * 1.17, quality=["actual"] * 17_520
+    )
+    edges = starts[1:]
+    mean = steps.mean_over(edges - 3, edges + 2)
+    known = mean.known_ratio > 0.0
+    assert np.all(mean.low[known] <= mean.gco2e_per_kwh[known])
+    assert np.all(mean.gco2e_per_kwh[known] <= mean.high[known])
