@@ -108,6 +108,9 @@ def _passport(one: SourceConfig, kind: SourceKind, where: str) -> SourcePassport
     if one.passport is None:
         return kind.passport
     try:
-        return one.passport.passport()
+        own = one.passport.passport()
     except ValueError as error:
         raise ConfigurationError(f"{where}: passport: {error}") from error
+    if not kind.takes_passport:
+        raise ConfigurationError(f"{where}: its values have a passport; take this one away, it is for a series")
+    return own

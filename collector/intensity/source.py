@@ -65,7 +65,7 @@ class SourceKind:
     """What there is to know about a source before it is asked.
 
     ``name``: the module's. ``passport``: its ``id`` stands in every revision, unless ``SourceOptions.passport`` gives
-    another. ``kinds``: of intensity, the usual one first. ``zones_help``: which zones it takes, in a
+    another, which ``takes_passport`` allows: the values are a user's own. ``kinds``: of intensity, the usual one first. ``zones_help``: which zones it takes, in a
     line. ``needs_key``: what the key file holds, "" for a source without keys. ``build`` raises ConfigurationError.
     """
 
@@ -74,6 +74,7 @@ class SourceKind:
     kinds: tuple[IntensityKind, ...]
     zones_help: str
     needs_key: str
+    takes_passport: bool = False
     build: Callable[[SourceOptions], IntensitySource]
 
 

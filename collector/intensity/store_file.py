@@ -115,7 +115,7 @@ def _read_mode(path: Path) -> str:
 
     A file in WAL mode is read with two others beside it, which SQLite makes where there are none.
     """
-    beside = path.with_name(f"{path.name}-wal").exists() or path.with_name(f"{path.name}-shm").exists()
+    beside = any(Path(f"{path}{end}").exists() for end in ("-wal", "-shm"))
     return "ro" if beside or os.access(path.parent, os.W_OK) else "ro&immutable=1"
 
 

@@ -153,5 +153,6 @@ SOURCE = SourceKind(
     kinds=("average", "marginal"),
     zones_help="the zones in the file; any name for a file without zones",
     needs_key="",
+    takes_passport=True,
     build=_build,
 )

@@ -59,6 +59,12 @@ def test_a_zone_has_its_sources_in_the_order_of_the_file() -> None:
     assert zones_at_sources(config, "marginal") == {}
 
 
+def test_a_passport_that_no_stored_value_has_is_refused() -> None:
+    """Under another name than its revisions have, a source would be silent and yearly averages stand in."""
+    with pytest.raises(ConfigurationError, match="its values have a passport"):
+        zones_at_sources(parse(UK + SERIES.splitlines()[-1]).intensity, "average")
+
+
 def test_sources_are_built_with_their_zones(tmp_path: Path) -> None:
     (tmp_path / "roof.csv").write_text("zone,start,end,gco2e_per_kwh\nROOF,2024-03-05T00:00Z,2024-03-05T01:00Z,40\n")
     series, uk = configured_sources(parse(SERIES + UK + "every_s = 60.0\nahead_s = 3600.0\n", str(tmp_path)).intensity)
@@ -79,6 +85,7 @@ def test_sources_are_built_with_their_zones(tmp_path: Path) -> None:
             UK + 'passport = {id = "a", name = "x", scope = "x", licence = "x", method = "x", low_ratio = 1.5}',
             "passport: a range holds its value",
         ),
+        (UK + SERIES.splitlines()[-1], "its values have a passport"),
         (UK.replace("uk_carbon_intensity", "electricity_maps"), "it needs a key; put .* into a file"),
         (UK + "retries = 99", "retries"),
         (SERIES, "roof.csv: cannot read it"),

@@ -275,7 +275,17 @@ def test_an_answer_that_cannot_be_read_is_not_kept(server: JsonServer, clock: Re
 
 
 @pytest.mark.parametrize(
-    "url", ["", "carbonintensity.org.uk", "ftp://host", "http://", "http://host:0", "http://host:x", "http://h h"]
+    "url",
+    [
+        "",
+        "carbonintensity.org.uk",
+        "ftp://host",
+        "http://",
+        "http://host:0",
+        "http://host:x",
+        "http://h h",
+        "http://a..b",
+    ],
 )
 def test_what_is_no_address_is_a_setting_to_change(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"not a server's address"):
