@@ -65,8 +65,9 @@ class SourceKind:
     """What there is to know about a source before it is asked.
 
     ``name``: the module's. ``passport``: its ``id`` stands in every revision, unless ``SourceOptions.passport`` gives
-    another, which ``takes_passport`` allows: the values are a user's own. ``kinds``: of intensity, the usual one first. ``zones_help``: which zones it takes, in a
-    line. ``needs_key``: what the key file holds, "" for a source without keys. ``build`` raises ConfigurationError.
+    another, which ``takes_passport`` allows: the values are a user's own. ``kinds``: of intensity, the usual one
+    first. ``zones_help``: which zones it takes, in a line. ``needs_key``: what the key file holds, "" for a source
+    without keys. ``build`` raises ConfigurationError.
     """
 
     name: str
