@@ -6,6 +6,7 @@ BoaviztAPI 2.5.0 gives them (its /openapi.json). Embodied only: what it says of 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -184,9 +185,12 @@ def _estimate(answer: _Answer, criterion: str, source: str, where: str) -> Estim
 
 def _number(text: str) -> float | str:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return text
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is no number that a component can have; leave it out for the server's own")
+    return value
 
 
 def _toml(value: str | float) -> str:

@@ -43,6 +43,16 @@ def test_a_connected_device_is_asked_for_block_by_block(server: JsonServer) -> N
     assert json.loads(server.asked[1].body)["functional_blocks"] == [{"type": "processing", "hsl_level": "HSL-2"}]
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_json_has_no_word_for_is_not_sent(
+    server: JsonServer, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As null it would stand for whatever the server takes for usual."""
+    assert command(server, "component/ram", f"capacity={number}") == 2
+    assert f"'{number}' is no number" in capsys.readouterr().err
+    assert not any(asked.path.endswith("ram") for asked in server.asked)
+
+
 def test_components_have_attributes_and_a_range(server: JsonServer) -> None:
     (figure,) = api(server).embodied("component/ram", {"capacity": "8", "units": "2"})
     assert figure.gwp.range == pytest.approx((32.0, 22.4, 54.4))
