@@ -9,13 +9,13 @@ from msgspec import Meta
 from collector.carbon.allocation import Basis
 from collector.carbon.amortisation import LifePlan, Policy, Residue
 from collector.carbon.embodied import Part
-from collector.carbon.units import s_from_years
-from collector.data.hardware import PartRow
+from collector.carbon.units import s_from_years, years_from_s
+from collector.data.hardware import NONE, PartRow
 from edge_agent.wire.records import Identifier
 
-LifetimeYears = Annotated[float, Meta(gt=0.0, le=50.0)]
-Kilograms = Annotated[float, Meta(ge=0.0)]
-Gigabytes = Annotated[int, Meta(ge=0)]
+LifetimeYears = Annotated[float, Meta(ge=0.001, le=50.0)]
+Kilograms = Annotated[float, Meta(ge=0.0, le=1e9)]
+Gigabytes = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text = Annotated[str, Meta(min_length=1)]
 PartKind = Literal["board", "sd_card", "power_supply", "case", "meter", "end_of_life"]
@@ -56,14 +56,20 @@ class OwnPart(PartRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SecondHand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hardware that has had a life before: what of its mass that life was charged, and which parts it holds for."""
+    """Hardware that has had a life before: what of its mass that life was charged, and which parts it holds for.
+
+    Where a part is used up more than once, it is the first one that is second-hand.
+    """
 
     charged_before_ratio: Ratio
     parts: tuple[PartKind, ...] = ("board",)
 
 
 class Equipment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What something is made of. Empty or absent means unknown; "none", or a card of 0 GB, that there is none."""
+    """What something is made of. Empty or absent means unknown; "none", or a card of 0 GB, that there is none.
+
+    ``part`` stands besides all others. A device whose board is in it has ``hardware`` empty or "none".
+    """
 
     hardware: str = ""
     sd_card_gb: Gigabytes | None = None
@@ -73,6 +79,16 @@ class Equipment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     end_of_life: bool | None = None
     pcf: ProductFootprint | None = None
     part: tuple[OwnPart, ...] = ()
+
+    @property
+    def board(self) -> str:
+        """Return the name of the board of the tables, "" where there is none, or a footprint in its place."""
+        return self.hardware if self.pcf is None and self.hardware != NONE else ""
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether anything is said of the board itself; without it, card and meter alone are no figure."""
+        return bool(self.hardware or self.pcf is not None or self.part)
 
 
 class DeviceRow(Equipment, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,14 +137,27 @@ class DeviceRow(Equipment, frozen=True, kw_only=True, forbid_unknown_fields=True
             extended_lifetime_s=None if longer is None else s_from_years(longer),
         )
 
+    def served_years(self) -> float | None:
+        """Return for how long it is charged, as far as is known: the planned or extended life, or until it retired."""
+        plan = self.life_plan()
+        if plan is None:
+            return None
+        since_s, decided_s, longer_s = plan.in_service_since_unix_s, plan.extended_unix_s, plan.extended_lifetime_s
+        life_s = plan.lifetime_s
+        if since_s is None:
+            return years_from_s(life_s)
+        if decided_s is not None and longer_s is not None and decided_s < since_s + life_s:
+            life_s = longer_s
+        return years_from_s(life_s if plan.retired_unix_s is None else min(life_s, plan.retired_unix_s - since_s))
+
     def unstated(self) -> tuple[PartKind, ...]:
         """Return the parts that nothing is known of: their mass is missing, not zero. Empty without hardware."""
-        if not self.hardware and self.pcf is None and not self.part:
+        if not self.is_known:
             return ()
         known: dict[PartKind, bool] = {
             "board": True,
             "sd_card": self.sd_card_gb is not None,
-            "power_supply": bool(self.power_supply) or self.pcf is None,
+            "power_supply": bool(self.power_supply or self.board),
             "case": bool(self.case),
             "meter": bool(self.meter),
             "end_of_life": self.end_of_life is not None,

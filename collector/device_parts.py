@@ -1,7 +1,6 @@
 """From what the inventory says of a device to the parts that it is made of, each with a factor and a quantity."""
 
 import re
-from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -13,32 +12,36 @@ from collector.data.hardware import NONE, Item, card_parts, hardware_factor, ite
 from collector.device_entry import DeviceRow, Equipment, OwnPart, PartKind, ProductFootprint, SharedItem
 from edge_agent.wire.errors import ConfigurationError
 
+ByKind = dict[PartKind, tuple[Part, ...]]
+Life = tuple[float | None, float | None]
+"""Planned, and served as far as is known, in years; None when unknown."""
 _END_OF_LIFE = ("circuit-board", "passive-parts", "connectivity")
 
 
 def device_parts(row: DeviceRow, where: str) -> tuple[Part, ...]:
     """Return the parts of a device: by kind, its second-hand share, its meter's share, and how often each is used up.
 
+    Empty where nothing is said of the board itself: the mass of a device is not that of its memory card.
     Raises ConfigurationError for a name that is not in the tables, or a part that is described by halves.
     """
-    by_kind = _parts_by_kind(row, row.id, where)
+    if not row.is_known:
+        return ()
+    life = (row.lifetime_years, row.served_years())
+    lives = _lives_by_kind(row, life, where)
+    by_kind = _used_up(_parts_by_kind(row, row.id, where), lives, _covered(row))
     if row.second_hand is not None:
-        left = 1.0 - row.second_hand.charged_before_ratio
-        _change(by_kind, row.second_hand.parts, lambda part: part.shared(left))
-    _change(by_kind, ("meter",), lambda part: part.shared(row.meter_share_ratio))
-    for kind, years in row.part_lifetime_years.items():
-        _change(by_kind, (kind,), _used_up(row.lifetime_years, years, f"{where}: part_lifetime_years.{kind}"))
-    own = [_own_part(part, row.lifetime_years, f"{where}: part {part.name!r}") for part in row.part]
-    return (*(part for parts in by_kind.values() for part in parts), *own)
+        for kind in {*row.second_hand.parts} - {*_covered(row)}:
+            left = 1.0 - row.second_hand.charged_before_ratio / max(lives.get(kind, 1.0), 1.0)
+            by_kind[kind] = tuple(part.shared(left) for part in by_kind[kind])
+    by_kind["meter"] = tuple(part.shared(row.meter_share_ratio) for part in by_kind["meter"])
+    return (*(part for parts in by_kind.values() for part in parts), *_own_parts(row, life, where))
 
 
 def shared_parts(item: SharedItem, where: str) -> tuple[Part, ...]:
     """Return the parts of hardware that several devices use, whole. Raises ConfigurationError as ``device_parts``."""
-    by_kind = _parts_by_kind(item, item.id, where)
-    for kind, years in item.part_lifetime_years.items():
-        _change(by_kind, (kind,), _used_up(item.lifetime_years, years, f"{where}: part_lifetime_years.{kind}"))
-    own = [_own_part(part, item.lifetime_years, f"{where}: part {part.name!r}") for part in item.part]
-    return (*(part for parts in by_kind.values() for part in parts), *own)
+    life = (item.lifetime_years, item.lifetime_years)
+    by_kind = _used_up(_parts_by_kind(item, item.id, where), _lives_by_kind(item, life, where), _covered(item))
+    return (*(part for parts in by_kind.values() for part in parts), *_own_parts(item, life, where))
 
 
 def hardware_parts(hardware: str, sd_card_gb: int | None, where: str) -> tuple[Part, ...]:
@@ -49,20 +52,54 @@ def hardware_parts(hardware: str, sd_card_gb: int | None, where: str) -> tuple[P
     return tuple(part for parts in by_kind.values() for part in parts)
 
 
-def _parts_by_kind(of: Equipment, name: str, where: str) -> dict[PartKind, tuple[Part, ...]]:
-    pcf = of.pcf
-    covered: tuple[PartKind, ...] = () if pcf is None else ("board", *pcf.covers)
-    board = require_item(of.hardware, "board", f"{where}: hardware") if of.hardware and pcf is None else None
-    found: dict[PartKind, tuple[Part, ...]] = {
-        "board": () if board is None else item_parts(board, where),
+def lives_of(life: Life, part_years: float, where: str) -> float:
+    """Return how many of a part are used up in a device's ``life``.
+
+    What does not outlast the planned life was bought for it, so one is used up at least; of what does, the device
+    answers for the years that it serves. Raises ConfigurationError where the device's own life is not known.
+    """
+    planned_years, served_years = life
+    if planned_years is None or served_years is None:
+        raise ConfigurationError(f"{where}: a part's own life needs the device's lifetime_years; add it")
+    lives = served_years / part_years
+    return max(lives, 1.0) if part_years <= planned_years else lives
+
+
+def _lives_by_kind(of: DeviceRow | SharedItem, life: Life, where: str) -> dict[PartKind, float]:
+    return {
+        kind: lives_of(life, years, f"{where}: part_lifetime_years.{kind}")
+        for kind, years in of.part_lifetime_years.items()
+    }
+
+
+def _covered(of: Equipment) -> tuple[PartKind, ...]:
+    """Return what a footprint holds besides the board."""
+    return () if of.pcf is None else tuple(kind for kind in of.pcf.covers if kind != "board")
+
+
+def _used_up(by_kind: ByKind, lives: dict[PartKind, float], covered: tuple[PartKind, ...]) -> ByKind:
+    """Return the parts as often as they are used up; a footprint holds one of what it covers, and no more."""
+    counts = {kind: lives.get(kind, 1.0) - (1.0 if kind in covered else 0.0) for kind in by_kind}
+    return {
+        kind: tuple(msgspec.structs.replace(part, quantity=part.quantity * counts[kind]) for part in parts)
+        if counts[kind] > 0.0
+        else ()
+        for kind, parts in by_kind.items()
+    }
+
+
+def _parts_by_kind(of: Equipment, name: str, where: str) -> ByKind:
+    """Return one of each part. A footprint takes the place of the board."""
+    board = require_item(of.board, "board", f"{where}: hardware") if of.board else None
+    whole = () if board is None else item_parts(board, where)
+    return {
+        "board": whole if of.pcf is None else (_footprint(of.pcf, of.hardware or name, where),),
         "sd_card": card_parts(of.sd_card_gb) if of.sd_card_gb else (),
         "power_supply": _power_supply(of, board, where),
         "case": _item(of.case, "case", where),
         "meter": _item(of.meter, "meter", where),
         "end_of_life": _end_of_life(of, board) if of.end_of_life else (),
     }
-    kept = {kind: parts for kind, parts in found.items() if kind not in covered}
-    return kept if pcf is None else {"board": (_footprint(pcf, of.hardware or name, where),), **kept}
 
 
 def _item(name: str, kind: PartKind, where: str) -> tuple[Part, ...]:
@@ -82,7 +119,8 @@ def _power_supply(of: Equipment, board: Item | None, where: str) -> tuple[Part, 
 
 
 def _end_of_life(of: Equipment, board: Item | None) -> tuple[Part, ...]:
-    names = [*_END_OF_LIFE] if board is not None else []
+    """Return it for a board however it is described: of the tables, by a footprint, or by parts of one's own."""
+    names = [*_END_OF_LIFE] if of.board or of.pcf is not None or of.part else []
     if (of.power_supply or (board.power_supply if board is not None else "")) not in ("", NONE):
         names.append("power-supply")
     if of.case not in ("", NONE):
@@ -91,31 +129,25 @@ def _end_of_life(of: Equipment, board: Item | None) -> tuple[Part, ...]:
     return tuple(Part(name=factor.name, factor=factor) for factor in factors)
 
 
-def _change(
-    by_kind: dict[PartKind, tuple[Part, ...]], kinds: Iterable[PartKind], change: Callable[[Part], Part]
-) -> None:
-    for kind in kinds:
-        if kind in by_kind:
-            by_kind[kind] = tuple(change(part) for part in by_kind[kind])
+def _own_parts(of: DeviceRow | SharedItem, life: Life, where: str) -> tuple[Part, ...]:
+    return tuple(_own_part(part, life, f"{where}: part {part.name!r}") for part in of.part)
 
 
-def _used_up(device_years: float | None, part_years: float, where: str) -> Callable[[Part], Part]:
-    """Return what makes a part as many as are used up in the device's life."""
-    if device_years is None:
-        raise ConfigurationError(f"{where}: a part's own life needs the device's lifetime_years; add it")
-    lives = device_years / part_years
-    return lambda part: msgspec.structs.replace(part, quantity=part.quantity * lives)
-
-
-def _own_part(given: OwnPart, device_years: float | None, where: str) -> Part:
+def _own_part(given: OwnPart, life: Life, where: str) -> Part:
     if bool(given.factor) is (given.kgco2e is not None):
         raise ConfigurationError(f"{where}: give either factor, the id of a shipped one, or kgco2e of your own")
+    if given.factor and (given.low, given.high, given.source, given.vintage) != (None, None, "", ""):
+        raise ConfigurationError(
+            f"{where}: the factor {given.factor!r} has a range and a source; remove low, high, source and vintage "
+            "here, or give a kgco2e of your own with them"
+        )
     if given.kgco2e is None:
         part = row_part(given, given.name, where)
     else:
         part = Part(name=given.name, factor=_own_factor(given, given.kgco2e, where), quantity=given.quantity)
     if given.lifetime_years is not None:
-        part = _used_up(device_years, given.lifetime_years, f"{where}: lifetime_years")(part)
+        lives = lives_of(life, given.lifetime_years, f"{where}: lifetime_years")
+        part = msgspec.structs.replace(part, quantity=part.quantity * lives)
     return part.shared(given.share_ratio)
 
 

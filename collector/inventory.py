@@ -17,7 +17,7 @@ from collector.device_entry import (
     ProductFootprint,
     SharedItem,
 )
-from collector.device_parts import device_parts, hardware_parts, shared_parts
+from collector.device_parts import device_parts, hardware_parts, lives_of, shared_parts
 from collector.model_row import ModelRow, check_models
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import decode_toml, read_toml
@@ -95,14 +95,18 @@ def _inventory(file: _File, where: str) -> Inventory:
         if given.id in rows:
             raise ConfigurationError(f"{where}: device {given.id!r} stands twice; remove one")
         rows[given.id] = _with_defaults(given, file.defaults)
+    for row in rows.values():
+        _check_plan(row, where)
     beside: dict[str, list[Part]] = {name: [] for name in rows}
     for item in file.shared:
+        if sum(item.id == other.id for other in file.shared) > 1:
+            raise ConfigurationError(f"{where}: shared {item.id!r} stands twice; remove one")
         _share_out(item, rows, beside, f"{where}: shared {item.id!r}")
     for row in _oldest_first(rows, where):
         _check_life(row, where)
         if row.successor is not None:
             left_over = (*device_parts(row, f"{where}: device {row.id!r}"), *beside[row.id])
-            beside[row.successor] += _handed_on(row, left_over, where)
+            beside[row.successor] += _handed_on(row, left_over)
     devices = {name: _entry(row, beside[name]) for name, row in rows.items()}
     inventory = Inventory(devices=devices, where=where, models=check_models(file.model, where))
     _check_parts(inventory)
@@ -113,6 +117,8 @@ def _share_out(item: SharedItem, rows: dict[str, DeviceRow], beside: dict[str, l
     """Add to each user its share; a shared thing that outlives the device is used up only in part by it."""
     if bool(item.users) is bool(item.weights) or (item.users and item.by != "users"):
         raise ConfigurationError(f'{where}: give weights = {{DEVICE = NUMBER}}, or users = [...] with by = "users"')
+    if len(set(item.users)) < len(item.users):
+        raise ConfigurationError(f"{where}: a user stands twice; remove it, or give weights")
     weights = item.weights or dict.fromkeys(item.users, 1.0)
     unknown = next((name for name in weights if name not in rows), None)
     if unknown is not None:
@@ -124,11 +130,14 @@ def _share_out(item: SharedItem, rows: dict[str, DeviceRow], beside: dict[str, l
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}") from error
     parts = shared_parts(item, where)
+    if not parts:
+        raise ConfigurationError(f"{where}: nothing is said of what it is; give hardware, pcf or part, or remove it")
     for name, share in shares.items():
         years = rows[name].lifetime_years
         if item.lifetime_years is not None and years is None:
             raise ConfigurationError(f"{where}: device {name!r} has no lifetime_years to set against its own; add it")
-        lives = 1.0 if item.lifetime_years is None or years is None else years / item.lifetime_years
+        life = (years, rows[name].served_years())
+        lives = 1.0 if item.lifetime_years is None else lives_of(life, item.lifetime_years, where)
         beside[name] += [
             msgspec.structs.replace(part.shared(share), name=f"{item.id}: {part.name}", quantity=part.quantity * lives)
             for part in parts
@@ -154,12 +163,15 @@ def _oldest_first(rows: dict[str, DeviceRow], where: str) -> list[DeviceRow]:
     return list(ordered.values())
 
 
-def _check_life(row: DeviceRow, where: str) -> None:
-    place = f"{where}: device {row.id!r}"
+def _check_plan(row: DeviceRow, where: str) -> None:
     try:
         row.life_plan()
     except ValueError as error:
-        raise ConfigurationError(f"{place}: {error}") from error
+        raise ConfigurationError(f"{where}: device {row.id!r}: {error}") from error
+
+
+def _check_life(row: DeviceRow, where: str) -> None:
+    place = f"{where}: device {row.id!r}"
     carried = row.residue == "carried_to_successor"
     if carried is not (row.successor is not None) or (carried and row.retired_on is None):
         raise ConfigurationError(
@@ -167,16 +179,16 @@ def _check_life(row: DeviceRow, where: str) -> None:
         )
     if row.residue is not None and row.retired_on is None:
         raise ConfigurationError(f"{place}: residue is what a retirement leaves over; give retired_on, or remove it")
+    if row.retired_on is not None and row.policy == "by_use":
+        raise ConfigurationError(
+            f"{place}: what by_use leaves over at a retirement hangs on all uses before it, which nobody has counted; "
+            "choose another policy, or remove retired_on"
+        )
 
 
-def _handed_on(row: DeviceRow, parts: tuple[Part, ...], where: str) -> list[Part]:
+def _handed_on(row: DeviceRow, parts: tuple[Part, ...]) -> list[Part]:
     plan = row.life_plan()
-    if plan is None:
-        return []
-    try:
-        left = residue_ratio(plan)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: device {row.id!r}: {error}; choose another residue") from error
+    left = 0.0 if plan is None else residue_ratio(plan)
     return [msgspec.structs.replace(part.shared(left), name=f"{row.id}: {part.name}") for part in parts if left > 0.0]
 
 
@@ -191,6 +203,11 @@ def _check_parts(inventory: Inventory) -> None:
     for entry in inventory.devices.values():
         place = f"{inventory.where}: device {entry.id!r}"
         parts = embodied_parts(entry, inventory.where)
+        if entry.beside and not entry.is_known:
+            raise ConfigurationError(
+                f"{place} answers for {entry.beside[0].name!r}, but nothing is said of its own board, which is not "
+                'zero; add hardware, pcf or part (hardware = "none": it has no board)'
+            )
         if parts and entry.lifetime_years is None:
             raise ConfigurationError(f"{place} has hardware but no lifetime_years; add it there or in [defaults]")
         for factor in (factor for part in parts for factor in part.factors):
@@ -208,4 +225,5 @@ def _with_defaults(row: DeviceRow, defaults: Defaults) -> DeviceRow:
         for name in Defaults.__struct_fields__
         if getattr(row, name) in nothing and getattr(defaults, name) not in nothing
     }
+    changes["part_lifetime_years"] = defaults.part_lifetime_years | row.part_lifetime_years
     return msgspec.structs.replace(row, **changes)

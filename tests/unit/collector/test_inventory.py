@@ -45,7 +45,7 @@ def test_hardware_that_is_not_said_is_unknown() -> None:
     [
         ('hardware = "raspberry-pi-4c"\nlifetime_years = 5', "device 'x': hardware: unknown 'raspberry-pi-4c'; near"),
         ('hardware = "pi-4"', "device 'x' has hardware but no lifetime_years"),
-        ("lifetime_years = -5", "Expected `float` > 0.0 in `device[0].lifetime_years`"),
+        ("lifetime_years = -5", "Expected `float` >= 0.001 in `device[0].lifetime_years`"),
         ('zonne = "DE"', "unknown key `zonne` in `device[0]`"),
         ('pcf = {kgco2e = 5, source = "EPD", vintage = "2025"}', "missing key `low` in `device[0].pcf`"),
         ('pcf = {kgco2e=5, low=6, high=7, source="EPD", vintage="2025"}', "give low <= kgco2e <= high"),

@@ -12,6 +12,7 @@ from collector.inventory import Inventory, embodied_parts, parse_inventory
 from edge_agent.wire.errors import ConfigurationError
 
 PI = 'hardware = "pi-4"\nlifetime_years = 5\n'
+HUB = '[[shared]]\nid = "h"\nhardware = "pi-4"\n'
 EVER = (0.0, 1e10)
 
 
@@ -108,7 +109,7 @@ def test_a_meter_is_shared_and_a_second_hand_board_counts_in_part() -> None:
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.floats(0.01, 1e12), min_size=1))
 def test_shared_hardware_is_answered_for_once(weights: dict[str, float]) -> None:
-    devices = "".join(f'[[device]]\nid = "{name}"\nlifetime_years = 5\n' for name in "abc")
+    devices = "".join(f'[[device]]\nid = "{name}"\nhardware = "none"\nlifetime_years = 5\n' for name in "abc")
     listed = ", ".join(f"{name} = {weight!r}" for name, weight in weights.items())
     shared = f'[[shared]]\nid = "hub"\nhardware = "pi-4"\nby = "bytes"\nweights = {{{listed}}}\nlifetime_years = 10\n'
     inventory = parse_inventory(devices + shared)
@@ -119,7 +120,7 @@ def test_shared_hardware_is_answered_for_once(weights: dict[str, float]) -> None
 
 
 def test_users_share_alike() -> None:
-    devices = "".join(f'[[device]]\nid = "{name}"\nlifetime_years = 5\n' for name in "ab")
+    devices = "".join(f'[[device]]\nid = "{name}"\nhardware = "none"\nlifetime_years = 5\n' for name in "ab")
     shared = '[[shared]]\nid = "hub"\nhardware = "pi-4"\nby = "users"\nusers = ["a", "b"]\n'
     inventory = parse_inventory(devices + shared)
     for name in "ab":
@@ -173,9 +174,22 @@ def test_a_chain_of_successors_loses_no_mass(first: int, second: int, policy: st
         (PI + '[[shared]]\nid = "h"\nby = "time"\nusers = ["x"]', "shared 'h': give weights"),
         (PI + '[[shared]]\nid = "h"\nby = "time"\nweights = {x = 0}', "shared 'h': nobody used it"),
         (
-            '[[shared]]\nid = "h"\nlifetime_years = 5\nby = "time"\nweights = {x = 1}',
+            '[[shared]]\nid = "h"\nlifetime_years = 5\nhardware = "pi-4"\nby = "time"\nweights = {x = 1}',
             "device 'x' has no lifetime_years",
         ),
+        (PI + '[[shared]]\nid = "h"\nby = "time"\nweights = {x = 1}', "shared 'h': nothing is said of what it is"),
+        (PI + '[[shared]]\nid = "h"\nby = "users"\nusers = ["x", "x"]', "shared 'h': a user stands twice"),
+        (PI + 2 * (HUB + 'by = "users"\nusers = ["x"]\n'), "shared 'h' stands twice"),
+        ("lifetime_years = 5\n" + HUB + 'by = "users"\nusers = ["x"]', "nothing is said of its own board"),
+        (
+            PI + 'policy = "by_use"\nlifetime_uses = 9\nin_service_since = 2025-01-01\nretired_on = 2026-01-01',
+            "device 'x': what by_use leaves over at a retirement hangs on all uses before it",
+        ),
+        (PI + "extended_lifetime_years = 8", "device 'x': an extension needs both the moment"),
+        (PI + 'part = [{name="m", factor="dram", low=1, high=2}]', "part 'm': the factor 'dram' has a range"),
+        (PI + "sd_card_gb = 2000000", "<= 1000000"),
+        (PI + "part_lifetime_years = {sd_card = 5e-324}", ">= 0.001"),
+        ('part = [{name="f", kgco2e=1e308, low=1, high=1e308, source="s", vintage="v"}]', "<= 1000000000.0"),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(text: str, message: str) -> None:
@@ -186,9 +200,71 @@ def test_what_does_not_fit_together_is_one_line(text: str, message: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_a_residue_by_use_has_to_land_elsewhere() -> None:
-    with pytest.raises(ConfigurationError, match=r"hangs on the uses made until the retirement.*another residue"):
-        parse_inventory(
-            f'[[device]]\nid = "x"\n{PI}policy = "by_use"\nlifetime_uses = 10\nin_service_since = 2025-01-01\n'
-            'retired_on = 2026-01-01\nresidue = "carried_to_successor"\nsuccessor = "y"\n[[device]]\nid = "y"\n'
-        )
+def test_hardware_that_is_named_none_has_no_board() -> None:
+    lens = 'part = [{name="lens", kgco2e=1, low=1, high=1, source="s", vintage="v"}]\n'
+    defaults = '[defaults]\nhardware = "pi-4"\nlifetime_years = 5\n[[device]]\nid = "x"\n'
+    assert math.fsum(masses(parse_inventory(f"{defaults}{lens}"), "x").values()) == pytest.approx(1.0 + whole(PI))
+    assert masses(parse_inventory(f'{defaults}hardware = "none"\n{lens}'), "x") == {"lens": 1.0}
+
+
+def test_a_device_of_an_unknown_board_is_not_its_memory_card() -> None:
+    defaults = '[defaults]\nlifetime_years = 5\nsd_card_gb = 32\nmeter = "um25c"\n'
+    inventory = parse_inventory(f'{defaults}[[device]]\nid = "x"\n')
+    assert masses(inventory, "x") == {}
+
+
+def test_end_of_life_counts_for_every_kind_of_board() -> None:
+    ends = {"end-of-life-circuit-board", "end-of-life-passive-parts", "end-of-life-connectivity"}
+    footprint = 'pcf = {kgco2e=10, low=9, high=11, source="s", vintage="v", covers=[]}\n'
+    assert ids(f"{PI}{footprint}end_of_life = true") == {"pcf-pi-4", *ends}
+    own = 'lifetime_years = 5\npart = [{name="m", factor="dram", quantity=2}]\n'
+    assert ids(f"{own}end_of_life = true") == {"dram", *ends}
+
+
+def test_second_hand_is_the_first_of_a_part_and_is_said_once() -> None:
+    card = PI + "sd_card_gb = 32\npart_lifetime_years = {sd_card = 2.5}\n"
+    one = whole(PI + "sd_card_gb = 32") - whole(PI)
+    used = whole(card + 'second_hand = {charged_before_ratio = 0.4, parts = ["sd_card", "sd_card"]}')
+    assert used - whole(PI) == pytest.approx(1.6 * one)
+
+
+def test_a_footprint_holds_one_card_and_the_next_ones_count_besides() -> None:
+    footprint = 'pcf = {kgco2e=10, low=9, high=11, source="s", vintage="v"}\n'
+    one = whole(PI + "sd_card_gb = 32") - whole(PI)
+    assert whole(f"{PI}{footprint}sd_card_gb = 32") == pytest.approx(10.0)
+    both = f"{PI}{footprint}sd_card_gb = 32\npart_lifetime_years = {{sd_card = 2.5}}"
+    assert whole(both) == pytest.approx(10.0 + one)
+
+
+@pytest.mark.parametrize(
+    ("life", "cards", "meters", "hubs"),
+    [
+        ("", 2.0, 0.5, 0.5),
+        ("retired_on = 2023-12-31", 1.6, 0.4, 0.4),  # four years of 365 days
+        ("retired_on = 2020-12-31", 1.0, 0.1, 0.1),  # the first card is bought however early it leaves
+        ("retired_on = 2028-12-29", 2.0, 0.5, 0.5),  # beyond the planned life nothing more is charged
+        ("extended_on = 2022-01-01\nextended_lifetime_years = 10", 4.0, 1.0, 1.0),
+        ("extended_on = 2026-01-01\nextended_lifetime_years = 10", 2.0, 0.5, 0.5),
+        ("extended_on = 2022-01-01\nextended_lifetime_years = 10\nretired_on = 2027-12-30", 3.2, 0.8, 0.8),
+    ],
+)
+def test_parts_with_lives_of_their_own_follow_the_turns_of_a_life(
+    life: str, cards: float, meters: float, hubs: float
+) -> None:
+    hub = '[[shared]]\nid = "hub"\nhardware = "pi-4"\nby = "users"\nusers = ["x"]\nlifetime_years = 10\n'
+    device = f"{PI}in_service_since = 2020-01-01\n"
+    turned = f"{device}{life}\n"
+    more = "part_lifetime_years = {sd_card = 2.5, meter = 10}\n"
+    card, meter = (whole(f"{device}{one}") - whole(device) for one in ("sd_card_gb = 32", 'meter = "um25c"'))
+    assert whole(f"{turned}{more}sd_card_gb = 32") - whole(device) == pytest.approx(cards * card)
+    assert whole(f'{turned}{more}meter = "um25c"') - whole(device) == pytest.approx(meters * meter)
+    assert whole(f"{turned}{hub}") - whole(device) == pytest.approx(hubs * whole(PI))
+
+
+def test_defaults_hold_for_each_part_that_a_device_does_not_name() -> None:
+    text = (
+        '[defaults]\nhardware = "pi-4"\nlifetime_years = 5\npart_lifetime_years = {meter = 10}\n[[device]]\nid = "x"\n'
+    )
+    entry = parse_inventory(f"{text}part_lifetime_years = {{sd_card = 2.5}}").device("x")
+    assert entry is not None
+    assert entry.part_lifetime_years == {"meter": 10.0, "sd_card": 2.5}
