@@ -104,19 +104,21 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that can only read, also while a collector writes. Raises ConfigurationError."""
     try:
-        db = _connect(f"{path.absolute().as_uri()}?mode={_read_mode(path)}", uri=True)
+        db = _connect(
+            f"{path.absolute().as_uri()}?mode={read_mode(path, may_write=os.access(path.parent, os.W_OK))}", uri=True
+        )
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path}: cannot read the stored intensities: {error}") from error
     return _checked(db, path)
 
 
-def _read_mode(path: Path) -> str:
-    """Return how a reader opens the file: where it may not write beside it and nobody else has it open, as it lies.
+def read_mode(path: Path, *, may_write: bool) -> str:
+    """Return how a reader opens the file: as it lies, where it may not write beside it and nobody has it open.
 
     A file in WAL mode is read with two others beside it, which SQLite makes where there are none.
     """
     beside = any(Path(f"{path}{end}").exists() for end in ("-wal", "-shm"))
-    return "ro" if beside or os.access(path.parent, os.W_OK) else "ro&immutable=1"
+    return "ro" if beside or may_write else "ro&immutable=1"
 
 
 def add_one(db: sqlite3.Connection, series: OneSeries, one: IntensityRevision) -> bool:
