@@ -53,7 +53,7 @@ def test_a_path_through_a_file_is_no_store(path: Path) -> None:
 
 
 def test_a_folder_that_may_only_be_read(path: Path) -> None:
-    """A file that nobody has open is read as it lies; root may write everywhere, so the mode is asked for by itself."""
+    """A file that nobody has open is read as it lies; root may write everywhere, so the mode is asked for."""
     assert store_file.read_mode(path, may_write=True) == "ro"
     as_it_lies = store_file.read_mode(path, may_write=False)
     with closing(sqlite3.connect(f"{path.as_uri()}?mode={as_it_lies}", uri=True)) as db:
