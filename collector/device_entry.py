@@ -15,7 +15,8 @@ from edge_agent.wire.records import Identifier
 
 LifetimeYears = Annotated[float, Meta(ge=0.001, le=50.0)]
 Kilograms = Annotated[float, Meta(ge=0.0, le=1e9)]
-Gigabytes = Annotated[int, Meta(ge=0, le=1_000_000)]
+LARGEST_CARD_GB: Final = 1_000_000
+Gigabytes = Annotated[int, Meta(ge=0, le=LARGEST_CARD_GB)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text = Annotated[str, Meta(min_length=1)]
 PartKind = Literal["board", "sd_card", "power_supply", "case", "meter", "end_of_life"]
@@ -95,7 +96,7 @@ class DeviceRow(Equipment, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One device as the file has it. Empty or absent means the default of the file, unknown where that is absent too.
 
     ``meter_share_ratio``: which part of the meter this device answers for, 1 for a meter of its own.
-    ``part_lifetime_years``: how long a part lasts where that is not the device's life: 2.5 cards in 5 years.
+    ``part_lifetime_years``: how long a part lasts where that is not the device's life: cards of 2.5 years in 5 years.
     ``retired_on``, ``extended_on``: the day on which that happened, as it begins (UTC).
     """
 

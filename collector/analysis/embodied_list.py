@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from collector.carbon.amortisation import residue_ratio
 from collector.carbon.embodied import Part, corners_kgco2e, embodied_gco2e
 from collector.carbon.estimate import Estimate, Range
 from collector.carbon.factors import SCREENING_LABEL, Factor
@@ -34,6 +35,7 @@ class HardwareMass(msgspec.Struct, frozen=True, kw_only=True):
     ``total``: P5 and P95 from independent factors. ``all_low`` to ``all_high``: every factor at that end at once;
     ``all_high_truncation``: the latter times the advised factor for what is left out, for screening sums.
     ``label``: "" where nothing in it is a screening figure. ``unstated``: parts of which the inventory says nothing.
+    ``carried_ratio``: of it, what its retirement leaves to ``successor``, whose mass has that as well.
     """
 
     id: str
@@ -49,6 +51,8 @@ class HardwareMass(msgspec.Struct, frozen=True, kw_only=True):
     factors: tuple[Factor, ...]
     policy: str = ""
     unstated: tuple[PartKind, ...] = ()
+    successor: str = ""
+    carried_ratio: float = 0.0
 
 
 def item_mass(item: Item) -> HardwareMass:
@@ -77,8 +81,16 @@ def device_masses(inventory: Inventory, names: list[str]) -> tuple[tuple[Hardwar
             unknown.append(name)
             continue
         mass = _mass(parts, name, entry.hardware or name, "device", ())
-        policy = entry.policy or "linear_in_time"
-        found.append(msgspec.structs.replace(mass, unstated=entry.unstated(), policy=policy))
+        plan = entry.life_plan()
+        found.append(
+            msgspec.structs.replace(
+                mass,
+                unstated=entry.unstated(),
+                policy=entry.policy or "linear_in_time",
+                successor=entry.successor or "",
+                carried_ratio=residue_ratio(plan) if entry.successor and plan is not None else 0.0,
+            )
+        )
     return tuple(found), tuple(unknown)
 
 

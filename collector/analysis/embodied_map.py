@@ -9,7 +9,7 @@ from collector.carbon.embodied import break_even_intensity_gco2e_per_kwh, embodi
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
 from collector.carbon.share_map import MeanPower, share_estimate
-from collector.data.hardware import require_item, shipped_items
+from collector.data.hardware import Item, require_item, shipped_items
 from collector.intensity.yearly_table import YearlyTable
 from collector.inventory import hardware_parts
 from edge_agent.wire.errors import ConfigurationError
@@ -57,9 +57,10 @@ def embodied_maps(question: MapQuestion, table: YearlyTable) -> tuple[BoardMap, 
     """Return a map for each board. Raises ConfigurationError for an unknown board or zone, or impossible numbers."""
     if any(not 0.0 <= duty <= 1.0 for duty in question.duties) or any(not 0.0 < y <= 50.0 for y in question.years):
         raise ConfigurationError("map: a duty lies in 0..1 and a lifetime above 0 and up to 50 years")
-    boards = question.boards or tuple(item.id for item in shipped_items() if item.kind == "board")
+    boards = [require_item(board, "board", "map: board") for board in question.boards]
+    boards = boards or [item for item in shipped_items() if item.kind == "board"]
     grids = [_grid(zone, table) for zone in question.zones]
-    return tuple(_map(board, question, grids) for board in boards)
+    return tuple(_map(item, question, grids) for item in {item.id: item for item in boards}.values())
 
 
 def regions(maps: Sequence[BoardMap]) -> dict[str, int]:
@@ -79,8 +80,7 @@ def _grid(zone: str, table: YearlyTable) -> tuple[str, Factor]:
     return zone, found.factor
 
 
-def _map(board: str, question: MapQuestion, grids: list[tuple[str, Factor]]) -> BoardMap:
-    item = require_item(board, "board", "map: board")
+def _map(item: Item, question: MapQuestion, grids: list[tuple[str, Factor]]) -> BoardMap:
     parts = hardware_parts(item.id, question.sd_card_gb, "map")
     power = question.power or item.power
     if power is None:

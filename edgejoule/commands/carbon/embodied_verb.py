@@ -94,6 +94,13 @@ def _show_notes(masses: "tuple[HardwareMass, ...]", unknown: tuple[str, ...]) ->
         if mass.unstated:
             parts = ", ".join(mass.unstated).replace("_", " ")
             console.print(escape(f"{mass.id}: charged {mass.policy}; not in it, since nothing is said of it: {parts}"))
+        if mass.carried_ratio > 0.0:
+            console.print(
+                escape(
+                    f"{mass.id}: {mass.carried_ratio:.3g} of it is left to {mass.successor} and stands there, too; "
+                )
+                + "their sum would count it twice"
+            )
     if unknown:
         console.print(escape(f"unknown, and not zero: {', '.join(unknown)}; the inventory names no hardware"))
     show_passports(tuple({factor.id: factor for mass in masses for factor in mass.factors}.values()))

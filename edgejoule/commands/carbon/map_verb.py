@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _question(arguments: argparse.Namespace) -> "MapQuestion":
     from collector.analysis.embodied_map import MapQuestion
     from collector.carbon.share_map import MeanPower
+    from collector.device_entry import LARGEST_CARD_GB
 
     power = None
     if arguments.idle_w is not None or arguments.busy_w is not None:
@@ -56,14 +57,14 @@ def _question(arguments: argparse.Namespace) -> "MapQuestion":
             power = MeanPower(idle_w=arguments.idle_w, busy_w=arguments.busy_w, source="the command line")
         except ValueError as error:
             raise ConfigurationError(f"map: {error}") from error
-    if arguments.sd_card_gb is not None and arguments.sd_card_gb < 0:
-        raise ConfigurationError("map: --sd-card-gb cannot be negative; leave it out for no card")
+    if arguments.sd_card_gb is not None and not 0 <= arguments.sd_card_gb <= LARGEST_CARD_GB:
+        raise ConfigurationError(f"map: --sd-card-gb lies in 0..{LARGEST_CARD_GB}; leave it out for no card")
     given = {"zones": arguments.zones, "duties": arguments.duty, "years": arguments.years}
     return MapQuestion(
         boards=tuple(arguments.boards),
         power=power,
         sd_card_gb=arguments.sd_card_gb,
-        **{name: tuple(values) for name, values in given.items() if values},
+        **{name: tuple(dict.fromkeys(values)) for name, values in given.items() if values},
     )
 
 

@@ -55,6 +55,22 @@ def test_devices_of_an_inventory_and_what_is_unstated(capsys: pytest.CaptureFixt
     assert "no device 'nobody'" in shown(["embodied", "--inventory", str(SAMPLE), "nobody"], capsys, 2)
 
 
+def test_what_a_device_leaves_to_its_successor_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["embodied", "--inventory", str(SAMPLE), "nano-old", "orin-new"]
+    text = " ".join(shown(words, capsys).split())
+    assert "nano-old: 0.276 of it is left to orin-new and stands there, too" in text
+    old, new = json.loads(shown([*words, "--json"], capsys))
+    carried = sum(part["kgco2e"]["value"] for part in new["parts"] if part["name"].startswith("nano-old: "))
+    assert carried == pytest.approx(old["carried_ratio"] * old["total"]["value"])
+    assert (old["successor"], new["successor"], new["carried_ratio"]) == ("orin-new", "", 0.0)
+
+
+def test_what_is_asked_twice_is_mapped_once(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["map", "pi-4", "raspberry-pi-4", "--zones", "DE", "DE", "--years", "5", "5", "--duty", "0.5", "0.5"]
+    (board,) = json.loads(shown([*words, "--json"], capsys))
+    assert len(board["cells"]) == 1
+
+
 def test_factors_of_parts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     factors = json.loads(shown(["embodied", "--factors", "dram", "--json"], capsys))
     assert [factor["estimate"]["unit"] for factor in factors] == ["kgCO2e/GB"]
@@ -84,7 +100,8 @@ def test_the_map_is_a_table_json_and_a_figure(capsys: pytest.CaptureFixture[str]
         (["--idle-w", "1"], "--idle-w and --busy-w belong together"),
         (["pi-4", "--idle-w", "2", "--busy-w", "1"], "0 <= idle <= busy"),
         (["pi-4", "--duty", "2"], "a duty lies in 0..1"),
-        (["pi-4", "--sd-card-gb", "-1"], "cannot be negative"),
+        (["pi-4", "--sd-card-gb", "-1"], "--sd-card-gb lies in 0..1000000"),
+        (["pi-4", "--sd-card-gb", "9" * 400], "--sd-card-gb lies in 0..1000000"),
         (["pi-4", "--figure", "map.pdf"], "written as .svg or .png"),
         (["pi-4", "--figure", "/nowhere/at/all.svg"], "--figure: "),
     ],
