@@ -135,8 +135,8 @@ def sample(estimate: Estimate, z: F64) -> F64:
     """
     side_low, side_high = np.minimum(z, 0.0) / Z95, np.maximum(z, 0.0) / Z95
     if estimate.low > 0.0:
-        log_low = math.log(estimate.value / estimate.low)
-        log_high = math.log(estimate.high / estimate.value)
+        log_low = math.log(estimate.value) - math.log(estimate.low)
+        log_high = math.log(estimate.high) - math.log(estimate.value)
         return np.asarray(estimate.value * np.exp(side_low * log_low + side_high * log_high), dtype=np.float64)
     width_low, width_high = estimate.value - estimate.low, estimate.high - estimate.value
     drawn = estimate.value + side_low * width_low + side_high * width_high

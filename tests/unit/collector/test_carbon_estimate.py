@@ -97,3 +97,11 @@ def test_standard_uncertainty_gives_the_normal_percentiles() -> None:
     assert (made.low, made.high) == pytest.approx((83.551, 116.449), abs=1e-3)
     with pytest.raises(ValueError, match="negative"):
         from_standard_uncertainty(100.0, -1.0, "J", "test")
+
+
+@pytest.mark.parametrize("low", [5e-324, 1e-310, 1e-300])
+def test_a_range_down_to_almost_nothing_is_drawn_in_finite_numbers(low: float) -> None:
+    drawn = sample(estimate(1.0, low, 2.0), np.linspace(-1.6448536269514722, 1.6448536269514722, 11))
+    assert np.isfinite(drawn).all()
+    assert drawn[5] == pytest.approx(1.0)
+    assert drawn[-1] == pytest.approx(2.0)
