@@ -21,16 +21,20 @@ from collector.intensity.fetch import fetch_into
 from collector.intensity.store import IntensityStore, Touched
 from collector.intensity.stored import SourceZone
 from collector.journal import Journal
-from collector.journal_file import JournalGoneError, why_not_written
+from collector.journal_file import JournalGoneError, identity, why_not_written
 from collector.sinks.influx_rows import StoreAwayError
 from edge_agent.wire.errors import ConfigurationError
 
 ASSESSED_NOTE: Final = "intensities_assessed"
-"""In the journal: the number of the last revision whose hours were assessed again."""
+"""In the journal: the last revision whose hours were assessed again, as number and time of fetching.
+
+The time tells another file, or a copy that was brought back, in which the same number is another revision.
+"""
 CHECK_S: Final = 60.0
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_GAP_S: Final = 366 * 86_400.0
 """After a longer pause no more than this is asked for; what lies before: edgejoule carbon intensity fetch."""
+_BEGIN_AGAIN: Final = "start the collector again, which asks its sources anew"
 _BEHIND_S: Final = 120.0
 _POLL_S: Final = 0.2
 _BEFORE_NS: Final = 60 * NS_PER_S
@@ -84,14 +88,16 @@ class Revisions:
         self._journal, self._store, self._assessor, self._reassesses = journal, store, assessor, reassesses
         self._now_unix_ns = now_unix_ns
         self._devices = _devices_at(zones, assessor)
+        self._file = identity(store.path)
 
     def catch_up(self, stopping: threading.Event) -> int:
         """Assess again what newer revisions touch; return how many windows that was. Does nothing if there are none.
 
         Raises StoreAwayError, and then begins again the next time.
         """
-        newest = self._store.newest()
-        mark = int(self._journal.note(ASSESSED_NOTE) or 0)
+        if identity(self._store.path) != self._file:
+            raise ConfigurationError(f"{self._store.path}: removed or replaced while it was open: {_BEGIN_AGAIN}")
+        newest, mark = self._store.newest(), self._mark()
         if newest <= mark:
             return 0
         self._assessor.forget()
@@ -107,8 +113,13 @@ class Revisions:
                     _LOG.info("grams_assessed_again", windows=done.windows, hours=done.hours, day=_day_text(start))
                 for reason, hours in done.hours_left.items():
                     _LOG.warning("hours_keep_their_grams", hours=hours, reason=reason, day=_day_text(start))
-        self._journal.set_note(ASSESSED_NOTE, str(newest))
+        self._journal.set_note(ASSESSED_NOTE, f"{newest} {self._store.fetched_at(newest)}")
         return written
+
+    def _mark(self) -> int:
+        """Return the number of the last revision that was assessed, 0 if it is none of this store."""
+        number, _, fetched_at = (self._journal.note(ASSESSED_NOTE) or "0").partition(" ")
+        return int(number) if fetched_at == str(self._store.fetched_at(int(number))) else 0
 
     def _days(self, touched: list[Touched]) -> list[tuple[tuple[int, int], frozenset[str]]]:
         """Return what to assess of each day, the newest first: a stretch of it, and which devices."""

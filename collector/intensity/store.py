@@ -126,6 +126,11 @@ class IntensityStore:
         with self._reading() as db:
             return 0 if db is None else store_file.newest(db)
 
+    def fetched_at(self, number: int) -> int | None:
+        """Return when the revision of that number became known, None if there is none."""
+        with self._reading() as db:
+            return None if db is None else store_file.fetched_at(db, number)
+
     def touched_after(self, number: int) -> list[Touched]:
         """Return the stretches of which revisions after that number speak, joined where they touch one another."""
         with self._reading() as db:
@@ -139,7 +144,10 @@ class IntensityStore:
         with self._lock:
             if self._db is None:
                 return 0, 0
-            (data_version,) = self._db.execute("PRAGMA data_version").fetchone()
+            try:
+                (data_version,) = self._db.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error as error:
+                raise ConfigurationError(f"{self.path}: cannot read the stored intensities: {error}") from error
             return int(data_version), self._added
 
     @contextlib.contextmanager

@@ -175,6 +175,12 @@ def newest(db: sqlite3.Connection) -> int:
     return int(number)
 
 
+def fetched_at(db: sqlite3.Connection, number: int) -> int | None:
+    """Return when the revision of that number became known, None if there is none."""
+    row = db.execute("SELECT fetched_at FROM revisions WHERE number = ?", (number,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def touched_after(db: sqlite3.Connection, number: int) -> list[dict[str, Any]]:
     """Return the joined stretches of the revisions after that number, by series and time."""
     rows = db.execute(

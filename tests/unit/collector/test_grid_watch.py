@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -20,6 +21,7 @@ from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.reassess import Reassessed, days_of
 from collector.sinks.influx_rows import StoreAwayError
+from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.delivery import wait_until
 from tests.fakes.intensities import GivenIntensity
 from tests.fakes.windows import commit_rows, make_stored
@@ -95,6 +97,7 @@ class Parts:
     journal: Journal
     store: IntensityStore
     recorder: Recorder
+    assessor: Assessor
     revisions: Revisions
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -112,7 +115,8 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     ):
         recorder = Recorder()
         assessor = Assessor(parse_inventory(INVENTORY), GivenIntensity("GB", []))
-        yield Parts(journal, store, recorder, Revisions(journal, store, ZONES, assessor, recorder, lambda: NOW))
+        revisions = Revisions(journal, store, ZONES, assessor, recorder, lambda: NOW)
+        yield Parts(journal, store, recorder, assessor, revisions)
 
 
 def test_what_a_revision_touches_is_assessed_once_for_the_devices_of_its_zone(parts: Parts) -> None:
@@ -149,7 +153,29 @@ def test_what_lies_ahead_or_concerns_nobody_is_passed_over(parts: Parts) -> None
         revision(NOW - HOUR_NS, NOW, kind="marginal"),
     ])  # fmt: skip
     assert parts.catch_up() == []
-    assert parts.journal.note(ASSESSED_NOTE) == str(parts.store.newest())
+    assert parts.journal.note(ASSESSED_NOTE) == f"{parts.store.newest()} {NOW}"
+
+
+def test_another_file_with_as_many_revisions_is_news(parts: Parts, tmp_path: Path) -> None:
+    """A lost file is made anew, or an old copy is brought back: the same numbers are other revisions then."""
+    values = [revision(NOW - hour * HOUR_NS, NOW - (hour - 1) * HOUR_NS) for hour in range(1, 5)]
+    parts.store.add(values)
+    assert len(parts.catch_up()) == 1
+    with contextlib.closing(IntensityStore(tmp_path / "anew.sqlite3")) as anew:
+        other = Revisions(parts.journal, anew, ZONES, parts.assessor, parts.recorder, lambda: NOW)
+        parts.recorder.runs.clear()
+        assert other.catch_up(parts.stopping) == 0, "it is empty"
+        for added in ([values[0]], values[1:]):
+            anew.add([msgspec.structs.replace(one, gco2e_per_kwh=7.0, fetched_at_unix_ns=NOW + 9) for one in added])
+            assert other.catch_up(parts.stopping) == 1
+            assert other.catch_up(parts.stopping) == 0
+    assert [end for _, end, _ in parts.recorder.runs] == [NOW, NOW - HOUR_NS]
+
+
+def test_a_file_that_is_removed_while_it_is_open_is_told_with_the_remedy(parts: Parts) -> None:
+    parts.store.path.unlink()
+    with pytest.raises(ConfigurationError, match=r"removed or replaced while it was open: start the collector again"):
+        parts.catch_up()
 
 
 def test_a_store_that_was_away_is_made_good_later(parts: Parts) -> None:
