@@ -17,6 +17,7 @@ from collector.journal import Journal
 from collector.journal_file import JournalGoneError, why_not_written
 from collector.lookahead import Lookahead
 from collector.values import RejectedRow, Row, Sink, WriteOutcome
+from edge_agent.wire.errors import ConfigurationError
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
@@ -108,6 +109,9 @@ class Pump(Generic[Row]):
             return 0
         except JournalGoneError as error:
             self._pause(f"{error} while it was open: start the collector again")
+            return 0
+        except ConfigurationError as error:  # intensities that cannot be read: without them there are no grams
+            self._pause(str(error))
             return 0
 
     def _write_rows(self) -> int:

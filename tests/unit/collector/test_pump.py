@@ -13,6 +13,7 @@ from collector.feeds import WindowFeed
 from collector.journal import Journal
 from collector.pump import Pump
 from collector.values import RejectedRow, StoredWindow, WriteOutcome
+from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.delivery import journal_disk_full, wait_until
 from tests.fakes.windows import FLEET, T0_UNIX_NS, make_batch
 
@@ -105,6 +106,29 @@ def test_closing_writes_what_is_there(journal: Journal) -> None:
         pump.notify()
         wait_until(lambda: len(sink.stored) >= 20, "full writes")
     assert len(sink.stored) == 25
+
+
+def test_a_sink_that_lacks_what_it_assesses_with_waits_and_goes_on(journal: Journal) -> None:
+    """Such as intensities in a file that is damaged: no row is lost, and no other sink stops for it."""
+    sink = CommandedSink()
+    broken = True
+
+    def assess(rows: list[StoredWindow]) -> WriteOutcome[StoredWindow]:
+        if broken:
+            raise ConfigurationError("intensity.sqlite3: database disk image is malformed")
+        return WriteOutcome(len(rows))
+
+    sink.rule = assess
+    with capture_logs() as logs, pumping(journal, sink) as pump:
+        add(journal, 1, 5)
+        pump.notify()
+        wait_until(lambda: bool(logs), "it is told")
+        assert pump.alive
+        broken = False
+        wait_until(lambda: len(sink.stored) == 5, "all stored")
+    kept, again = logs
+    assert (kept["event"], again["event"]) == ("sink_keeps_rows", "sink_writes_again")
+    assert kept["reason"] == "intensity.sqlite3: database disk image is malformed"
 
 
 def test_a_refused_row_becomes_a_dead_letter_and_the_rest_goes_on(journal: Journal) -> None:
