@@ -111,7 +111,7 @@ def test_the_main_job_on_a_real_mosquitto_and_a_real_influxdb(tmp_path: Path) ->
 
 
 def test_a_store_that_got_nothing_is_a_fault_though_no_window_is_lost(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path / "run", "--influxdb", "http://127.0.0.1:1/edge", seconds=6)
+    demo = start_demo(tmp_path / "run", "--influxdb", "http://127.0.0.1:1/edge")
     report = finish(demo, exit_code=1)
     assert len(report["faults"]) == 1, report["faults"]
     (fault,) = report["faults"]
