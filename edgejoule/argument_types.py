@@ -63,7 +63,9 @@ def port_number(text: str) -> int:
 
 
 def moment(text: str) -> int:
-    """Return Unix nanoseconds: ISO 8601 (UTC unless it says otherwise), how long ago (90s 15m 2h 7d), ahead (+2h)."""
+    """Return Unix nanoseconds: ISO 8601 (UTC unless it says otherwise), now, ago (90s 15m 2h 7d), ahead (+2h)."""
+    if text == "now":
+        return time.time_ns()
     distance = re.fullmatch(r"(\+?)(\d{1,9})([smhd])", text)
     if distance:
         distance_ns = int(distance[2]) * _UNITS_S[distance[3]] * 10**9
@@ -74,5 +76,5 @@ def moment(text: str) -> int:
     except ValueError:
         when = None
     if when is None or when.year not in _YEARS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-01-31T10:00, or 2h for two hours ago")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-01-31T10:00, now, or 2h for two hours ago")
     return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * 10**9

@@ -38,8 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.memory_bytes < _LEAST_MEMORY_BYTES:
             raise ConfigurationError(
-                f"--memory {self.memory_bytes / 1e6:g} MB is too little to read a lake with; "
-                f"give at least {_LEAST_MEMORY_BYTES / 1e6:g} MB"
+                f"--memory-mb {self.memory_bytes / 1e6:g} is too little to read a lake with; "
+                f"give at least {_LEAST_MEMORY_BYTES / 1e6:g}"
             )
         if self.threads < 1:
             raise ConfigurationError("--threads: give 1 or more")
@@ -131,7 +131,7 @@ def _told(where: str) -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise ConfigurationError(
-            f"lake {where}: the assessment needs more memory than it may use; give --memory more, or free space in "
+            f"lake {where}: the assessment needs more memory than it may use; give --memory-mb more, or free space in "
             f"the temporary directory ({_first_line(error)})"
         ) from error
     except (OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowException) as error:

@@ -14,11 +14,12 @@ from edgejoule.commands.carbon.lake_place import (
     NOTHING_TO_READ,
     add_limits,
     add_place,
+    bar,
     edge,
     limits_of,
     place_of,
 )
-from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
+from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 
 if TYPE_CHECKING:
     from collector.assessment.assess import Period
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare period, groups, factors, output and limits."""
     add_place(parser)
     parser.add_argument("--inventory", type=Path, metavar="FILE", help="instead of the one that the TOML names")
-    when = "2026-01-31, 2026-01-31T10:00 (UTC), or 7d for seven days ago"
+    when = "2026-01-31, 2026-01-31T10:00 (UTC), now, or 7d for seven days ago"
     parser.add_argument(
         "--from", dest="start", type=edge, metavar="TIME", help=f"{when} (default: a year before --to)"
     )
@@ -85,8 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _assessment(arguments: argparse.Namespace) -> "FleetAssessment":
-    from rich.progress import Progress
-
     from collector.assessment.assess import Stored, assess
     from collector.build import build_intensity
     from collector.inventory import Inventory, read_inventory
@@ -103,7 +102,7 @@ def _assessment(arguments: argparse.Namespace) -> "FleetAssessment":
             journal = held.enter_context(closing(Journal(config.journal_path, read_only=True)))
         elif lake is None:
             raise ConfigurationError(NOTHING_TO_READ)
-        progress = held.enter_context(Progress(console=stderr_console(), transient=True))
+        progress = held.enter_context(bar())
         task = progress.add_task("reading days", total=None)
         return assess(
             Stored(lake=lake, journal=journal),

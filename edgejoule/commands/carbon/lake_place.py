@@ -10,6 +10,8 @@ from edgejoule.argument_types import moment, whole
 from edgejoule.journals import config_of
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from collector.assessment.engine import Limits
     from collector.config import CollectorConfig
     from collector.store_config import LakeWhere
@@ -57,10 +59,22 @@ def place_of(arguments: argparse.Namespace) -> "tuple[CollectorConfig, LakeWhere
     directory = Path(arguments.lake)
     if not directory.is_dir():
         raise ConfigurationError(f"--lake {directory}: no such directory; name the one that holds date=... folders")
+    if not any(directory.glob("date=*")) and not any(directory.glob("_rolled_up/date=*")):
+        raise ConfigurationError(f"--lake {directory}: no date=... folders in it; name the directory that holds them")
     return config, directory
 
 
+def bar() -> "Progress":
+    """Return a progress bar on stderr; it shows nothing where nobody looks."""
+    from rich.progress import Progress
+
+    from edgejoule.output import stderr_console
+
+    console = stderr_console()
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
 def edge(text: str) -> int:
-    """Return a moment; one that is so long ago is the full five minutes before it."""
+    """Return a moment; now, and one that is so long ago, is the full five minutes before it."""
     found = moment(text)
-    return found if not re.fullmatch(r"\+?\d+[smhd]", text) else found - found % FIVE_MINUTES_NS
+    return found - found % FIVE_MINUTES_NS if re.fullmatch(r"now|\+?\d+[smhd]", text) else found

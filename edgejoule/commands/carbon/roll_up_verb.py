@@ -5,8 +5,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.commands.carbon.lake_place import add_limits, add_place, limits_of, place_of
-from edgejoule.output import EXIT_DONE, stderr_console, stdout_console, write_json
+from edgejoule.commands.carbon.lake_place import add_limits, add_place, bar, limits_of, place_of
+from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 if TYPE_CHECKING:
     from collector.assessment.roll_up import DayOutcome
@@ -41,15 +41,13 @@ def day(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the roll-ups that are missing or have become old. Raises ConfigurationError."""
-    from rich.progress import Progress
-
     from collector.assessment.roll_up import roll_up
 
     _, lake = place_of(arguments)
     if lake is None:
         raise ConfigurationError("roll-up: the collector has no lake; set [lake] enabled = true")
     yesterday = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).date().isoformat()
-    with Progress(console=stderr_console(), transient=True) as progress:
+    with bar() as progress:
         task = progress.add_task("rolling up", total=None)
         outcomes = roll_up(
             lake,
@@ -75,8 +73,9 @@ def _show(outcomes: "list[DayOutcome]") -> None:
     console = stdout_console()
     made = [one for one in outcomes if one.action == "made"]
     windows, parts = sum(one.windows for one in made), sum(one.parts for one in made)
+    days = "1 day" if len(made) == 1 else f"{len(made)} days"
     console.print(
-        f"rolled up {len(made)} days: {count(windows)} windows became {count(parts)} rows; "
+        f"rolled up {days}: {count(windows)} windows became {count(parts)} rows; "
         f"{len(outcomes) - len(made)} days had nothing new"
         if outcomes
         else "no windows in these days"

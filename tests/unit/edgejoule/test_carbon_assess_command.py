@@ -51,7 +51,7 @@ def test_json_is_alone_on_stdout_and_the_same_from_roll_ups(
     place: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before: dict[str, Any] = json.loads(answer(capsys, "assess", *place, *YEAR, "--json"))
-    assert "rolled up 1 days: 150 windows became 6 rows" in answer(capsys, "roll-up", *place[:2])
+    assert "rolled up 1 day: 150 windows became 6 rows" in answer(capsys, "roll-up", *place[:2])
     (again,) = json.loads(answer(capsys, "roll-up", *place[:2], "--json"))
     assert again["action"] == "up_to_date"
     after: dict[str, Any] = json.loads(answer(capsys, "assess", *place, *YEAR, "--json"))
@@ -71,6 +71,21 @@ def test_csv_and_page(place: list[str], tmp_path: Path, capsys: pytest.CaptureFi
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_now_is_a_time_and_nothing_but_json_and_errors_is_written_where_nobody_looks(
+    place: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["carbon", "assess", *place, "--from", "2025-01-01", "--to", "now", "--draws", "500", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["end_unix_ns"] % (300 * 10**9) == 0
+    assert said.err == ""
+
+
+def test_a_directory_without_days_is_no_lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("assess", "roll-up"):
+        assert main(["carbon", verb, "--lake", str(tmp_path)]) == 2
+        assert f"--lake {tmp_path}: no date=... folders in it" in capsys.readouterr().err
+
+
 def test_nothing_there_is_the_answer_no(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     said = answer(capsys, "assess", *place, "--from", "2020-01-01", "--to", "2020-02-01", code=1)
     assert "no windows in this period" in said
@@ -80,7 +95,7 @@ def test_nothing_there_is_the_answer_no(place: list[str], capsys: pytest.Capture
     ("words", "told"),
     [
         (["--year", "2025", "--from", "7d"], "give --year, or --from and --to, not both"),
-        (["--memory-mb", "1"], "give at least 100 MB"),
+        (["--memory-mb", "1"], "--memory-mb 1 is too little to read a lake with; give at least 100"),
         (["--draws", "3"], "give 100 or more"),
         (["--from", "2025-01-01T00:01"], "full five minutes"),
         (["--year", "2025", "--temp-dir", "/nonexistent/x"], "cannot write there"),
