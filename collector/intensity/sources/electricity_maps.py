@@ -7,7 +7,6 @@ An answer about another zone than the one asked for is refused: the server can f
 Documented at https://app.electricitymaps.com/developer-hub/api/reference. The data may not be passed on.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -16,6 +15,7 @@ import msgspec
 
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision, SourcePassport
+from collector.intensity.asking import client_of, refused_zone, unknown_zone
 from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient, Params
 from collector.intensity.keys import read_key
@@ -33,7 +33,6 @@ from collector.intensity.slots import (
     unix_ns,
 )
 from collector.intensity.source import SourceKind, SourceOptions
-from edge_agent.wire.errors import ConfigurationError
 
 URL: Final = "https://api.electricitymaps.com"
 NAME: Final = "electricity_maps"
@@ -81,7 +80,7 @@ class ElectricityMaps:
     def fetch(self, zone: str, start_unix_ns: int, end_unix_ns: int, now_unix_ns: int) -> list[IntensityRevision]:
         """Return the hours of the stretch that the token may know. Raises SourceError, also if it may know none."""
         if not ZONE_PATTERN.fullmatch(self._code(zone)):
-            raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
+            raise refused_zone(SOURCE, zone)
         slots = Slots(source=NAME, zone=zone, kind=self.kind, now_unix_ns=now_unix_ns, where=self._client.url)
         found: list[IntensityRevision] = []
         refused: SourceError | None = None
@@ -101,9 +100,7 @@ class ElectricityMaps:
         """Raise ConfigurationError for what cannot be a zone; whether the server has it is known when it is asked."""
         code = self._code(zone)
         if not ZONE_PATTERN.fullmatch(code):
-            near = difflib.get_close_matches(code, (*EXAMPLES, code[:2]), n=3, cutoff=0.5)
-            hint = f"near names: {', '.join(near)}" if near else f"it knows {SOURCE.zones_help}"
-            raise ConfigurationError(f"{where}: {NAME} has no zone {zone!r}; {hint}")
+            raise unknown_zone(SOURCE, zone, where, code, (*EXAMPLES, code[:2]))
 
     def _code(self, zone: str) -> str:
         return self._zone_map.get(zone, zone).upper()
@@ -163,12 +160,10 @@ def _moment(t_unix_ns: int) -> str:
 def build(options: SourceOptions) -> ElectricityMaps:
     """Return the source. Raises ConfigurationError."""
     check_kind(options.kind, SOURCE.kinds, NAME)
-    client = JsonClient(
-        options.url or URL,
-        timeout_s=options.timeout_s,
-        retries=options.retries,
+    client = client_of(
+        options,
+        URL,
         headers={"auth-token": read_key(options.key_file, NAME)},
-        cache_dir=options.cache_dir,
     )
     return ElectricityMaps(client, options.zone_map)
 

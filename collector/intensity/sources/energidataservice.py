@@ -7,7 +7,6 @@ times are Danish unless a question says UTC. Whoever asks more than 40 times in 
 Documented at https://www.energidataservice.dk/guides/api-guides and at the pages of the two data sets.
 """
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -16,6 +15,7 @@ import msgspec
 
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision, SourcePassport
+from collector.intensity.asking import client_of, refused_zone, unknown_zone
 from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient, Params, Waits
 from collector.intensity.slots import (
@@ -30,7 +30,6 @@ from collector.intensity.slots import (
     unix_ns,
 )
 from collector.intensity.source import SourceKind, SourceOptions
-from edge_agent.wire.errors import ConfigurationError
 
 URL: Final = "https://api.energidataservice.dk"
 NAME: Final = "energidataservice"
@@ -84,7 +83,7 @@ class Energidataservice:
         """Return the steps of the stretch, forecasts after the last that is past. Raises SourceError."""
         area = self._area(zone)
         if area is None:
-            raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
+            raise refused_zone(SOURCE, zone)
         first, last = floor_to(start_unix_ns, STEP_NS), ceil_to(end_unix_ns, STEP_NS)
         found: list[IntensityRevision] = []
         if first < min(last, now_unix_ns):
@@ -97,9 +96,7 @@ class Energidataservice:
     def check_zone(self, zone: str, where: str) -> None:
         """Raise ConfigurationError for a zone that is no Danish price area."""
         if self._area(zone) is None:
-            near = difflib.get_close_matches(zone.upper(), AREAS, n=2, cutoff=0.5)
-            hint = f"near names: {', '.join(near)}" if near else f"it knows {SOURCE.zones_help}"
-            raise ConfigurationError(f"{where}: {NAME} has no zone {zone!r}; {hint}")
+            raise unknown_zone(SOURCE, zone, where, zone.upper(), AREAS)
 
     def _area(self, zone: str) -> str | None:
         area = self._zone_map.get(zone, zone).upper().removeprefix("DK-")
@@ -148,11 +145,9 @@ class Energidataservice:
 def build(options: SourceOptions) -> Energidataservice:
     """Return the source. Raises ConfigurationError."""
     check_kind(options.kind, SOURCE.kinds, NAME)
-    client = JsonClient(
-        options.url or URL,
-        timeout_s=options.timeout_s,
-        retries=options.retries,
-        cache_dir=options.cache_dir,
+    client = client_of(
+        options,
+        URL,
         waits=Waits(too_many_s=SHUT_OUT_S),
     )
     return Energidataservice(client, options.zone_map)

@@ -8,7 +8,6 @@ more than 400 times a minute is shut out for ten minutes; an answer spans a year
 Platform restful API - user guide". Tried against a local server that speaks that schema, not against the platform.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from collector.carbon.factors import Factor, find_factor
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision, SourcePassport
 from collector.data.tables import FUEL_FACTORS, GRID_INTENSITY, shipped_factors
+from collector.intensity.asking import client_of, refused_zone, unknown_zone
 from collector.intensity.entsoe_areas import AREAS, is_eic
 from collector.intensity.entsoe_document import NO_DATA, Block, parse_generation
 from collector.intensity.errors import SourceError
@@ -24,7 +24,6 @@ from collector.intensity.http import JsonClient, Waits
 from collector.intensity.keys import read_key
 from collector.intensity.slots import DAY_NS, HOUR_NS, ceil_to, check_kind, floor_to, minute_text, pieces
 from collector.intensity.source import SourceKind, SourceOptions
-from edge_agent.wire.errors import ConfigurationError
 
 URL: Final = "https://web-api.tp.entsoe.eu"
 NAME: Final = "entsoe"
@@ -65,7 +64,7 @@ class Entsoe:
         """Return the steps that touch the stretch and have ended. Raises SourceError."""
         area = self._area(zone)
         if area is None:
-            raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
+            raise refused_zone(SOURCE, zone)
         end_unix_ns = min(end_unix_ns, now_unix_ns)
         if start_unix_ns >= end_unix_ns:
             return []
@@ -83,9 +82,7 @@ class Entsoe:
     def check_zone(self, zone: str, where: str) -> None:
         """Raise ConfigurationError, with near names, for what is neither an area's name nor its EIC."""
         if self._area(zone) is None:
-            near = difflib.get_close_matches(zone.upper(), AREAS, n=3, cutoff=0.5)
-            hint = f"near names: {', '.join(near)}" if near else f"it knows {SOURCE.zones_help}"
-            raise ConfigurationError(f"{where}: {NAME} has no zone {zone!r}; {hint}")
+            raise unknown_zone(SOURCE, zone, where, zone.upper(), AREAS)
 
     def _ask(self, area: str, start_unix_ns: int, end_unix_ns: int, where: str) -> list[Block]:
         params = {
@@ -140,13 +137,11 @@ def _stamp(t_unix_ns: int) -> str:
 def build(options: SourceOptions) -> Entsoe:
     """Return the source. Raises ConfigurationError."""
     check_kind(options.kind, SOURCE.kinds, NAME)
-    client = JsonClient(
-        options.url or URL,
-        timeout_s=options.timeout_s,
-        retries=options.retries,
+    client = client_of(
+        options,
+        URL,
         headers={"Accept": "application/xml"},
         secret_params={"securityToken": read_key(options.key_file, NAME)},
-        cache_dir=options.cache_dir,
         waits=Waits(too_many_s=SHUT_OUT_S),
     )
     return Entsoe(client, options.zone_map)

@@ -7,7 +7,6 @@ most, and one that crosses the end of a year (UTC) stops half an hour before: it
 Documented at https://carbon-intensity.github.io/api-definitions; the end of a year: its issue 12.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +14,7 @@ import msgspec
 
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision, SourcePassport
+from collector.intensity.asking import client_of, refused_zone, unknown_zone
 from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient
 from collector.intensity.slots import (
@@ -32,7 +32,6 @@ from collector.intensity.slots import (
     years,
 )
 from collector.intensity.source import SourceKind, SourceOptions
-from edge_agent.wire.errors import ConfigurationError
 
 URL: Final = "https://api.carbonintensity.org.uk"
 NAME: Final = "uk_carbon_intensity"
@@ -125,7 +124,7 @@ class UkCarbonIntensity:
         """Return the half hours of the stretch: what is metered, else what is forecast. Raises SourceError."""
         region = self._region(zone)
         if region is None:
-            raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
+            raise refused_zone(SOURCE, zone)
         first = floor_to(start_unix_ns, SLOT_NS)
         last = ceil_to(min(end_unix_ns, now_unix_ns + FORECAST_NS), SLOT_NS)
         if minute_text(last).endswith("-01-01T00:00"):
@@ -141,9 +140,7 @@ class UkCarbonIntensity:
     def check_zone(self, zone: str, where: str) -> None:
         """Raise ConfigurationError, with near names, for a zone that is neither GB nor one of its regions."""
         if self._region(zone) is None:
-            near = difflib.get_close_matches(zone.upper(), ZONES, n=3, cutoff=0.5)
-            hint = f"near names: {', '.join(near)}" if near else f"it knows {SOURCE.zones_help}"
-            raise ConfigurationError(f"{where}: {NAME} has no zone {zone!r}; {hint}")
+            raise unknown_zone(SOURCE, zone, where, zone.upper(), ZONES)
 
     def _region(self, zone: str) -> int | None:
         return ZONES.get(self._zone_map.get(zone, zone).upper())
@@ -179,9 +176,7 @@ def _revision(slot: _Slot, slots: Slots) -> IntensityRevision | None:
 def build(options: SourceOptions) -> UkCarbonIntensity:
     """Return the source. Raises ConfigurationError."""
     check_kind(options.kind, SOURCE.kinds, NAME)
-    client = JsonClient(
-        options.url or URL, timeout_s=options.timeout_s, retries=options.retries, cache_dir=options.cache_dir
-    )
+    client = client_of(options, URL)
     return UkCarbonIntensity(client, options.zone_map)
 
 

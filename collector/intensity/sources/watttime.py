@@ -9,7 +9,6 @@ against WattTime. The data may not be passed on.
 """
 
 import base64
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import msgspec
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision, SourcePassport
 from collector.carbon.units import GCO2E_PER_KWH_PER_LB_PER_MWH
+from collector.intensity.asking import client_of, refused_zone, unknown_zone
 from collector.intensity.errors import SourceError
 from collector.intensity.http import JsonClient, Params
 from collector.intensity.keys import read_key
@@ -113,7 +113,7 @@ class Watttime:
     def fetch(self, zone: str, start_unix_ns: int, end_unix_ns: int, now_unix_ns: int) -> list[IntensityRevision]:
         """Return the steps of the stretch, of the marginal signal forecasts too. Raises SourceError."""
         if not ZONE_PATTERN.fullmatch(self._code(zone)):
-            raise SourceError(f"{NAME}: has no zone {zone!r}; it knows {SOURCE.zones_help}", retry=False)
+            raise refused_zone(SOURCE, zone)
         slots = Slots(source=NAME, zone=zone, kind=self.kind, now_unix_ns=now_unix_ns, where=self._account.client.url)
         first, last = floor_to(start_unix_ns, HOUR_NS), min(end_unix_ns, now_unix_ns)
         found = [
@@ -129,9 +129,7 @@ class Watttime:
         """Raise ConfigurationError for what cannot be a region; whether the account has it is known when it asks."""
         code = self._code(zone)
         if not ZONE_PATTERN.fullmatch(code):
-            near = difflib.get_close_matches(code.replace("-", "_"), EXAMPLES, n=3, cutoff=0.5)
-            hint = f"near names: {', '.join(near)}" if near else f"it knows {SOURCE.zones_help}"
-            raise ConfigurationError(f"{where}: {NAME} has no zone {zone!r}; {hint}")
+            raise unknown_zone(SOURCE, zone, where, code.replace("-", "_"), EXAMPLES)
 
     def _code(self, zone: str) -> str:
         return self._zone_map.get(zone, zone).upper()
@@ -207,13 +205,7 @@ def build(options: SourceOptions) -> Watttime:
         raise ConfigurationError(f"intensity source {NAME}: key_file {options.key_file}: write user:password there")
 
     def client(authorization: str) -> JsonClient:
-        return JsonClient(
-            options.url or URL,
-            timeout_s=options.timeout_s,
-            retries=options.retries,
-            headers={"Authorization": authorization},
-            cache_dir=options.cache_dir,
-        )
+        return client_of(options, URL, headers={"Authorization": authorization})
 
     basic = base64.b64encode(login.encode()).decode()
     account = Account(client(f"Basic {basic}"), lambda token: client(f"Bearer {token}"))
