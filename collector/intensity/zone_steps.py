@@ -1,6 +1,7 @@
 """Intensities made ready for windows, one at a time: a window that lies inside one step costs two comparisons.
 
-Steps come from the provider a UTC day at a time and are kept until ``forget``. Threads may share one.
+Steps come from the provider a UTC day at a time and are kept until ``forget``, or until they are many. Threads may
+share one.
 """
 
 import threading
@@ -19,7 +20,8 @@ from collector.intensity.provider import IntensityProvider
 DAY_NS: Final = 86_400_000_000_000
 LAST_UNIX_NS: Final = 2**63 - DAY_NS
 """What ends later, in the year 2262, has no int64 and no intensity."""
-_MOST_DAYS: Final = 4096
+KEPT_STEPS: Final = 60_000
+"""So many steps are kept, of some hundred bytes each: 200 days of one zone by five minutes."""
 _ROUNDING_S: Final = 1e-6
 """A timeline adds up seconds in float64: over years, what it says of a short stretch is off by less than this."""
 
@@ -50,8 +52,9 @@ class _Day(NamedTuple):
 class ZoneSteps:
     """The steps of one provider of any number of zones."""
 
-    def __init__(self, provider: IntensityProvider) -> None:
+    def __init__(self, provider: IntensityProvider, kept_steps: int = KEPT_STEPS) -> None:
         self._provider = provider
+        self._kept_steps = kept_steps
         self._asking = threading.Lock()
         self._last: dict[str, Step] = {}
         self._days: dict[tuple[str, int], _Day] = {}
@@ -81,7 +84,7 @@ class ZoneSteps:
         day = days.get((zone, number))
         if day is None:
             day = self._day(zone, number)
-            if len(days) >= _MOST_DAYS:
+            if sum(len(kept.steps) for kept in tuple(days.values())) + len(day.steps) > self._kept_steps:
                 days.clear()
             days[zone, number] = day
         step = day.steps[bisect_right(day.starts_unix_ns, start_unix_ns) - 1]

@@ -185,3 +185,18 @@ def test_an_even_piece_charges_what_its_policy_does(plan: LifePlan, start_years:
 
 def test_uses_have_no_even_piece() -> None:
     assert even_piece(LifePlan(lifetime_s=1e8, policy="by_use", lifetime_uses=1e6), 1.7e9) is None
+
+
+def test_days_are_kept_as_long_as_their_steps_are_few() -> None:
+    """A year by five minutes, as a new source brings it to a running collector, must not stay in memory."""
+    given_steps = half_hours(DAY * DAY_NS, [float(number) for number in range(4 * 48)])
+    intensity = GivenIntensity("GB", given_steps)
+    of = ZoneSteps(intensity, kept_steps=3 * 48)
+
+    def rates(days: range) -> list[float | None]:
+        found = [of.over("GB", (DAY + day) * DAY_NS, (DAY + day) * DAY_NS + 1).rate for day in days]
+        return [None if rate is None else rate.per_kwh[0] for rate in found]
+
+    for asked, days in ((3, range(3)), (3, range(3)), (4, range(3, 4)), (7, range(3))):
+        assert rates(days) == [48.0 * day for day in days]
+        assert intensity.asked == asked
