@@ -3,6 +3,7 @@
 It prints seconds (imports not counted), the greatest memory that the process ever held, and the joules that it found.
 """
 
+import math
 import resource
 import sys
 import time
@@ -12,18 +13,14 @@ from typing import Final
 
 import duckdb
 import msgspec
-import numpy as np
 
 from benchmarks.assessment_lake import END_UNIX_NS, START_UNIX_NS, device_ids
 from collector.assessment.assess import Period, Stored, assess
 from collector.assessment.engine import DEFAULT_MEMORY_BYTES
 from collector.assessment.lake_files import DIRECTORY_NAME, PARTS_SCHEMA
 from collector.assessment.values import BY, By, Options
-from collector.carbon.factors import Factor
-from collector.carbon.operational import CarbonIntensity, IntensityKind
-from collector.carbon.timeline import IntensityTimeline, Quality
-from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
+from tests.fakes.stepped_intensity import SteppedIntensity
 
 _ZONES: Final = ("DE", "SE", "FR", "GB")
 _BOARDS: Final = ("raspberry-pi-4b-4gb", "raspberry-pi-zero-2-w", "raspberry-pi-5-8gb")
@@ -47,43 +44,9 @@ class Outcome(msgspec.Struct):
     energy_j: float
 
 
-class HalfHours:
-    """The yearly table, moved up and down by the hour of the day in steps of half an hour, as an actual intensity."""
-
-    kind: IntensityKind = "average"
-
-    def __init__(self) -> None:
-        self._table = load_yearly_table()
-
-    def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:
-        """Return the yearly value: nobody asks here."""
-        return self._table.at(zone, t_unix_ns)
-
-    def timeline(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> IntensityTimeline:
-        """Return the half hours that touch the stretch."""
-        step_ns = 1800 * 10**9
-        starts = np.arange(start_unix_ns - start_unix_ns % step_ns, end_unix_ns, step_ns, dtype=np.int64)
-        known = self._table.at(zone, start_unix_ns)
-        value = 0.0 if known is None else known.factor.estimate.value
-        values = value * (1.0 + 0.4 * np.sin(starts / (86_400e9 / 2.0 / np.pi)))
-        quality: list[Quality] = ["actual"] * len(starts)
-        return IntensityTimeline(
-            starts, starts + step_ns, values, low=values * 0.9, high=values * 1.1, quality=quality
-        )
-
-    def yearly(self, zone: str) -> CarbonIntensity | None:
-        """Return the yearly average."""
-        return self._table.yearly(zone)
-
-    def passports(
-        self, zone: str, start_unix_ns: int | None = None, end_unix_ns: int | None = None
-    ) -> tuple[Factor, ...]:
-        """Return the zone's row."""
-        return self._table.passports(zone, start_unix_ns, end_unix_ns)
-
-    def check_zone(self, zone: str, where: str) -> None:
-        """Raise ConfigurationError for a zone that is not in the table."""
-        self._table.check_zone(zone, where)
+def half_hours() -> SteppedIntensity:
+    """Return an actual intensity in steps of half an hour that goes up and down twice a day."""
+    return SteppedIntensity(lambda s: 300.0 * (1.0 + 0.4 * math.sin(s * math.pi / 43_200.0)), step_s=1800)
 
 
 def by_month(directory: Path, devices: int) -> float:
@@ -105,7 +68,7 @@ def _ours(directory: Path, devices: int, by: tuple[By, ...]) -> float:
     assessment = assess(
         Stored(lake=directory),
         parse_inventory("\n".join(lines)),
-        HalfHours(),
+        half_hours(),
         Period(start_unix_ns=START_UNIX_NS, end_unix_ns=END_UNIX_NS),
         Options(by=by),
     )
