@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.carbon.amortisation import EvenPiece, LifePlan, Policy, charge, even_piece
-from collector.carbon.embodied import embodied_gco2e
+from collector.carbon.embodied import Part, embodied_gco2e
 from collector.carbon.estimate import F64, Z95, Estimate, Range, from_standard_uncertainty, times
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity, gram_range, gram_unit, operational_gco2e
@@ -84,10 +84,12 @@ class Carbon(msgspec.Struct, frozen=True, kw_only=True):
     ``operational_yearly``: the same energy at the yearly average. ``quality_ratio``: the part of the stretch whose
     intensity rests on each quality; the rest is unknown. ``beyond_lifetime_s``: seconds after the planned end of life,
     which a policy of time charges nothing any more; None when the start of service is unknown.
+    ``charged_ratio``: which part of the hardware's mass ``embodied`` is.
     """
 
     operational: Estimate | None
     embodied: Estimate | None
+    charged_ratio: float = 0.0
     operational_yearly: Estimate | None = None
     quality_ratio: dict[Quality, float] = msgspec.field(default_factory=dict)
     embodied_policy: Policy = "linear_in_time"
@@ -157,6 +159,10 @@ class Assessor:
             return DevicePlace()
         return DevicePlace(site=entry.site, zone=entry.zone, hardware=entry.hardware, device_class=entry.device_class)
 
+    def hardware(self, device_id: str) -> tuple[Part, ...]:
+        """Return what a device is made of, () for unknown."""
+        return self._parts.get(device_id, ())
+
     def forget(self) -> None:
         """Ask for intensities anew from now on: the source has learned something."""
         self._steps.forget()
@@ -192,6 +198,7 @@ class Assessor:
             operational_yearly=None if yearly is None else operational_gco2e(energy, yearly),
             quality_ratio=dict(step.shares) if step is not None else {},
             embodied=embodied.embodied,
+            charged_ratio=embodied.charged_ratio,
             embodied_policy=embodied.embodied_policy,
             beyond_lifetime_s=embodied.beyond_lifetime_s,
         )
@@ -206,9 +213,11 @@ class Assessor:
                 self._remember(factor)
         start_s = start_unix_ns / NS_PER_S
         charged = charge(rates.plan, start_s, start_s + duration_s, uses)
+        share_ratio = _share(rates, rates.plan, start_s, duration_s, uses)
         return Carbon(
             operational=None,
-            embodied=mass.scaled(_share(rates, rates.plan, start_s, duration_s, uses)),
+            embodied=mass.scaled(share_ratio),
+            charged_ratio=share_ratio,
             embodied_policy=charged.policy,
             beyond_lifetime_s=charged.beyond_lifetime_s,
         )

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from collector.assess import NS_PER_S, Assessor, DevicePlace
+from collector.carbon.embodied import Part, embodied_gco2e
 from collector.carbon.estimate import F64, Estimate, from_standard_uncertainty, total
+from collector.carbon.factors import Factor
 from collector.carbon.operational import operational_gco2e, summed_gco2e
 from collector.carbon.timeline import I64
 from collector.carbon.units import JOULE
@@ -33,13 +36,15 @@ class DeviceWindows:
 class DeviceGrams:
     """The grams of one device. ``energy_by_quality_j``: joules by what their intensity rests on; the rest is unknown.
 
-    ``operational_yearly``: the same energy at the yearly average. None is unknown.
+    ``operational_yearly``: the same energy at the yearly average. ``charged``: the part of its hardware that
+    ``embodied`` is the mass of. None is unknown.
     """
 
     place: DevicePlace = field(default_factory=DevicePlace)
     operational: Estimate | None = None
     operational_yearly: Estimate | None = None
     embodied: Estimate | None = None
+    charged: tuple[Part, ...] = ()
     beyond_lifetime_s: float | None = None
     energy_by_quality_j: dict[str, float] = field(default_factory=dict)
 
@@ -98,30 +103,31 @@ def _add_operational(
 
 def _add_embodied(grams: DeviceGrams, assessor: Assessor, device_id: str, hours: Mapping[int, list[Group]]) -> None:
     embodied: list[Estimate | None] = []
+    charged_ratio = 0.0
     for hour in sorted(hours):
         sums = add_up(hours[hour])
         start_unix_ns = min(group["first_unix_ns"] for group in hours[hour])
         charged = assessor.charge(device_id, start_unix_ns, sums.duration_s, sums.inference_count)
         embodied.append(charged.embodied)
+        charged_ratio += charged.charged_ratio
         if charged.beyond_lifetime_s is not None:
             grams.beyond_lifetime_s = (grams.beyond_lifetime_s or 0.0) + charged.beyond_lifetime_s
     # One device's hours share its parts: their errors are taken as the same error.
     grams.embodied = sum_of(embodied, correlation=1.0)
+    grams.charged = tuple(part.shared(charged_ratio) for part in assessor.hardware(device_id))
 
 
 def fleet_grams(devices: Iterable[DeviceGrams]) -> DeviceGrams:
     """Return the fleet's grams, None as soon as one device's are unknown.
 
-    Devices of one zone share its intensity, and boards of one kind their screening factor: within such a set the
-    errors are one error, between sets they are independent.
+    Devices of one zone share its intensity: within a zone the errors are one error, between zones they are
+    independent. Hardware of any kind shares the factors that its parts have in common; see ``embodied_gco2e``.
     """
     listed = list(devices)
     zones: dict[str, list[DeviceGrams]] = defaultdict(list)
-    kinds: dict[str, list[Estimate | None]] = defaultdict(list)
     by_quality: dict[str, float] = defaultdict(float)
     for grams in listed:
         zones[grams.place.zone.upper()].append(grams)
-        kinds[grams.place.hardware].append(grams.embodied)
         for quality, energy_j in grams.energy_by_quality_j.items():
             by_quality[quality] += energy_j
     operational = [sum_of([one.operational for one in zone], correlation=1.0) for zone in zones.values()]
@@ -129,9 +135,22 @@ def fleet_grams(devices: Iterable[DeviceGrams]) -> DeviceGrams:
     return DeviceGrams(
         operational=sum_of(operational, correlation=0.0),
         operational_yearly=sum_of(yearly, correlation=0.0),
-        embodied=sum_of([sum_of(kind, correlation=1.0) for kind in kinds.values()], correlation=0.0),
+        embodied=_of_shared_parts(listed),
         energy_by_quality_j=dict(by_quality),
     )
+
+
+def _of_shared_parts(devices: list[DeviceGrams]) -> Estimate | None:
+    """Return the mass of all that the devices are charged; equal parts of any number of devices are one part."""
+    charged: dict[tuple[Factor, ...], Part] = {}
+    for grams in devices:
+        if grams.embodied is None:
+            return None
+        for part in grams.charged:
+            known = charged.get(part.factors)
+            quantity = part.multiplier + (0.0 if known is None else known.multiplier)
+            charged[part.factors] = msgspec.structs.replace(known or part, quantity=quantity, share_ratio=1.0)
+    return embodied_gco2e(tuple(charged.values())) if charged else None
 
 
 def sum_of(estimates: list[Estimate | None], *, correlation: float) -> Estimate | None:

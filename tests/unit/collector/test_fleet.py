@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.assess import Assessor
+from collector.carbon.embodied import embodied_gco2e
+from collector.carbon.estimate import total as sum_of
 from collector.fleet.report import fleet_report
 from collector.fleet.rows import group_hourly
 from collector.fleet.series import device_series
@@ -255,6 +257,24 @@ def test_grams_add_up_and_shares_are_of_the_total(journal: Journal) -> None:
     assert total.operational_gco2e.high - total.operational_gco2e.value == pytest.approx(math.fsum(widths))
     assert {factor.id for factor in report.factors} >= {"logic-silicon", "die-raspberry-pi-3", "die-raspberry-pi-4"}
     assert all(factor.source and factor.licence and factor.vintage for factor in report.factors)
+
+
+def test_what_boards_of_several_kinds_have_in_common_stays_common_in_the_total(journal: Journal) -> None:
+    commit_rows(journal, make_fleet_rows(20))
+    report = fleet_report(journal, None, an_assessor())
+    charged = []
+    for device in report.devices:
+        hardware = an_assessor().hardware(device.device_id)
+        assert device.embodied_gco2e is not None
+        charged_ratio = device.embodied_gco2e.value / embodied_gco2e(hardware).value
+        charged += [part.shared(charged_ratio) for part in hardware]
+    together, found = embodied_gco2e(tuple(charged)), report.total.embodied_gco2e
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((together.value, together.low, together.high))
+    boards = {d.hardware: d.embodied_gco2e for d in report.devices if d.hardware and d.embodied_gco2e}
+    assert len(boards) > 1, "else they would have everything in common"
+    apart = sum_of([d.embodied_gco2e for d in report.devices if d.embodied_gco2e], correlation=0.0)
+    assert found.high - found.value > 1.1 * (apart.high - apart.value)
 
 
 def test_one_unknown_device_makes_the_total_unknown_and_is_named(journal: Journal) -> None:
