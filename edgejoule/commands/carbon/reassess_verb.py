@@ -10,14 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.argument_types import moment
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 
 if TYPE_CHECKING:
+    from collector.config import CollectorConfig
     from collector.reassess import Reassessed
+
+_HOUR_NS: Final = 3_600_000_000_000
+"""A window that begins before a step may reach into it; see ``collector.grid_watch``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the grams again; 1 when a store was away. Raises ConfigurationError."""
-    from collector.build import build_assessor, build_intensity, build_reassessment
+    from collector.build import build_assessor, build_intensity
     from collector.config import read_config
-    from collector.journal import Journal
-    from collector.reassess import days_of
     from collector.sinks.influx_rows import StoreAwayError
 
     config = read_config(arguments.config)
@@ -54,25 +56,54 @@ def run(arguments: argparse.Namespace) -> int:
     devices = frozenset(arguments.device) or None
     if unlisted := (devices or frozenset()) - set(assessor.device_ids):
         raise ConfigurationError(f"carbon reassess: --device {min(unlisted)}: the inventory does not list it")
-    with closing(Journal(config.journal_path)) as journal:
-        reassessment = build_reassessment(config, assessor, journal, now_unix_ns)
-        if reassessment is None:
-            raise ConfigurationError(
-                f"{arguments.config}: no [influxdb], so no grams are stored; reports assess anew each time they run"
-            )
-        days = len(days_of(arguments.start, end_unix_ns))
-        try:
-            with closing(reassessment), _progress(days) as advance:
-                done = reassessment.run(arguments.start, end_unix_ns, devices, advance)
-        except StoreAwayError as error:
-            stderr_console().print(f"carbon reassess: {error}; run it again", markup=False, soft_wrap=True)
-            return EXIT_NO
+    if config.influxdb is None:
+        raise ConfigurationError(
+            f"{arguments.config}: no [influxdb], so no grams are stored; reports assess anew each time they run"
+        )
+    try:
+        done = _assess(config, (arguments.start, end_unix_ns), devices, arguments.as_known_at)
+    except StoreAwayError as error:
+        stderr_console().print(f"carbon reassess: {error}; run it again", markup=False, soft_wrap=True)
+        return EXIT_NO
     if arguments.json:
         write_json(done)
     else:
         for line in _lines(done, as_known_then=arguments.as_known_at is not None):
             stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE
+
+
+def _assess(
+    config: "CollectorConfig", period: tuple[int, int], devices: frozenset[str] | None, known_at_unix_ns: int | None
+) -> "Reassessed":
+    """Write the grams of the period, and those again of which something became known while this ran.
+
+    A collector beside this has assessed these already, maybe before older grams were written over them from here.
+    """
+    from collector.build import build_assessor, build_intensity, build_reassessment
+    from collector.intensity.store import IntensityStore
+    from collector.journal import Journal
+    from collector.reassess import Reassessed, days_of
+
+    store = IntensityStore(config.intensity_path, read_only=True)
+    done: Reassessed | None = None
+    start, end = period
+    with closing(Journal(config.journal_path)) as journal:
+        while done is None or start < end:
+            newest = store.newest()
+            assessor = build_assessor(config, build_intensity(config, known_at_unix_ns=known_at_unix_ns))
+            reassessment = build_reassessment(config, assessor, journal, time.time_ns())
+            if reassessment is None:
+                break
+            with closing(reassessment), _progress(len(days_of(start, end))) as advance:
+                found = reassessment.run(start, end, devices, advance)
+            done = found if done is None else done
+            touched = store.touched_after(newest) if known_at_unix_ns is None else []
+            if not touched:
+                break
+            start = max(min(one.start_unix_ns for one in touched) - _HOUR_NS, period[0])
+            end = min(max(one.end_unix_ns for one in touched), period[1])
+    return Reassessed() if done is None else done
 
 
 def _lines(done: "Reassessed", *, as_known_then: bool) -> Iterator[str]:
