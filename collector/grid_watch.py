@@ -66,8 +66,15 @@ class Reassesses(Protocol):
     def live_name(self) -> str:
         """The cursor of the live store, "" without one."""
 
-    def run(self, start_unix_ns: int, end_unix_ns: int, devices: frozenset[str] | None = None) -> Tally:
-        """Assess ``[start, end)`` again. Raises StoreAwayError or ConfigurationError."""
+    def run(
+        self,
+        start_unix_ns: int,
+        end_unix_ns: int,
+        devices: frozenset[str] | None = None,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Tally:
+        """Assess ``[start, end)`` again. Raises StoreAwayError, also when ``stopping``, or ConfigurationError."""
 
 
 class Revisions:
@@ -107,7 +114,7 @@ class Revisions:
             for (start, end), devices in days:
                 if stopping.is_set():
                     return written
-                done = self._reassesses.run(start, end, devices)
+                done = self._reassesses.run(start, end, devices, stopping=stopping.is_set)
                 written += done.windows
                 if done.windows:
                     _LOG.info("grams_assessed_again", windows=done.windows, hours=done.hours, day=_day_text(start))
@@ -237,8 +244,8 @@ class GridWatch:
             self._tell("", "grams_assessed_again_at_last", "")
 
     def _tell(self, what: str, event: str, reason: str) -> None:
-        """Log a change of state once. ``what``: of which source and zone, "" for the stores."""
-        if reason == self._told.get(what, ""):
+        """Log a change of state once, but not what a stop brings. ``what``: source and zone, "" for the stores."""
+        if reason == self._told.get(what, "") or self._stopping.is_set():
             return
         self._told[what] = reason
         if reason:

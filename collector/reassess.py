@@ -95,15 +95,18 @@ class Reassessment:
         end_unix_ns: int,
         devices: Container[str] | None = None,
         on_day: Callable[[], None] = lambda: None,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Reassessed:
         """Assess the windows that start in ``[start, end)``, widened to whole hours; ``devices``: None for all.
 
-        ``on_day``: called when a day is done; see ``days_of``. Raises StoreAwayError, and ConfigurationError when the
-        lake cannot be read.
+        ``on_day``: called when a day is done; see ``days_of``. ``stopping``: asked every some thousand windows whether
+        to give up, which raises StoreAwayError as a store does that is away: the day's hours keep their grams. Raises
+        ConfigurationError when the lake cannot be read.
         """
         tally = _Tally()
         for first, end in days_of(start_unix_ns, end_unix_ns):
-            self._day(first, end, devices, tally)
+            self._day(first, end, devices, tally, stopping)
             on_day()
         return Reassessed(
             windows=tally.windows,
@@ -121,12 +124,21 @@ class Reassessment:
             if target is not None:
                 target.writer.close()
 
-    def _day(self, start_unix_ns: int, end_unix_ns: int, devices: Container[str] | None, tally: _Tally) -> None:
+    def _day(
+        self,
+        start_unix_ns: int,
+        end_unix_ns: int,
+        devices: Container[str] | None,
+        tally: _Tally,
+        stopping: Callable[[], bool],
+    ) -> None:
         hours = self._hour_grams(start_unix_ns, end_unix_ns, devices)
         live_to = 0 if self._live is None else self._journal.cursor(self._live.name)
         up_to = max(live_to, 0 if hours is None else hours.up_to_row_id)
         places, refused = self._live_places(), self._dead_letters()
         for rows in day_rows(self._journal, self._lake_dir, start_unix_ns, end_unix_ns, up_to):
+            if stopping():
+                raise StoreAwayError("stopped before all grams were assessed again")
             assessed = list(self._assessed(rows, devices))
             tally.windows += len(assessed)
             tally.unknown += sum(1 for _, grams in assessed if grams.figures[0] is None)

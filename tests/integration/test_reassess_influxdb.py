@@ -122,13 +122,14 @@ class Site:
         start: int = FIRST_HOUR_NS,
         end: int = FIRST_HOUR_NS + 6 * HOUR_NS,
         devices: frozenset[str] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Reassessed:
         live, hourly = Target("influxdb", self.writer(RAW)), Target("influxdb/hourly", self.writer(HOURLY))
         identity, assessor = journal_id(self.journal), self.assessor(given)
         with contextlib.closing(
             Reassessment(self.journal, identity, self.lake, assessor, live=live, hourly=hourly)
         ) as again:
-            return again.run(start, end, devices)
+            return again.run(start, end, devices, stopping=stopping)
 
     def points(self, database: str, measurement: str) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Return every point with all its fields, by tags and time."""
@@ -326,6 +327,14 @@ def test_a_window_that_the_store_refused_gets_no_point(site: Site) -> None:
     done = site.reassess(intensity(scale=2.0))
     assert (done.windows, done.points) == (121, 120)
     assert len(site.both()[0]) == 120
+
+
+def test_a_collector_that_is_told_to_stop_need_not_finish_the_day(site: Site) -> None:
+    site.store(intensity())
+    raw, hourly = site.both()
+    with pytest.raises(StoreAwayError, match="stopped before all grams were assessed again"):
+        site.reassess(intensity(scale=2.0), stopping=lambda: True)
+    assert site.both() == (raw, hourly)
 
 
 def test_a_store_that_is_away_is_told_and_doing_it_again_repairs(site: Site) -> None:

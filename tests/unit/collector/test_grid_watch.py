@@ -62,7 +62,15 @@ class Recorder:
     away: bool = False
     live_name: str = "influxdb"
 
-    def run(self, start_unix_ns: int, end_unix_ns: int, devices: frozenset[str] | None = None) -> Reassessed:
+    def run(
+        self,
+        start_unix_ns: int,
+        end_unix_ns: int,
+        devices: frozenset[str] | None = None,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Reassessed:
+        assert not stopping()
         if self.away:
             raise StoreAwayError("away")
         self.runs.append((start_unix_ns, end_unix_ns, devices))
