@@ -16,6 +16,7 @@ import ibis
 import msgspec
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from collector.assessment.query import Table
 from collector.sinks.lake_place import LocalPlace, Place
@@ -23,6 +24,9 @@ from edge_agent.wire.errors import ConfigurationError
 
 DEFAULT_MEMORY_BYTES: Final = 1_000_000_000
 _LEAST_MEMORY_BYTES: Final = 100_000_000
+_MOST_THREADS: Final = 256
+_INTERRUPTED: Final = "Query interrupted"
+"""What DuckDB says, as a RuntimeError, when Ctrl-C ends a query."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +45,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
                 f"--memory-mb {self.memory_bytes / 1e6:g} is too little to read a lake with; "
                 f"give at least {_LEAST_MEMORY_BYTES / 1e6:g}"
             )
-        if self.threads < 1:
-            raise ConfigurationError("--threads: give 1 or more")
+        if not 1 <= self.threads <= _MOST_THREADS:
+            raise ConfigurationError(f"--threads {self.threads}: give 1 to {_MOST_THREADS}, about as many as cores")
 
 
 class Engine:
@@ -86,7 +90,7 @@ class Engine:
         Raises ConfigurationError when a file cannot be read, also while the table is used.
         """
         name = self._next_name()
-        with _told(place.where), place.readable(list(names)) as (root, files):
+        with _told(place, names), place.readable(list(names)) as (root, files):
             paths = [f"{root}/{one}" for one in names]
             if isinstance(place, LocalPlace):
                 found = self._connection.read_parquet(paths, union_by_name=True, hive_partitioning=False)
@@ -115,9 +119,23 @@ class Engine:
             self._connection.unregister(name)
 
     def answer(self, question: Table) -> pa.Table:
-        """Return what an expression gives."""
-        found: Any = self._connection.sql(ibis.to_sql(question, dialect="duckdb"))
-        return found.to_arrow_table().cast(question.schema().to_pyarrow())  # sums of integers are wider in DuckDB
+        """Return what an expression gives.
+
+        Raises ConfigurationError when its memory does not suffice, and KeyboardInterrupt for Ctrl-C.
+        """
+        try:
+            found: Any = self._connection.sql(ibis.to_sql(question, dialect="duckdb"))
+            rows = found.to_arrow_table()
+        except RuntimeError as error:
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
+        except duckdb.OutOfMemoryException as error:
+            raise ConfigurationError(
+                f"--memory-mb {self._limits.memory_bytes / 1e6:g} is too little for this lake; give more, or fewer "
+                f"--threads, or room in --temp-dir ({_first_line(error)})"
+            ) from error
+        return rows.cast(question.schema().to_pyarrow())  # sums of integers are wider in DuckDB
 
     def _next_name(self) -> str:
         self._number += 1
@@ -125,20 +143,30 @@ class Engine:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
-    """Turn what goes wrong in reading into one line that says what to do."""
+def _told(place: Place, names: Sequence[str]) -> Iterator[None]:
+    """Turn what goes wrong in reading these files into one line that says what to do."""
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
+    except (OSError, duckdb.Error, pa.ArrowException) as error:
+        ours = isinstance(error, duckdb.ProgrammingError) and not isinstance(error, duckdb.InvalidInputException)
+        if ours or isinstance(error, duckdb.InterruptException):
+            raise
+        damaged = next((name for name in names if not _readable(place, name)), "")
+        where = f"{place.where}/{damaged}" if damaged else f"lake {place.where}"
         raise ConfigurationError(
-            f"lake {where}: the assessment needs more memory than it may use; give --memory-mb more, or free space in "
-            f"the temporary directory ({_first_line(error)})"
+            f"{where}: cannot read it: {_first_line(error)}; move a damaged file away, or correct [lake]"
         ) from error
-    except (OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowException) as error:
-        raise ConfigurationError(
-            f"lake {where}: cannot read it: {_first_line(error)}; move a damaged file away, or correct [lake]"
-        ) from error
+
+
+def _readable(place: Place, name: str) -> bool:
+    try:
+        with place.open(name) as file:
+            pq.read_table(file)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    line = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

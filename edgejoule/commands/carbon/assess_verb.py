@@ -30,6 +30,7 @@ BY = ("device", "model", "site", "zone", "fleet", "month")
 POLICIES = ("linear_in_time", "by_use", "front_loaded", "sunk")
 YEAR_NS = 365 * 86_400 * 10**9
 LEAST_DRAWS = 100
+MOST_DRAWS = 1_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +144,8 @@ def _options(arguments: argparse.Namespace) -> "Options":
 
     if arguments.draws < LEAST_DRAWS:
         raise ConfigurationError(f"carbon assess: --draws {arguments.draws} say nothing of a range; give 100 or more")
+    if arguments.draws > MOST_DRAWS:
+        raise ConfigurationError(f"carbon assess: --draws {arguments.draws} do not fit into memory; give {MOST_DRAWS}")
     chosen: Any = tuple(dict.fromkeys(arguments.by or ["month"]))
     return Options(
         by=chosen,

@@ -1,6 +1,7 @@
 """The assessment of a fleet against plain reckonings and against the fleet report, and what it says of the unknown."""
 
 import math
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -355,10 +356,22 @@ def test_what_cannot_be_assessed_is_one_line(tmp_path: Path, change: dict[str, o
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
-    lake = a_lake(tmp_path, steady(1.0))
-    (file,) = lake.glob("date=*/*.parquet")
-    file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(ConfigurationError, match="move a damaged file away") as caught:
+def cut(content: bytes) -> bytes:
+    return content[:-200]
+
+
+def scribbled(content: bytes) -> bytes:
+    middle = content.index(b"PAR1") + 4
+    return content[:middle] + b"\xff" * 400 + content[middle + 400 :]
+
+
+@pytest.mark.parametrize("damage", [cut, scribbled])
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    lake = a_lake(tmp_path, steady(2.0), at_once=6)
+    file = sorted(lake.glob("date=*/*.parquet"))[1]
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(
+        ConfigurationError, match=f"{file.name}: cannot read it: .*; move a damaged file away"
+    ) as caught:
         assessed(lake)
     assert "\n" not in str(caught.value)

@@ -97,6 +97,8 @@ def test_nothing_there_is_the_answer_no(place: list[str], capsys: pytest.Capture
         (["--year", "2025", "--from", "7d"], "give --year, or --from and --to, not both"),
         (["--memory-mb", "1"], "--memory-mb 1 is too little to read a lake with; give at least 100"),
         (["--draws", "3"], "give 100 or more"),
+        (["--draws", "1000000000"], "do not fit into memory; give 1000000"),
+        (["--threads", "100000"], "give 1 to 256"),
         (["--from", "2025-01-01T00:01"], "full five minutes"),
         (["--year", "2025", "--temp-dir", "/nonexistent/x"], "cannot write there"),
         (["--csv", "/nonexistent/x.csv"], "cannot write it"),
