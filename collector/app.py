@@ -140,6 +140,9 @@ def _supervise(
                 for pump in pumps:
                     pump.notify()
     finally:
+        for part in others:
+            if isinstance(part, GridWatch):  # the question that it has open is answered while the others end
+                part.stop()
         subscriber.stop()
         for pump in pumps:
             pump.close()

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from collector.assess import NS_PER_S, Assessor
+from collector.background import Background
 from collector.intensity.configured import ConfiguredSource
 from collector.intensity.errors import SourceError
 from collector.intensity.fetch import fetch_into
@@ -155,8 +156,8 @@ class Revisions:
             stopping.wait(_POLL_S)
 
 
-class GridWatch:
-    """See the module's text."""
+class GridWatch(Background):
+    """See the module's text. Told to stop, it lets the question that is open be answered or time out."""
 
     def __init__(
         self,
@@ -166,28 +167,12 @@ class GridWatch:
         now_unix_ns: Callable[[], int] = time.time_ns,
         check_s: float = CHECK_S,
     ) -> None:
+        super().__init__("grid-watch")
         self._sources, self._store, self._catch_up = tuple(sources), store, catch_up
         self._now_unix_ns, self._check_s = now_unix_ns, check_s
         self._due_s = [0.0] * len(self._sources)
         self._pause_s = [0.0] * len(self._sources)
         self._told: dict[str, str] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="grid-watch")
-
-    def start(self) -> None:
-        """Begin, with every source at once."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Let the question that is open be answered or time out, then return."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    @property
-    def alive(self) -> bool:
-        """Return whether the thread runs."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

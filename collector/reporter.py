@@ -4,12 +4,12 @@ A point that cannot be written is not kept: the next one says more. The last one
 """
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
 
+from collector.background import Background
 from collector.figures import Figures
 from collector.sinks import ledger_points
 from collector.sinks.influx_writing import Answer
@@ -30,36 +30,23 @@ class Writer(Protocol):
         ...
 
 
-class LedgerReporter:
-    """See the module's text. It owns the writer and closes it. ``collector``: the client id, a tag."""
+class LedgerReporter(Background):
+    """See the module's text. It owns the writer and closes it. ``collector``: the client id, a tag.
+
+    Told to stop, it writes what is true now, unless the store was away the last time.
+    """
 
     def __init__(self, read: Callable[[], Figures], writer: Writer, interval_s: float, collector: str) -> None:
+        super().__init__("ledger-reporter")
         self._read = read
         self._writer = writer
         self._interval_s = interval_s
         self._collector = collector
-        self._closing = threading.Event()
         self._told = ""
-        self._thread = threading.Thread(target=self._run, name="ledger-reporter")
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Write what is true now, unless the store was away the last time; then end."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    @property
-    def alive(self) -> bool:
-        """Return whether the thread runs."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
-            while not self._closing.wait(self._interval_s):
+            while not self._stopping.wait(self._interval_s):
                 self._tell(self._report())
             if not self._told:
                 self._tell(self._report())

@@ -7,7 +7,6 @@ still and keep everything.
 """
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from collector.background import Background
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError, why_not_written
 
@@ -27,7 +27,7 @@ NS_PER_DAY: Final = 86_400_000_000_000
 _LOG = structlog.get_logger()
 
 
-class Retention:
+class Retention(Background):
     """See the module's text. ``busy`` says whether the writer has more to do than it can at once."""
 
     def __init__(
@@ -38,14 +38,13 @@ class Retention:
         busy: Callable[[], bool] = lambda: False,
         now_unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        super().__init__("journal-retention")
         self._journal = journal
         self._sink_names = tuple(sink_names)
         self._keep_ns = round(keep_days * NS_PER_DAY)
         self._busy = busy
         self._now_unix_ns = now_unix_ns
-        self._stopping = threading.Event()
         self._told = ""
-        self._thread = threading.Thread(target=self._run, name="journal-retention")
 
     def start(self) -> None:
         """Say which store starts behind windows that are gone, and begin, unless everything is kept."""
@@ -66,12 +65,6 @@ class Retention:
                 )
         if self._forgets:
             self._thread.start()
-
-    def close(self) -> None:
-        """Let the step that runs end, then return."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     @property
     def alive(self) -> bool:

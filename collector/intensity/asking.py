@@ -1,4 +1,4 @@
-"""What every source over HTTP does alike: it builds its client from the options, and refuses zones it can never know."""
+"""What every source over HTTP does alike: it builds its client from the options, and refuses zones it cannot know."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -118,8 +118,9 @@ class IntensityStore:
 
     def extent(self, source: str, zone: str, kind: IntensityKind) -> Extent | None:
         """Return what is stored of one zone of one source, None for nothing."""
-        wanted = source, zone, kind
-        return next((one for one in self.extents() if (one.source, one.zone, one.kind) == wanted), None)
+        with self._reading() as db:
+            found = [] if db is None else list(store_file.extents(db, (source, zone, kind)))
+        return Extent(**found[0]) if found else None
 
     def newest(self) -> int:
         """Return the number of the revision stored last, 0 for none: with it ``touched_after`` finds what is newer."""

@@ -31,6 +31,7 @@ _TOUCHING: Final = (
     "series_id = :series_id AND valid_from > :start - :longest AND valid_from < :end AND valid_to > :start"
 )
 """``longest``: of the series; with it the index finds what began before the stretch and reaches into it."""
+_JOINED: Final = "FROM series JOIN revisions USING (series_id)"
 _COLUMNS: Final = "valid_from, valid_to, gco2e_per_kwh, fetched_at, low, high, is_estimated, is_forecast, scope"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM revisions WHERE {_TOUCHING}"  # noqa: S608  names of ours alone
 _LAST_SAID: Final = (
@@ -38,6 +39,10 @@ _LAST_SAID: Final = (
     "ORDER BY fetched_at DESC, number DESC LIMIT 1"
 )
 _INSERT: Final = f"INSERT INTO revisions (series_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+
+
+OneSeriesName = tuple[str, str, str]
+"""Source, zone and kind."""
 
 
 class OneSeries(NamedTuple):
@@ -159,12 +164,14 @@ def select(
     return [_revision(series, row) for row in rows]
 
 
-def extents(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """Return what is stored of each series."""
+def extents(db: sqlite3.Connection, only: OneSeriesName | None = None) -> Iterator[dict[str, Any]]:
+    """Return what is stored of each series, or of ``only`` that one."""
     names = "source", "zone", "kind", "revisions", "first_unix_ns", "last_unix_ns", "last_fetched_unix_ns"
+    which = "" if only is None else "WHERE (source, zone, kind) = (?, ?, ?)"
     rows = db.execute(
-        "SELECT source, zone, kind, count(*), min(valid_from), max(valid_to), max(fetched_at) "
-        "FROM series JOIN revisions USING (series_id) GROUP BY series_id ORDER BY source, zone, kind"
+        f"SELECT source, zone, kind, count(*), min(valid_from), max(valid_to), max(fetched_at) {_JOINED} {which} "
+        "GROUP BY series_id ORDER BY source, zone, kind",
+        only or (),
     ).fetchall()
     return (dict(zip(names, row, strict=True)) for row in rows)
 
