@@ -55,6 +55,11 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         """Return the days in which the period begins or ends inside an hour: there windows are better than hours."""
         return frozenset(day_of(edge) for edge in (self.start_unix_ns, self.end_unix_ns) if edge % _HOUR_NS)
 
+    def cuts(self, day: str, slot_s: int) -> bool:
+        """Return whether the period begins or ends inside of a slot of this day."""
+        edges = (self.start_unix_ns, self.end_unix_ns)
+        return any(edge % (slot_s * 10**9) and day_of(edge) == day for edge in edges)
+
 
 class Stored(NamedTuple):
     """What is assessed: the windows of ``lake``, and those of ``journal`` (open to read) that are not in it yet."""
@@ -70,6 +75,7 @@ class _Run:
         self.places, self.kept, self.period, self.fleet, self._limits = places, kept, period, fleet, limits
         self.counted = Counted()
         self.rolled_up_days = 0
+        self.cut_days: list[str] = []
         self.window_files = 0
         self.journal_rows = 0
 
@@ -81,6 +87,8 @@ class _Run:
         for day in days:
             if day.rolled_up is not None:
                 by_slot.setdefault(day.rolled_up.slot_s, []).append(day.day)
+                if self.period.cuts(day.day, day.rolled_up.slot_s):
+                    self.cut_days.append(day.day)
         with Engine(self._limits) as engine:
             if names:
                 with lake_windows(engine, where, names) as (windows, repeated):
@@ -164,6 +172,7 @@ def assess(
         rows_repeated=run.counted.repeated,
         rows_unusable=run.counted.unusable,
         journal_rows=run.journal_rows,
+        cut_days=tuple(run.cut_days),
     )
     return summary(kept, places, inventory, (period.start_unix_ns, period.end_unix_ns), chosen, reading)
 

@@ -11,7 +11,10 @@ from collector.assessment.query import CELL, COUNTS, GRAM_COLUMNS, KEYS, QUALITY
 from collector.carbon.estimate import F64
 from collector.carbon.timeline import I64
 
-EMBODIED_COLUMNS: Final = ("charged_ratio", "residue_ratio", "beyond_lifetime_s")
+CHARGED_COLUMNS: Final = ("charged_ratio", "residue_ratio", "beyond_lifetime_s")
+OUTSIDE_COLUMNS: Final = ("before_service_s", "after_retirement_s")
+"""Of windows alone: a device that is not in service yet has a right to be silent, but not to use energy."""
+EMBODIED_COLUMNS: Final = (*CHARGED_COLUMNS, *OUTSIDE_COLUMNS)
 COLUMNS: Final = (*COUNTS, *SPLIT, *GRAM_COLUMNS, *(f"{name}_j" for name in QUALITY_COLUMNS), *EMBODIED_COLUMNS)
 _AT: Final = {name: index for index, name in enumerate(COLUMNS)}
 DAY_COLUMNS: Final = ("energy_j", "gco2e", "yearly_gco2e", "known_j", "embodied_gco2e")
@@ -122,7 +125,7 @@ class Cells:
             self._add(key, row * ratio)
 
     def _embodied(self, found: pa.Table, devices: list[str], days: I64) -> dict[str, F64]:
-        """Return ``EMBODIED_COLUMNS`` of the rows that are charged by observed time, or by their uses; else zero."""
+        """Return ``EMBODIED_COLUMNS``; ``CHARGED_COLUMNS`` are zero for rows charged by their time in service."""
         made = {name: np.zeros(len(days)) for name in EMBODIED_COLUMNS}
         durations_s = np.asarray(found["duration_s"].to_numpy(), dtype=np.float64)
         uses = np.asarray(found["inference_count"].to_numpy(), dtype=np.float64)
@@ -133,9 +136,11 @@ class Cells:
             rows_of.setdefault(one.charge_id, []).append(index)
             of_charge[one.charge_id] = one
         for charge_id, rows in rows_of.items():
+            share = charged(of_charge[charge_id], days[rows], durations_s[rows], uses[rows])
+            made["before_service_s"][rows] = share.before_service_s
+            made["after_retirement_s"][rows] = share.after_retirement_s
             if of_charge[charge_id].by_service:
                 continue
-            share = charged(of_charge[charge_id], days[rows], durations_s[rows], uses[rows])
             made["charged_ratio"][rows] = share.share_ratio
             made["residue_ratio"][rows] = share.residue_ratio
             made["beyond_lifetime_s"][rows] = share.beyond_lifetime_s

@@ -23,6 +23,8 @@ _PLAIN: Final = (
     "unknown_operational_ratio",
     "unknown_embodied_devices",
     "beyond_lifetime_s",
+    "before_service_s",
+    "after_retirement_s",
 )
 _ESTIMATES: Final[dict[str, Callable[[GroupFigures], Estimate | None]]] = {
     "operational_gco2e": lambda one: one.grams.operational,

@@ -4,6 +4,8 @@ ibis writes the SQL and DuckDB runs it: ibis' own connection lags behind what Du
 directory are read by DuckDB itself, those at an address through pyarrow and fsspec.
 """
 
+import functools
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -54,7 +56,7 @@ class Engine:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._number = 0
+        self._used: set[int] = set()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -89,8 +91,7 @@ class Engine:
 
         Raises ConfigurationError when a file cannot be read, also while the table is used.
         """
-        name = self._next_name()
-        with _told(place, names), place.readable(list(names)) as (root, files):
+        with self._free_name() as name, _told(place, names), place.readable(list(names)) as (root, files):
             paths = [f"{root}/{one}" for one in names]
             if isinstance(place, LocalPlace):
                 found = self._connection.read_parquet(paths, union_by_name=True, hive_partitioning=False)
@@ -111,12 +112,12 @@ class Engine:
     @contextmanager
     def table(self, content: pa.Table) -> Iterator[Table]:
         """Give a table of this memory."""
-        name = self._next_name()
-        self._connection.register(name, content)
-        try:
-            yield ibis.table(ibis.Schema.from_pyarrow(content.schema), name=name)
-        finally:
-            self._connection.unregister(name)
+        with self._free_name() as name:
+            self._connection.register(name, content)
+            try:
+                yield ibis.table(ibis.Schema.from_pyarrow(content.schema), name=name)
+            finally:
+                self._connection.unregister(name)
 
     def answer(self, question: Table) -> pa.Table:
         """Return what an expression gives.
@@ -124,7 +125,7 @@ class Engine:
         Raises ConfigurationError when its memory does not suffice, and KeyboardInterrupt for Ctrl-C.
         """
         try:
-            found: Any = self._connection.sql(ibis.to_sql(question, dialect="duckdb"))
+            found: Any = self._connection.sql(_sql(question.op()))
             rows = found.to_arrow_table()
         except RuntimeError as error:
             if str(error) == _INTERRUPTED:
@@ -137,9 +138,21 @@ class Engine:
             ) from error
         return rows.cast(question.schema().to_pyarrow())  # sums of integers are wider in DuckDB
 
-    def _next_name(self) -> str:
-        self._number += 1
-        return f"edgejoule_{self._number}"
+    @contextmanager
+    def _free_name(self) -> Iterator[str]:
+        """Give a name that is free again afterwards, so that like questions are the same SQL; see ``_sql``."""
+        number = next(number for number in itertools.count(1) if number not in self._used)
+        self._used.add(number)
+        try:
+            yield f"edgejoule_{number}"
+        finally:
+            self._used.remove(number)
+
+
+@functools.lru_cache(maxsize=64)
+def _sql(question: Any) -> str:
+    """Return the SQL of an expression's operation: to write it takes longer than to answer it for a few windows."""
+    return str(ibis.to_sql(question.to_expr(), dialect="duckdb"))
 
 
 @contextmanager

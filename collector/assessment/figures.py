@@ -13,7 +13,7 @@ from collector.assessment.hardware import Hardware
 from collector.assessment.query import QUALITY_COLUMNS
 from collector.assessment.values import Grams, GroupFigures, Options
 from collector.carbon.embodied import Part
-from collector.carbon.estimate import F64, Estimate, add, exactly
+from collector.carbon.estimate import F64, Estimate, Range, exactly
 from collector.carbon.linear_model import GramModel
 from collector.carbon.montecarlo import DEFAULT_SEED, Draws
 from collector.carbon.operational import CarbonIntensity
@@ -62,7 +62,8 @@ class Group:
         self.energy = Uncertain()
         self._rows: list[F64] = []
         self._operational: dict[tuple[str, str], F64] = defaultdict(lambda: np.zeros(len(COLUMNS)))
-        self._yearly_j: dict[str, tuple[CarbonIntensity, float]] = {}
+        self._yearly: dict[tuple[str, str], F64] = defaultdict(lambda: np.zeros(len(COLUMNS)))
+        self._years: dict[str, CarbonIntensity] = {}
         self._has_unknown_year = False
         self._shares: dict[int, tuple[tuple[Part, ...], float, float]] = {}
         self._knows_service = False
@@ -80,9 +81,8 @@ class Group:
         if place.yearly is None:
             self._has_unknown_year = True
         else:
-            name = place.yearly.factor.id
-            before_j = self._yearly_j[name][1] if name in self._yearly_j else 0.0
-            self._yearly_j[name] = place.yearly, before_j + energy_j
+            self._years[place.yearly.factor.id] = place.yearly
+            self._yearly[place.yearly.factor.id, key.systematic_id] += cell.sums
         plan = place.hardware.plan
         if plan is None:
             self.unknown_hardware.add(key.device_id)
@@ -107,7 +107,9 @@ class Group:
         covered_s = sums["duration_s"] - sums["gap_s"]
         coverage = covered_s / sums["duration_s"] if sums["duration_s"] > 0.0 else None
         count = round(sums["inference_count"])
-        per_inference = _per_inference(grams, count, coverage)
+        per_inference = (
+            Grams() if count <= 0 or not coverage else self._per_inference(models, group, grams, count, coverage)
+        )
         return GroupFigures(
             name=name,
             devices=len(self.devices),
@@ -135,7 +137,23 @@ class Group:
             development_gco2e=self._beside.development(group, models.beside),
             variance_shares=models.assessed.variance_shares(group, "operational", "embodied") if has_all else (),
             beyond_lifetime_s=sums["beyond_lifetime_s"] if self._knows_service else None,
+            before_service_s=sums["before_service_s"],
+            after_retirement_s=sums["after_retirement_s"],
             residue_gco2e=models.residue.estimate(group),
+        )
+
+    def _per_inference(self, models: Models, group: str, grams: Grams, count: int, coverage_ratio: float) -> Grams:
+        """Return grams for one inference, the operational ones at the mean power of covered time."""
+        both = _scaled(grams.total, 1.0 / count)
+        if grams.total is not None and coverage_ratio < 1.0:
+            # One side grows, so the sum is drawn anew: what both sides share stays in its range.
+            grown = f"{group}, at the mean power of covered time"
+            self._fill_assessed(models.assessed, grown, 1.0 / coverage_ratio)
+            both = models.assessed.estimate(grown, "operational", "embodied", per=count)
+        return Grams(
+            operational=_scaled(grams.operational, 1.0 / count / coverage_ratio),
+            embodied=_scaled(grams.embodied, 1.0 / count),
+            total=both,
         )
 
     def _missing_ratio(self, sums: Cell) -> float:
@@ -147,25 +165,44 @@ class Group:
         return min(max(1.0 - known_j / energy_j, 0.0), 1.0)
 
     def _fill(self, models: Models, group: str) -> None:
+        self._fill_assessed(models.assessed, group)
+        for (name, systematic_id), row in self._yearly.items():
+            cell, factor = Cell(row), self._years[name].factor
+            value, low, high = (end / J_PER_KWH for end in factor.estimate.range)
+            models.yearly.add_energy(
+                group,
+                _in_order(*(cell["energy_j"] * end for end in (value, low, high))),
+                cause=name,
+                systematic_id=systematic_id,
+                u_systematic=cell["energy_u_systematic_j"] * value,
+                variance=cell["energy_u_independent_j2"] * value**2,
+            )
+        for parts, _, left in self._shares.values():
+            if left:
+                models.residue.add_parts(group, parts, left)
+
+    def _fill_assessed(self, model: GramModel, group: str, uncovered_ratio: float = 1.0) -> None:
+        """Add both sides; ``uncovered_ratio``: by which the operational one grows for time without samples."""
         for (cause, systematic_id), row in self._operational.items():
             cell = Cell(row)
             idle = cell["windows"] > 0.0 and cell["energy_j"] == 0.0
             if cause and (idle or any(cell[f"{name}_j"] for name in QUALITY_COLUMNS)):
-                value = cell["gco2e"]
-                models.assessed.add_energy(
+                ends = (cell[name] * uncovered_ratio for name in ("gco2e", "gco2e_low", "gco2e_high"))
+                model.add_energy(
                     group,
-                    (value, min(cell["gco2e_low"], value), max(cell["gco2e_high"], value)),
+                    _in_order(*ends),
                     cause=cause,
                     systematic_id=systematic_id,
-                    u_systematic=cell["gco2e_u_systematic"],
-                    variance=cell["gco2e_u_independent2"],
+                    u_systematic=cell["gco2e_u_systematic"] * uncovered_ratio,
+                    variance=cell["gco2e_u_independent2"] * uncovered_ratio**2,
                 )
-        for intensity, energy_j in self._yearly_j.values():
-            models.yearly.add_factor(group, intensity.factor, energy_j / J_PER_KWH, side="operational")
-        for parts, due, left in self._shares.values():
-            models.assessed.add_parts(group, parts, due)
-            if left:
-                models.residue.add_parts(group, parts, left)
+        for parts, due, _ in self._shares.values():
+            model.add_parts(group, parts, due)
+
+
+def _in_order(value: float, low: float, high: float) -> Range:
+    """Return a range whose ends rounding, or a negative energy, may have put on the wrong side."""
+    return value, min(low, value, high), max(low, value, high)
 
 
 def _grams(model: GramModel, group: str) -> Grams:
@@ -174,18 +211,6 @@ def _grams(model: GramModel, group: str) -> Grams:
         embodied=model.estimate(group, "embodied"),
         total=model.estimate(group, "operational", "embodied"),
     )
-
-
-def _per_inference(grams: Grams, count: int, coverage_ratio: float | None) -> Grams:
-    """Return grams for one inference, the operational ones at the mean power of covered time."""
-    if count <= 0 or not coverage_ratio:
-        return Grams()
-    operational = _scaled(grams.operational, 1.0 / count / coverage_ratio)
-    embodied = _scaled(grams.embodied, 1.0 / count)
-    both = None
-    if operational is not None and embodied is not None:
-        both = add(operational, embodied, correlation=0.0)
-    return Grams(operational=operational, embodied=embodied, total=both)
 
 
 def _times_1000(grams: Grams) -> Grams:

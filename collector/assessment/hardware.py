@@ -46,6 +46,8 @@ class Charged(msgspec.Struct, frozen=True, kw_only=True):
     share_ratio: F64
     residue_ratio: F64
     beyond_lifetime_s: F64
+    before_service_s: F64
+    after_retirement_s: F64
 
 
 def hardware_of(inventory: Inventory, basis: TimeBasis, policy: Policy | None) -> dict[str, Hardware]:
@@ -79,8 +81,14 @@ def _one(entry: DeviceEntry, where: str, basis: TimeBasis, policy: Policy | None
 def charged(one: Hardware, starts_unix_ns: I64, durations_s: F64, uses: F64) -> Charged:
     """Return what each stretch of a device is charged. Raises ConfigurationError for what the plan cannot tell."""
     if one.plan is None:
-        unknown = np.full(len(durations_s), np.nan)
-        return Charged(share_ratio=unknown, residue_ratio=unknown, beyond_lifetime_s=np.zeros(len(durations_s)))
+        unknown, none = np.full(len(durations_s), np.nan), np.zeros(len(durations_s))
+        return Charged(
+            share_ratio=unknown,
+            residue_ratio=unknown,
+            beyond_lifetime_s=none,
+            before_service_s=none,
+            after_retirement_s=none,
+        )
     starts_s = starts_unix_ns / _NS_PER_S
     try:
         found: Charges = charge_many(one.plan, starts_s, starts_s + durations_s, uses)
@@ -93,6 +101,8 @@ def charged(one: Hardware, starts_unix_ns: I64, durations_s: F64, uses: F64) -> 
         share_ratio=found.share_ratio,
         residue_ratio=found.residue_ratio,
         beyond_lifetime_s=np.zeros(len(durations_s)) if beyond_s is None else beyond_s,
+        before_service_s=found.before_service_s,
+        after_retirement_s=found.after_retirement_s,
     )
 
 

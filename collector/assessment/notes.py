@@ -1,9 +1,16 @@
 """What has to stand beside an assessment's figures, in words."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Final
 
 from collector.assessment.values import GroupFigures, Reading
-from collector.numbers import some_of
+from collector.numbers import grams, some_of
+
+_RESIDUES: Final = {
+    "carried_to_successor": "which the devices named as successors carry through their own lives",
+    "written_off_to_fleet": "written off to the fleet, and in no device's grams",
+}
 
 
 def notes_of(
@@ -12,14 +19,20 @@ def notes_of(
     boundaries: dict[str, set[str]],
     sharing: dict[str, set[str]],
     silent: list[str],
+    residues: AbstractSet[str],
 ) -> Iterator[str]:
     """Give one sentence for each thing that a reader has to know.
 
     ``boundaries``, ``sharing``: devices by where their meter sits, and by systematic id. ``silent``: devices without
-    windows that were in service.
+    windows that were in service. ``residues``: what becomes of what early retirements leave over.
     """
     yield from _of_meters(whole, boundaries, sharing)
-    yield from _of_hardware(whole, silent)
+    yield from _of_hardware(whole, silent, residues)
+    if reading.cut_days:
+        yield (
+            "the period begins or ends inside of a slot of which only a roll-up is left, and such a slot counts whole "
+            f"where it begins in the period: {some_of(reading.cut_days)}; give full hours"
+        )
     if reading.rows_unusable:
         yield f"{reading.rows_unusable} windows with numbers beyond reason were left out"
     if reading.rows_repeated:
@@ -44,14 +57,21 @@ def _of_meters(whole: GroupFigures, boundaries: dict[str, set[str]], sharing: di
         yield f"gaps: {hours:.1f} device hours have no sample, hence no energy and no operational grams in these sums"
 
 
-def _of_hardware(whole: GroupFigures, silent: list[str]) -> Iterator[str]:
+def _of_hardware(whole: GroupFigures, silent: list[str], residues: AbstractSet[str]) -> Iterator[str]:
     if whole.beyond_lifetime_s:
         days = whole.beyond_lifetime_s / 86_400.0
         yield f"beyond the planned life, and charged nothing embodied there: {days:.1f} device days"
+    for seconds, when in (
+        (whole.before_service_s, "before their devices came into service"),
+        (whole.after_retirement_s, "after their devices were retired"),
+    ):
+        if seconds >= 1.0:
+            yield (
+                f"windows {when}, as the inventory says: {seconds / 3600.0:.1f} device hours; their energy counts, "
+                "but nothing embodied is charged there: correct the dates"
+            )
     if whole.residue_gco2e is not None:
-        yield (
-            f"left over by early retirements and charged to no device: {whole.residue_gco2e.value / 1e3:.1f} kgCO2e; "
-            "the inventory says whether it is written off to the fleet or carried to a successor"
-        )
+        ends = " or ".join(_RESIDUES[one] for one in sorted(residues & _RESIDUES.keys()))
+        yield f"left over by early retirements: {grams(whole.residue_gco2e)}, {ends}"
     if silent:
         yield f"in service as the inventory says, but without windows, and not in these figures: {some_of(silent)}"

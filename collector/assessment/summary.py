@@ -63,6 +63,8 @@ def summary(
         )
     unknown_operational = tuple(sorted(name for name in met if not places.at(name).cause))
     hardware = {name: places.at(name).hardware for name in met}
+    plans = (one.plan for one in hardware.values())
+    residues = {plan.residue for plan in plans if plan is not None and plan.retired_unix_s is not None}
     return FleetAssessment(
         start_unix_ns=period_unix_ns[0],
         end_unix_ns=period_unix_ns[1],
@@ -77,7 +79,7 @@ def summary(
         unknown_embodied=tuple(sorted(total.unknown_hardware)),
         systematic_u_j=dict(sorted(total.energy.systematic_j.items())),
         notes=(
-            *notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns)),
+            *notes_of(whole, reading, sides, sharing, _silent(inventory, met, places, period_unix_ns), residues),
             *_unstated(inventory, met),
         ),
         factors=(*places.factors(met), *models.beside.factors()),
@@ -154,7 +156,7 @@ def _unstated(inventory: Inventory, met: set[str]) -> list[str]:
             counts[kind.replace("_", " ")] += 1
     if not counts:
         return []
-    parts = ", ".join(f"{kind} ({count} devices)" for kind, count in sorted(counts.items()))
+    parts = ", ".join(f"{kind} ({count} device{'s' if count > 1 else ''})" for kind, count in sorted(counts.items()))
     return [f'the inventory does not say, and embodied grams leave out: {parts}; "none" says that there is none']
 
 

@@ -57,8 +57,9 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     power of covered time. ``embodied_share_ratio``: embodied of total grams. ``impacts``: other figures by name
     (water, primary energy, ...), None where a factor is missing. ``development_gco2e``: what making the models
     emitted, by their inferences here. ``beyond_lifetime_s``: device seconds after a planned end of life, None when no
-    start of service is known. ``residue_gco2e``: what policies charge outside the time of use, and where it lands is
-    said in the assessment's notes.
+    start of service is known. ``before_service_s``, ``after_retirement_s``: device seconds with windows outside of the
+    service life that the inventory states, which are charged nothing embodied. ``residue_gco2e``: what policies charge
+    outside the time of use, and where it lands is said in the assessment's notes.
     """
 
     name: str
@@ -87,6 +88,8 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     development_gco2e: Estimate | None
     variance_shares: tuple[CauseShare, ...]
     beyond_lifetime_s: float | None
+    before_service_s: float = 0.0
+    after_retirement_s: float = 0.0
     residue_gco2e: Estimate | None = None
 
 
@@ -106,7 +109,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows``: windows of the files that were read, also those outside of the period that lie in them.
     ``rows_repeated``: windows that lay in the lake twice, from two collectors, and were counted once;
-    ``rows_unusable``: left out, for numbers beyond reason.
+    ``rows_unusable``: left out, for numbers beyond reason. ``cut_days``: days of which only a roll-up is there, and in
+    which the period begins or ends inside of one of its slots: a slot counts whole where it begins in the period.
     """
 
     rolled_up_days: int
@@ -115,6 +119,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     rows_repeated: int
     rows_unusable: int
     journal_rows: int
+    cut_days: tuple[str, ...] = ()
 
 
 class FleetAssessment(msgspec.Struct, frozen=True, kw_only=True):

@@ -322,7 +322,7 @@ def test_the_past_can_be_assessed_as_it_was_known(tmp_path: Path) -> None:
 
 def test_parts_that_the_inventory_does_not_mention_are_told(tmp_path: Path) -> None:
     found = assessed(a_lake(tmp_path, steady(1.0)))
-    assert "embodied grams leave out: case (1 devices)" in " ".join(found.notes)
+    assert "embodied grams leave out: case (1 device)" in " ".join(found.notes)
 
 
 def test_nothing_to_assess_is_said(tmp_path: Path) -> None:

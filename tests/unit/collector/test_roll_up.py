@@ -112,6 +112,24 @@ def test_windows_may_be_removed_when_they_are_rolled_up(tmp_path: Path) -> None:
     assert (found.reading.rolled_up_days, found.reading.window_files) == (1, 1)
 
 
+def test_an_hour_that_only_a_roll_up_holds_is_not_cut_in_silence(tmp_path: Path) -> None:
+    write(tmp_path, windows(1, 80))
+    roll_up(tmp_path, *EVER)
+    assert not any("only a roll-up is left" in note for note in assessed(tmp_path).notes)
+    for file in tmp_path.glob("date=*/*.parquet"):
+        file.unlink()
+    for step, told in ((3600, False), (900, True)):
+        found = assess(
+            Stored(lake=tmp_path),
+            parse_inventory(INVENTORY),
+            SteppedIntensity(lambda _: 100.0),
+            Period(start_unix_ns=DAY_UNIX_NS, end_unix_ns=DAY_UNIX_NS + step * NS),
+            Options(draws=1000),
+        )
+        assert found.total.energy_j > 3600.0, "the hour counts whole"
+        assert any("only a roll-up is left" in note and DAY in note for note in found.notes) is told
+
+
 def test_a_period_inside_an_hour_takes_the_windows_while_they_are_there(tmp_path: Path) -> None:
     write(tmp_path, windows(1, 80, duration_s=300.0))
     roll_up(tmp_path, *EVER)
