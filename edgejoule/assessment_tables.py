@@ -6,8 +6,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from collector.assessment.values import By, FleetAssessment, GroupFigures
+from collector.assessment.words import cause_names, impact_name, impact_words
 from collector.carbon.estimate import Estimate
-from collector.numbers import UNKNOWN, count, grams, grams_range, percent, plain, si, si_u, some_of
+from collector.numbers import UNKNOWN, count, grams, grams_range, percent, si, si_u, some_of
 from edgejoule.fleet_tables import plain_table
 
 MOST_ROWS = 50
@@ -75,9 +76,11 @@ def _coverage(assessment: FleetAssessment) -> Table:
             table.add_row(percent(ratio, 1), words)
     table.add_row(percent(total.coverage_ratio, 1), "of the windows' time has samples")
     table.add_row(si_u(total.energy_j, total.energy_u_j, "J"), "with its standard uncertainty")
+    names = cause_names(assessment.factors)
     for cause in total.variance_shares[:5]:
         if cause.share_ratio >= 0.01:
-            table.add_row(percent(cause.share_ratio), f"of the total's variance is {escape(cause.cause)}")
+            name = names.get(cause.cause, cause.cause)
+            table.add_row(percent(cause.share_ratio), f"of the total's variance is {escape(name)}")
     return table
 
 
@@ -97,7 +100,8 @@ def _per_work(assessment: FleetAssessment) -> Table:
     if total.development_gco2e is not None:
         table.add_row("making the models, by their inferences", _one_line(total.development_gco2e))
     for name, impact in total.impacts.items():
-        table.add_row(escape(name), UNKNOWN if impact is None else escape(f"{plain(impact)} {impact.unit}"))
+        words, span = impact_words(name, impact)
+        table.add_row(escape(impact_name(name)), f"{words} ({span})" if span else UNKNOWN)
     return table
 
 

@@ -132,7 +132,7 @@ class Group:
             per_inference=per_inference,
             per_1000=_times_1000(per_inference),
             embodied_share_ratio=models.assessed.share(group, "embodied") if has_all else None,
-            sci=_sci(grams, sums["energy_j"], count, declaration),
+            sci=_sci(per_inference, sums["energy_j"] / coverage if coverage else 0.0, count, declaration),
             impacts=self._beside.impacts(group, models.beside),
             development_gco2e=self._beside.development(group, models.beside),
             variance_shares=models.assessed.variance_shares(group, "operational", "embodied") if has_all else (),
@@ -231,8 +231,12 @@ def _qualities(sums: Cell, missing_ratio: float) -> dict[str, float]:
     return known | {"unknown": missing_ratio if missing_ratio > _SLIGHT else 0.0}
 
 
-def _sci(grams: Grams, energy_j: float, count: int, declaration: SciDeclaration) -> SciScore | None:
-    if grams.operational is None or grams.embodied is None or count <= 0:
+def _sci(per_inference: Grams, energy_j: float, count: int, declaration: SciDeclaration) -> SciScore | None:
+    """Return the score of all inferences, time without samples at the mean power of covered time."""
+    operational, embodied, total = (
+        _scaled(one, count) for one in (per_inference.operational, per_inference.embodied, per_inference.total)
+    )
+    if operational is None or embodied is None:
         return None
     energy = exactly(energy_j, JOULE, "metered")
-    return sci_score(grams.operational, grams.embodied, float(count), declaration, total=grams.total, energy=energy)
+    return sci_score(operational, embodied, float(count), declaration, total=total, energy=energy)

@@ -8,23 +8,11 @@ import msgspec
 
 from collector import numbers
 from collector.assessment.values import FleetAssessment, GroupFigures
-from collector.carbon.estimate import Estimate
-from collector.carbon.factors import Factor
-from collector.carbon.units import GCO2E_PER_KWH
+from collector.assessment.words import cause_names, impact_name, impact_words
 from collector.web import assessment_plots as plots
 
 MAX_ROWS: Final = 300
 _NO_CHANGE: Final = 5e-4
-_IMPACTS: Final = {
-    "water_grid_l": ("Water, to generate the electricity", 1.0, "L"),
-    "water_site_l": ("Water, at the site", 1.0, "L"),
-    "primary_energy_grid_mj": ("Primary energy of the electricity", 1e6, "J"),
-    "primary_energy_embodied_mj": ("Primary energy of the hardware, its share", 1e6, "J"),
-    "abiotic_depletion_grid_kgsbe": ("Abiotic depletion, electricity", 1e3, "g Sbe"),
-    "abiotic_depletion_embodied_kgsbe": ("Abiotic depletion, hardware's share", 1e3, "g Sbe"),
-    "e_waste_kg": ("Waste of equipment, its share", 1e3, "g"),
-}
-"""Name for people, and how many of the unit that takes a prefix one of the figure's has."""
 
 
 class Plot(msgspec.Struct, frozen=True):
@@ -65,7 +53,7 @@ def render_assessment(assessment: FleetAssessment, title: str) -> str:
         groups={by: groups[:MAX_ROWS] for by, groups in assessment.groups.items()},
         hidden={by: max(0, len(groups) - MAX_ROWS) for by, groups in assessment.groups.items()},
         impacts=[
-            (_impact_name(name), *_impact(name, figure), assessment.missing_impact_factors.get(name, ()))
+            (impact_name(name), *impact_words(name, figure), assessment.missing_impact_factors.get(name, ()))
             for name, figure in total.impacts.items()
         ],
         factors=sorted(assessment.factors, key=lambda factor: (factor.estimate.unit, factor.id)),
@@ -111,28 +99,10 @@ def _plots(assessment: FleetAssessment) -> list[Plot]:
         Plot(
             "What to measure next",
             "Which cause explains how much of the variance of the total, errors that belong together taken together.",
-            plots.causes(total.variance_shares, {factor.id: _cause_name(factor) for factor in assessment.factors}),
+            plots.causes(total.variance_shares, cause_names(assessment.factors)),
         )
     )
     return [plot for plot in made if plot.svg]
-
-
-def _cause_name(factor: Factor) -> str:
-    return f"grid, {factor.name}" if factor.estimate.unit == GCO2E_PER_KWH else factor.name
-
-
-def _impact_name(name: str) -> str:
-    return _IMPACTS[name][0] if name in _IMPACTS else name.replace("_", " ")
-
-
-def _impact(name: str, figure: Estimate | None) -> tuple[str, str]:
-    """Return value and range as people read them; the range is empty for an impact that is unknown."""
-    if figure is None:
-        return "unknown", ""
-    _, factor, unit = _IMPACTS.get(name, (name, 1.0, figure.unit))
-    scale, letter = numbers.prefix_of(figure.value * factor)
-    low, high = (numbers.significant(end * factor / scale, 2) for end in (figure.low, figure.high))
-    return numbers.si(figure.value * factor, unit), f"{low} to {high}{numbers.NBSP}{letter}{unit}"
 
 
 def _change_ratio(group: GroupFigures) -> float | None:

@@ -32,6 +32,9 @@ def test_time_without_samples_is_taken_at_the_mean_power_for_one_inference(tmp_p
     assert total.per_inference.total.value == pytest.approx(
         total.per_inference.operational.value + total.per_inference.embodied.value
     )
+    assert total.sci is not None
+    assert total.sci.sci_gco2e_per_unit.range == pytest.approx(total.per_inference.total.range)
+    assert total.sci.energy_kwh_per_unit == pytest.approx(2.0 * total.energy_j / 3.6e6 / total.inference_count)
 
 
 def test_the_same_intensity_gives_the_same_range_by_year_and_by_time(tmp_path: Path) -> None:

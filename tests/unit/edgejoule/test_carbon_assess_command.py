@@ -42,8 +42,18 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> st
 
 def test_a_year_in_one_command(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     said = answer(capsys, "assess", *place, *YEAR, "--by", "device")
-    for words in ("pi4-01", "jetson-01", "total", "yearly averages", "SIMULATED METERS", "SCREENING ESTIMATE"):
+    for words in (
+        "pi4-01",
+        "jetson-01",
+        "total",
+        "yearly averages",
+        "SIMULATED METERS",
+        "SCREENING ESTIMATE",
+        "grid, Germany",
+    ):
         assert words in said
+    assert "Water, to generate the electricity" in said
+    assert "water_grid_l" not in said
     assert max(map(len, said.splitlines())) <= 80
 
 
