@@ -84,6 +84,7 @@ class Carbon(msgspec.Struct, frozen=True, kw_only=True):
     ``operational_yearly``: the same energy at the yearly average. ``quality_ratio``: the part of the stretch whose
     intensity rests on each quality; the rest is unknown. ``beyond_lifetime_s``: seconds after the planned end of life,
     which a policy of time charges nothing any more; None when the start of service is unknown.
+    ``outside_service_s``: seconds before the first day of service or after retirement, which are charged nothing.
     ``charged_ratio``: which part of the hardware's mass ``embodied`` is.
     """
 
@@ -94,6 +95,7 @@ class Carbon(msgspec.Struct, frozen=True, kw_only=True):
     quality_ratio: dict[Quality, float] = msgspec.field(default_factory=dict)
     embodied_policy: Policy = "linear_in_time"
     beyond_lifetime_s: float | None = None
+    outside_service_s: float = 0.0
 
 
 class Slots(NamedTuple):
@@ -201,6 +203,7 @@ class Assessor:
             charged_ratio=embodied.charged_ratio,
             embodied_policy=embodied.embodied_policy,
             beyond_lifetime_s=embodied.beyond_lifetime_s,
+            outside_service_s=embodied.outside_service_s,
         )
 
     def charge(self, device_id: str, start_unix_ns: int, duration_s: float, uses: float = 0.0) -> Carbon:
@@ -220,6 +223,7 @@ class Assessor:
             charged_ratio=share_ratio,
             embodied_policy=charged.policy,
             beyond_lifetime_s=charged.beyond_lifetime_s,
+            outside_service_s=charged.before_service_s + charged.after_retirement_s,
         )
 
     def slots(self, device_id: str, starts_unix_ns: I64, ends_unix_ns: I64, energy_j: F64) -> Slots | None:

@@ -46,6 +46,7 @@ class DeviceGrams:
     embodied: Estimate | None = None
     charged: tuple[Part, ...] = ()
     beyond_lifetime_s: float | None = None
+    outside_service_s: float = 0.0
     energy_by_quality_j: dict[str, float] = field(default_factory=dict)
 
 
@@ -110,6 +111,7 @@ def _add_embodied(grams: DeviceGrams, assessor: Assessor, device_id: str, hours:
         charged = assessor.charge(device_id, start_unix_ns, sums.duration_s, sums.inference_count)
         embodied.append(charged.embodied)
         charged_ratio += charged.charged_ratio
+        grams.outside_service_s += charged.outside_service_s
         if charged.beyond_lifetime_s is not None:
             grams.beyond_lifetime_s = (grams.beyond_lifetime_s or 0.0) + charged.beyond_lifetime_s
     # One device's hours share its parts: their errors are taken as the same error.

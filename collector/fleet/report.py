@@ -78,6 +78,7 @@ def _device(
         first_unix_ns=min(group["first_unix_ns"] for group in groups),
         last_unix_ns=max(group["last_unix_ns"] for group in groups),
         beyond_lifetime_s=grams.beyond_lifetime_s,
+        outside_service_s=grams.outside_service_s,
     )
 
 
@@ -159,6 +160,11 @@ def _notes(devices: tuple[DeviceAccount, ...]) -> tuple[str, ...]:
         notes.append(f"windows with a flag: {some_of(flagged)}; see them in the lake before you use their figures")
     if worn := [device.device_id for device in devices if (device.beyond_lifetime_s or 0.0) > 0.0]:
         notes.append(f"beyond the planned life, and charged nothing embodied there: {some_of(worn)}")
+    if outside := [device.device_id for device in devices if device.outside_service_s >= 1.0]:
+        notes.append(
+            "windows before the first day of service or after retirement, charged nothing embodied there; correct the "
+            f"inventory's dates: {some_of(outside)}"
+        )
     return tuple(notes)
 
 

@@ -60,6 +60,7 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
     ``systematic_ids``: whose gain and offset errors its windows have (see ``InferenceWindow``). ``flagged_windows``:
     how many windows carry which flag.
     ``beyond_lifetime_s``: seconds after the planned end of life, which are charged nothing embodied any more.
+    ``outside_service_s``: seconds before the first day of service and after retirement, which are charged nothing.
     """
 
     fleet: str
@@ -76,6 +77,7 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
     first_unix_ns: int
     last_unix_ns: int
     beyond_lifetime_s: float | None
+    outside_service_s: float
 
 
 class DeviceSeries(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,6 @@
 
 import argparse
 import datetime as dt
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.argument_types import moment, whole
 from edgejoule.commands.carbon.lake_place import (
-    FIVE_MINUTES_NS,
     NOTHING_TO_READ,
     add_limits,
     add_place,
     bar,
     edge,
+    end_edge,
     limits_of,
     place_of,
 )
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start", type=edge, metavar="TIME", help=f"{when} (default: a year before --to)"
     )
-    parser.add_argument("--to", dest="end", type=edge, metavar="TIME", help="until then (default: now)")
+    parser.add_argument("--to", dest="end", type=end_edge, metavar="TIME", help="until then (default: now)")
     parser.add_argument("--year", type=whole, metavar="YYYY", help="that year, UTC, instead of --from and --to")
     parser.add_argument("--by", action="append", choices=BY, help="groups beside the total; again for more (month)")
     parser.add_argument("--fleet", default="", help="this fleet alone")
@@ -132,8 +131,7 @@ def _period(arguments: argparse.Namespace) -> "Period":
             raise ConfigurationError(f"carbon assess: --year {arguments.year} is out of range; write 2026")
         first, last = (dt.datetime(arguments.year + step, 1, 1, tzinfo=dt.UTC).timestamp() for step in (0, 1))
         return Period(start_unix_ns=round(first) * 10**9, end_unix_ns=round(last) * 10**9)
-    now_unix_ns = time.time_ns()
-    end = now_unix_ns - now_unix_ns % FIVE_MINUTES_NS if arguments.end is None else arguments.end
+    end = end_edge("now") if arguments.end is None else arguments.end
     start = max(end - YEAR_NS, 0) if arguments.start is None else arguments.start
     return Period(start_unix_ns=start, end_unix_ns=end)
 

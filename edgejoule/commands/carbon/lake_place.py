@@ -3,7 +3,7 @@
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.argument_types import moment, whole
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collector.store_config import LakeWhere
 
 NOTHING_TO_READ = "carbon: nothing to read; give --config collector.toml, --state-dir DIR or --lake DIR"
-FIVE_MINUTES_NS = 300 * 10**9
+FIVE_MINUTES_NS: Final = 300 * 10**9
+_RELATIVE: Final = re.compile(r"now|\+?\d+[smhd]")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -77,4 +78,10 @@ def bar() -> "Progress":
 def edge(text: str) -> int:
     """Return a moment; now, and one that is so long ago, is the full five minutes before it."""
     found = moment(text)
-    return found - found % FIVE_MINUTES_NS if re.fullmatch(r"now|\+?\d+[smhd]", text) else found
+    return found - found % FIVE_MINUTES_NS if _RELATIVE.fullmatch(text) else found
+
+
+def end_edge(text: str) -> int:
+    """Return a moment; now, and one that is so long ago, is the full five minutes after it: the last window counts."""
+    found = moment(text)
+    return found + -found % FIVE_MINUTES_NS if _RELATIVE.fullmatch(text) else found

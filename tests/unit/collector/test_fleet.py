@@ -259,6 +259,25 @@ def test_grams_add_up_and_shares_are_of_the_total(journal: Journal) -> None:
     assert all(factor.source and factor.licence and factor.vintage for factor in report.factors)
 
 
+def test_windows_outside_of_the_time_in_service_are_charged_nothing_and_named(journal: Journal) -> None:
+    rows = make_fleet_rows(30)
+    commit_rows(journal, rows)
+    dates = INVENTORY.replace('id = "pi4-01"', 'id = "pi4-01"\nin_service_since = 2999-01-01').replace(
+        'id = "zero-01"', 'id = "zero-01"\nin_service_since = 2001-01-01\nretired_on = 2001-02-01'
+    )
+    report = fleet_report(journal, None, an_assessor(dates))
+    outside = {device.device_id: device.outside_service_s for device in report.devices}
+    seconds = {name: sum(row.window.duration_s for row in rows if row.device_id == name) for name in outside}
+    assert outside == pytest.approx({**seconds, "jetson-01": 0.0})
+    (note,) = [note for note in report.notes if "first day of service" in note]
+    assert "pi4-01" in note
+    assert "zero-01" in note
+    assert "jetson-01" not in note
+    by_id = {device.device_id: device for device in report.devices}
+    assert by_id["pi4-01"].embodied_gco2e is not None
+    assert by_id["pi4-01"].embodied_gco2e.value == 0.0
+
+
 def test_what_boards_of_several_kinds_have_in_common_stays_common_in_the_total(journal: Journal) -> None:
     commit_rows(journal, make_fleet_rows(20))
     report = fleet_report(journal, None, an_assessor())
