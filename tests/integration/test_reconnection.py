@@ -185,21 +185,27 @@ def test_another_meter_at_the_same_port_shows(tmp_path: Path) -> None:
     assert health.meter_changes == 1
 
 
+COVERED_S = 2.5
+"""More than the meter can have sent before its reset at 1.5 s."""
+
+
 @pytest.mark.parametrize("name", ["ppk2", "powersensor3", "tc66c"])
 def test_a_meter_that_begins_anew_goes_on_in_the_same_register(name: str, tmp_path: Path) -> None:
     """Its clock starts again at zero, its stream stops until it is asked again; the time in between is gap."""
     driver, port = get_driver(name), tmp_path / "port"
     settings = EmulatorSettings(gain_error_ratio=0.0, faults=Faults(reset_at_s=(1.5,)))
     with MeterEmulator(driver, port, ConstantLoad(2.0), settings), Meter(driver, str(port)) as meter:
-        begin_s = host_time_s()
-        time.sleep(5.5)
-        first, last = wait_for_reading(meter, begin_s), wait_for_reading(meter, host_time_s() - 0.3)
-        health = meter.health()
-    delta = energy_between(first, last)
-    assert delta.duration_s == pytest.approx(5.2, abs=0.3)
+        first = wait_for_reading(meter, begin_s := host_time_s())
+        deadline_s = begin_s + 40.0
+        while True:
+            time.sleep(0.2)
+            delta = energy_between(first, wait_for_reading(meter, host_time_s() - 0.3, timeout_s=30.0))
+            health = meter.health()
+            if delta.covered_s > COVERED_S and (driver.data_sheet.clock == "host_arrival" or delta.gap_s > 0.1):
+                break
+            assert host_time_s() < deadline_s, f"the stream goes on after the reset: {delta}, {health}"
     assert delta.covered_s + delta.gap_s == pytest.approx(delta.duration_s, abs=1e-6)
     assert delta.energy_j == pytest.approx(2.0 * delta.covered_s, rel=0.1)
-    assert delta.gap_s < 3.0
     assert health.connected
     assert health.reconnects == 0
     if driver.data_sheet.clock != "host_arrival":
