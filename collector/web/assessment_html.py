@@ -1,15 +1,13 @@
 """A fleet assessment as one self-contained page: no script, no request to anywhere, light and dark."""
 
-import datetime as dt
 from typing import Final
 
-import jinja2
 import msgspec
 
-from collector import numbers
 from collector.assessment.values import FleetAssessment, GroupFigures
 from collector.assessment.words import cause_names, impact_name, impact_words
 from collector.web import assessment_plots as plots
+from collector.web.pages import ordered, page_template
 
 MAX_ROWS: Final = 300
 _NO_CHANGE: Final = 5e-4
@@ -25,27 +23,8 @@ class Plot(msgspec.Struct, frozen=True):
 
 def render_assessment(assessment: FleetAssessment, title: str) -> str:
     """Return the page as HTML text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("collector.web", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "si": numbers.si,
-        "percent": numbers.percent,
-        "count": numbers.count,
-        "span": numbers.span,
-        "grams": numbers.grams,
-        "grams_range": numbers.grams_range,
-        "plain": numbers.plain,
-        "minute": _minute,
-        "some": numbers.some_of,
-    }
-    environment.globals |= {"si_u": numbers.si_u}
     total = assessment.total
-    return environment.get_template("assessment.html.j2").render(
+    return page_template("assessment.html.j2").render(
         title=title,
         assessment=assessment,
         total=total,
@@ -56,7 +35,7 @@ def render_assessment(assessment: FleetAssessment, title: str) -> str:
             (impact_name(name), *impact_words(name, figure), assessment.missing_impact_factors.get(name, ()))
             for name, figure in total.impacts.items()
         ],
-        factors=sorted(assessment.factors, key=lambda factor: (factor.estimate.unit, factor.id)),
+        factors=ordered(assessment.factors),
         change_ratio=_change_ratio(total),
     )
 
@@ -115,7 +94,3 @@ def _change_ratio(group: GroupFigures) -> float | None:
         return None
     change = resolved.value / yearly.value - 1.0
     return change if abs(change) >= _NO_CHANGE else None
-
-
-def _minute(t_unix_ns: int) -> str:
-    return dt.datetime.fromtimestamp(t_unix_ns / 1e9, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,49 +1,28 @@
 """The fleet report as one self-contained page: no script, no request to anywhere, light and dark."""
 
-import datetime as dt
 from collections.abc import Sequence
 
-import jinja2
-
 from collector import numbers
-from collector.carbon.factors import Factor
 from collector.fleet.values import FleetReport
 from collector.values import LedgerLine, MeterCheck
 from collector.web import plots
+from collector.web.pages import ordered, page_template
 
 
 def render_report(
     report: FleetReport, ledger: Sequence[LedgerLine], meter_checks: Sequence[MeterCheck], title: str
 ) -> str:
     """Return the page as HTML text. ``meter_checks`` is empty where no meter was simulated."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("collector.web", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "si": numbers.si,
-        "percent": numbers.percent,
-        "count": numbers.count,
-        "span": numbers.span,
-        "grams": numbers.grams,
-        "grams_range": numbers.grams_range,
-        "plain": numbers.plain,
-        "significant": numbers.significant,
-        "minute": _minute,
-    }
-    environment.globals |= {"si_u": numbers.si_u, "colour": plots.colour}
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         title=title,
+        colour=plots.colour,
         report=report,
         total=report.total,
         devices=report.devices,
         ledger=ledger,
         adds_up=all(line.adds_up for line in ledger),
         checks=meter_checks,
-        factors=_ordered(report.factors),
+        factors=ordered(report.factors),
         figures=_figures(report),
         first_unix_ns=min((device.first_unix_ns for device in report.devices), default=None),
         last_unix_ns=max((device.last_unix_ns for device in report.devices), default=None),
@@ -77,11 +56,3 @@ def _figures(report: FleetReport) -> list[tuple[str, str, str]]:
         ),
     ]
     return [figure for figure in made if figure[2]]
-
-
-def _ordered(factors: Sequence[Factor]) -> list[Factor]:
-    return sorted(factors, key=lambda factor: (factor.estimate.unit, factor.id))
-
-
-def _minute(t_unix_ns: int) -> str:
-    return dt.datetime.fromtimestamp(t_unix_ns / 1e9, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
