@@ -1,6 +1,5 @@
 """A store that keeps up gets the very rows that lie in the file: in order, none twice, none that was not committed."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,17 +9,6 @@ from collector.journal import Journal
 from collector.recent_rows import RecentRows
 from collector.values import StoredWindow
 from tests.fakes.windows import BOOT_ID, FLEET, PI4, T0_UNIX_NS, make_batch, make_window
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    with closing(Journal(path)) as journal:
-        yield journal
 
 
 def add(journal: Journal, first: int, last: int) -> None:

@@ -3,7 +3,6 @@
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,17 +23,6 @@ from tests.fakes.delivery import journal_disk_full, wait_until
 from tests.fakes.windows import BOOT_ID, FLEET, JETSON, PI4, T0_UNIX_NS, make_batch
 
 LATER = T0_UNIX_NS + 1
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    with closing(Journal(path)) as journal:
-        yield journal
 
 
 def add(journal: Journal, seqs: range, *, received_unix_ns: int = T0_UNIX_NS, **changes: object) -> CommitOutcome:

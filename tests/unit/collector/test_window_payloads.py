@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,6 @@ from edge_agent.wire.topics import topic_for
 from tests.fakes.windows import FLEET, JETSON, PI4, T0_UNIX_NS, make_batch
 
 WINDOWS = topic_for(FLEET, PI4.device_id, "windows")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    with closing(Journal(path)) as journal:
-        yield journal
 
 
 def changed(**fields: Any) -> bytes:
