@@ -4,7 +4,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-PanelKind = Literal["stat", "timeseries", "bargauge"]
+PanelKind = Literal["stat", "gauge", "timeseries", "bargauge", "table", "row"]
+"""Those that @grafana/ui has a component for, so that a test can draw them as Grafana does."""
+ResultFormat = Literal["time_series", "table"]
 
 
 class _Json(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -18,8 +20,14 @@ class DataSource(_Json, frozen=True, kw_only=True):
     uid: str
 
 
-DATASOURCE: Final = DataSource(type="influxdb", uid="${datasource}")
-"""The one that the reader chose in the dashboard's drop-down."""
+DATASOURCES: Final = {
+    "datasource": DataSource(type="influxdb", uid="${datasource}"),
+    "datasource_hourly": DataSource(type="influxdb", uid="${datasource_hourly}"),
+}
+"""Those that the reader chose in the dashboard's drop-downs."""
+DATASOURCE: Final = DATASOURCES["datasource"]
+GRAFANA: Final = DataSource(type="datasource", uid="-- Mixed --")
+"""Of a panel whose targets each name their own."""
 
 
 class GridPos(_Json, frozen=True, kw_only=True):
@@ -32,34 +40,47 @@ class GridPos(_Json, frozen=True, kw_only=True):
 
 
 class Target(_Json, frozen=True, kw_only=True):
-    """One InfluxQL query. ``alias`` names its frames."""
+    """One InfluxQL query. ``alias`` names its frames; a table has none."""
 
     ref_id: str
     query: str
-    alias: str
+    alias: str = ""
     datasource: DataSource = DATASOURCE
     raw_query: bool = True
-    result_format: str = "time_series"
+    result_format: ResultFormat = "time_series"
+
+
+class Link(_Json, frozen=True, kw_only=True):
+    """A link of a field or of a dashboard."""
+
+    title: str
+    url: str
+    target_blank: bool = False
 
 
 class Panel(_Json, frozen=True, kw_only=True):
-    """One panel. ``interval`` is the smallest step of a time series, ``time_from`` its own time range."""
+    """One panel. ``interval`` is the smallest step of a time series, ``time_from`` its own time range.
+
+    A row is a heading and asks for nothing.
+    """
 
     id: int
     type: PanelKind
     title: str
-    description: str
+    description: str = ""
     grid_pos: GridPos
-    targets: tuple[Target, ...]
-    field_config: dict[str, Any]
-    options: dict[str, Any]
+    targets: tuple[Target, ...] = ()
+    field_config: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    transformations: tuple[dict[str, Any], ...] = ()
     datasource: DataSource = DATASOURCE
     interval: str | None = None
     time_from: str | None = None
+    time_shift: str | None = None
 
 
 class Variable(_Json, frozen=True, kw_only=True):
-    """A drop-down: the data source, or the values of one tag."""
+    """A drop-down: a data source, or the values of one tag. ``regex``: which data sources are offered."""
 
     name: str
     label: str
@@ -68,6 +89,7 @@ class Variable(_Json, frozen=True, kw_only=True):
     description: str
     datasource: DataSource | None = None
     definition: str | None = None
+    regex: str | None = None
     multi: bool = False
     include_all: bool = False
     all_value: str | None = None
@@ -77,7 +99,7 @@ class Variable(_Json, frozen=True, kw_only=True):
 
 
 class Dashboard(_Json, frozen=True, kw_only=True):
-    """A whole dashboard."""
+    """A whole dashboard. ``time_from``: the range that it opens with; ``refresh``: how often it asks again."""
 
     uid: str
     title: str
@@ -85,26 +107,34 @@ class Dashboard(_Json, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     panels: tuple[Panel, ...]
     variables: tuple[Variable, ...]
+    links: tuple[dict[str, Any], ...] = ()
+    time_from: str = "now-1h"
+    refresh: str = "10s"
 
     def to_json(self) -> str:
         """Return the file's text: stable, indented, with a newline at its end."""
         content: dict[str, Any] = msgspec.to_builtins(self)
-        variables = content.pop("variables")
+        variables, time_from = content.pop("variables"), content.pop("timeFrom")
         content |= {
             "id": None,
             "schemaVersion": 39,
             "version": 1,
             "editable": True,
             "graphTooltip": 1,
-            "refresh": "10s",
-            "time": {"from": "now-1h", "to": "now"},
+            "time": {"from": time_from, "to": "now"},
             "timezone": "browser",
             "annotations": {"list": []},
-            "links": [],
             "templating": {"list": [_without_none(variable) for variable in variables]},
-            "panels": [_without_none(panel) for panel in content["panels"]],
+            "panels": [_panel_json(panel) for panel in content["panels"]],
         }
         return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2).decode() + "\n"
+
+
+def _panel_json(content: dict[str, Any]) -> dict[str, Any]:
+    if content["type"] == "row":
+        kept = ("id", "type", "title", "gridPos")
+        return {name: content[name] for name in kept} | {"collapsed": False, "panels": []}
+    return _without_none(content)
 
 
 def _without_none(content: dict[str, Any]) -> dict[str, Any]:

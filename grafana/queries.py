@@ -4,18 +4,42 @@ So no INTEGRAL(): a window carries joules that were integrated on the meter's cl
 Sums are taken before ratios: a mean of ratios would weigh a short window as much as a long one.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
-MEASUREMENT: Final = "inference_window"
-FILTERS: Final = {
-    "fleet": "fleet",
-    "site": "site",
-    "zone": "zone",
-    "device_class": "device_class",
-    "model": "model",
-    "device": "device",
+Store = Literal["datasource", "datasource_hourly"]
+"""The variable that names the data source: of the windows and all else, or of the hourly sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measurement that the collector writes. ``filters``: its tags that the dashboards' variables filter by."""
+
+    name: str
+    filters: tuple[str, ...] = ()
+    store: Store = "datasource"
+
+
+PLACES: Final = ("fleet", "site", "zone", "device_class")
+FILTERS: Final = (*PLACES, "model", "device")
+"""Variables, each called as the tag that it filters by; one may depend on those before it."""
+
+WINDOWS: Final = Measurement("inference_window", FILTERS)
+HOURS: Final = Measurement("inference_hourly", FILTERS, "datasource_hourly")
+BENCHES: Final = Measurement("bench", FILTERS)
+DEVICES: Final = Measurement("device_state", (*PLACES, "device"))
+LEDGER: Final = Measurement("ledger", ("fleet", "device"))
+BUDGET: Final = Measurement("carbon_budget", ("fleet",))
+GRID: Final = Measurement("grid_intensity", ("zone",))
+WHAT_IF: Final = Measurement("grid_what_if", ("zone",))
+MODELS: Final = Measurement("model_info", ("model",))
+FACTORS: Final = Measurement("factor")
+SINKS: Final = Measurement("collector_sink")
+COLLECTOR: Final = Measurement("collector")
+MEASUREMENTS: Final = {
+    one.name: one
+    for one in (WINDOWS, HOURS, BENCHES, DEVICES, LEDGER, BUDGET, GRID, WHAT_IF, MODELS, FACTORS, SINKS, COLLECTOR)
 }
-"""Variable and the tag that it filters; one may depend on those before it."""
 
 FORBIDDEN: Final = ("INTEGRAL(", "SAMPLE(", "SLIMIT", "SOFFSET", "SHOW SERIES", "SHOW DATABASES", "CARDINALITY", "|>")
 """What at least one of the three servers does not know."""
@@ -28,7 +52,7 @@ RATE_HZ: Final = 'SUM("inference_count") / SUM("duration_s")'
 COVERAGE: Final = '1 - SUM("gap_s") / SUM("duration_s")'
 GAP_S: Final = 'SUM("gap_s")'
 U_RATIO: Final = 'SUM("energy_u_systematic_j") / SUM("energy_j")'
-WINDOWS: Final = 'COUNT("seq")'
+COUNT: Final = 'COUNT("seq")'
 OPERATIONAL: Final = 'SUM("operational_gco2e")'
 EMBODIED: Final = 'SUM("embodied_gco2e")'
 OPERATIONAL_PER_1000: Final = '1000 * SUM("operational_gco2e") / SUM("inference_count")'
@@ -37,39 +61,48 @@ CARBON_KNOWN: Final = '"operational_gco2e" >= 0 AND "embodied_gco2e" >= 0'
 """Leaves out windows without factors: their inferences must not dilute the grams of the others."""
 
 
-def over_range(expression: str, *, by: tuple[str, ...] = (), where: str = "") -> str:
+def over_range(expression: str, *, by: tuple[str, ...] = (), where: str = "", of: Measurement = WINDOWS) -> str:
     """Return one value for the whole time range, for each combination of the tags ``by``."""
-    return f"SELECT {expression} FROM {_source(where)}{_group(by)}"  # noqa: S608  all words are our own
+    return f"SELECT {expression} FROM {source(of, where)}{group(by)}"  # noqa: S608  all words are our own
 
 
-def over_time(expression: str, *, by: tuple[str, ...] = (), where: str = "") -> str:
-    """Return a time series; a step without windows is null, so that a line breaks there."""
-    group = ", ".join(("time($__interval)", *(f'"{tag}"' for tag in by)))
-    return f"SELECT {expression} FROM {_source(where)} GROUP BY {group} fill(null)"  # noqa: S608
+def over_time(
+    expression: str,
+    *,
+    by: tuple[str, ...] = (),
+    where: str = "",
+    of: Measurement = WINDOWS,
+) -> str:
+    """Return a time series; a step without points is null, so that a line breaks there."""
+    steps = ", ".join(("time($__interval)", *(f'"{tag}"' for tag in by)))
+    return f"SELECT {expression} FROM {source(of, where)} GROUP BY {steps} fill(null)"  # noqa: S608
 
 
-def sum_of_latest(field: str, tag: str) -> str:
-    """Return the sum over ``tag`` of the latest value of ``field``."""
-    latest = f'SELECT LAST("{field}") AS "latest" FROM {_source("")} GROUP BY "{tag}"'  # noqa: S608
+def sum_of_latest(field: str, by: tuple[str, ...], *, where: str = "", of: Measurement = WINDOWS) -> str:
+    """Return the sum, over every combination of the tags ``by``, of the latest value of ``field``."""
+    latest = f'SELECT LAST("{field}") AS "latest" FROM {source(of, where)}{group(by)}'  # noqa: S608
     return f'SELECT SUM("latest") FROM ({latest})'  # noqa: S608
 
 
 def tag_values(variable: str) -> str:
     """Return the values of a variable's tag, among those that the variables before it leave."""
-    before = list(FILTERS)[: list(FILTERS).index(variable)]
-    where = " AND ".join(_matches(name) for name in before)
-    query = f'SHOW TAG VALUES FROM "{MEASUREMENT}" WITH KEY = "{FILTERS[variable]}"'
+    before = FILTERS[: FILTERS.index(variable)]
+    where = " AND ".join(matches(name) for name in before)
+    query = f'SHOW TAG VALUES FROM "{WINDOWS.name}" WITH KEY = "{variable}"'
     return f"{query} WHERE {where}" if where else query
 
 
-def _source(where: str) -> str:
-    conditions = [_matches(name) for name in FILTERS] + ([where] if where else []) + ["$timeFilter"]
-    return f'"{MEASUREMENT}" WHERE {" AND ".join(conditions)}'
+def source(of: Measurement, where: str = "") -> str:
+    """Return what stands behind FROM: the measurement, every variable that it has a tag for, and the time range."""
+    conditions = [matches(name) for name in of.filters] + ([where] if where else []) + ["$timeFilter"]
+    return f'"{of.name}" WHERE {" AND ".join(conditions)}'
 
 
-def _group(by: tuple[str, ...]) -> str:
+def group(by: tuple[str, ...]) -> str:
+    """Return the GROUP BY of these tags, "" for none."""
     return " GROUP BY " + ", ".join(f'"{tag}"' for tag in by) if by else ""
 
 
-def _matches(variable: str) -> str:
-    return f'"{FILTERS[variable]}" =~ /^${{{variable}:regex}}$/'
+def matches(variable: str) -> str:
+    """Return the condition that a variable sets."""
+    return f'"{variable}" =~ /^${{{variable}:regex}}$/'

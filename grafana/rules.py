@@ -1,13 +1,17 @@
 """What a dashboard here must satisfy, whatever it shows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Final, get_args
 
-from .model import DATASOURCE, Dashboard, GridPos, Panel, Target
-from .queries import FILTERS, FORBIDDEN
+from .model import DATASOURCES, GRAFANA, Dashboard, GridPos, Panel, PanelKind, Target
+from .queries import FILTERS, FORBIDDEN, MEASUREMENTS
 
-_COLUMNS = 24
+_COLUMNS: Final = 24
+_FROM: Final = re.compile(r'FROM "(\w+)"')
+_FEWEST_WORDS: Final = 4
 
 
 def faults_of(dashboard: Dashboard) -> list[str]:
@@ -31,14 +35,21 @@ def faults_of(dashboard: Dashboard) -> list[str]:
 def _panel_faults(panel: Panel) -> Iterator[str]:
     if not panel.title.strip():
         yield "has no title"
-    if len(panel.description.split()) < 4:
+    if panel.type not in get_args(PanelKind):
+        yield f"is of the type {panel.type!r}, which is deprecated or not used here"
+    if panel.grid_pos.x < 0 or panel.grid_pos.x + panel.grid_pos.w > _COLUMNS:
+        yield "does not fit the grid"
+    if panel.type != "row":
+        yield from _content_faults(panel)
+
+
+def _content_faults(panel: Panel) -> Iterator[str]:
+    if len(panel.description.split()) < _FEWEST_WORDS:
         yield "has no description that explains it"
     if not panel.field_config["defaults"].get("unit"):
         yield "has no unit"
-    if panel.datasource != DATASOURCE:
+    if panel.datasource not in (*DATASOURCES.values(), GRAFANA):
         yield "does not use the datasource variable"
-    if panel.grid_pos.x < 0 or panel.grid_pos.x + panel.grid_pos.w > _COLUMNS:
-        yield "does not fit the grid"
     if not panel.targets:
         yield "asks for nothing"
     if len({target.ref_id for target in panel.targets}) < len(panel.targets):
@@ -49,27 +60,36 @@ def _panel_faults(panel: Panel) -> Iterator[str]:
 
 def _target_faults(panel: Panel, target: Target) -> Iterator[str]:
     query = target.query
-    if target.datasource != DATASOURCE:
-        yield "does not use the datasource variable"
     if "$timeFilter" not in query:
         yield "ignores the time range"
     if (panel.type == "timeseries") != ("GROUP BY time($__interval)" in query):
         yield "must group by time($__interval) exactly when it is a time series"
-    for name in FILTERS:
-        if f"${{{name}:regex}}" not in query:
-            yield f"ignores the variable {name}"
+    yield from _reading_faults(target)
     for word in FORBIDDEN:
         if word in query.upper():
             yield f"uses {word}, which not every InfluxDB knows"
-    if not target.alias:
+    if target.result_format == "time_series" and not target.alias:
         yield "has no alias"
+
+
+def _reading_faults(target: Target) -> Iterator[str]:
+    names = set(_FROM.findall(target.query))
+    if unknown := names - set(MEASUREMENTS):
+        yield f"reads {', '.join(sorted(unknown))}, which the collector does not write"
+    for name in names & set(MEASUREMENTS):
+        measurement = MEASUREMENTS[name]
+        if target.datasource != DATASOURCES[measurement.store]:
+            yield f"does not use the {measurement.store} variable"
+        for variable in measurement.filters:
+            if f"${{{variable}:regex}}" not in target.query:
+                yield f"ignores the variable {variable}"
 
 
 def _variable_faults(dashboard: Dashboard) -> list[str]:
     names = [variable.name for variable in dashboard.variables]
-    faults = [f"variable {name!r} is missing" for name in ("datasource", *FILTERS) if name not in names]
+    faults = [f"variable {name!r} is missing" for name in (*DATASOURCES, *FILTERS) if name not in names]
     for variable in dashboard.variables:
-        if variable.type == "query" and variable.datasource != DATASOURCE:
+        if variable.type == "query" and variable.datasource not in DATASOURCES.values():
             faults.append(f"variable {variable.name!r} does not use the datasource variable")
         if variable.type == "query" and any(word in variable.query.upper() for word in FORBIDDEN):
             faults.append(f"variable {variable.name!r} uses a word that not every InfluxDB knows")

@@ -1,0 +1,236 @@
+"""How a panel of each kind is made, so that all of them look and behave alike, and how panels find their place.
+
+``q.over_range`` answers stat, gauge and bar gauge; ``q.over_time`` a time series; a table takes either. What a query
+asks of which measurement decides the data source: the hourly sums have their own.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from .model import DATASOURCES, GRAFANA, DataSource, GridPos, Link, Panel, PanelKind, ResultFormat, Target
+from .queries import MEASUREMENTS
+
+STEP: Final = "10s"
+COLUMNS: Final = 24
+Steps = tuple[tuple[float | None, str], ...]
+BLUE: Final[Steps] = ((None, "blue"),)
+GOOD_FROM_ZERO: Final[Steps] = ((None, "green"), (1, "red"))
+"""Zero is good, anything above is not."""
+_REF_IDS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_FROM: Final = re.compile(r'FROM "(\w+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query and the name of its frames: words, with ``$tag_device`` and its like for a tag's value."""
+
+    query: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How values are shown. ``steps``: thresholds with colours. ``decimals`` None: as Grafana thinks best.
+
+    ``overrides``: as in ``fieldConfig.overrides``. ``links``: of every value.
+    """
+
+    unit: str
+    steps: Steps = BLUE
+    minimum: float | None = None
+    maximum: float | None = None
+    decimals: int | None = None
+    overrides: tuple[dict[str, Any], ...] = ()
+    links: tuple[Link, ...] = ()
+    mappings: tuple[dict[str, Any], ...] = ()
+    no_value: str | None = None
+
+
+def stat(  # noqa: PLR0913  a panel is its settings
+    title: str,
+    description: str,
+    asks: Sequence[Ask],
+    look: Look,
+    *,
+    w: int = 4,
+    h: int = 4,
+    time_from: str | None = None,
+    time_shift: str | None = None,
+) -> Panel:
+    """Return a panel of large numbers, one for each frame."""
+    options = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "value",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": "auto",
+    }
+    panel = _panel("stat", title, description, asks, _fields(look), options, w=w, h=h)
+    return replace(panel, time_from=time_from, time_shift=time_shift)
+
+
+def gauge(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 6, h: int = 6) -> Panel:
+    """Return a panel of round gauges, one for each frame; ``look`` says minimum and maximum."""
+    options = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "orientation": "auto",
+        "showThresholdLabels": False,
+        "showThresholdMarkers": True,
+    }
+    return _panel("gauge", title, description, asks, _fields(look), options, w=w, h=h)
+
+
+def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 8, h: int = 8) -> Panel:
+    """Return horizontal bars from zero, one for each frame."""
+    options = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "orientation": "horizontal",
+        "displayMode": "basic",
+        "showUnfilled": True,
+        "valueMode": "color",
+    }
+    return _panel("bargauge", title, description, asks, {"min": 0} | _fields(look), options, w=w, h=h)
+
+
+def series(  # noqa: PLR0913  a panel is its settings
+    title: str,
+    description: str,
+    asks: Sequence[Ask],
+    look: Look,
+    *,
+    w: int = 12,
+    h: int = 8,
+    stacked: bool = False,
+    share: bool = False,
+    step: str = STEP,
+) -> Panel:
+    """Return lines over time, which break where nothing is; ``stacked`` bars, or as ``share`` of their sum.
+
+    ``step``: the shortest step, no finer than the points are.
+    """
+    custom: dict[str, Any] = {"drawStyle": "line", "lineWidth": 2, "spanNulls": False, "showPoints": "auto"}
+    if stacked or share:
+        mode = "percent" if share else "normal"
+        custom |= {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": mode, "group": "A"}}
+    options = {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    fields = _fields(look) | {"color": {"mode": "palette-classic-by-name"}, "custom": custom}
+    return replace(_panel("timeseries", title, description, asks, fields, options, w=w, h=h), interval=step)
+
+
+def table(  # noqa: PLR0913  a panel is its settings
+    title: str,
+    description: str,
+    queries: Sequence[str],
+    look: Look,
+    *,
+    w: int = 24,
+    h: int = 8,
+    transformations: tuple[dict[str, Any], ...] = (),
+    sort_by: str | None = None,
+) -> Panel:
+    """Return a table; the columns are the tags and the fields of its queries, each field named with AS.
+
+    ``sort_by``: the column, largest first. ``look.overrides`` gives columns units of their own (``column_unit``).
+    """
+    options: dict[str, Any] = {"showHeader": True, "cellHeight": "sm"}
+    if sort_by is not None:
+        options["sortBy"] = [{"displayName": sort_by, "desc": True}]
+    asks = [Ask(query, "") for query in queries]
+    fields = _fields(look) | {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}}
+    panel = _panel("table", title, description, asks, fields, options, w=w, h=h, form="table")
+    return replace(panel, transformations=(*transformations, _WITHOUT_TIME))
+
+
+def column_unit(column: str, unit: str, **more: Any) -> dict[str, Any]:
+    """Return the override that gives a table's column a unit, and other properties by name (``decimals=2``)."""
+    properties = [{"id": "unit", "value": unit}, *({"id": name, "value": value} for name, value in more.items())]
+    return {"matcher": {"id": "byName", "options": column}, "properties": properties}
+
+
+def section(title: str, *panels: Panel) -> tuple[Panel, ...]:
+    """Return a heading and its panels."""
+    heading = Panel(id=0, type="row", title=title, grid_pos=GridPos(x=0, y=0, w=COLUMNS, h=1))
+    return (heading, *panels)
+
+
+def placed(*sections: Iterable[Panel]) -> tuple[Panel, ...]:
+    """Return the panels numbered and laid from left to right, line by line; a line is as high as its highest."""
+    laid: list[Panel] = []
+    x = y = line_h = 0
+    numbers = count(1)
+    for panel in (panel for one in sections for panel in one):
+        w, h = panel.grid_pos.w, panel.grid_pos.h
+        if x + w > COLUMNS:
+            x, y, line_h = 0, y + line_h, 0
+        laid.append(replace(panel, id=next(numbers), grid_pos=GridPos(x=x, y=y, w=w, h=h)))
+        x, line_h = x + w, max(line_h, h)
+    return tuple(laid)
+
+
+_WITHOUT_TIME: Final = {
+    "id": "organize",
+    "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}},
+}
+
+
+def _fields(look: Look) -> dict[str, Any]:
+    thresholds = {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in look.steps]}
+    known = {
+        "min": look.minimum,
+        "max": look.maximum,
+        "decimals": look.decimals,
+        "noValue": look.no_value,
+        "links": [{"title": one.title, "url": one.url, "targetBlank": one.target_blank} for one in look.links] or None,
+        "mappings": list(look.mappings) or None,
+        "_overrides": list(look.overrides),
+    }
+    basic = {"unit": look.unit, "color": {"mode": "thresholds"}, "thresholds": thresholds}
+    return basic | {name: value for name, value in known.items() if value is not None}
+
+
+def _panel(  # noqa: PLR0913  a panel is its settings
+    kind: PanelKind,
+    title: str,
+    description: str,
+    asks: Sequence[Ask],
+    fields: dict[str, Any],
+    options: dict[str, Any],
+    *,
+    w: int,
+    h: int,
+    form: ResultFormat = "time_series",
+) -> Panel:
+    overrides = fields.pop("_overrides")
+    targets = tuple(
+        Target(
+            ref_id=_REF_IDS[i], query=ask.query, alias=ask.alias, datasource=_answers(ask.query), result_format=form
+        )
+        for i, ask in enumerate(asks)
+    )
+    answering = {target.datasource for target in targets}
+    return Panel(
+        id=0,
+        type=kind,
+        title=title,
+        description=description,
+        grid_pos=GridPos(x=0, y=0, w=w, h=h),
+        targets=targets,
+        field_config={"defaults": fields, "overrides": overrides},
+        options=options,
+        datasource=answering.pop() if len(answering) == 1 else GRAFANA,
+    )
+
+
+def _answers(query: str) -> DataSource:
+    """Return the data source that has what a query reads."""
+    (store,) = {MEASUREMENTS[name].store for name in _FROM.findall(query)}
+    return DATASOURCES[store]
