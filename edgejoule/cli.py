@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "carbon": "the factors and intensities in use, each with its source",
     "compare": "edge against cloud for one scenario file",
     "models": "list, verify and train the models that come with edgejoule",
-    "dashboards": "build and check the Grafana dashboards",
+    "dashboards": "build, check and push the Grafana dashboards",
 }
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})

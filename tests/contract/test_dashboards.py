@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from edgejoule.cli import main
-from edgejoule.commands.dashboards import load_builder
+from edgejoule.commands.dashboards.builder import load_builder
 
 ROOT = Path(__file__).parents[2]
 rules: Any = import_module("grafana.rules")

@@ -14,7 +14,7 @@ from collector.sinks.influx_rows import InfluxSink
 from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.line_protocol import LineEncoder
 from collector.values import StoredWindow
-from edgejoule.commands.dashboards import load_builder
+from edgejoule.commands.dashboards.builder import load_builder
 from tests.fakes.influxd import InfluxServer, Series, running_influxd
 from tests.fakes.windows import PI4, T0_UNIX_NS, make_fleet_rows, make_stored
 
