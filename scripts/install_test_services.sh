@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc), where that can be done
-# without a question. Whatever is missing afterwards only skips its tests: this script says so and ends well.
+# Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium), where
+# that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
+# ends well.
 set -euo pipefail
 
 missing_packages() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || echo mosquitto
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v influxd >/dev/null || echo influxdb
     command -v gcc >/dev/null || echo gcc
+    command -v chromium >/dev/null || echo chromium
 }
 
 go_on_without() {

@@ -63,6 +63,11 @@ def _lacks_program(name: str) -> str | None:
     return None if find_program(name) else f"the program {name} is not installed"
 
 
+def _lacks_browser(_config: pytest.Config) -> str | None:
+    missing = [name for name in ("playwright", "axe_playwright_python") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed" if missing else _lacks_program("chromium")
+
+
 def _lacks_train(_config: pytest.Config) -> str | None:
     missing = [name for name in ("sklearn", "litert_quantizer") if importlib.util.find_spec(name) is None]
     return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
@@ -84,6 +89,7 @@ def _lacks_gpu(_config: pytest.Config) -> str | None:
 NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "mosquitto": lambda _config: _lacks_program("mosquitto"),
     "influxdb": lambda _config: _lacks_program("influxd"),
+    "browser": _lacks_browser,
     "compiler": lambda _config: _lacks_program("gcc"),
     "train": _lacks_train,
     "micropython": _lacks_micropython,
@@ -267,6 +273,12 @@ def mosquitto_program() -> str:
 def influxd_program() -> str:
     """Return the path of InfluxDB 1.x, for tests marked ``influxdb``."""
     return _found("influxd")
+
+
+@pytest.fixture(scope="session")
+def chromium_program() -> str:
+    """Return the path of Chromium, for tests marked ``browser``."""
+    return _found("chromium")
 
 
 def _found(name: str) -> str:
