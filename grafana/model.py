@@ -26,6 +26,13 @@ DATASOURCES: Final = {
 }
 """Those that the reader chose in the dashboard's drop-downs."""
 DATASOURCE: Final = DATASOURCES["datasource"]
+PROVISIONED: Final = {
+    "datasource": ("edgejoule-influxdb", "edgejoule InfluxDB"),
+    "datasource_hourly": ("edgejoule-influxdb-hourly", "edgejoule InfluxDB hourly sums"),
+}
+"""The uid and the name of those that come with the dashboards: alert rules know no drop-downs and name the uid."""
+FOLDER: Final = ("edgejoule", "edgejoule")
+"""Uid and title of the folder of the dashboards and alert rules."""
 GRAFANA: Final = DataSource(type="datasource", uid="-- Mixed --")
 """Of a panel whose targets each name their own."""
 
