@@ -4,8 +4,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-PanelKind = Literal["stat", "gauge", "timeseries", "bargauge", "table", "row"]
-"""Those that @grafana/ui has a component for, so that a test can draw them as Grafana does."""
+PanelKind = Literal["stat", "timeseries", "bargauge", "table", "row"]
+"""Those that @grafana/ui has a component for, so that a test can draw them as Grafana does; the round gauge is not
+among them since version 13, and a bar gauge with minimum and maximum says the same."""
 ResultFormat = Literal["time_series", "table"]
 
 

@@ -1,6 +1,6 @@
 """How a panel of each kind is made, so that all of them look and behave alike, and how panels find their place.
 
-``q.over_range`` answers stat, gauge and bar gauge; ``q.over_time`` a time series; a table takes either. What a query
+``q.over_range`` answers stat and bar gauge; ``q.over_time`` a time series; a table takes either. What a query
 asks of which measurement decides the data source: the hourly sums have their own.
 """
 
@@ -73,17 +73,6 @@ def stat(  # noqa: PLR0913  a panel is its settings
     }
     panel = _panel("stat", title, description, asks, _fields(look), options, w=w, h=h)
     return replace(panel, time_from=time_from, time_shift=time_shift)
-
-
-def gauge(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 6, h: int = 6) -> Panel:
-    """Return a panel of round gauges, one for each frame; ``look`` says minimum and maximum."""
-    options = {
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "orientation": "auto",
-        "showThresholdLabels": False,
-        "showThresholdMarkers": True,
-    }
-    return _panel("gauge", title, description, asks, _fields(look), options, w=w, h=h)
 
 
 def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 8, h: int = 8) -> Panel:
