@@ -13,17 +13,16 @@ from edgejoule.output import EXIT_DONE, stdout_console, write_json
 if TYPE_CHECKING:
     from collector.values import DeviceState
 
-_ALIVE_WINDOWS = 3.0
-_ALIVE_AT_LEAST_S = 60.0
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the devices. Raises ConfigurationError."""
+    from collector.liveness import is_alive
+
     with opened(arguments) as journal:
         states = journal.devices()
     now_unix_ns = time.time_ns()
     if arguments.json:
-        alive = {f"{state.fleet}/{state.device_id}": _alive(state, now_unix_ns) for state in states}
+        alive = {f"{state.fleet}/{state.device_id}": is_alive(state, now_unix_ns) for state in states}
         write_json({"read_unix_ns": now_unix_ns, "alive": alive, "devices": states})
         return EXIT_DONE
     table = plain_table("Devices")
@@ -36,16 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _alive(state: "DeviceState", now_unix_ns: int) -> bool:
-    """Return whether the device was heard in its last three windows, or within a minute."""
-    window_s = state.birth.window_s if state.birth else 0.0
-    return now_unix_ns - state.last_seen_unix_ns <= max(_ALIVE_WINDOWS * window_s, _ALIVE_AT_LEAST_S) * 1e9
-
-
 def _device_cells(state: "DeviceState", now_unix_ns: int) -> tuple[str, ...]:
+    from collector.liveness import liveness
+
     age_s = max(0.0, (now_unix_ns - state.last_seen_unix_ns) / 1e9)
-    said_goodbye = state.status is not None and not state.status.online
-    word = "offline" if said_goodbye else "online" if _alive(state, now_unix_ns) else "silent"
+    word = liveness(state, now_unix_ns)
     heard = f"{age_s:.0f} s ago" if age_s < 600 else f"{age_s / 3600:.1f} h ago"
     name = f"{state.fleet}/{state.device_id}"
     if state.birth is None:
