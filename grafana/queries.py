@@ -59,6 +59,10 @@ OPERATIONAL_PER_1000: Final = '1000 * SUM("operational_gco2e") / SUM("inference_
 EMBODIED_PER_1000: Final = '1000 * SUM("embodied_gco2e") / SUM("inference_count")'
 CARBON_KNOWN: Final = '"operational_gco2e" >= 0 AND "embodied_gco2e" >= 0'
 """Leaves out windows without factors: their inferences must not dilute the grams of the others."""
+HOURS_OPERATIONAL_KNOWN: Final = '"operational_windows" = "windows"'
+HOURS_CARBON_KNOWN: Final = '"operational_windows" = "windows" AND "embodied_windows" = "windows"'
+"""The same of hourly sums: of hours all of whose windows have such grams."""
+HOURS_YEARLY_KNOWN: Final = '"operational_windows" = "windows" AND "yearly_windows" = "windows"'
 
 
 def over_range(expression: str, *, by: tuple[str, ...] = (), where: str = "", of: Measurement = WINDOWS) -> str:
@@ -76,6 +80,29 @@ def over_time(
     """Return a time series; a step without points is null, so that a line breaks there."""
     steps = ", ".join(("time($__interval)", *(f'"{tag}"' for tag in by)))
     return f"SELECT {expression} FROM {source(of, where)} GROUP BY {steps} fill(null)"  # noqa: S608
+
+
+def per(
+    over: str,
+    under: str,
+    *,
+    by: tuple[str, ...] = (),
+    where: str = "",
+    of: Measurement = WINDOWS,
+    timed: bool = False,
+    name: str = "ratio",
+) -> str:
+    """Return ``over`` / ``under``, two sums of the same points, called ``name``; nothing where ``under`` is zero.
+
+    ``timed``: for each step of a time series.
+
+    InfluxQL says that x / 0 is 0, which would draw an idle hour as one of free inferences.
+    """
+    steps = (*(["time($__interval)"] if timed else []), *(f'"{tag}"' for tag in by))
+    grouping = f" GROUP BY {', '.join(steps)}" if steps else ""
+    inner = f'SELECT {over} AS "over", {under} AS "under" FROM {source(of, where)}{grouping}'  # noqa: S608
+    outer = f'SELECT SUM("over") / SUM("under") AS "{name}" FROM ({inner})'  # noqa: S608  all words are our own
+    return f'{outer} WHERE "under" > 0 AND $timeFilter{grouping}{" fill(null)" if timed else ""}'
 
 
 def sum_of_latest(field: str, by: tuple[str, ...], *, where: str = "", of: Measurement = WINDOWS) -> str:

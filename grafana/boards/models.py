@@ -1,9 +1,34 @@
-"""The dashboard on models."""
+"""Models: compute is not energy is not carbon. Each per inference side by side, with accuracy, variants and pay-back.
+
+Energy, time and carbon come from the fleet's hourly sums, variants from benches, compute from the models' catalogue.
+"""
+
+from typing import Any, Final
 
 from .. import queries as q
 from ..model import Dashboard, Panel
-from ..panels import Ask, Look, placed, section, series
+from ..panels import Ask, Look, bars, column_unit, placed, section, series, table
 from ..variables import BETWEEN, TAG, variables
+
+HOUR: Final = "1h"
+VALID: Final = "\"valid\" = 'true'"
+BUSY_S: Final = 'SUM("busy_s")'
+CARBON: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
+VARIANT: Final = ("model", "runtime", "delegate", "device_class", "boundary")
+J: Final = "energy per inference"
+_COMPUTE: Final = (
+    'LAST("macs") AS "MACs", LAST("macs") / 1000000 AS "million MACs", LAST("parameters") AS "parameters", '
+    'LAST("size_bytes") AS "size", LAST("accuracy_ratio") AS "accuracy of the catalogue", LAST("devices") AS "devices"'
+)
+_GAUGE: Final[dict[str, Any]] = {"type": "gauge", "mode": "basic"}
+_SIDE_BY_SIDE_UNITS: Final = (
+    column_unit("size", "bytes"),
+    column_unit("accuracy of the catalogue", "percentunit", decimals=1),
+    column_unit("time per inference", "s"),
+    column_unit(J, "joule"),
+    column_unit("carbon", "massg"),
+    column_unit("energy per million MACs", "joule"),
+)
 
 
 def board() -> Dashboard:
@@ -11,20 +36,243 @@ def board() -> Dashboard:
     return Dashboard(
         uid="edgejoule-models",
         title="edgejoule models",
-        description="To be filled.",
-        tags=(TAG,),
-        panels=placed(section("Energy", *_energy())),
+        description="Compute, time, energy and carbon of one inference of each model, accuracy against energy, "
+        "precision and runtime variants, and when development has paid back.",
+        tags=(TAG, "models", "energy", "carbon"),
+        panels=placed(
+            section("Compute is not energy is not carbon", *_side_by_side()),
+            section("What does accuracy cost?", *_accuracy()),
+            section("Which precision and runtime?", *_variants()),
+            section("When has development paid back?", *_development()),
+            section("Does it stay so?", *_over_time()),
+        ),
         variables=variables(),
         links=(BETWEEN,),
+        time_from="now-7d",
+        refresh="1m",
     )
 
 
-def _energy() -> list[Panel]:
+def _side_by_side() -> list[Panel]:
+    each = {"w": 6, "h": 7}
     return [
-        series(
-            "How much energy is drawn?",
-            "Joules per step, of each device.",
-            [Ask(q.over_time(q.ENERGY_J, by=("device",)), "$tag_device")],
+        bars(
+            "Compute per inference",
+            "Multiply-accumulates of one inference, from the models' catalogue. It counts work, not what the work "
+            "costs.",
+            [Ask(_info("macs"), "$tag_model")],
+            Look("suffix: MAC", decimals=0),
+            **each,
+        ),
+        bars(
+            "Time per inference",
+            "Seconds spent inside inference over the number of inferences, of all windows in this range.",
+            [Ask(_ratio(BUSY_S), "$tag_model")],
+            Look("s"),
+            **each,
+        ),
+        bars(
+            "Energy per inference",
+            "Joules at the meter over inferences, idle power included: a model that is asked seldom carries more of "
+            "it.",
+            [Ask(_ratio(q.ENERGY_J), "$tag_model")],
+            Look("joule"),
+            **each,
+        ),
+        bars(
+            "Carbon per inference",
+            "Operational and embodied g CO2e over inferences, of hours in which both are known for every window.",
+            [Ask(_ratio(CARBON, where=q.HOURS_CARBON_KNOWN), "$tag_model")],
+            Look("massg"),
+            **each,
+        ),
+        table(
+            "One inference of each model, side by side",
+            "As above, with the model's size, and joules for a million multiply-accumulates: were compute energy, "
+            "that column would be the same in every row.",
+            [
+                q.over_range(_COMPUTE, by=("model",), of=q.MODELS),
+                _ratio(BUSY_S, name="time per inference"),
+                _ratio(q.ENERGY_J, name=J),
+                _ratio(CARBON, where=q.HOURS_CARBON_KNOWN, name="carbon"),
+            ],
+            Look("short", overrides=_SIDE_BY_SIDE_UNITS),
+            transformations=(*joined("model"), *divided(J, "million MACs", "energy per million MACs")),
+            sort_by=J,
+        ),
+    ]
+
+
+def _accuracy() -> list[Panel]:
+    columns = (
+        column_unit("accuracy", "percentunit", decimals=1, min=0, max=1, **{"custom.cellOptions": _GAUGE}),
+        column_unit(J, "joule"),
+        column_unit("energy per correct answer", "joule"),
+    )
+    asked = (
+        'MEAN("accuracy_ratio") AS "accuracy", '
+        f'MEAN("j_per_inference") AS "{J}", '
+        'MEAN("j_per_inference") / MEAN("accuracy_ratio") AS "energy per correct answer"'
+    )
+    return [
+        table(
+            "Accuracy against energy",
+            "Means of the valid benches in this range that measured accuracy, by variant. Accuracy: share of the "
+            "check set that was right in this very configuration. Energy per correct answer: their quotient.",
+            [q.over_range(asked, by=VARIANT, where=f'{VALID} AND "accuracy_ratio" > 0', of=q.BENCHES)],
+            Look("short", overrides=columns),
+            w=16,
+            sort_by="accuracy",
+        ),
+        bars(
+            "Energy per correct answer",
+            "Joules per inference over accuracy, of valid benches by model and device class: what a right answer "
+            "costs.",
+            [
+                Ask(
+                    q.over_range(
+                        'MEAN("j_per_inference") / MEAN("accuracy_ratio")',
+                        by=("model", "device_class"),
+                        where=f'{VALID} AND "accuracy_ratio" > 0',
+                        of=q.BENCHES,
+                    ),
+                    "$tag_model $tag_device_class",
+                )
+            ],
             Look("joule"),
         ),
     ]
+
+
+def _variants() -> list[Panel]:
+    name = "$tag_model $tag_runtime $tag_delegate $tag_device_class"
+    by = ("model", "runtime", "delegate", "device_class")
+    asked = (
+        f'COUNT("j_per_inference") AS "benches", MEAN("j_per_inference") AS "{J}", '
+        'MEAN("j_per_inference_low") AS "low", MEAN("j_per_inference_high") AS "high", '
+        'MEAN("net_j_per_inference") AS "above idle", MEAN("latency_p50_s") AS "p50", MEAN("latency_p95_s") AS "p95"'
+    )
+    columns = (
+        *(column_unit(one, "joule") for one in (J, "low", "high", "above idle")),
+        *(column_unit(one, "s") for one in ("p50", "p95")),
+    )
+    return [
+        bars(
+            "Energy of each variant",
+            "Joules per inference, mean of the valid benches in this range. A precision is a model of its own here: "
+            "its name says which.",
+            [Ask(_bench("j_per_inference", by), name)],
+            Look("joule"),
+            w=12,
+        ),
+        bars(
+            "Latency of each variant",
+            "Median latency, mean of the valid benches in this range.",
+            [Ask(_bench("latency_p50_s", by), name)],
+            Look("s"),
+            w=12,
+        ),
+        table(
+            "What did the benches measure?",
+            "Means of the valid benches in this range by model, runtime, delegate, device class and place of the "
+            "meter. Low and high: ends of the 95 % interval. Above idle: without the declared idle power. Compare "
+            "only meters at the same place.",
+            [q.over_range(asked, by=VARIANT, where=VALID, of=q.BENCHES)],
+            Look("short", overrides=columns),
+            sort_by=J,
+        ),
+    ]
+
+
+def _development() -> list[Panel]:
+    spent = (
+        'LAST("development_energy_j") AS "development", LAST("development_gco2e") AS "development carbon", '
+        'LAST("lifetime_inferences") AS "made for", '
+        'LAST("development_energy_j") / LAST("lifetime_inferences") AS "development per inference"'
+    )
+    columns = (
+        *(column_unit(one, "joule") for one in ("development", "development per inference", J)),
+        column_unit("development carbon", "massg"),
+    )
+    return [
+        table(
+            "After how many inferences has use drawn as much as development?",
+            "Development: training and search as the inventory states them, spread over the inferences that the model "
+            "was made for. Pays back at: development energy over energy per inference; before that, most of an "
+            "inference's energy was spent before the first one.",
+            [
+                q.over_range(spent, by=("model",), of=q.MODELS),
+                q.over_range(f'{q.INFERENCES} AS "inferences in this range"', by=("model",), of=q.HOURS),
+                _ratio(q.ENERGY_J, name=J),
+            ],
+            Look("short", overrides=columns),
+            transformations=(*joined("model"), *divided("development", J, "pays back at inferences")),
+            w=16,
+        ),
+        bars(
+            "Development carbon per inference",
+            "g CO2e of the making of each model over the inferences that it was made for. Of a model whose making "
+            "nobody stated there is no bar.",
+            [
+                Ask(
+                    q.over_range(
+                        'LAST("development_gco2e") / LAST("lifetime_inferences")',
+                        by=("model",),
+                        where='"lifetime_inferences" > 0',
+                        of=q.MODELS,
+                    ),
+                    "$tag_model",
+                )
+            ],
+            Look("massg"),
+        ),
+    ]
+
+
+def _over_time() -> list[Panel]:
+    by = ("model", "device_class")
+    return [
+        series(
+            "Energy per inference over time",
+            "Joules over inferences of each step, idle power included, by model and device class. A step up after a "
+            "release is a regression; so is a device that is asked less often.",
+            [Ask(_ratio(q.ENERGY_J, by=by, timed=True), "$tag_model $tag_device_class")],
+            Look("joule"),
+            step=HOUR,
+        ),
+        series(
+            "Time per inference over time",
+            "Seconds inside inference over inferences of each step, by model and device class.",
+            [Ask(_ratio(BUSY_S, by=by, timed=True), "$tag_model $tag_device_class")],
+            Look("s"),
+            step=HOUR,
+        ),
+    ]
+
+
+def joined(column: str) -> tuple[dict[str, Any], ...]:
+    """Return the transformations that make one row of what several queries say of the same ``column``."""
+    return (
+        {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}},
+        {"id": "joinByField", "options": {"byField": column, "mode": "outer"}},
+    )
+
+
+def divided(over: str, under: str, name: str) -> tuple[dict[str, Any], ...]:
+    """Return the transformation that adds the column ``over`` / ``under``."""
+    binary = {"left": over, "operator": "/", "right": under}
+    return ({"id": "calculateField", "options": {"mode": "binary", "binary": binary, "alias": name}},)
+
+
+def _info(field: str) -> str:
+    return q.over_range(f'LAST("{field}")', by=("model",), of=q.MODELS)
+
+
+def _bench(field: str, by: tuple[str, ...]) -> str:
+    return q.over_range(f'MEAN("{field}")', by=by, where=VALID, of=q.BENCHES)
+
+
+def _ratio(
+    over: str, *, by: tuple[str, ...] = ("model",), where: str = "", name: str = "ratio", timed: bool = False
+) -> str:
+    return q.per(over, q.INFERENCES, by=by, where=where, of=q.HOURS, name=name, timed=timed)
