@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback for clients that ask with GET: an API to play, and faults before it answers."""
+"""A real HTTP server on loopback: an API to play, and faults before it answers."""
 
 import json
 import ssl
@@ -24,6 +24,7 @@ class Asked:
     params: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         path = urllib.parse.unquote(parts.netloc + parts.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.state.answer(Asked(path, params, headers, body)))
+        self._send(self.state.answer(Asked(path, params, headers, body, self.command)))
 
     def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
         self.do_GET()
 
     def _send(self, reply: Reply) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 VERBS: Final[dict[str, str]] = {
     "build": "write the JSON of dashboards and alert rules",
     "check": "check every panel, query and rule, and that the files are what build writes; exit 1 if not",
+    "push": "bring data sources, folder, dashboards and alert rules of a running Grafana up to date",
 }
 
 

@@ -1,0 +1,1 @@
+"""Brings a running Grafana up to date over its documented HTTP API, by uid and without doing anything twice."""

@@ -1,0 +1,206 @@
+"""A running Grafana, through the package grafana-client: what it has, and what it is told. Every refusal is one line.
+
+Endpoints, all of them by uid: ``/api/folders``, ``/api/datasources``, ``/api/dashboards``, and
+``/api/v1/provisioning/folder/{uid}/rule-groups/{group}`` of the documented HTTP API (Grafana 10.4 and later).
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import niquests.exceptions
+from grafana_client.api import GrafanaApi
+from grafana_client.client import GrafanaException
+
+from edge_agent.wire.errors import ConfigurationError
+from edgejoule.grafana_push.things import MESSAGE, Thing
+
+NOT_FOUND: Final = 404
+UNAUTHORISED: Final = 401
+SERVER_ERROR: Final = 500
+_FAILED: Final = "look into its log and push again: nothing is done twice"
+_REMEDIES: Final = {
+    401: (
+        "the credentials are not accepted",
+        "give a service account's token of the role Admin, or Editor without data sources, that has not expired",
+    ),
+    403: ("not allowed", "data sources need the role Admin, the rest Editor"),
+    409: ("conflict", "another one has this name: rename or remove that one"),
+    412: (
+        "not as expected",
+        "somebody changed it meanwhile, or another one has this name: look with --dry-run, then push again",
+    ),
+}
+"""By status: what it is, and what to do."""
+logging.getLogger("grafana_client").setLevel(logging.CRITICAL)
+Credential = str | tuple[str, str]
+
+
+class RefusedError(Exception):
+    """The server said no, or nothing, in one line. ``final``: it would say the same to everything else."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server has. ``version``: of a dashboard or folder. ``locked``: why it cannot be changed from here.
+
+    ``secret_names``: what hidden values a data source has. ``folder_uid``: where a dashboard lies.
+    """
+
+    content: dict[str, Any]
+    version: int | None = None
+    locked: str = ""
+    secret_names: frozenset[str] = frozenset()
+    folder_uid: str = ""
+
+
+class Remote:
+    """One Grafana. ``credential``: a service account's token, or a user and a password. ``ca_file``: "": the system's.
+
+    Raises ConfigurationError for an address that is none.
+    """
+
+    def __init__(self, url: str, credential: Credential, *, ca_file: str = "", timeout_s: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            parts, host, port = urlsplit(""), None, None
+        if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
+            raise ConfigurationError(f"{url!r} is not the address of a Grafana; write https://host:port or .../prefix")
+        prefix = parts.path.strip("/")
+        self._api: Any = GrafanaApi(
+            credential,
+            protocol=parts.scheme,
+            host=f"[{host}]" if ":" in host else host,
+            port=port,
+            url_path_prefix=f"{prefix}/" if prefix else "",
+            verify=ca_file or True,
+            timeout=timeout_s,
+        )
+        self._timeout_s = timeout_s
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.client.s.close()
+
+    def find(self, thing: Thing) -> Present | None:
+        """Return what the server has of it, None for nothing. Raises RefusedError."""
+        look = {
+            "data source": self._find_data_source,
+            "folder": self._find_folder,
+            "dashboard": self._find_dashboard,
+            "alert group": self._find_group,
+        }
+        try:
+            return look[thing.kind](thing)
+        except _NotFoundError:
+            return None
+
+    def create(self, thing: Thing) -> None:
+        """Make it. Raises RefusedError."""
+        api = self._api
+        if thing.kind == "data source":
+            self._ask(lambda: api.datasource.create_datasource(thing.wanted | {"secureJsonData": thing.secret}))
+        elif thing.kind == "folder":
+            self._ask(lambda: api.folder.create_folder(thing.name, uid=thing.uid))
+        elif thing.kind == "dashboard":
+            self._save_dashboard(thing, None)
+        else:
+            self._save_group(thing)
+
+    def update(self, thing: Thing, present: Present) -> None:
+        """Change it into what is wanted, unless somebody else has changed it meanwhile. Raises RefusedError."""
+        api = self._api
+        if thing.kind == "data source":
+            body = present.content | thing.wanted
+            body["jsonData"] = present.content.get("jsonData", {}) | thing.wanted["jsonData"]
+            body |= {"secureJsonData": thing.secret} if thing.secret else {}
+            self._ask(lambda: api.datasource.update_datasource_by_uid(thing.uid, body))
+        elif thing.kind == "folder":
+            self._ask(lambda: api.folder.update_folder(thing.uid, title=thing.name, version=present.version))
+        elif thing.kind == "dashboard":
+            self._save_dashboard(thing, present.version)
+        else:
+            self._save_group(thing)
+
+    def _save_dashboard(self, thing: Thing, version: int | None) -> None:
+        content = thing.wanted | {"id": None} | ({} if version is None else {"version": version})
+        body = {"dashboard": content, "folderUid": thing.folder_uid, "message": MESSAGE, "overwrite": False}
+        self._ask(lambda: self._api.dashboard.update_dashboard(body))
+
+    def _save_group(self, thing: Thing) -> None:
+        name = quote(thing.uid, safe="")
+        self._ask(lambda: self._api.alertingprovisioning.update_rule_group(thing.folder_uid, name, thing.wanted))
+
+    def _find_data_source(self, thing: Thing) -> Present:
+        content = self._ask(lambda: self._api.datasource.get_datasource_by_uid(quote(thing.uid, safe="")))
+        locked = "it was provisioned from a file there; change that file" if content.get("readOnly") else ""
+        hidden = frozenset(name for name, there in (content.get("secureJsonFields") or {}).items() if there)
+        return Present(content=content, locked=locked, secret_names=hidden)
+
+    def _find_folder(self, thing: Thing) -> Present:
+        content = self._ask(lambda: self._api.folder.get_folder(quote(thing.uid, safe="")))
+        return Present(content=content, version=content.get("version"))
+
+    def _find_dashboard(self, thing: Thing) -> Present:
+        answer = self._ask(lambda: self._api.dashboard.get_dashboard(quote(thing.uid, safe="")))
+        content, meta = answer.get("dashboard"), answer.get("meta")
+        if not isinstance(content, dict) or not isinstance(meta, dict):
+            raise RefusedError(f"{self.url} answers without a dashboard; is it a Grafana?", final=True)
+        locked = "it was provisioned from a file there; change that file" if meta.get("provisioned") else ""
+        return Present(
+            content=content, version=content.get("version"), locked=locked, folder_uid=meta.get("folderUid") or ""
+        )
+
+    def _find_group(self, thing: Thing) -> Present:
+        name = quote(thing.uid, safe="")
+        content = self._ask(lambda: self._api.alertingprovisioning.get_rule_group(thing.folder_uid, name))
+        foreign = any(rule.get("provenance") == "file" for rule in content.get("rules") or [])
+        return Present(content=content, locked="its rules were provisioned from a file there" if foreign else "")
+
+    def _ask(self, question: Callable[[], Any]) -> dict[str, Any]:
+        """Return the answer, an object. Raises RefusedError, and _NotFoundError for 404."""
+        try:
+            answer = question()
+        except GrafanaException as error:
+            raise self._refused(error) from error
+        except niquests.exceptions.JSONDecodeError as error:
+            raise RefusedError(f"{self.url} answers with no JSON; is it a Grafana?", final=True) from error
+        except (niquests.exceptions.RequestException, OSError) as error:
+            raise RefusedError(f"{self.url} cannot be reached: {_plain(error)}", final=True) from error
+        if not isinstance(answer, dict):
+            raise RefusedError(f"{self.url} answers with no JSON object; is it a Grafana?", final=True)
+        return answer
+
+    def _refused(self, error: GrafanaException) -> RefusedError:
+        status, said = error.status_code, _said(error)
+        if status == NOT_FOUND:
+            return _NotFoundError(f"not found: {said}")
+        if status == 0:
+            return RefusedError(f"{self.url} did not answer within {self._timeout_s:g} s", final=True)
+        what, remedy = _REMEDIES.get(
+            status, ("the server failed", _FAILED) if status >= SERVER_ERROR else ("refused", "")
+        )
+        return RefusedError(f"{what} ({status}): {said}{remedy and '; ' + remedy}", final=status == UNAUTHORISED)
+
+
+class _NotFoundError(RefusedError):
+    """There is none of that uid."""
+
+
+def _said(error: GrafanaException) -> str:
+    answer = error.response
+    said = answer.get("message") if isinstance(answer, dict) else answer
+    return " ".join(str(said or "no reason given").split())[:200]
+
+
+def _plain(error: BaseException) -> str:
+    """Return the reason without the names of a library's classes."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
