@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from collector.assess import Assessor
-from collector.build import build_assessor, build_bench_sinks, build_intensity, build_reassessment, build_sinks
+from collector.build import build_assessor, build_bench_sinks, build_reassessment, build_sinks
+from collector.carbon.operational import INTENSITY_KINDS
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
 from collector.figures import Runtime
@@ -54,7 +55,7 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
         session = Session(config.client_id, config.fleet, config.shared_group)
         subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
         with reporting(config, lambda: vitals.runtime(subscriber)) as reporters, _intensities(config) as store:
-            assessor = build_assessor(config, build_intensity(config, store))
+            assessor = build_assessor(config, store)
             sinks = build_sinks(config, assessor, journal)
             pumps += [Pump(journal, WindowFeed(journal), sink) for sink in sinks]
             pumps += [Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor, journal)]
@@ -95,7 +96,7 @@ def _watching_grid(
         reassessment = build_reassessment(config, assessor, journal, time.time_ns())
         if reassessment is not None:
             opened.callback(reassessment.close)
-        zones = zones_at_sources(config.intensity, "average")
+        zones = {kind: zones_at_sources(config.intensity, kind) for kind in INTENSITY_KINDS}
         revisions = Revisions(journal, store, zones, assessor, reassessment)
         yield opened.enter_context(watching(GridWatch(sources, store, revisions.catch_up)))
 

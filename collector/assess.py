@@ -1,10 +1,12 @@
 """Joules into grams: one device's stretch of time, with every factor that was used.
 
 Energy is multiplied by the intensity of its own time: a stretch that touches several steps of an intensity is split
-among them exactly. What the same energy gives at the yearly average stands beside it.
+among them exactly. What the same energy gives at the yearly average stands beside it, and of a window also what it
+gives at the marginal intensity, which is another kind and never added, and the water that generating it takes.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,6 +17,7 @@ from collector.carbon.amortisation import EvenPiece, LifePlan, Policy, charge, e
 from collector.carbon.embodied import Part, embodied_gco2e
 from collector.carbon.estimate import F64, Z95, Estimate, Range, from_standard_uncertainty, times
 from collector.carbon.factors import Factor
+from collector.carbon.impacts import grid_water
 from collector.carbon.operational import CarbonIntensity, gram_range, gram_unit, operational_gco2e
 from collector.carbon.timeline import I64, Quality
 from collector.carbon.units import GCO2E_PER_KWH, J_PER_KWH, JOULE
@@ -26,13 +29,14 @@ from edge_agent.wire.errors import ConfigurationError
 NS_PER_S: Final = 1_000_000_000
 GRAM_FIELDS: Final = (
     *(f"{kind}_gco2e{end}" for kind in ("operational", "embodied") for end in ("", "_low", "_high")),
-    "operational_yearly_gco2e",
+    *("operational_yearly_gco2e", "operational_marginal_gco2e", "operational_water_l"),
 )
+"""``operational_marginal_gco2e`` is of the other kind of intensity: see ``carbon.operational.CarbonIntensity``."""
 _THREE_UNKNOWN: Final = (None, None, None)
 
 
 class Grams(NamedTuple):
-    """The grams of one window. ``figures``: in the order of ``GRAM_FIELDS``, None where unknown.
+    """The grams of one window, and its litres. ``figures``: in the order of ``GRAM_FIELDS``, None where unknown.
 
     ``quality``: the weakest that the operational ones rest on; ``shares``: the part of the window that rests on each.
     """
@@ -115,34 +119,48 @@ class Slots(NamedTuple):
 class _Rates(msgspec.Struct):
     """What a device's grams depend on and its windows do not. ``mass``: embodied grams, None if unknown.
 
-    ``piece``: the one that a window lay in last.
+    ``water_l_per_j``: of generating the zone's electricity, None if unknown. ``piece``: the one that a window lay in
+    last.
     """
 
     zone: str
     mass: Range | None
     plan: LifePlan | None
+    water_l_per_j: float | None
     piece: EvenPiece | None = None
 
 
 class Assessor:
     """Assesses windows against an inventory and a source of average grid intensity. Threads may share one.
 
-    Raises ConfigurationError at once for a zone that the source can never know, and for a marginal source: an
-    account is kept with averages.
+    ``marginal``: a source of the other kind, for a figure of its own beside the account; None for none.
+    ``impact_factors``: of which those of ``water-grid`` are used. Raises ConfigurationError at once for a zone that
+    the average source can never know, and for a source of the wrong kind: an account is kept with averages.
     """
 
-    def __init__(self, inventory: Inventory, intensity: IntensityProvider) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        intensity: IntensityProvider,
+        *,
+        marginal: IntensityProvider | None = None,
+        impact_factors: Iterable[Factor] = (),
+    ) -> None:
         if intensity.kind != "average":
             raise ConfigurationError(
                 f"the fleet's account needs average intensities, and this source gives {intensity.kind} ones; "
                 "use a source of averages"
             )
+        if marginal is not None and marginal.kind != "marginal":
+            raise ConfigurationError(f"the marginal figure needs marginal intensities, not {marginal.kind} ones")
         for entry in inventory.devices.values():
             if entry.zone:
                 intensity.check_zone(entry.zone, f"{inventory.where}: device {entry.id!r}: zone")
         self._inventory = inventory
         self._intensity = intensity
         self._steps = ZoneSteps(intensity)
+        self._marginal_steps = None if marginal is None else ZoneSteps(marginal)
+        self._impact_factors = tuple(impact_factors)
         self._parts = {entry.id: embodied_parts(entry, inventory.where) for entry in inventory.devices.values()}
         self._masses = {name: embodied_gco2e(parts) for name, parts in self._parts.items() if parts}
         self._used: dict[tuple[str, str], Factor] = {}
@@ -168,6 +186,8 @@ class Assessor:
     def forget(self) -> None:
         """Ask for intensities anew from now on: the source has learned something."""
         self._steps.forget()
+        if self._marginal_steps is not None:
+            self._marginal_steps.forget()
 
     def assess(
         self,
@@ -252,10 +272,18 @@ class Assessor:
         zone = self.describe(device_id).zone
         return self._intensity.yearly(zone) if zone else None
 
+    def water(self, zone: str) -> Factor | None:
+        """Return the water of generating electricity in a zone of the inventory, L/kWh; None where it is unknown."""
+        if not zone:
+            return None
+        yearly = self._intensity.yearly(zone)
+        return grid_water(self._impact_factors, zone if yearly is None else yearly.factor.id)
+
     def grams(self, device_id: str, window: Metered) -> Grams:
         """Return the same grams of one window as plain numbers, many times as fast: for every row of a live store.
 
-        ``factors`` does not hear of it. A window whose energy is not finite has no operational grams.
+        With them go the marginal grams and the litres of water. ``factors`` does not hear of it. A window whose energy
+        is not finite has no operational grams.
         """
         rates = self._rates.get(device_id)
         if rates is None:
@@ -263,16 +291,22 @@ class Assessor:
         embodied = _embodied_range(rates, window)
         value_j, width_j, duration_ns = window.energy_j, Z95 * window.energy_u_j, window.duration_s * NS_PER_S
         if not rates.zone or not math.isfinite(abs(value_j) + width_j + duration_ns):
-            return Grams((*_THREE_UNKNOWN, *embodied, None))
+            return Grams((*_THREE_UNKNOWN, *embodied, *_THREE_UNKNOWN))
         start_unix_ns = window.t_start_unix_ns
         end_unix_ns = start_unix_ns + (round(duration_ns) or 1)
         if end_unix_ns > LAST_UNIX_NS:
-            return Grams((*_THREE_UNKNOWN, *embodied, None))
+            return Grams((*_THREE_UNKNOWN, *embodied, *_THREE_UNKNOWN))
+        water_l = None if rates.water_l_per_j is None else value_j * rates.water_l_per_j
+        marginal = None
+        if self._marginal_steps is not None:
+            rate = self._marginal_steps.over(rates.zone, start_unix_ns, end_unix_ns).rate
+            marginal = None if rate is None else value_j * rate.g_per_j
         step = self._steps.over(rates.zone, start_unix_ns, end_unix_ns)
         yearly = None if step.yearly_g_per_j is None else value_j * step.yearly_g_per_j
         if step.rate is None:
-            return Grams((*_THREE_UNKNOWN, *embodied, yearly))
-        return Grams((*gram_range(value_j, width_j, step.rate), *embodied, yearly), step.quality, step.shares)
+            return Grams((*_THREE_UNKNOWN, *embodied, yearly, marginal, water_l))
+        operational = gram_range(value_j, width_j, step.rate)
+        return Grams((*operational, *embodied, yearly, marginal, water_l), step.quality, step.shares)
 
     def factors(self) -> list[Factor]:
         """Return every factor that an assessment has used so far, in the order of first use."""
@@ -283,7 +317,13 @@ class Assessor:
     def _rates_of(self, entry: DeviceEntry) -> _Rates:
         plan = entry.life_plan()
         mass = self._masses.get(entry.id)
-        return _Rates(zone=entry.zone, mass=None if mass is None or plan is None else mass.range, plan=plan)
+        water = self.water(entry.zone)
+        return _Rates(
+            zone=entry.zone,
+            mass=None if mass is None or plan is None else mass.range,
+            plan=plan,
+            water_l_per_j=None if water is None else water.estimate.value / J_PER_KWH,
+        )
 
     def _operational(self, zone: str, energy: Estimate, per_kwh: Range) -> Estimate:
         words = f"{self._intensity.kind} intensity of {zone}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from collector.assess import Assessor
 from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
-from collector.intensity.configured import stored_intensity
-from collector.intensity.provider import IntensityProvider
+from collector.data.tables import IMPACTS, shipped_factors
+from collector.intensity.configured import stored_intensity, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
 from collector.inventory import Inventory, read_inventory
@@ -29,13 +29,23 @@ BENCH_SUFFIX: Final = "/bench"
 HOURLY_SUFFIX: Final = "/hourly"
 
 
-def build_assessor(config: CollectorConfig, intensity: IntensityProvider | None = None) -> Assessor:
-    """Return the assessor for the inventory and the intensities of ``config``. Raises ConfigurationError.
+def build_assessor(
+    config: CollectorConfig, store: IntensityStore | None = None, *, known_at_unix_ns: int | None = None
+) -> Assessor:
+    """Return the assessor for the inventory and the intensities of ``config``; see ``build_intensity``.
 
-    ``intensity``: what to assess with; None for what is stored so far, and yearly averages elsewhere.
+    Where a source of marginal intensities is named, windows get a marginal figure too. Raises ConfigurationError.
     """
     inventory = read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
-    return Assessor(inventory, intensity or build_intensity(config))
+    has_marginal = bool(zones_at_sources(config.intensity, "marginal"))
+    return Assessor(
+        inventory,
+        build_intensity(config, store, known_at_unix_ns=known_at_unix_ns),
+        marginal=build_intensity(config, store, kind="marginal", known_at_unix_ns=known_at_unix_ns)
+        if has_marginal
+        else None,
+        impact_factors=shipped_factors(IMPACTS),
+    )
 
 
 def build_intensity(

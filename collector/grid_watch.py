@@ -16,6 +16,7 @@ import structlog
 
 from collector.assess import NS_PER_S, Assessor
 from collector.background import Background
+from collector.carbon.operational import IntensityKind
 from collector.intensity.configured import ConfiguredSource
 from collector.intensity.errors import SourceError
 from collector.intensity.fetch import fetch_into
@@ -81,21 +82,22 @@ class Reassesses(Protocol):
 class Revisions:
     """Brings live grams up to what the store of intensities knows. In one thread.
 
-    ``zones``: what each zone of the inventory is at the sources. ``reassesses``: None where no store has grams.
+    ``zones``: of each kind of intensity, what each zone of the inventory is at the sources. ``reassesses``: None where
+    no store has grams.
     """
 
     def __init__(
         self,
         journal: Journal,
         store: IntensityStore,
-        zones: Mapping[str, Sequence[SourceZone]],
+        zones: Mapping[IntensityKind, Mapping[str, Sequence[SourceZone]]],
         assessor: Assessor,
         reassesses: Reassesses | None,
         now_unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._journal, self._store, self._assessor, self._reassesses = journal, store, assessor, reassesses
         self._now_unix_ns = now_unix_ns
-        self._devices = _devices_at(zones, assessor)
+        self._devices = {kind: _devices_at(of_kind, assessor) for kind, of_kind in zones.items()}
         self._file = identity(store.path)
 
     def catch_up(self, stopping: threading.Event) -> int:
@@ -135,7 +137,7 @@ class Revisions:
         stretches: dict[int, tuple[int, int]] = {}
         devices: dict[int, frozenset[str]] = {}
         for one in touched:
-            there = self._devices.get((one.source, one.zone), frozenset()) if one.kind == "average" else frozenset()
+            there = self._devices.get(one.kind, {}).get((one.source, one.zone), frozenset())
             start, end = one.start_unix_ns - _BEFORE_NS, min(one.end_unix_ns, now_unix_ns)
             for day in range(start // _DAY_NS, -(-end // _DAY_NS)) if there and start < end else ():
                 first, last = max(start, day * _DAY_NS), min(end, (day + 1) * _DAY_NS)

@@ -155,6 +155,16 @@ class ImpactModel:
         self._missing[name].setdefault(group, {})[what] = None
 
 
+def grid_water(factors: Iterable[Factor], zone: str) -> Factor | None:
+    """Return the water of generating a zone's electricity, in L/kWh; None where no factor is known.
+
+    ``zone``: as factor tables name it. Raises ValueError for a factor in another unit.
+    """
+    found = find_factor(factors, f"{KINDS['water_grid_l'].prefix}/{zone}")
+    _check_unit(found, KINDS["water_grid_l"].unit, "water_grid_l")
+    return found
+
+
 def water_l(energy: Estimate, *, grid: Factor, site: Factor | None = None, pue: Factor | None = None) -> Estimate:
     """Return litres for ``energy`` (J) at the computers: ``E * (WUE + PUE * WUE_grid)``, errors independent.
 

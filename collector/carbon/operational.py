@@ -10,6 +10,7 @@ from collector.carbon.factors import Factor
 from collector.carbon.units import GCO2E, GCO2E_MARGINAL, GCO2E_PER_KWH, J_PER_KWH, JOULE
 
 IntensityKind = Literal["average", "marginal"]
+INTENSITY_KINDS: Final[tuple[IntensityKind, ...]] = ("average", "marginal")
 
 
 class CarbonIntensity(msgspec.Struct, frozen=True, kw_only=True):

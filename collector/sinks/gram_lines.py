@@ -1,7 +1,8 @@
 """The grams of windows alone, as lines that are written over those of ``line_protocol``: same tags, same time.
 
 InfluxDB keeps a point's other fields when only some are written again. A field cannot be removed: where a figure is
-not known any more, ``intensity_quality`` says ``unknown``, and the old figure stays in the store.
+not known any more, ``intensity_quality`` says ``unknown``, and the old figure stays in the store; so does a marginal
+one, for which no field says it.
 """
 
 from typing import Final

@@ -15,8 +15,17 @@ from collector.assess import GRAM_FIELDS, Grams, Metered
 from collector.carbon.timeline import QUALITIES
 from edge_agent.wire.records import InferenceWindow
 
-_GRAM_FLOATS: Final = (*GRAM_FIELDS, *(f"energy_{quality}_j" for quality in QUALITIES))
-_GRAM_COUNTS: Final = ("operational_windows", "embodied_windows", "yearly_windows")
+_FIRST_FIELDS: Final = 7
+"""So many of ``GRAM_FIELDS`` did the first version know: what is new stands at the end of what journals keep."""
+_GRAM_FLOATS: Final = (
+    *GRAM_FIELDS[:_FIRST_FIELDS],
+    *(f"energy_{quality}_j" for quality in QUALITIES),
+    *GRAM_FIELDS[_FIRST_FIELDS:],
+)
+_GRAM_COUNTS: Final = (
+    *("operational_windows", "embodied_windows", "yearly_windows"),
+    *("marginal_windows", "water_windows"),
+)
 FLOATS: Final = (
     "duration_s",
     "gap_s",
@@ -41,9 +50,12 @@ COUNTS: Final = (
     *_GRAM_COUNTS,
 )
 """``..._windows``: how many of the windows have such a figure."""
-_COUNTED: Final = {"net_energy_j": "net_windows", "operational_yearly_gco2e": "yearly_windows"} | {
-    name: f"{name.partition('_')[0]}_windows" for name in GRAM_FIELDS[:6]
-}
+_COUNTED: Final = {
+    "net_energy_j": "net_windows",
+    "operational_yearly_gco2e": "yearly_windows",
+    "operational_marginal_gco2e": "marginal_windows",
+    "operational_water_l": "water_windows",
+} | {name: f"{name.partition('_')[0]}_windows" for name in GRAM_FIELDS[:6]}
 """Sums that are unknown, not zero, where this count is."""
 MAXIMA: Final = ("latency_max_s", "soc_temp_max_c")
 _plain_of: Final[Callable[[InferenceWindow], tuple[float, ...]]] = attrgetter(
@@ -153,14 +165,15 @@ def _of(w: InferenceWindow, grams: Grams) -> tuple[tuple[int, ...], tuple[Any, .
 
 def _counts_of(grams: Grams) -> tuple[int, ...]:
     """Return which of the figures a window has, in the order of ``_GRAM_COUNTS``."""
-    operational, embodied, yearly = grams.figures[0], grams.figures[3], grams.figures[6]
-    return int(operational is not None), int(embodied is not None), int(yearly is not None)
+    operational, _, _, embodied, _, _, yearly, marginal, water_l = grams.figures
+    return tuple(int(one is not None) for one in (operational, embodied, yearly, marginal, water_l))
 
 
 def _floats_of(w: Metered, grams: Grams) -> tuple[float | None, ...]:
     """Return the grams, and the energy by what its intensity rests on, in the order of ``_GRAM_FLOATS``."""
     shares = dict(grams.shares)
-    return *grams.figures, *(w.energy_j * shares[name] if name in shares else None for name in QUALITIES)
+    by_quality = (w.energy_j * shares[name] if name in shares else None for name in QUALITIES)
+    return *grams.figures[:_FIRST_FIELDS], *by_quality, *grams.figures[_FIRST_FIELDS:]
 
 
 def _finite(values: Iterable[float | None]) -> list[float]:

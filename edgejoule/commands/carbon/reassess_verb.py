@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the grams again; 1 when a store was away. Raises ConfigurationError."""
-    from collector.build import build_assessor, build_intensity
+    from collector.build import build_assessor
     from collector.config import read_config
     from collector.sinks.influx_rows import StoreAwayError
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("carbon reassess: --to has to lie after --from")
     if not config.journal_path.is_file():
         raise ConfigurationError(f"{config.journal_path}: no journal here; name the configuration of a collector")
-    assessor = build_assessor(config, build_intensity(config, known_at_unix_ns=arguments.as_known_at))
+    assessor = build_assessor(config, known_at_unix_ns=arguments.as_known_at)
     devices = frozenset(arguments.device) or None
     if unlisted := (devices or frozenset()) - set(assessor.device_ids):
         raise ConfigurationError(f"carbon reassess: --device {min(unlisted)}: the inventory does not list it")
@@ -80,7 +80,7 @@ def _assess(
 
     A collector beside this has assessed these already, maybe before older grams were written over them from here.
     """
-    from collector.build import build_assessor, build_intensity, build_reassessment
+    from collector.build import build_assessor, build_reassessment
     from collector.intensity.store import IntensityStore
     from collector.journal import Journal
     from collector.reassess import Reassessed, days_of
@@ -91,7 +91,7 @@ def _assess(
     with closing(Journal(config.journal_path)) as journal:
         while done is None or start < end:
             newest = store.newest()
-            assessor = build_assessor(config, build_intensity(config, known_at_unix_ns=known_at_unix_ns))
+            assessor = build_assessor(config, known_at_unix_ns=known_at_unix_ns)
             reassessment = build_reassessment(config, assessor, journal, time.time_ns())
             if reassessment is None:
                 break

@@ -17,6 +17,7 @@ from collector.grid_watch import ASSESSED_NOTE, FIRST_PAUSE_S, GridWatch, Revisi
 from collector.intensity.configured import ConfiguredSource
 from collector.intensity.errors import SourceError
 from collector.intensity.store import IntensityStore
+from collector.intensity.stored import SourceZone
 from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.reassess import Reassessed, days_of
@@ -40,7 +41,10 @@ zone = "gb"
 id = "c"
 zone = "DK"
 """
-ZONES = {"GB": (("uk", "national"),), "DK": (("dk", "DK1"), ("uk", "wales"))}
+ZONES: dict[IntensityKind, dict[str, tuple[SourceZone, ...]]] = {
+    "average": {"GB": (("uk", "national"),), "DK": (("dk", "DK1"), ("uk", "wales"))},
+    "marginal": {"DK": (("dk", "DK1"),)},
+}
 Run = tuple[int, int, frozenset[str] | None]
 
 
@@ -160,8 +164,16 @@ def test_what_lies_ahead_or_concerns_nobody_is_passed_over(parts: Parts) -> None
         revision(NOW - HOUR_NS, NOW, zone="scotland"),
         revision(NOW - HOUR_NS, NOW, kind="marginal"),
     ])  # fmt: skip
-    assert parts.catch_up() == []
+    assert parts.catch_up() == [], "of the marginal kind this source is asked for nothing"
     assert parts.journal.note(ASSESSED_NOTE) == f"{parts.store.newest()} {NOW}"
+
+
+def test_a_marginal_revision_is_for_the_devices_of_its_own_sources(parts: Parts) -> None:
+    parts.store.add([revision(NOW - HOUR_NS, NOW, "dk", "DK1", kind="marginal")])
+    ((_, end, devices),) = parts.catch_up()
+    assert (end, devices) == (NOW, frozenset("c"))
+    parts.store.add([revision(NOW - HOUR_NS, NOW, "uk", "wales", kind="marginal")])
+    assert parts.catch_up() == []
 
 
 def test_another_file_with_as_many_revisions_is_news(parts: Parts, tmp_path: Path) -> None:

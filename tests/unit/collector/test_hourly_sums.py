@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collector.assess import NO_GRAMS, Assessor, Grams
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
-from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums, exact
+from collector.sinks.hourly_sums import COUNTS, FLOATS, GramSums, HourSums, exact
 from collector.sinks.line_protocol import LineEncoder
 from tests.fakes.windows import make_stored, make_window
 
@@ -25,7 +25,7 @@ zone = "DE"
 lifetime_years = 5.0
 in_service_since = 2021-10-09
 """
-GRAMS = Grams((1.0, 0.5, 2.0, 3.0, 2.5, 4.0, 1.5), "forecast", (("actual", 0.25), ("forecast", 0.75)))
+GRAMS = Grams((1.0, 0.5, 2.0, 3.0, 2.5, 4.0, 1.5, 6.0, 0.25), "forecast", (("actual", 0.25), ("forecast", 0.75)))
 
 
 @given(values=st.lists(finite, max_size=30))
@@ -63,6 +63,8 @@ def test_counts_sums_and_both_parts_of_the_uncertainty() -> None:
     assert (counts["yearly_windows"], numbers["operational_yearly_gco2e"]) == (2, 3.0)
     by_quality = [numbers[f"energy_{quality}_j"] for quality in ("actual", "estimated", "forecast", "yearly")]
     assert by_quality == [20.25, 0.0, 60.75, 0.0]
+    assert (counts["marginal_windows"], numbers["operational_marginal_gco2e"]) == (2, 12.0)
+    assert (counts["water_windows"], numbers["operational_water_l"]) == (2, 0.5)
 
 
 def test_what_no_window_knows_has_no_number() -> None:
@@ -70,7 +72,7 @@ def test_what_no_window_knows_has_no_number() -> None:
     counts, numbers = HourSums().add([(make_window(1, **bare), NO_GRAMS)]).fields()
     assert (counts["net_windows"], counts["operational_windows"]) == (0, 0)
     unknown = {"net_energy_j", "latency_max_s", "soc_temp_max_c", "power_w"}
-    unknown |= {name for name in FLOATS if "gco2e" in name}
+    unknown |= {name for name in FLOATS if "gco2e" in name or "water" in name}
     assert not unknown & set(numbers)
     some = HourSums().add([(make_window(1, **bare), NO_GRAMS), (make_window(2, net_energy_j=-1.5), GRAMS)])
     counts, numbers = some.fields()
@@ -83,6 +85,26 @@ def test_sums_of_an_earlier_version_know_fewer_figures() -> None:
     counts, numbers = old.add([(make_window(1), NO_GRAMS)]).fields()
     assert (counts["windows"], numbers["duration_s"]) == (4, 40.0)
     assert set(counts) == set(COUNTS)
+
+
+def test_sums_that_a_journal_kept_before_there_was_water_go_on_where_they_were() -> None:
+    """The lists as they were then: what was added stands behind them, so each number keeps its meaning."""
+    counts = [2, 20, 1, 2, 20, 2, 2, 1]
+    floats: list[tuple[float, ...]] = [(20.0,), (0.5,), (10.0,), (2e4,), (3.0,), (80.0,), (0.4,), (0.02,), (30.0,)]
+    floats += [(2.0,), (1.0,), (4.0,), (6.0,), (5.0,), (8.0,), (3.0,), (60.0,), (0.0,), (20.0,), ()]
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode([counts, floats, [0.3, 50.0]]), type=HourSums)
+    told, numbers = old.fields()
+    assert (told["windows"], told["yearly_windows"], numbers["embodied_gco2e_high"]) == (2, 1, 8.0)
+    assert (numbers["operational_yearly_gco2e"], numbers["energy_actual_j"]) == (3.0, 60.0)
+    assert not {"operational_marginal_gco2e", "operational_water_l"} & set(numbers), "unknown, not zero"
+    told, numbers = old.add([(make_window(1, energy_j=40.0), GRAMS)]).fields()
+    assert (told["windows"], told["yearly_windows"], told["marginal_windows"], told["water_windows"]) == (3, 2, 1, 1)
+    assert (numbers["energy_j"], numbers["embodied_gco2e_high"], numbers["energy_actual_j"]) == (120.0, 12.0, 70.0)
+    assert (numbers["operational_marginal_gco2e"], numbers["operational_water_l"]) == (6.0, 0.25)
+    again = GramSums()
+    again.add([(make_window(number, energy_j=40.0), GRAMS) for number in (1, 2)])
+    told, numbers = old.with_grams(again).fields()
+    assert (told["water_windows"], numbers["operational_water_l"], numbers["energy_j"]) == (2, 0.5, 80.0)
 
 
 def test_what_is_not_finite_is_not_added() -> None:

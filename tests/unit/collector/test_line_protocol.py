@@ -211,6 +211,6 @@ def test_the_grams_of_a_line_are_those_of_an_assessment() -> None:
         assert carbon.embodied is not None
         assert carbon.operational_yearly is not None
         expected = (*carbon.operational.range, *carbon.embodied.range, carbon.operational_yearly.value)
-        assert assessor.grams(row.device_id, w).figures == pytest.approx(expected, rel=1e-13, abs=1e-30)
+        assert assessor.grams(row.device_id, w).figures[:7] == pytest.approx(expected, rel=1e-13, abs=1e-30)
     assert assessor.grams("unlisted", make_stored(1).window) == NO_GRAMS
     assert assessor.grams("pi4-01", make_stored(1, energy_j=math.inf).window).figures[0] is None

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ from hypothesis import strategies as st
 from collector.assess import GRAM_FIELDS, Assessor
 from collector.carbon.amortisation import LifePlan, charge, even_piece
 from collector.carbon.units import S_PER_YEAR
+from collector.data.tables import IMPACTS, shipped_factors
+from collector.intensity.store import IntensityStore
+from collector.intensity.stored import StoredIntensity
+from collector.intensity.yearly_table import load_yearly_table
 from collector.intensity.zone_steps import DAY_NS, ZoneSteps
 from collector.inventory import parse_inventory
 from collector.sinks.line_protocol import LineEncoder
+from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.intensities import HALF_HOUR_NS, RANGE_RATIO, GivenIntensity, GivenStep, half_hours
 from tests.fakes.windows import make_stored, make_window
 
@@ -23,8 +29,8 @@ J_PER_KWH = 3.6e6
 INVENTORY = '[[device]]\nid = "pi4-01"\nzone = "GB"\n'
 
 
-def assessor(intensity: GivenIntensity) -> Assessor:
-    return Assessor(parse_inventory(INVENTORY), intensity)
+def assessor(intensity: GivenIntensity, marginal: GivenIntensity | None = None) -> Assessor:
+    return Assessor(parse_inventory(INVENTORY), intensity, marginal=marginal)
 
 
 def figures(
@@ -74,6 +80,56 @@ def test_where_a_part_is_unknown_the_grams_are_unknown_not_less() -> None:
         assert (grams.quality, grams.shares) == (None, ())
         assert grams.figures[6] == pytest.approx(200.0)
     assert figures(of, T)["operational_gco2e"] == pytest.approx(100.0)
+
+
+def test_marginal_grams_stand_beside_and_change_nothing_else() -> None:
+    average = GivenIntensity("GB", half_hours(T, [100.0, 300.0]), 200.0)
+    marginal = GivenIntensity("GB", half_hours(T + HALF_HOUR_NS, [700.0, 900.0]), kind="marginal")
+    of, alone = assessor(average, marginal), assessor(average)
+    start = T + HALF_HOUR_NS
+    with_it = figures(of, start)
+    assert with_it.pop("operational_marginal_gco2e") == pytest.approx(700.0)
+    assert with_it == figures(alone, start)
+    assert "operational_marginal_gco2e" not in figures(of, T), "the source is silent of that time"
+    edge = figures(of, start + HALF_HOUR_NS - 4_000_000_000)
+    assert edge["operational_marginal_gco2e"] == pytest.approx(0.4 * 700.0 + 0.6 * 900.0)
+    assert "operational_gco2e" not in edge, "what is unknown of the one kind is not filled from the other"
+    marginal.steps = half_hours(start, [750.0])
+    assert figures(of, start)["operational_marginal_gco2e"] == pytest.approx(700.0)
+    of.forget()
+    assert figures(of, start)["operational_marginal_gco2e"] == pytest.approx(750.0)
+
+
+def test_an_average_source_is_no_marginal_one() -> None:
+    with pytest.raises(ConfigurationError, match="marginal intensities, not average ones"):
+        assessor(GivenIntensity("GB", []), GivenIntensity("GB", []))
+
+
+def test_water_is_the_joules_times_the_factor_of_the_zone() -> None:
+    inventory = parse_inventory(
+        '[[device]]\nid = "berlin"\nzone = "DE"\n[[device]]\nid = "nowhere"\n'
+        '[[device]]\nid = "atlantis"\nzone = "XX"\n'
+    )
+    known = next(factor for factor in shipped_factors(IMPACTS) if factor.id == "water-grid-DEU")
+    of = Assessor(inventory, GivenIntensity("XX", []), impact_factors=shipped_factors(IMPACTS))
+    assert of.water("DE") == of.water("DEU") == known
+    assert (of.water("XX"), of.water("")) == (None, None)
+    window = make_window(1, t_start_unix_ns=T, energy_j=J_PER_KWH / 2.0)
+    found = dict(zip(GRAM_FIELDS, of.grams("berlin", window).figures, strict=True))
+    assert found.pop("operational_water_l") == pytest.approx(known.estimate.value / 2.0)
+    assert set(found.values()) == {None}, "water does not wait for an intensity"
+    for device_id in ("nowhere", "atlantis", "unlisted"):
+        assert of.grams(device_id, window).figures[-1] is None
+
+
+def test_a_zone_has_the_water_of_its_row_in_the_yearly_table(tmp_path: Path) -> None:
+    store = IntensityStore(tmp_path / "none.sqlite3", read_only=True)
+    by_row = StoredIntensity(store, load_yearly_table(), "average", {}, yearly_zones={"DK1": "DK"})
+    inventory = parse_inventory('[[device]]\nid = "x"\nzone = "DK1"')
+    of = Assessor(inventory, by_row, impact_factors=shipped_factors(IMPACTS))
+    water = of.water("DK1")
+    assert water is not None
+    assert water.id == "water-grid-DNK"
 
 
 def test_a_stretch_is_the_sum_of_its_windows() -> None:
