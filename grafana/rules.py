@@ -12,6 +12,14 @@ from .queries import FILTERS, FORBIDDEN, MEASUREMENTS
 _COLUMNS: Final = 24
 _FROM: Final = re.compile(r'FROM "(\w+)"')
 _FEWEST_WORDS: Final = 4
+UNITS: Final = frozenset({
+    "none", "string", "short", "percent", "percentunit", "bool", "bool_yes_no", "bool_on_off",
+    "watt", "kwatt", "mwatt", "joule", "watth", "kwatth", "volt", "amp", "hertz", "celsius",
+    "s", "ms", "ns", "m", "h", "d", "dateTimeAsIso", "dateTimeFromNow", "cps", "ops", "Hs", "KHs", "MHs",
+    "massg", "masskg", "masst", "litre", "mlitre", "bytes", "decbytes",
+})  # fmt: skip
+"""Those of Grafana's units (the list in its package @grafana/data) that make sense here; others show as plain text."""
+_OWN_UNITS: Final = ("si:", "suffix:", "prefix:")
 
 
 def faults_of(dashboard: Dashboard) -> list[str]:
@@ -46,8 +54,7 @@ def _panel_faults(panel: Panel) -> Iterator[str]:
 def _content_faults(panel: Panel) -> Iterator[str]:
     if len(panel.description.split()) < _FEWEST_WORDS:
         yield "has no description that explains it"
-    if not panel.field_config["defaults"].get("unit"):
-        yield "has no unit"
+    yield from _unit_faults(panel)
     if panel.datasource not in (*DATASOURCES.values(), GRAFANA):
         yield "does not use the datasource variable"
     if not panel.targets:
@@ -56,6 +63,16 @@ def _content_faults(panel: Panel) -> Iterator[str]:
         yield "uses a refId twice"
     for target in panel.targets:
         yield from (f"query {target.ref_id} {fault}" for fault in _target_faults(panel, target))
+
+
+def _unit_faults(panel: Panel) -> Iterator[str]:
+    default = panel.field_config["defaults"].get("unit")
+    if not default:
+        yield "has no unit"
+    properties = [one for override in panel.field_config["overrides"] for one in override["properties"]]
+    for unit in (default, *(one["value"] for one in properties if one["id"] == "unit")):
+        if unit and unit not in UNITS and not (unit.startswith(_OWN_UNITS) and unit.partition(":")[2].strip()):
+            yield f"has the unit {unit!r}, which Grafana does not know"
 
 
 def _target_faults(panel: Panel, target: Target) -> Iterator[str]:
