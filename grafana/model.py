@@ -96,12 +96,11 @@ class Variable(_Json, frozen=True, kw_only=True):
     query: str
     description: str
     datasource: DataSource | None = None
-    definition: str | None = None
     regex: str | None = None
     multi: bool = False
     include_all: bool = False
     all_value: str | None = None
-    current: dict[str, Any] = {}
+    current: dict[str, Any] | None = None
     refresh: int = 2
     sort: int = 1
 

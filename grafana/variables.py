@@ -66,7 +66,6 @@ def _filter(name: str, *, one: bool) -> Variable:
             label=words,
             type="query",
             query=query,
-            definition=query,
             description=f"The {words} that is shown.",
             datasource=DATASOURCE,
         )
@@ -75,7 +74,6 @@ def _filter(name: str, *, one: bool) -> Variable:
         label=words,
         type="query",
         query=query,
-        definition=query,
         description=f"Only what is of this {words}.",
         datasource=DATASOURCE,
         multi=True,
