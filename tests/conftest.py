@@ -19,11 +19,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psutil
 import pytest
 import structlog
+
+if TYPE_CHECKING:
+    from tests.grafana_seed.answers import Answer
+    from tests.grafana_seed.site import Seeded
 
 GRACE_S = 3.0
 POLL_S = 0.02
@@ -100,11 +105,13 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here; keep the timing-sensitive end-to-end tests of one run on one worker."""
+    """Skip what cannot run here; keep on one worker the timing-sensitive end-to-end tests, and those of one seed."""
     lacking = {marker: check(config) for marker, check in NEEDS.items()}
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("e2e"))
+        if "seeded" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("grafana_seed"))
         for marker, reason in lacking.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -279,6 +286,29 @@ def influxd_program() -> str:
 def chromium_program() -> str:
     """Return the path of Chromium, for tests marked ``browser``."""
     return _found("chromium")
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Generator["Seeded", None, None]:
+    """Yield the store of the fleet that dashboards and alerts are tested on, for tests marked ``influxdb``."""
+    from tests.grafana_seed.site import seeded_site  # noqa: PLC0415  the collector, only where it is asked for
+
+    with seeded_site(tmp_path_factory.mktemp("grafana_seed")) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def asked(seeded: "Seeded") -> "dict[tuple[str, int, str], Answer]":
+    """Return each target's query as it was sent, and its answer, by dashboard's uid, panel's id and target's refId."""
+    from tests.grafana_seed.answers import every_answer  # noqa: PLC0415
+
+    return {one.key: one for one in every_answer(seeded)}
+
+
+@pytest.fixture(scope="session")
+def answers(asked: "dict[tuple[str, int, str], Answer]") -> dict[tuple[str, int, str], dict[str, Any]]:
+    """Return InfluxDB's JSON alone, by the same keys."""
+    return {key: one.raw for key, one in asked.items()}
 
 
 def _found(name: str) -> str:

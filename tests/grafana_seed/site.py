@@ -1,0 +1,138 @@
+"""The seeded site: InfluxDB, broker and collector as they run anywhere, and the story told to them."""
+
+import contextlib
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from collector.app import run_collector
+from collector.config import CollectorConfig, read_config
+from collector.grid_watch import ASSESSED_NOTE
+from collector.ingest import ingest
+from collector.journal import Journal
+from collector.store_setup import set_up_stores
+from tests.fakes.brokers import running_broker
+from tests.fakes.delivery import wait_until
+from tests.fakes.influxd import InfluxServer, running_influxd
+from tests.grafana_seed import grid, story
+from tests.grafana_seed.fleet import LISTED, MODELS
+
+DATABASE: Final = "edgejoule"
+HOURLY: Final = "edgejoule_hourly"
+PATIENCE_S: Final = 120.0
+_AFTER_MIDNIGHT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What tests ask: a store that nothing changes any more. ``now_unix_ns``: what "now" is in every question."""
+
+    influxdb: InfluxServer
+    config_path: Path
+    first_unix_ns: int
+    now_unix_ns: int
+
+    @property
+    def config(self) -> CollectorConfig:
+        return read_config(self.config_path)
+
+
+@contextlib.contextmanager
+def seeded_site(directory: Path) -> Iterator[Seeded]:
+    """Tell the story to a real collector, stop it when the stores have all of it, and yield what is left."""
+    _wait_out_midnight()
+    with running_influxd(directory / "influxd") as influxdb:
+        told_unix_ns = time.time_ns()
+        first_unix_ns = story.first_unix_ns(told_unix_ns)
+        with running_broker("embedded", directory) as broker:
+            path = _configure(directory, broker.url, influxdb.url, first_unix_ns, told_unix_ns)
+            config = read_config(path)
+            assert config.influxdb is not None
+            assert {store.state for store in set_up_stores(config.influxdb, dry_run=False)} == {"created"}
+            _collect(config, told_unix_ns)
+        yield Seeded(influxdb, path, first_unix_ns, time.time_ns())
+
+
+def _wait_out_midnight() -> None:
+    """Let a day begin properly: in its first seconds "today" has no window yet."""
+    now = dt.datetime.now(dt.UTC)
+    time.sleep(max(0, _AFTER_MIDNIGHT_S - now.second) if (now.hour, now.minute) == (0, 0) else 0)
+
+
+def _collect(config: CollectorConfig, now_unix_ns: int) -> None:
+    """Run the collector until every store has everything."""
+    stop = threading.Event()
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run_collector(config, stop)), name="seeded-collector")
+    thread.start()
+    try:
+        wait_until(lambda: thread.is_alive() and config.journal_path.exists(), "the collector runs", PATIENCE_S)
+        with contextlib.closing(Journal(config.journal_path)) as journal:
+            wait_until(lambda: bool(journal.note(ASSESSED_NOTE)), "intensities are there", PATIENCE_S)
+            with journal.transaction():
+                for message in story.messages(now_unix_ns):
+                    ingest(journal, message)
+            wait_until(lambda: _lag(journal, "influxdb") == 0, "InfluxDB has every window", PATIENCE_S)
+            wait_until(
+                lambda: not journal.count_benches_after(journal.cursor("influxdb/bench"), 1),
+                "InfluxDB has every bench",
+                PATIENCE_S,
+            )
+    finally:
+        stop.set()
+        thread.join()
+    assert codes == [0]
+    with contextlib.closing(Journal(config.journal_path, read_only=True)) as journal:
+        assert _lag(journal, "influxdb/hourly") == 0, "the hours are written when the collector stops"
+
+
+def _lag(journal: Journal, sink: str) -> int:
+    return journal.last_row_id() - journal.cursor(sink)
+
+
+def _configure(directory: Path, broker_url: str, influxdb_url: str, first_unix_ns: int, now_unix_ns: int) -> Path:
+    for kind in ("average", "marginal"):
+        (directory / f"{kind}.csv").write_text(grid.series_csv(kind, first_unix_ns, now_unix_ns))
+    (directory / "inventory.toml").write_text(_inventory())
+    history_s = (now_unix_ns - first_unix_ns) // 10**9 + 86_400
+    path = directory / "collector.toml"
+    path.write_text(
+        f'state_dir = "state"\n[broker]\nurl = "{broker_url}"\n[lake]\nenabled = false\n'
+        "[journal]\nkeep_days = 0.0\n"
+        f'[influxdb]\nurl = "{influxdb_url}"\ndatabase = "{DATABASE}"\nmax_wait_s = 0.2\n'
+        f'[influxdb.hourly]\ndatabase = "{HOURLY}"\n'
+        '[ledger]\ninterval_s = 0.5\n[inventory]\nfile = "inventory.toml"\n'
+        + "".join(_source(kind, history_s) for kind in ("average", "marginal"))
+    )
+    return path
+
+
+def _source(kind: str, history_s: int) -> str:
+    return (
+        f'[[intensity.source]]\nkind = "series"\nzones = ["DE", "FR"]\nsignal = "{kind}"\nurl = "{kind}.csv"\n'
+        f"history_s = {history_s}.0\nahead_s = {grid.AHEAD_HOURS * 3600}.0\n"
+        f'passport = {{id = "seed-{kind}", name = "Seeded {kind}", scope = "generation", licence = "CC0", '
+        f'method = "made up for a test"}}\n'
+    )
+
+
+def _inventory() -> str:
+    """Return the inventory of all devices but the loaner."""
+    text = "[defaults]\nlifetime_years = 5.0\nsd_card_gb = 32\n"
+    for device in LISTED:
+        text += (
+            f'[[device]]\nid = "{device.device_id}"\nhardware = "{device.hardware}"\nsite = "{device.site}"\n'
+            f'zone = "{device.zone}"\ndevice_class = "{device.device_class}"\n'
+            f"in_service_since = {device.in_service_since}\n"
+        )
+    for model in MODELS:
+        text += (
+            f'[[model]]\nid = "{model.model_id}"\nsource = "made up for a test"\nvintage = "2026"\n'
+            f"energy_kwh = {{value = {0.02 * model.work}, low = {0.01 * model.work}, high = {0.04 * model.work}}}\n"
+            'zone = "DE"\nruns = 40\nlifetime_inferences = 1e9\n'
+        )
+    return text
