@@ -5,10 +5,10 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -32,6 +32,9 @@ from collector.session import Session
 from collector.subscriber import Subscriber
 from collector.values import StoredBench, StoredWindow
 from edge_agent.wire.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collector.serving import LivePage
 
 POLL_S: Final = 1.0
 AnyPump = Pump[StoredWindow] | Pump[StoredBench]
@@ -64,8 +67,9 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
             with (
                 forgetting(journal, names, config.journal.keep_days, lambda: not vitals.intake.empty) as retention,
                 _watching_grid(config, store, assessor, journal) as watches,
+                _live_page(config, lambda: vitals.runtime(subscriber)) as pages,
             ):
-                died = _supervise(stop, subscriber, pumps, [*reporters, retention, *watches], journal)
+                died = _supervise(stop, subscriber, pumps, [*reporters, retention, *watches, *pages], journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
 
@@ -101,6 +105,18 @@ def _watching_grid(
         yield opened.enter_context(watching(GridWatch(sources, store, revisions.catch_up)))
 
 
+@contextlib.contextmanager
+def _live_page(config: CollectorConfig, runtime: Callable[[], Runtime]) -> Iterator[list["LivePage"]]:
+    """Serve the live page while the block runs, where there is to be one. Raises ConfigurationError."""
+    if config.web.address is None:
+        yield []
+        return
+    from collector.serving import live_page  # noqa: PLC0415  a web server only where there is a page
+
+    with live_page(config, runtime=runtime) as page:
+        yield [page]
+
+
 @dataclass(slots=True)
 class _Vitals:
     """What a running collector tells of itself."""
@@ -122,7 +138,7 @@ def _supervise(
     stop: threading.Event,
     subscriber: Subscriber,
     pumps: list[AnyPump],
-    others: Sequence[LedgerReporter | Retention | GridWatch],
+    others: Sequence["LedgerReporter | Retention | GridWatch | LivePage"],
     journal: Journal,
 ) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.

@@ -21,6 +21,7 @@ from collector.store_config import (
     is_url,
     lake_where,
 )
+from collector.web_config import DEFAULT_LISTEN, WebConfig
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.text_file import read_text
@@ -86,6 +87,7 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     influxdb: InfluxConfig | None = None
     ledger: LedgerConfig = LedgerConfig()
     metrics: MetricsConfig = MetricsConfig()
+    web: WebConfig = WebConfig()
     inventory: InventoryConfig = InventoryConfig()
     intensity: IntensityConfig = IntensityConfig()
 
@@ -132,6 +134,7 @@ def parse_config(text: str, where: str, base: Path) -> CollectorConfig:
     try:
         check_settings(config.broker)
         _ = config.metrics.address
+        _ = config.web.address
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
     return config
@@ -156,6 +159,7 @@ def _absolute(config: CollectorConfig, base: Path) -> CollectorConfig:
             token_file=_at(base, influxdb.token_file),
             password_file=_at(base, influxdb.password_file),
         ),
+        web=replace(config.web, token_file=_at(base, config.web.token_file)),
         inventory=replace(config.inventory, file=_at(base, config.inventory.file)),
         intensity=_absolute_intensity(config.intensity, base),
     )
@@ -181,3 +185,14 @@ def _absolute_intensity(intensity: IntensityConfig, base: Path) -> IntensityConf
 
 def _at(base: Path, name: str) -> str:
     return str(base / Path(name).expanduser()) if name else ""
+
+
+def listening_at(config: CollectorConfig, listen: str) -> CollectorConfig:
+    """Return ``config`` with a live page at ``listen``; "": where it says, or else at the usual place.
+
+    Raises ConfigurationError.
+    """
+    replace = msgspec.structs.replace
+    found = replace(config, web=replace(config.web, listen=listen or config.web.listen or DEFAULT_LISTEN))
+    _ = found.web.address
+    return found

@@ -15,9 +15,7 @@ def reporting(config: CollectorConfig, runtime: Callable[[], Runtime]) -> Iterat
 
     Raises ConfigurationError, before anything has begun.
     """
-    rows: dict[str, Rows] = dict.fromkeys(sink_names(config), "windows")
-    rows |= dict.fromkeys(bench_sink_names(config), "benches")
-    reader = FiguresReader(config.journal_path, rows, config.shared_group, runtime)
+    reader = FiguresReader(config.journal_path, rows_of_sinks(config), config.shared_group, runtime)
     with ExitStack() as parts:
         parts.enter_context(closing(reader))
         address = config.metrics.address
@@ -33,3 +31,9 @@ def reporting(config: CollectorConfig, runtime: Callable[[], Runtime]) -> Iterat
             reporter.start()
             parts.enter_context(closing(reporter))
         yield reporters
+
+
+def rows_of_sinks(config: CollectorConfig) -> dict[str, Rows]:
+    """Return which rows of the journal each store takes that ``config`` names."""
+    windows: dict[str, Rows] = dict.fromkeys(sink_names(config), "windows")
+    return windows | dict.fromkeys(bench_sink_names(config), "benches")

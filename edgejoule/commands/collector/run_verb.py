@@ -11,6 +11,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     with handled(STOP_SIGNALS, lambda *_: stop.set()):
         from collector.app import run_collector
-        from collector.config import read_config
+        from collector.config import listening_at, read_config
 
-        return run_collector(read_config(arguments.config), stop)
+        config = read_config(arguments.config)
+        return run_collector(config if arguments.web is None else listening_at(config, arguments.web), stop)
