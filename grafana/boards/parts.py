@@ -1,0 +1,58 @@
+"""What several boards share: units, words for yes and no, joined tables, and the panel on emulated meters."""
+
+from typing import Any, Final
+
+from .. import queries as q
+from ..model import Link, Panel
+from ..panels import Ask, Look, Steps, column_unit, stat
+
+GRAMS: Final = "si:gCO2e"
+PER_S: Final = "suffix:inf/s"
+RATIO: Final = "percentunit"
+COUNT: Final = "short"
+WORDS: Final = "string"
+NONE_IS_GOOD: Final[Steps] = ((None, "green"), (1, "red"))
+NONE_IS_BETTER: Final[Steps] = ((None, "green"), (1, "orange"))
+COVERED: Final[Steps] = ((None, "red"), (0.9, "orange"), (0.99, "green"))
+"""Of a ratio that should be one."""
+SIMULATED: Final = "\"simulated\" = 'true'"
+TOGETHER: Final[tuple[dict[str, Any], ...]] = (
+    {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time"]}}},
+    {"id": "merge", "options": {}},
+)
+"""Makes one table of several queries with the same tags; what one of them does not know stays empty."""
+
+
+def yes_no(yes: str, no: str, *, bad: str = "red") -> tuple[dict[str, Any], ...]:
+    """Return the mappings that put words for 1 and 0."""
+    words = {"1": {"text": yes, "color": "green", "index": 0}, "0": {"text": no, "color": bad, "index": 1}}
+    return ({"type": "value", "options": words},)
+
+
+def none_says(word: str) -> tuple[dict[str, Any], ...]:
+    """Return the mapping that puts a word for 0."""
+    return ({"type": "value", "options": {"0": {"text": word, "color": "green", "index": 0}}},)
+
+
+def linked(column: str, link: Link) -> dict[str, Any]:
+    """Return the override that makes a column of words a link."""
+    return column_unit(column, WORDS, links=[{"title": link.title, "url": link.url, "targetBlank": link.target_blank}])
+
+
+def coloured(steps: Steps) -> dict[str, Any]:
+    """Return the properties that colour a column's cells by thresholds of its own."""
+    return {
+        "thresholds": {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in steps]},
+        "custom.cellOptions": {"type": "color-text"},
+    }
+
+
+def simulated(*, w: int = 4) -> Panel:
+    """Return the panel that says how many of the windows come from emulated meters."""
+    return stat(
+        "Simulated windows",
+        "Windows with any figure from an emulated meter. Their joules are no measurement of a device.",
+        [Ask(q.over_range(q.COUNT, where=SIMULATED), "windows")],
+        Look(COUNT, NONE_IS_BETTER, no_value="none"),
+        w=w,
+    )
