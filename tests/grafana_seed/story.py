@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from collector.ingest import Received
-from edge_agent.wire.codec import WireRecord
+from edge_agent.wire.codec import R, encode
 from edge_agent.wire.records import (
     BenchRecord,
     Birth,
@@ -48,7 +48,7 @@ DROPPED: Final = 15
 PENDING: Final = 3
 LATE_NS: Final = 1_200 * SECOND_NS
 _WINDOW_NS: Final = round(WINDOW_S * 1e9)
-_PER_MESSAGE: Final = 20
+_PER_MESSAGE: Final = 10
 _CHANNELS: Final[Mapping[type, UpChannel]] = {
     Birth: "birth",
     Health: "health",
@@ -56,7 +56,6 @@ _CHANNELS: Final[Mapping[type, UpChannel]] = {
     WindowBatch: "windows",
     BenchRecord: "bench",
 }
-_encode: Final = msgspec.json.encode
 _Windows = tuple[InferenceWindow, ...]
 
 
@@ -217,9 +216,8 @@ def _benches(now_unix_ns: int) -> Iterator[Received]:
 
 def _no_window(device: SeededDevice, boot_id: str, seq: int, t_unix_ns: int) -> Received:
     """Return a message of one window whose duration is no number: refused, and a dead letter."""
-    window = msgspec.to_builtins(window_at(device, seq, t_unix_ns - _WINDOW_NS))
-    window["duration_s"] = "ten"
-    content = msgspec.to_builtins(_batch(device, boot_id, (), seq)) | {"records": [window]}
+    content = msgspec.json.decode(encode(_batch(device, boot_id, (window_at(device, seq, t_unix_ns),), seq)))
+    content["records"][0]["duration_s"] = "ten"
     return Received(topic_for(device.fleet, device.device_id, "windows"), msgspec.json.encode(content), t_unix_ns)
 
 
@@ -227,8 +225,8 @@ def _garbage(t_unix_ns: int) -> Received:
     return Received(topic_for("farm", "stranger", "windows"), b"\x00not a message", t_unix_ns)
 
 
-def _message(device: SeededDevice, record: WireRecord, t_unix_ns: int) -> Received:
-    return Received(topic_for(device.fleet, device.device_id, _CHANNELS[type(record)]), _encode(record), t_unix_ns)
+def _message(device: SeededDevice, record: R, t_unix_ns: int) -> Received:
+    return Received(topic_for(device.fleet, device.device_id, _CHANNELS[type(record)]), encode(record), t_unix_ns)
 
 
 def boot_of(device: SeededDevice) -> str:
