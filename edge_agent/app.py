@@ -17,7 +17,7 @@ from edge_agent.config import AgentConfig
 from edge_agent.device.observer import DeviceObserver
 from edge_agent.inputs.directory import array_files
 from edge_agent.measurement import Measurement, Parts
-from edge_agent.model_catalog import CatalogModel, find_model, verify
+from edge_agent.model_catalog import CatalogModel, ModelFacts, file_size_bytes, find_model, verify
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog, notify
 from edge_agent.sources import WorkUntil, open_source
@@ -126,6 +126,7 @@ def _verified_model(config: AgentConfig) -> CatalogModel:
             sha256=section.sha256 or "",
             task="",
             check_set=Path(section.check_set) if section.check_set else None,
+            facts=ModelFacts(size_bytes=file_size_bytes(Path(section.path))),
         )
     else:
         model = find_model(section.id)

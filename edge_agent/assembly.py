@@ -19,7 +19,7 @@ from edge_agent.config import AgentConfig
 from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.inference.runner import InferenceRunner
 from edge_agent.measurement import Parts
-from edge_agent.model_catalog import CatalogModel
+from edge_agent.model_catalog import CatalogModel, ModelFacts
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.service import StopFlag, Watchdog
@@ -84,7 +84,7 @@ def assembled(
             config.device.fleet,
             config.device.id,
             outbox,
-            lambda: birth_now(config, identity(), outbox, executor.runner),
+            lambda: birth_now(config, identity(), outbox, executor.runner, prepared.model.facts),
             spool=BenchSpool(state_dir),
             settings=config.publish,
         )
@@ -148,8 +148,10 @@ def identity_now(config: AgentConfig, prepared: Prepared, runtime: RuntimeIdenti
     )
 
 
-def birth_now(config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None) -> Birth:
-    """Return who this device is, as it says at every connect."""
+def birth_now(
+    config: AgentConfig, identity: Identity, outbox: Outbox, runner: InferenceRunner | None, model: ModelFacts
+) -> Birth:
+    """Return who this device is, as it says at every connect. ``model``: what is known of the model that it runs."""
     clock = HostClock()
     return Birth(
         device_id=config.device.id,
@@ -172,4 +174,8 @@ def birth_now(config: AgentConfig, identity: Identity, outbox: Outbox, runner: I
         load_s=runner.load_s if runner else None,
         first_invoke_s=runner.first_invoke_s if runner else None,
         stateful=runner.stateful if runner else None,
+        model_macs=model.macs,
+        model_parameters=model.parameters,
+        model_bytes=model.size_bytes,
+        model_accuracy_ratio=model.accuracy_ratio,
     )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -33,11 +34,12 @@ from edge_agent.inference.runner import InferenceRunner
 from edge_agent.inference_loop import InferenceLoop, tensors_of
 from edge_agent.loaded_model import load_with_inputs
 from edge_agent.model_catalog import CatalogModel
+from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
 from edge_agent.service import StopFlag
 from edge_agent.window import Identity
 from edge_agent.wire.errors import RejectedRecordError
-from edge_agent.wire.records import BenchRecord
+from edge_agent.wire.records import BenchRecord, Birth
 from edge_agent.workload import Run
 from firmware_bridge.meter import Meter
 from firmware_bridge.step_pattern import StepPattern
@@ -107,7 +109,8 @@ def bench(order: Order, show: Show, stop: StopFlag) -> Outcome:
             return replace(outcome, note=str(error))
         if not order.publish:
             return outcome
-        with _publishing(config, state_dir, spool, identity, runner):
+        birth = partial(birth_now, config, identity, runner=runner, model=prepared.model.facts)
+        with _publishing(config, state_dir, spool, birth):
             delivered = _delivered(spool, outcome.record.bench_id, show, stop)
         return replace(outcome, delivered=delivered)
 
@@ -214,12 +217,13 @@ def _context(session: _Session, measured: Measured, identity: Identity, trace: P
         systematic_id=identity.systematic_id,
         voltage_v=sheet.nominal_voltage_v if volts is None else volts,
         t_first_unix_ns=t_first_unix_ns,
+        model=session.prepared.model.facts,
     )
 
 
 @contextmanager
 def _publishing(
-    config: AgentConfig, state_dir: Path, spool: BenchSpool, identity: Identity, runner: InferenceRunner | None
+    config: AgentConfig, state_dir: Path, spool: BenchSpool, birth: Callable[[Outbox], Birth]
 ) -> Iterator[None]:
     with closing(open_outbox(config, state_dir)) as outbox:
         device = config.device
@@ -228,7 +232,7 @@ def _publishing(
             device.fleet,
             device.id,
             outbox,
-            lambda: birth_now(config, identity, outbox, runner),
+            lambda: birth(outbox),
             spool=spool,
             settings=config.publish,
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import Identifier, Sha256
+from edge_agent.wire.records import Count, Identifier, Ratio, Sha256
 from edge_agent.wire.toml_config import read_toml
 
 CATALOG_NAME: Final = "catalog.toml"
@@ -39,10 +39,29 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     check_set: str
     classes: int | list[str] = 0
+    macs: Count | None = None
+    parameters: Count | None = None
+    size_bytes: Count | None = None
+    accuracy_int8: Ratio | None = None
 
 
 class _Catalog(msgspec.Struct, frozen=True):
     model: list[CatalogEntry]
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model before it runs. None: nobody says.
+
+    ``macs``: multiply-accumulates of one inference. ``accuracy_ratio``: on the check set, as the catalog states it.
+    """
+
+    macs: int | None = None
+    parameters: int | None = None
+    size_bytes: int | None = None
+    accuracy_ratio: float | None = None
+
+
+NOTHING_KNOWN: Final = ModelFacts()
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +72,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     task: str
     check_set: Path | None
+    facts: ModelFacts = NOTHING_KNOWN
 
 
 class CheckSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +98,12 @@ def list_models(directory: Path | None = None) -> list[CatalogModel]:
             sha256=entry.sha256,
             task=entry.task,
             check_set=root / entry.check_set,
+            facts=ModelFacts(
+                macs=entry.macs,
+                parameters=entry.parameters,
+                size_bytes=entry.size_bytes,
+                accuracy_ratio=entry.accuracy_int8,
+            ),
         )
         for entry in read_toml(root / CATALOG_NAME, _Catalog).model
     ]
@@ -103,6 +129,14 @@ def verify(model: CatalogModel) -> None:
             f"{model.path}: sha256 is {actual}, but {model.sha256} is expected for model {model.model_id!r}; restore "
             "the file (reinstall edgejoule), or state the new hash if the change is meant"
         )
+
+
+def file_size_bytes(path: Path) -> int | None:
+    """Return the size of a file, None if it cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def file_sha256(path: Path) -> str:

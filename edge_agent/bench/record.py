@@ -9,6 +9,7 @@ from edge_agent.bench.measured import Measured, MeasuredWindow
 from edge_agent.bench.plan import Plan, smoke_rejection
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
 from edge_agent.bench.verdict import Observed, Verdict, judge
+from edge_agent.model_catalog import NOTHING_KNOWN, ModelFacts
 from edge_agent.uncertainty.energy import PooledSpread, energy_budget
 from edge_agent.uncertainty.type_a import MIN_VALUES, mean_u
 from edge_agent.window import Identity
@@ -43,6 +44,7 @@ class Context:
     systematic_id: str
     voltage_v: float
     t_first_unix_ns: int
+    model: ModelFacts = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ def conclude(measured: Measured, plan: Plan, context: Context) -> BenchRecord:
         governor=measured.windows[-1].state.governor if measured.windows else None,
         rejections=verdict.rejections,
         warnings=verdict.warnings,
+        model_macs=context.model.macs,
+        model_parameters=context.model.parameters,
+        model_bytes=context.model.size_bytes,
+        model_accuracy_ratio=context.model.accuracy_ratio,
     )
 
 

@@ -24,6 +24,7 @@ Count = Annotated[int, Meta(ge=0, le=2**40)]
 """Of one window: what stores sum in 64 bits must not overflow, however much nonsense a device counts."""
 NonNegative = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
+Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 UnixNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -147,6 +148,8 @@ class Birth(_Record, frozen=True, kw_only=True):
 
     ``held_boots``: every boot id of which its outbox still has something to deliver; what the collector expects of
     others will never come. None: not said. ``clock_state``: what a window's stamp is worth now; None: not said.
+    ``model_macs``: multiply-accumulates of one inference, ``model_bytes``: size of the file, ``model_accuracy_ratio``:
+    on the check set, as the model's catalogue states it; each None where the catalogue does not say.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -170,6 +173,10 @@ class Birth(_Record, frozen=True, kw_only=True):
     first_invoke_s: NonNegative | None = None
     stateful: bool | None = None
     clock_state: ClockState | None = None
+    model_macs: Count | None = None
+    model_parameters: Count | None = None
+    model_bytes: Count | None = None
+    model_accuracy_ratio: Ratio | None = None
 
 
 class Status(_Record, frozen=True, kw_only=True):
@@ -280,7 +287,8 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     ``bench_id`` names it for ever: a collector stores it once and says so in its store-ack. ``gross``: median over
     the windows of joules per inference; ``net``: the same above the declared baseline, None without one.
     ``rejections``: why the result must not be used; empty for a valid one. ``warnings``: what a reader should know.
-    ``accuracy_ratio``: on the check set in this very configuration, over ``accuracy_count`` inputs.
+    ``accuracy_ratio``: on the check set in this very configuration, over ``accuracy_count`` inputs; the catalogue's
+    own word on the model stands in ``model_accuracy_ratio`` and its like, as in a birth.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -322,11 +330,15 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     load_energy_u_j: NonNegative | None = None
     first_invoke_energy_j: float | None = None
     first_invoke_energy_u_j: NonNegative | None = None
-    accuracy_ratio: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    accuracy_ratio: Ratio | None = None
     accuracy_count: Count = 0
     governor: str | None = None
     rejections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    model_macs: Count | None = None
+    model_parameters: Count | None = None
+    model_bytes: Count | None = None
+    model_accuracy_ratio: Ratio | None = None
 
 
 class BootAck(_Record, frozen=True, kw_only=True):
