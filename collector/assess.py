@@ -183,6 +183,11 @@ class Assessor:
         """Return what a device is made of, () for unknown."""
         return self._parts.get(device_id, ())
 
+    def life(self, device_id: str) -> tuple[LifePlan | None, float | None]:
+        """Return how long a device is meant to live, and the grams embodied in all of it; None for unknown."""
+        rates, mass = self._rates.get(device_id), self._masses.get(device_id)
+        return None if rates is None else rates.plan, None if mass is None else mass.value
+
     def forget(self) -> None:
         """Ask for intensities anew from now on: the source has learned something."""
         self._steps.forget()

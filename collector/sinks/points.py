@@ -31,6 +31,8 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     ``online``: it was heard within three of its windows or a minute, and has not said goodbye. ``health_age_s``: since
     its latest health came. ``outbox_windows``: what it holds. ``dropped_windows``: what it ever gave up.
     ``meter_frame_errors``: of all kinds together. ``runtime``: in words, such as "litert 2.3.0 cpu, 1 thread".
+    ``in_service_s``: since the inventory's first day of service; ``lifetime_s``: planned, an extension included;
+    ``hardware_gco2e``: embodied in the whole device.
     """
 
     MEASUREMENT: ClassVar[str] = "device_state"
@@ -67,6 +69,9 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     hardware: str = ""
     boot_id: str = ""
     simulated: int | None = None
+    in_service_s: float | None = None
+    lifetime_s: float | None = None
+    hardware_gco2e: float | None = None
 
 
 class ModelInfoPoint(Point, frozen=True, kw_only=True):
