@@ -43,9 +43,10 @@ MODELS: Final = (DIGITS_INT8, DIGITS_FLOAT, KEYWORDS)
 
 @dataclass(frozen=True, slots=True)
 class SeededDevice:
-    """One device. ``models``: of last month and of this one. ``changes``: what all its recent windows have besides.
+    """One device. ``models``: of the first and of the second half of the time. ``silent_s``: last heard so long ago.
 
-    ``silent_s``: it was last heard so long ago. ``scale``: how much more one inference takes of late.
+    ``changes``: what its windows have besides while its fault lasts. ``scale``: how much more time and energy an
+    inference takes meanwhile.
     """
 
     device_id: str
@@ -119,19 +120,20 @@ def window_at(
     start_unix_ns: int,
     duration_s: float = WINDOW_S,
     model: SeededModel | None = None,
+    *,
+    faulty: bool = False,
     **changes: Any,
 ) -> InferenceWindow:
     """Return what the device measured then: a daily rhythm, and a ripple that is its own.
 
-    ``model``: None for the one that it runs now, and as it does now, throttled or not.
+    ``model``: which one it ran; None for the one of today. ``faulty``: with what is wrong with the device.
     """
     hour = start_unix_ns / HOUR_NS
-    recent = model is None
     phase = sum(map(ord, device.device_id)) % 7
     load = 0.75 + 0.2 * math.sin((hour % 24.0 - 9.0) / 12.0 * math.pi) + 0.05 * math.sin(start_unix_ns / 97e9 + phase)
     profile = device.profile
     ran = model or device.model
-    scale = device.scale if recent else 1.0
+    scale = device.scale if faulty else 1.0
     idle_w = profile.idle_power_w or 0.6 * profile.power_w
     power_w = idle_w + (profile.power_w - idle_w) * load * scale
     gap_s = changes.get("gap_s", 0.0)
@@ -167,7 +169,7 @@ def window_at(
         "other_cpu_ratio": 0.05,
         "t_start_boot_ns": start_unix_ns % 10**15,
     }
-    return make_window(seq, profile=profile, **(known | (device.changes if recent else {}) | changes))
+    return make_window(seq, profile=profile, **(known | (device.changes if faulty else {}) | changes))
 
 
 def birth_of(device: SeededDevice, boot_id: str, t_unix_ns: int, held_boots: tuple[str, ...] = ()) -> Birth:

@@ -1,10 +1,12 @@
 """What the seeded fleet sent in two months, message by message, each with the time at which it came. Pure.
 
-From the first of last month on one window an hour, in the last hours one every ten seconds. What went wrong on the way
-is in it: a window that came late, a message that came twice, dropped windows, garbage, a window that is none.
+From the first of last month on one window an hour, of late one a minute, at last one every ten seconds. What went
+wrong on the way is in it: a window that came late, a message that came twice, dropped windows, garbage, a window that
+is none.
 """
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -42,13 +44,19 @@ from tests.grafana_seed.fleet import (
     window_at,
 )
 
-RECENT_NS: Final = 75 * 60 * SECOND_NS
-"""So long, and up to an hour more, there is a window every ten seconds."""
+MINUTE_NS: Final = 60 * SECOND_NS
+LATELY_NS: Final = 390 * MINUTE_NS
+"""So long, and up to an hour more, there is a window every minute or more often: dashboards open with six hours."""
+RECENT_NS: Final = 75 * MINUTE_NS
+"""So long there is a window every ten seconds: the dashboard of one device opens with an hour."""
+FAULT_NS: Final = 30 * MINUTE_NS
+"""What is wrong with a device began so long ago, and lasts."""
 DROPPED: Final = 15
 PENDING: Final = 3
 LATE_NS: Final = 1_200 * SECOND_NS
 _WINDOW_NS: Final = round(WINDOW_S * 1e9)
-_PER_MESSAGE: Final = 10
+_MESSAGE_S: Final = 60.0
+"""A message comes once a minute, or as often as a longer window ends."""
 _CHANNELS: Final[Mapping[type, UpChannel]] = {
     Birth: "birth",
     Health: "health",
@@ -67,9 +75,9 @@ def first_unix_ns(now_unix_ns: int) -> int:
     return round(last_month.timestamp()) * SECOND_NS
 
 
-def recent_unix_ns(now_unix_ns: int) -> int:
-    """Return when windows of ten seconds begin: with an hour."""
-    return (now_unix_ns - RECENT_NS) // HOUR_NS * HOUR_NS
+def lately_unix_ns(now_unix_ns: int) -> int:
+    """Return when the boot of today begins: with an hour."""
+    return (now_unix_ns - LATELY_NS) // HOUR_NS * HOUR_NS
 
 
 def messages(now_unix_ns: int) -> Iterator[Received]:
@@ -77,8 +85,8 @@ def messages(now_unix_ns: int) -> Iterator[Received]:
     for device in DEVICES:
         end_unix_ns = now_unix_ns - round(device.silent_s * 1e9)
         if device.listed:
-            yield from _history(device, first_unix_ns(now_unix_ns), recent_unix_ns(now_unix_ns))
-        yield from _recent(device, recent_unix_ns(now_unix_ns), end_unix_ns)
+            yield from _history(device, first_unix_ns(now_unix_ns), lately_unix_ns(now_unix_ns))
+        yield from _today(device, lately_unix_ns(now_unix_ns), end_unix_ns)
     yield from _benches(now_unix_ns)
     yield _garbage(now_unix_ns)
 
@@ -94,12 +102,17 @@ def _history(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iter
     yield from _batches(device, _old_boot(device), windows)
 
 
-def _recent(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterator[Received]:
+def _today(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterator[Received]:
     """Yield a birth, windows back to back, and the health of the end."""
     boot = boot_of(device)
     yield _message(device, birth_of(device, boot, start_unix_ns, (boot,)), start_unix_ns)
-    starts = range(start_unix_ns, end_unix_ns - _WINDOW_NS, _WINDOW_NS)
-    windows = tuple(_recent_window(device, i + 1, start) for i, start in enumerate(starts))
+    recent_unix_ns = start_unix_ns + (end_unix_ns - RECENT_NS - start_unix_ns) // MINUTE_NS * MINUTE_NS
+    spans = [(start, MINUTE_NS) for start in range(start_unix_ns, recent_unix_ns, MINUTE_NS)]
+    spans += [(start, _WINDOW_NS) for start in range(recent_unix_ns, end_unix_ns - _WINDOW_NS, _WINDOW_NS)]
+    fault_unix_ns = end_unix_ns - FAULT_NS
+    windows = tuple(
+        _window(device, i + 1, start, length, faulty=start >= fault_unix_ns) for i, (start, length) in enumerate(spans)
+    )
     last_seq = len(windows)
     if device is DROPPING:
         middle = last_seq // 2
@@ -123,21 +136,31 @@ def _recent(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Itera
     yield _message(device, online, end_unix_ns)
 
 
-def _recent_window(device: SeededDevice, seq: int, start_unix_ns: int) -> InferenceWindow:
+def _window(device: SeededDevice, seq: int, start_unix_ns: int, length_ns: int, *, faulty: bool) -> InferenceWindow:
+    length_s = length_ns / SECOND_NS
     if device is WITH_GAPS and seq % 12 == 0:
-        return window_at(device, seq, start_unix_ns, gap_s=2.5, flags=("gap",))
+        return window_at(device, seq, start_unix_ns, length_s, faulty=faulty, gap_s=0.25 * length_s, flags=("gap",))
     if device is DROPPING and seq < 30:
-        return window_at(device, seq, start_unix_ns, clock_state="rebased")
-    return window_at(device, seq, start_unix_ns)
+        return window_at(device, seq, start_unix_ns, length_s, faulty=faulty, clock_state="rebased")
+    return window_at(device, seq, start_unix_ns, length_s, faulty=faulty)
 
 
 def _batches(device: SeededDevice, boot_id: str, windows: _Windows) -> Iterator[Received]:
     """Yield messages of so few windows that none of them is late."""
-    size = _PER_MESSAGE if windows[0].duration_s == WINDOW_S else 1
-    for first in range(0, len(windows), size):
-        part = windows[first : first + size]
+    for part in _parts(windows):
         came_unix_ns = part[-1].t_start_unix_ns + round(part[-1].duration_s * 1e9) + 40_000_000
         yield _message(device, _batch(device, boot_id, part, part[-1].seq), came_unix_ns)
+
+
+def _parts(windows: _Windows) -> Iterator[_Windows]:
+    part: list[InferenceWindow] = []
+    for window in windows:
+        part.append(window)
+        if math.fsum(one.duration_s for one in part) >= _MESSAGE_S:
+            yield tuple(part)
+            part = []
+    if part:
+        yield tuple(part)
 
 
 def _batch(
