@@ -9,6 +9,7 @@ from influxdb_client.client.write.point import Point
 
 from benchmarks.harness import Comparison, benchmark
 from collector.assess import Assessor
+from collector.data.tables import IMPACTS, shipped_factors
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.sinks.line_protocol import LineEncoder
@@ -110,12 +111,13 @@ def line_protocol_window() -> Iterator[Comparison]:
 
 @benchmark
 def line_protocol_assessed() -> Iterator[Comparison]:
-    """With grams, which are worked out for each row here, and are given to the client's Point."""
+    """With grams and water, which are worked out for each row here, and are given to the client's Point."""
     stored = rows()
-    encoder = LineEncoder(Assessor(parse_inventory(INVENTORY), load_yearly_table()))
+    water = shipped_factors(IMPACTS)
+    encoder = LineEncoder(Assessor(parse_inventory(INVENTORY), load_yearly_table(), impact_factors=water))
     parts = [taken_apart(encoder.encode(row)) for row in stored]
     assert [taken_apart(point_line(*part)) for part in parts] == parts
-    assert "embodied_gco2e_high" in parts[0][1]
+    assert {"embodied_gco2e_high", "operational_water_l"} <= set(parts[0][1])
     yield Comparison(
         name=f"a window of {len(parts[0][1])} fields, its grams assessed",
         ours=lambda: [encoder.encode(row) for row in stored],
@@ -129,13 +131,16 @@ def line_protocol_assessed() -> Iterator[Comparison]:
 
 @benchmark
 def line_protocol_time_resolved() -> Iterator[Comparison]:
-    """With intensities of half hours: one window in 180 lies over an edge between two."""
+    """With intensities of half hours: one window in 180 lies over an edge between two. Then of both kinds."""
     stored = rows()
     half_hours_of = half_hours(T0_UNIX_NS - 1_000_000_000, [100.0 + step for step in range(ROWS // 180 + 2)])
-    assessor = Assessor(parse_inventory(INVENTORY), GivenIntensity("DE", half_hours_of, 300.0))
-    yearly = LineEncoder(Assessor(parse_inventory(INVENTORY), load_yearly_table()))
-    encoder = LineEncoder(assessor)
-    assert len({encoder.encode(row).partition("operational_gco2e=")[2][:8] for row in stored}) > 2
+    inventory, average = parse_inventory(INVENTORY), GivenIntensity("DE", half_hours_of, 300.0)
+    marginal = GivenIntensity("DE", half_hours_of, kind="marginal")
+    yearly = LineEncoder(Assessor(inventory, load_yearly_table()))
+    encoder = LineEncoder(Assessor(inventory, average))
+    of_both = LineEncoder(Assessor(inventory, average, marginal=marginal))
+    for one, field in ((encoder, "operational_gco2e="), (of_both, "operational_marginal_gco2e=")):
+        assert len({one.encode(row).partition(field)[2][:8] for row in stored}) > 2
     yield Comparison(
         name="a window's line with the intensity of its half hour",
         ours=lambda: [encoder.encode(row) for row in stored],
@@ -144,4 +149,13 @@ def line_protocol_time_resolved() -> Iterator[Comparison]:
         kind="peer",
         operations=ROWS,
         limit_ratio=1.25,
+    )
+    yield Comparison(
+        name="the same with a marginal intensity beside it",
+        ours=lambda: [of_both.encode(row) for row in stored],
+        other=lambda: [encoder.encode(row) for row in stored],
+        other_name="without",
+        kind="peer",
+        operations=ROWS,
+        limit_ratio=1.3,
     )

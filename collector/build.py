@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from collector.assess import Assessor
 from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
-from collector.data.tables import IMPACTS, shipped_factors
+from collector.data.impacts import load_impact_factors
 from collector.intensity.configured import stored_intensity, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
@@ -37,6 +37,7 @@ def build_assessor(
     Where a source of marginal intensities is named, windows get a marginal figure too. Raises ConfigurationError.
     """
     inventory = read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
+    impact_table = config.intensity.impact_table
     has_marginal = bool(zones_at_sources(config.intensity, "marginal"))
     return Assessor(
         inventory,
@@ -44,7 +45,7 @@ def build_assessor(
         marginal=build_intensity(config, store, kind="marginal", known_at_unix_ns=known_at_unix_ns)
         if has_marginal
         else None,
-        impact_factors=shipped_factors(IMPACTS),
+        impact_factors=load_impact_factors(Path(impact_table) if impact_table else None),
     )
 
 

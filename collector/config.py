@@ -178,6 +178,7 @@ def _absolute_intensity(intensity: IntensityConfig, base: Path) -> IntensityConf
     return msgspec.structs.replace(
         intensity,
         table=_at(base, intensity.table),
+        impact_table=_at(base, intensity.impact_table),
         store=_at(base, intensity.store),
         source=tuple(sources),
     )

@@ -66,11 +66,13 @@ class SourceConfig(Table, frozen=True, kw_only=True):
 class IntensityConfig(Table, frozen=True, kw_only=True):
     """``[intensity]``: time-resolved sources, in the order of preference, and yearly averages where they are silent.
 
-    ``table``: rows over the shipped yearly table. ``store``: the file of all revisions; empty: in ``state_dir``.
+    ``table``: rows over the shipped yearly table; ``impact_table``: over the shipped table of water and other impacts.
+    ``store``: the file of all revisions; empty: in ``state_dir``.
     ``yearly_zones``: the row of the yearly table for a zone that has none by its own name, such as DK1 = "DK".
     """
 
     table: str = ""
+    impact_table: str = ""
     store: str = ""
     yearly_zones: dict[str, str] = msgspec.field(default_factory=dict)
     source: tuple[SourceConfig, ...] = ()

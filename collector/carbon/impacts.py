@@ -155,6 +155,21 @@ class ImpactModel:
         self._missing[name].setdefault(group, {})[what] = None
 
 
+def unit_faults(factors: Iterable[Factor]) -> list[str]:
+    """Return what is wrong with the units of factors whose id or an alias is ``PREFIX/WHAT``, one line each."""
+    kinds = {kind.prefix: name for name, kind in KINDS.items()}
+    faults: dict[str, None] = {}
+    for factor in factors:
+        for name in (factor.id, *factor.aliases):
+            prefix, slash, _ = name.partition("/")
+            if slash and prefix.casefold() in kinds:
+                try:
+                    _check_unit(factor, KINDS[kinds[prefix.casefold()]].unit, kinds[prefix.casefold()])
+                except ValueError as error:
+                    faults[str(error)] = None
+    return list(faults)
+
+
 def grid_water(factors: Iterable[Factor], zone: str) -> Factor | None:
     """Return the water of generating a zone's electricity, in L/kWh; None where no factor is known.
 

@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hardware is charged for all its time in service, where the inventory says since when, or only for the "
         "time that windows cover",
     )
-    impacts = "factors of your own for water, energy, elements and waste, before the shipped ones"
+    impacts = (
+        "factors of your own for water, energy, elements and waste, before the shipped ones (default: the TOML's)"
+    )
     parser.add_argument("--impact-table", type=Path, metavar="FILE", help=impacts)
     parser.add_argument("--draws", type=whole, default=20_000, metavar="N", help="worlds behind a range (20000)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the assessment as a page with plots")
@@ -92,7 +94,7 @@ def _assessment(arguments: argparse.Namespace) -> "FleetAssessment":
     from collector.journal import Journal
 
     config, lake = place_of(arguments)
-    period, options = _period(arguments), _options(arguments)
+    period, options = _period(arguments), _options(arguments, config)
     file = arguments.inventory or (Path(config.inventory.file) if config.inventory.file else None)
     inventory = Inventory(devices={}) if file is None else read_inventory(file)
     intensity = build_intensity(config, known_at_unix_ns=arguments.as_known_at)
@@ -136,14 +138,16 @@ def _period(arguments: argparse.Namespace) -> "Period":
     return Period(start_unix_ns=start, end_unix_ns=end)
 
 
-def _options(arguments: argparse.Namespace) -> "Options":
+def _options(arguments: argparse.Namespace, config: "CollectorConfig") -> "Options":
     from collector.assessment.values import Options
-    from collector.data.tables import read_factors
+    from collector.data.impacts import own_impact_factors
 
     if arguments.draws < LEAST_DRAWS:
         raise ConfigurationError(f"carbon assess: --draws {arguments.draws} say nothing of a range; give 100 or more")
     if arguments.draws > MOST_DRAWS:
         raise ConfigurationError(f"carbon assess: --draws {arguments.draws} do not fit into memory; give {MOST_DRAWS}")
+    table = config.intensity.impact_table
+    own = arguments.impact_table or (Path(table) if table else None)
     chosen: Any = tuple(dict.fromkeys(arguments.by or ["month"]))
     return Options(
         by=chosen,
@@ -152,7 +156,7 @@ def _options(arguments: argparse.Namespace) -> "Options":
         policy=arguments.policy,
         known_at_unix_ns=arguments.as_known_at,
         draws=arguments.draws,
-        impact_factors=() if arguments.impact_table is None else read_factors(arguments.impact_table),
+        impact_factors=own_impact_factors(own),
     )
 
 

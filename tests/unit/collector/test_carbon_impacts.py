@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from collector.carbon.embodied import Part
 from collector.carbon.estimate import Z95, Estimate, exactly
 from collector.carbon.factors import Factor
-from collector.carbon.impacts import IMPACTS, ImpactModel, water_l
+from collector.carbon.impacts import IMPACTS, ImpactModel, grid_water, unit_faults, water_l
 from collector.carbon.montecarlo import Draws
 from collector.data.tables import IMPACTS as TABLE
 from collector.data.tables import shipped_factors
@@ -117,6 +117,30 @@ def test_a_factor_in_the_wrong_unit_is_refused() -> None:
     for _attempt in range(2):
         with pytest.raises(ValueError, match="give it in L/kWh"):
             impacts.add_energy("a", 1.0, zone="XX")
+
+
+def test_every_row_in_a_wrong_unit_is_told_before_anything_is_assessed() -> None:
+    rows = (
+        factor("water-grid/XX", 1.0, "m3"),
+        factor("mass", 1.0, "g", "e-waste/box"),
+        factor("right", 1.0, "L/kWh", "water-grid/YY"),
+        factor("something-else/XX", 1.0, "m3"),
+    )
+    told = unit_faults(rows)
+    assert len(told) == 2
+    assert "'water-grid/XX' of water_grid_l is in m3; give it in L/kWh" in told[0]
+    assert "give it in kg" in told[1]
+    assert unit_faults(shipped_factors(TABLE)) == []
+
+
+@given(zone=st.sampled_from(["DEU", "de", "FRA", "XX", ""]), energy_j=st.floats(0.0, 1e9))
+def test_the_water_of_one_zone_is_that_of_the_model(zone: str, energy_j: float) -> None:
+    impacts = model()
+    impacts.add_energy("a", energy_j, zone=zone)
+    found, figure = grid_water(shipped_factors(TABLE), zone), impacts.estimates("a")["water_grid_l"]
+    assert (found is None) == (figure is None)
+    if found is not None and figure is not None:
+        assert energy_j / KWH_J * found.estimate.value == pytest.approx(figure.value, rel=1e-12, abs=1e-30)
 
 
 def test_water_of_a_cloud_is_that_of_site_and_grid() -> None:

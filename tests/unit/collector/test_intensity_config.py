@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 import collector.config
+from collector.assess import GRAM_FIELDS
 from collector.build import build_assessor, build_intensity
+from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision
 from collector.config import CollectorConfig, parse_config
 from collector.intensity.configured import configured_sources, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity_config import IntensityConfig, SourceConfig
 from edge_agent.wire.errors import ConfigurationError
+from tests.fakes.windows import make_window
 
 SAMPLE = Path(collector.config.__file__).with_name("collector.sample.toml")
 SERIES = """
@@ -131,3 +134,86 @@ def test_the_assessor_takes_what_is_stored_and_yearly_averages_elsewhere(tmp_pat
     assessed = build_assessor(config).assess("pi", energy_j=3.6e6, energy_u_j=0.0, start_unix_ns=0, duration_s=60.0)
     assert assessed.operational is not None
     assert assessed.operational.value == pytest.approx(50.0)
+
+
+MARGINAL = """
+[[intensity.source]]
+kind = "series"
+signal = "marginal"
+zones = ["GB"]
+url = "marginal.csv"
+passport = {id = "plant", name = "marginal plant", scope = "generation", licence = "own", method = "given"}
+"""
+WATER = """
+[common]
+unit = "L/kWh"
+scope = "consumed"
+source = "our utility"
+licence = "own"
+vintage = "2025"
+method = "metered"
+[[factor]]
+id = "water-grid/GBR"
+name = "water of our utility"
+value = 2.5
+low = 2.0
+high = 3.0
+"""
+
+
+def test_a_marginal_source_gives_windows_a_figure_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "inventory.toml").write_text('[[device]]\nid = "pi"\nzone = "GB"\n')
+    (tmp_path / "water.toml").write_text(WATER)
+    table = '[intensity]\nimpact_table = "water.toml"\n'
+    config = parse(f'[inventory]\nfile = "inventory.toml"\n{table}{UK}{MARGINAL}', str(tmp_path))
+    window = make_window(1, t_start_unix_ns=0, energy_j=3.6e6)
+
+    def figures(known_at_unix_ns: int | None = None) -> dict[str, float | None]:
+        found = build_assessor(config, known_at_unix_ns=known_at_unix_ns).grams("pi", window).figures
+        return dict(zip(GRAM_FIELDS, found, strict=True))
+
+    assert figures()["operational_marginal_gco2e"] is None
+    assert figures()["operational_gco2e"] is not None, "the yearly average, as before"
+    said: dict[IntensityKind, tuple[str, float]] = {
+        "average": ("uk_carbon_intensity", 50.0),
+        "marginal": ("plant", 800.0),
+    }
+    with closing(IntensityStore(config.intensity_path)) as store:
+        store.add(
+            IntensityRevision(
+                source=source,
+                zone="GB",
+                kind=kind,
+                valid_from_unix_ns=0,
+                valid_to_unix_ns=3_600_000_000_000,
+                gco2e_per_kwh=value,
+                fetched_at_unix_ns=1_000,
+            )
+            for kind, (source, value) in said.items()
+        )
+    now = figures()
+    assert (now["operational_gco2e"], now["operational_marginal_gco2e"]) == pytest.approx((50.0, 800.0))
+    assert now["operational_water_l"] == pytest.approx(2.5)
+    assert figures(known_at_unix_ns=999)["operational_marginal_gco2e"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            WATER.replace("L/kWh", "m3/kWh"),
+            "the factor 'water-grid/GBR' of water_grid_l is in m3/kWh; give it in L/kWh",
+        ),
+        (WATER.replace("low = 2.0", "low = 2.7"), "'water-grid/GBR': an estimate needs low <= value <= high"),
+        (None, "cannot read it"),
+    ],
+)
+def test_an_impact_table_that_is_wrong_stops_the_collector_with_one_line(
+    tmp_path: Path, text: str | None, fault: str
+) -> None:
+    if text is not None:
+        (tmp_path / "water.toml").write_text(text)
+    config = parse('[intensity]\nimpact_table = "water.toml"', str(tmp_path))
+    with pytest.raises(ConfigurationError, match=f"water.toml: .*{fault}") as refused:
+        build_assessor(config)
+    assert "\n" not in str(refused.value)
