@@ -13,7 +13,7 @@ _COLUMNS: Final = 24
 _FROM: Final = re.compile(r'FROM "(\w+)"')
 _FEWEST_WORDS: Final = 4
 UNITS: Final = frozenset({
-    "none", "string", "short", "percent", "percentunit", "bool", "bool_yes_no", "bool_on_off",
+    "none", "string", "short", "locale", "percent", "percentunit", "bool", "bool_yes_no", "bool_on_off",
     "watt", "kwatt", "mwatt", "joule", "watth", "kwatth", "volt", "amp", "hertz", "celsius",
     "s", "ms", "ns", "m", "h", "d", "dateTimeAsIso", "dateTimeFromNow", "cps", "ops", "Hs", "KHs", "MHs",
     "massg", "masskg", "masst", "litre", "mlitre", "bytes", "decbytes",

@@ -5,9 +5,10 @@ from typing import Any, Final
 from .. import queries as q
 from .. import rates
 from ..model import Dashboard, Panel
-from ..panels import BLUE, Ask, Look, Steps, bars, column_unit, placed, section, series, stat, table
+from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat
 from ..variables import BETWEEN, TAG, variables
-from .parts import COUNT, COVERED, GRAMS, NONE_IS_BETTER, PER_S, RATIO, WORDS, simulated, yes_no
+from . import device_parts, months
+from .parts import COUNT, GRAMS, NONE_IS_BETTER, PER_S, RATIO, simulated, yes_no
 
 NOW: Final = "5m"
 BY: Final = ("device",)
@@ -29,9 +30,9 @@ def board() -> Dashboard:
             section("What does it draw, and for what?", *_energy()),
             section("How fast is it?", *_speed()),
             section("Does heat cost energy?", *_heat()),
-            section("Is the meter well?", *_meter()),
-            section("Does everything arrive?", *_delivery()),
-            section("What is it?", *_birth()),
+            section("Is the meter well?", *device_parts.meter()),
+            section("Does everything arrive?", *device_parts.delivery()),
+            section("What is it?", *device_parts.identity()),
         ),
         variables=variables(one_device=True),
         links=(BETWEEN,),
@@ -75,6 +76,7 @@ def _now() -> list[Panel]:
             Look(COUNT, mappings=yes_no("connected", "not connected"), no_value="unknown"),
         ),
         simulated(),
+        *(make(span) for make in (months.energy, months.carbon) for span in (months.THIS_MONTH, months.SAME_PART)),
     ]
 
 
@@ -209,8 +211,9 @@ def _heat() -> list[Panel]:
         ),
         stat(
             "Hottest",
-            "The chip's highest temperature in the time range.",
-            [Ask(q.over_range('MAX("soc_temp_max_c")'), "chip")],
+            "The chip's highest temperature in the time range: within a window, and the highest of the windows' last "
+            "readings, which is all that an older agent says.",
+            [Ask(q.over_range('MAX("soc_temp_max_c")'), "peak"), Ask(q.over_range('MAX("soc_temp_c")'), "reading")],
             Look("celsius", ((None, "green"), (70, "orange"), (80, "red")), decimals=0, no_value="unknown"),
             w=6,
             h=6,
@@ -223,135 +226,3 @@ THROTTLED_BARS: Final[dict[str, Any]] = {
     "custom.drawStyle": "bars",
     "custom.fillOpacity": 50,
 }
-
-
-def _meter() -> list[Panel]:
-    return [
-        series(
-            "Where are gaps?",
-            "Seconds of each step that no sample covers, within windows. No joule is invented for them.",
-            [Ask(q.over_time(q.GAP_S, by=BY), "gap")],
-            Look("s", minimum=0),
-            w=8,
-        ),
-        series(
-            "How many frames are damaged or lost?",
-            "Frames that failed their checksum or form, and samples that the meter's numbering says did not arrive.",
-            [
-                Ask(q.over_time('SUM("frame_error_count")', by=BY), "damaged frames"),
-                Ask(q.over_time('SUM("lost_count")', by=BY), "lost samples"),
-            ],
-            Look(COUNT, minimum=0),
-            w=8,
-        ),
-        series(
-            "How far apart can meter and host clock be?",
-            "The bound on the offset between both clocks that each window states, the largest of each step. Against a "
-            "window's length it bounds how much energy lies on the wrong side of its edges.",
-            [Ask(q.over_time('MAX("sync_residual_s")', by=BY), "offset at most")],
-            Look("s", minimum=0),
-            w=8,
-        ),
-        _wide_state(
-            "How often did the meter come back?",
-            "Reconnections of the meter since the agent began, in its health records.",
-            [('MAX("meter_reconnects")', "reconnections")],
-        ),
-        _wide_state(
-            "How many damaged frames since the agent began?",
-            "All frame errors of all kinds that the agent's health records count.",
-            [('MAX("meter_frame_errors")', "frame errors")],
-        ),
-        stat(
-            "Metered part of this time",
-            "Seconds with samples over the seconds of the time range.",
-            [Ask(q.over_range('(SUM("duration_s") - SUM("gap_s")) / $__range_s'), "metered")],
-            Look(RATIO, COVERED, minimum=0, maximum=1, decimals=1, no_value="unknown"),
-            w=8,
-            h=6,
-        ),
-    ]
-
-
-def _wide_state(title: str, description: str, lines: list[tuple[str, str]], look: Look | None = None) -> Panel:
-    """Return a series of what the collector's reports say of the device."""
-    asks = [Ask(q.over_time(expression, by=BY, of=q.DEVICES), name) for expression, name in lines]
-    return series(title, description, asks, look or Look(COUNT, minimum=0), w=8, h=6, step="1m")
-
-
-def _delivery() -> list[Panel]:
-    ledger: tuple[tuple[str, Steps], ...] = (
-        ("sent", BLUE),
-        ("stored", BLUE),
-        ("dropped", NONE_IS_BETTER),
-        ("pending", BLUE),
-        ("missing", ((None, "green"), (1, "red"))),
-        ("late", BLUE),
-    )
-    return [
-        *(
-            stat(
-                f"Windows {field}",
-                "Over all boots of the device, in the collector's latest report in the time range. sent = stored + "
-                "dropped + refused + pending + missing; late ones came long after their end and are stored.",
-                [Ask(q.sum_of_latest(field, ("fleet", "device", "collector"), of=q.LEDGER), field)],
-                Look(COUNT, steps, no_value="unknown"),
-            )
-            for field, steps in ledger
-        ),
-        _wide_state(
-            "How full is its outbox?",
-            "Windows on the device that the collector has not acknowledged, in the agent's health records.",
-            [('MAX("outbox_windows")', "windows")],
-        ),
-        _wide_state(
-            "Is its clock set?",
-            "Whether its clock was synchronised at its health records: 1 is yes, 0 is no, the least of each step.",
-            [('MIN("clock_synchronised")', "clock")],
-            Look(COUNT, minimum=0, maximum=1, decimals=0, mappings=yes_no("set", "not set", bad="orange")),
-        ),
-        _wide_state(
-            "Was it online?",
-            "Whether the collector held it for online at its reports, by the time of the last message: 1 is yes, 0 is "
-            "no, the least of each step.",
-            [('MIN("online")', "online")],
-            Look(COUNT, minimum=0, maximum=1, decimals=0, mappings=yes_no("online", "silent")),
-        ),
-        series(
-            "What does measuring itself cost?",
-            "Processor cores that the agent used, without its inference and with it, and that all else used.",
-            [
-                Ask(q.over_time('MEAN("overhead_cpu_ratio")', by=BY), "agent without inference"),
-                Ask(q.over_time('MEAN("agent_cpu_ratio")', by=BY), "agent"),
-                Ask(q.over_time('MEAN("other_cpu_ratio")', by=BY), "all else"),
-            ],
-            Look(RATIO, minimum=0),
-            w=24,
-            h=6,
-        ),
-    ]
-
-
-def _birth() -> list[Panel]:
-    return [
-        _facts(
-            "Which hardware and meter?",
-            "From the device's birth record and the inventory, in the collector's latest report.",
-            ("hardware", "meter_driver", "meter_id", "boundary", "clock_state", "boot_id"),
-            by=("device", "fleet", "site", "zone", "device_class"),
-        ),
-        _facts(
-            "Which model and software?",
-            "From the device's birth record, in the collector's latest report. Runtimes differ up to tenfold in "
-            "energy, so a figure belongs to one of them.",
-            ("model_id", "runtime", "agent_version", "python_version", "platform", "window_s", "model_sha256"),
-            by=BY,
-        ),
-    ]
-
-
-def _facts(title: str, description: str, fields: tuple[str, ...], *, by: tuple[str, ...]) -> Panel:
-    """Return a table of one line with what the device says of itself."""
-    columns = ", ".join(f'LAST("{field}") AS "{field.replace("_", " ")}"' for field in fields)
-    look = Look(WORDS, overrides=(column_unit("window s", "s"),))
-    return table(title, description, [q.over_range(columns, by=by, of=q.DEVICES)], look, h=4)

@@ -2,40 +2,19 @@
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from .. import queries as q
 from .. import rates
 from ..model import Dashboard, Panel
-from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat, table
-from ..variables import BETWEEN, TAG, TO_DEVICE, TO_DEVICE_FROM_TABLE, variables
-from .parts import (
-    COUNT,
-    COVERED,
-    GRAMS,
-    NONE_IS_BETTER,
-    NONE_IS_GOOD,
-    PER_S,
-    RATIO,
-    TOGETHER,
-    WORDS,
-    linked,
-    simulated,
-)
+from ..panels import Ask, Look, bars, placed, section, series, stat
+from ..variables import BETWEEN, TAG, TO_DEVICE, variables
+from . import fleet_watch, months
+from .parts import CLASS, COUNT, GRAMS, NO_CLASS, NONE_IS_BETTER, NONE_IS_GOOD, PER_S, RATIO, simulated
 
 NOW: Final = "5m"
 LATEST: Final = "15m"
 """Long enough for several of the collector's reports."""
 BY_CLASS: Final = ("device_class",)
 BY_MODEL_AND_CLASS: Final = ("model", "device_class")
-BY_ROW: Final = ("device", "fleet", "site", "device_class")
-SPANS: Final = (
-    ("today", "now/d", None, "since midnight in your browser's time zone"),
-    ("this month", "now/M", None, "since the first of the month in your browser's time zone"),
-    ("last month up to this day", "now/M", "1M", "over the same part of last month"),
-    ("all of last month", "now/M", "1M/M", "over the whole of last month"),
-)
-"""Words, the panel's own time range, its shift, and how a description says it."""
 
 
 def board() -> Dashboard:
@@ -50,9 +29,9 @@ def board() -> Dashboard:
             section("How does this month compare with the last?", *_months()),
             section("Where does the energy go?", *_energy()),
             section("Operational or embodied: where does the carbon come from?", *_carbon()),
-            section("Will the carbon budget hold?", *_budget()),
-            section("Which devices stand out?", *_devices()),
-            section("Is all of it measured?", *_coverage()),
+            section("Will the carbon budget hold?", *fleet_watch.budget()),
+            section("Which devices stand out?", *fleet_watch.devices()),
+            section("Is all of it measured?", *fleet_watch.coverage()),
         ),
         variables=variables(),
         links=(BETWEEN,),
@@ -109,35 +88,7 @@ def _silent() -> str:
 
 
 def _months() -> list[Panel]:
-    energy = [
-        stat(
-            f"Energy {words}",
-            f"Joules of the hourly sums {how}; gaps of the meters are not in it.",
-            [Ask(q.over_range(f"{q.ENERGY_J} / 3600", of=q.HOURS), "energy")],
-            Look("watth", no_value="no windows"),
-            w=6,
-            time_from=time_from,
-            time_shift=shift,
-        )
-        for words, time_from, shift, how in SPANS
-    ]
-    carbon = [
-        stat(
-            f"Carbon {words}",
-            f"Hourly sums {how}: metered joules times the grid's average intensity of their time, and the hardware's "
-            "share of its own making. Windows whose grams are unknown are not in it.",
-            [
-                Ask(q.over_range(q.OPERATIONAL, of=q.HOURS), "operational"),
-                Ask(q.over_range(q.EMBODIED, of=q.HOURS), "embodied"),
-            ],
-            Look(GRAMS, no_value="unknown"),
-            w=6,
-            time_from=time_from,
-            time_shift=shift,
-        )
-        for words, time_from, shift, how in SPANS
-    ]
-    return [*energy, *carbon]
+    return [make(span) for make in (months.energy, months.carbon, months.per_inference) for span in months.SPANS]
 
 
 def _energy() -> list[Panel]:
@@ -146,8 +97,8 @@ def _energy() -> list[Panel]:
             "What does each class of device draw?",
             "Sum over the class's devices of mean power over covered time, stacked. A device without samples in a "
             "step is not in that step.",
-            [Ask(rates.power_w(by=BY_CLASS, timed=True), "$tag_device_class")],
-            Look("watt", minimum=0),
+            [Ask(rates.power_w(by=BY_CLASS, timed=True), CLASS)],
+            Look("watt", minimum=0, overrides=(NO_CLASS,)),
             stacked=True,
             step="1m",
         ),
@@ -161,8 +112,8 @@ def _energy() -> list[Panel]:
         bars(
             "Energy per inference by model and device class",
             "Mean power over mean rate of the class's devices while they ran the model, idle power included. Compare "
-            "only what is metered at the same boundary.",
-            [Ask(rates.j_per_inference(by=BY_MODEL_AND_CLASS), "$tag_model on $tag_device_class")],
+            "only what is metered at the same boundary. Empty brackets: devices without a class in the inventory.",
+            [Ask(rates.j_per_inference(by=BY_MODEL_AND_CLASS), "$tag_model ($tag_device_class)")],
             Look("joule"),
             w=12,
         ),
@@ -172,17 +123,17 @@ def _energy() -> list[Panel]:
             [
                 Ask(
                     q.per('SUM("energy_j") - SUM("net_energy_j")', q.ENERGY_J, by=BY_CLASS, where=rates.NET_KNOWN),
-                    "$tag_device_class",
+                    CLASS,
                 )
             ],
-            Look(RATIO, maximum=1, decimals=1),
+            Look(RATIO, maximum=1, decimals=1, overrides=(NO_CLASS,)),
             w=12,
         ),
         series(
             "How many inferences does each class do?",
             "Sum over the class's devices of inferences per second of the time that windows cover, stacked.",
-            [Ask(rates.inferences_per_s(by=BY_CLASS, timed=True), "$tag_device_class")],
-            Look(PER_S, minimum=0),
+            [Ask(rates.inferences_per_s(by=BY_CLASS, timed=True), CLASS)],
+            Look(PER_S, minimum=0, overrides=(NO_CLASS,)),
             stacked=True,
             step="1m",
         ),
@@ -231,8 +182,8 @@ def _carbon() -> list[Panel]:
             "Grams over inferences, times a thousand, of windows that have both kinds of grams. Operational by the "
             "grid's average intensity.",
             [
-                Ask(per_class, "$tag_device_class, operational"),
-                Ask(embodied_per_class, "$tag_device_class, embodied"),
+                Ask(per_class, f"{CLASS}, operational"),
+                Ask(embodied_per_class, f"{CLASS}, embodied"),
             ],
             Look(GRAMS),
             w=16,
@@ -243,138 +194,5 @@ def _carbon() -> list[Panel]:
             "unknown, so the grams beside are those of the others.",
             [Ask(q.over_range('SUM("windows") - SUM("operational_windows")', of=q.HOURS), "windows")],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
-        ),
-    ]
-
-
-def _budget() -> list[Panel]:
-    return [
-        replace(
-            bars(
-                "How fast is the budget used?",
-                "Grams of this UTC month over the part of the budget that belongs to the time elapsed: 100 % is on "
-                "plan, 200 % uses up a month's budget in half a month.",
-                [Ask(q.over_range('LAST("burn_ratio")', by=("fleet",), of=q.BUDGET), "$tag_fleet")],
-                Look(
-                    RATIO,
-                    ((None, "green"), (1, "orange"), (1.2, "red")),
-                    minimum=0,
-                    maximum=2,
-                    decimals=0,
-                    no_value="no budget",
-                ),
-                w=6,
-                h=6,
-            ),
-            time_from="now/M",
-        ),
-        series(
-            "Will the month's budget hold?",
-            "Operational and embodied grams of this UTC month so far, where they lead by the month's end at this "
-            "pace, and the budget. A fleet without [[budget]] in the collector's configuration has no line.",
-            [
-                Ask(q.over_time('MAX("used_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet used"),
-                Ask(q.over_time('LAST("projected_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet projected"),
-                Ask(q.over_time('LAST("budget_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet budget"),
-            ],
-            Look(GRAMS, minimum=0),
-            w=14,
-            h=6,
-            step="1m",
-        ),
-        replace(
-            stat(
-                "Windows that the budget does not see",
-                "Windows of this month whose grams are unknown: the budget is used up faster than is shown.",
-                [Ask(q.sum_of_latest("unknown_windows", ("fleet",), of=q.BUDGET), "windows")],
-                Look(COUNT, NONE_IS_BETTER, no_value="no budget"),
-                h=6,
-            ),
-            time_from="now/M",
-        ),
-    ]
-
-
-def _devices() -> list[Panel]:
-    grams = q.per(
-        f"1000 * ({q.OPERATIONAL} + {q.EMBODIED})",
-        q.INFERENCES,
-        by=BY_ROW,
-        where=q.CARBON_KNOWN,
-        name="gCO2e per 1,000",
-    )
-    idle = q.per('SUM("energy_j") - SUM("net_energy_j")', q.ENERGY_J, by=BY_ROW, where=rates.NET_KNOWN, name="idle")
-    return [
-        table(
-            "Which devices pay most for an inference?",
-            "Every device with windows in the time range, the dearest inference first. Energy is metered energy; per "
-            "inference it is mean power over mean rate; coverage is metered seconds over the seconds of the time "
-            "range. An empty cell is unknown.",
-            [
-                q.over_range(f'{q.ENERGY_J} / 3600 AS "energy", {METERED} AS "coverage"', by=BY_ROW),
-                rates.j_per_inference(by=BY_ROW, name="energy per inference"),
-                rates.power_w(by=BY_ROW, name="power"),
-                rates.inferences_per_s(by=BY_ROW, name="inferences"),
-                idle,
-                grams,
-            ],
-            Look(
-                WORDS,
-                overrides=(
-                    linked("device", TO_DEVICE_FROM_TABLE),
-                    column_unit("energy", "watth"),
-                    column_unit("coverage", RATIO, decimals=1),
-                    column_unit("energy per inference", "joule"),
-                    column_unit("power", "watt"),
-                    column_unit("inferences", PER_S),
-                    column_unit("idle", RATIO, decimals=1),
-                    column_unit("gCO2e per 1,000", GRAMS),
-                ),
-            ),
-            h=10,
-            transformations=TOGETHER,
-            sort_by="energy per inference",
-        ),
-    ]
-
-
-METERED: Final = '(SUM("duration_s") - SUM("gap_s")) / $__range_s'
-"""Seconds with samples over seconds of the time range."""
-
-
-def _coverage() -> list[Panel]:
-    counted = 'SUM("stored") / SUM("sent")'
-    latest = (
-        f'SELECT LAST("stored") AS "stored", LAST("sent") AS "sent" '  # noqa: S608  all words are our own
-        f"FROM {q.source(q.LEDGER)}{q.group(rates.EACH)}"
-    )
-    return [
-        bars(
-            "Which part of this time is metered, by device?",
-            "Seconds with samples over the seconds of the time range. What lacks is time without windows, or gaps of "
-            "the meter within them; a device that began later also lacks what was before.",
-            [Ask(q.over_range(METERED, by=("device",)), "$tag_device")],
-            Look(RATIO, COVERED, maximum=1, decimals=1, links=(TO_DEVICE,)),
-        ),
-        series(
-            "When was it not metered?",
-            "Seconds with samples over the seconds of each step, of each device. A window counts where it begins, so "
-            "the first and the last step are not whole.",
-            [
-                Ask(
-                    q.over_time('(SUM("duration_s") - SUM("gap_s")) * 1000 / $__interval_ms', by=("device",)),
-                    "$tag_device",
-                )
-            ],
-            Look(RATIO, minimum=0, decimals=1, links=(TO_DEVICE,)),
-            step="5m",
-        ),
-        stat(
-            "Windows stored of those sent",
-            "Windows in the collector's journal over the sequence numbers that devices assigned, ever. The rest is "
-            "still on a device, or was declared dropped or refused: see the dashboard on trust.",
-            [Ask(f'SELECT {counted} FROM ({latest}) WHERE "sent" > 0', "stored")],  # noqa: S608
-            Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, no_value="unknown"),
-            h=8,
         ),
     ]

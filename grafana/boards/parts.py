@@ -9,7 +9,8 @@ from ..panels import Ask, Look, Steps, column_unit, stat
 GRAMS: Final = "si:gCO2e"
 PER_S: Final = "suffix:inf/s"
 RATIO: Final = "percentunit"
-COUNT: Final = "short"
+COUNT: Final = "locale"
+"""Whole, with commas: a count that is shortened to thousands hides a lost window."""
 WORDS: Final = "string"
 NONE_IS_GOOD: Final[Steps] = ((None, "green"), (1, "red"))
 NONE_IS_BETTER: Final[Steps] = ((None, "green"), (1, "orange"))
@@ -21,6 +22,14 @@ TOGETHER: Final[tuple[dict[str, Any], ...]] = (
     {"id": "merge", "options": {}},
 )
 """Makes one table of several queries with the same tags; what one of them does not know stays empty."""
+
+
+NO_CLASS: Final[dict[str, Any]] = {
+    "matcher": {"id": "byRegexp", "options": "/^class $/"},
+    "properties": [{"id": "displayName", "value": "no class in the inventory"}],
+}
+"""Of frames called ``CLASS``: devices that the inventory does not list have no class."""
+CLASS: Final = "class $tag_device_class"
 
 
 def yes_no(yes: str, no: str, *, bad: str = "red") -> tuple[dict[str, Any], ...]:

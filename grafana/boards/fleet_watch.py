@@ -1,0 +1,185 @@
+"""Panels of the fleet's dashboard on what needs somebody: the budget, devices that stand out, what is not measured."""
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from .. import ledger, rates
+from .. import queries as q
+from ..model import Panel
+from ..panels import Ask, Look, bars, column_unit, series, stat, table
+from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
+from .parts import COUNT, COVERED, GRAMS, NONE_IS_BETTER, PER_S, RATIO, TOGETHER, WORDS, coloured, linked, yes_no
+
+METERED: Final = '(SUM("duration_s") - SUM("gap_s")) / $__range_s'
+"""Seconds with samples over seconds of the time range."""
+BY_ROW: Final = ("device", "fleet", "site", "device_class")
+
+
+def budget() -> list[Panel]:
+    """Return the panels on carbon budgets."""
+    return [
+        replace(
+            bars(
+                "How fast is the budget used?",
+                "Grams of this UTC month over the part of the budget that belongs to the time elapsed: 100 % is on "
+                "plan, 200 % uses up a month's budget in half a month.",
+                [Ask(q.over_range('LAST("burn_ratio")', by=("fleet",), of=q.BUDGET), "$tag_fleet")],
+                Look(
+                    RATIO,
+                    ((None, "green"), (1, "orange"), (1.2, "red")),
+                    minimum=0,
+                    maximum=2,
+                    decimals=0,
+                    no_value="no budget",
+                ),
+                w=6,
+                h=6,
+            ),
+            time_from="now/M",
+        ),
+        series(
+            "Will the month's budget hold?",
+            "Operational and embodied grams of this UTC month so far, where they lead by the month's end at this "
+            "pace, and the budget. A fleet without [[budget]] in the collector's configuration has no line.",
+            [
+                Ask(q.over_time('MAX("used_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet used"),
+                Ask(q.over_time('LAST("projected_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet projected"),
+                Ask(q.over_time('LAST("budget_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet budget"),
+            ],
+            Look(GRAMS, minimum=0),
+            w=14,
+            h=6,
+            step="1m",
+        ),
+        replace(
+            stat(
+                "Windows that the budget does not see",
+                "Windows of this month whose grams are unknown: the budget is used up faster than is shown.",
+                [Ask(q.sum_of_latest("unknown_windows", ("fleet",), of=q.BUDGET), "windows")],
+                Look(COUNT, NONE_IS_BETTER, no_value="no budget"),
+                h=6,
+            ),
+            time_from="now/M",
+        ),
+    ]
+
+
+def devices() -> list[Panel]:
+    """Return the panels that compare devices."""
+    grams = q.per(
+        f"1000 * ({q.OPERATIONAL} + {q.EMBODIED})",
+        q.INFERENCES,
+        by=BY_ROW,
+        where=q.CARBON_KNOWN,
+        name="gCO2e per 1,000",
+    )
+    idle = q.per('SUM("energy_j") - SUM("net_energy_j")', q.ENERGY_J, by=BY_ROW, where=rates.NET_KNOWN, name="idle")
+    return [
+        table(
+            "Which devices pay most for an inference?",
+            "Every device with windows in the time range, the dearest inference first. Energy is metered energy; per "
+            "inference it is mean power over mean rate; coverage is metered seconds over the seconds of the time "
+            "range. An empty cell is unknown.",
+            [
+                q.over_range(f'{q.ENERGY_J} / 3600 AS "energy", {METERED} AS "coverage"', by=BY_ROW),
+                rates.j_per_inference(by=BY_ROW, name="energy per inference"),
+                rates.power_w(by=BY_ROW, name="power"),
+                rates.inferences_per_s(by=BY_ROW, name="inferences"),
+                idle,
+                grams,
+            ],
+            Look(
+                WORDS,
+                overrides=(
+                    linked("device", TO_DEVICE_FROM_TABLE),
+                    column_unit("device_class", WORDS, displayName="class"),
+                    column_unit("energy", "watth"),
+                    column_unit("coverage", RATIO, decimals=1),
+                    column_unit("energy per inference", "joule"),
+                    column_unit("power", "watt"),
+                    column_unit("inferences", PER_S),
+                    column_unit("idle", RATIO, decimals=1),
+                    column_unit("gCO2e per 1,000", GRAMS),
+                ),
+            ),
+            h=10,
+            transformations=TOGETHER,
+            sort_by="energy per inference",
+        ),
+        table(
+            "Which devices need somebody?",
+            "What the collector last reported of each device in the time range, the longest silent first. An empty "
+            "cell was never said. Waiting windows are still on the device; dropped ones are lost and declared so.",
+            [_state_of_devices()],
+            Look(
+                COUNT,
+                overrides=(
+                    linked("device", TO_DEVICE_FROM_TABLE),
+                    column_unit("last heard", "s", **coloured(((None, "green"), (120, "orange"), (600, "red")))),
+                    column_unit("online", COUNT, mappings=yes_no("online", "silent"), **IN_COLOUR),
+                    column_unit("meter", COUNT, mappings=yes_no("connected", "not connected"), **IN_COLOUR),
+                    column_unit("clock", COUNT, mappings=yes_no("set", "not set", bad="orange"), **IN_COLOUR),
+                    column_unit("dropped", COUNT, **coloured(NONE_IS_BETTER)),
+                    column_unit("frame errors", COUNT, **coloured(NONE_IS_BETTER)),
+                    column_unit("agent", WORDS),
+                ),
+            ),
+            h=10,
+            sort_by="last heard",
+        ),
+    ]
+
+
+IN_COLOUR: Final[dict[str, Any]] = {"custom.cellOptions": {"type": "color-text"}}
+"""The colour of a mapped value, on its word."""
+
+
+def _state_of_devices() -> str:
+    columns = {
+        "last_seen_age_s": "last heard",
+        "online": "online",
+        "meter_connected": "meter",
+        "clock_synchronised": "clock",
+        "outbox_windows": "waiting",
+        "dropped_windows": "dropped",
+        "meter_reconnects": "reconnects",
+        "meter_frame_errors": "frame errors",
+        "agent_version": "agent",
+    }
+    latest = ", ".join(f'LAST("{field}") AS "{name}"' for field, name in columns.items())
+    return q.over_range(latest, by=("device", "fleet"), of=q.DEVICES)
+
+
+def coverage() -> list[Panel]:
+    """Return the panels on what is not measured or not there."""
+    return [
+        bars(
+            "Which part of this time is metered, by device?",
+            "Seconds with samples over the seconds of the time range. What lacks is time without windows, or gaps of "
+            "the meter within them; a device that began later also lacks what was before.",
+            [Ask(q.over_range(METERED, by=("device",)), "$tag_device")],
+            Look(RATIO, COVERED, maximum=1, decimals=1, links=(TO_DEVICE,)),
+        ),
+        series(
+            "When was it not metered?",
+            "Seconds with samples over the seconds of each step, of each device. A window counts where it begins, so "
+            "the first and the last step are not whole.",
+            [
+                Ask(
+                    q.over_time('(SUM("duration_s") - SUM("gap_s")) * 1000 / $__interval_ms', by=("device",)),
+                    "$tag_device",
+                )
+            ],
+            Look(RATIO, minimum=0, decimals=1, links=(TO_DEVICE,)),
+            step="5m",
+        ),
+        stat(
+            "Windows stored of those sent",
+            "Windows in the collector's journal over the sequence numbers that devices assigned, ever. The rest is "
+            "still on a device, or was declared dropped or refused: see the dashboard on trust.",
+            [Ask(ledger.stored_ratio(), "stored")],
+            Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, no_value="unknown"),
+            h=8,
+        ),
+    ]

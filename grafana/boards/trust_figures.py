@@ -1,0 +1,144 @@
+"""Panels of the dashboard on trust about the figures themselves: lost samples, uncertainty, and factors."""
+
+from typing import Final
+
+from .. import queries as q
+from .. import rates
+from ..model import Panel
+from ..panels import Ask, Look, bars, column_unit, series, stat, table
+from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
+from .parts import COUNT, NONE_IS_BETTER, RATIO, WORDS, linked, simulated
+
+BY_ROW: Final = ("device", "fleet", "meter_driver", "boundary", "simulated")
+
+
+def samples() -> list[Panel]:
+    """Return the panels on what the meters lost."""
+    return [
+        bars(
+            "Which meters lose samples?",
+            "Samples that a meter's numbering says were sent and that did not arrive, over all that were sent. A "
+            "meter without numbers in its frames loses unseen: its gaps tell.",
+            [Ask(q.per(LOST, f'{LOST} + SUM("sample_count")', by=("device",)), "$tag_device")],
+            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE,)),
+        ),
+        bars(
+            "Which meters have gaps?",
+            "Seconds without samples over the seconds of the windows. No joule is invented for them.",
+            [Ask(q.per(q.GAP_S, 'SUM("duration_s")', by=("device",)), "$tag_device")],
+            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE,)),
+        ),
+        bars(
+            "Which meters send damaged frames?",
+            "Frames that failed their checksum or form within the windows: cable, ground or baud rate.",
+            [Ask(q.over_range('SUM("frame_error_count")', by=("device",)), "$tag_device")],
+            Look(COUNT, NONE_IS_BETTER, links=(TO_DEVICE,)),
+        ),
+    ]
+
+
+LOST: Final = 'SUM("lost_count")'
+
+
+def uncertainty() -> list[Panel]:
+    """Return the panels on the joules' uncertainty and where they come from."""
+    return [
+        bars(
+            "How uncertain is each device's energy?",
+            "Expanded uncertainty (k = 2) of the time range's energy over that energy. Within a device the systematic "
+            "parts of all windows add linearly, the others in quadrature (JCGM 100:2008, 5.2.2 and 5.1.2).",
+            [Ask(rates.u_ratio(2), "$tag_device")],
+            Look(RATIO, ((None, "green"), (0.05, "orange"), (0.1, "red")), decimals=2, links=(TO_DEVICE,)),
+            w=12,
+        ),
+        bars(
+            "What does not average out?",
+            "Systematic uncertainty (k = 2) of the hours' energy over that energy, by whose error it is: a type of "
+            "meter or one calibrated unit. Neither longer time nor more such meters make it smaller.",
+            [
+                Ask(
+                    q.per('2 * SUM("energy_u_systematic_j")', q.ENERGY_J, by=("systematic_id",), of=q.HOURS),
+                    "$tag_systematic_id",
+                )
+            ],
+            Look(RATIO, ((None, "green"), (0.05, "orange"), (0.1, "red")), decimals=2),
+            w=12,
+        ),
+        table(
+            "Which meter stands behind whose joules?",
+            "Windows and metered energy by meter and by where it sits. Figures from different boundaries are not "
+            "comparable; simulated ones are no measurement.",
+            [q.over_range(f'{q.COUNT} AS "windows", {q.ENERGY_J} / 3600 AS "energy"', by=BY_ROW)],
+            Look(
+                WORDS,
+                overrides=(
+                    linked("device", TO_DEVICE_FROM_TABLE),
+                    column_unit("meter_driver", WORDS, displayName="meter"),
+                    column_unit("windows", COUNT),
+                    column_unit("energy", "watth"),
+                ),
+            ),
+            w=16,
+        ),
+        simulated(),
+        stat(
+            "Devices whose clock is not set",
+            "Devices that stamped by a clock nobody had set, in the collector's latest report. Their windows are "
+            "placed by estimate until a clock is set.",
+            [Ask(_clocks_not_set(), "devices")],
+            Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
+        ),
+    ]
+
+
+def _clocks_not_set() -> str:
+    latest = (
+        f'SELECT 1 - LAST("clock_synchronised") AS "not_set" '  # noqa: S608  all words are our own
+        f"FROM {q.source(q.DEVICES)}{q.group(rates.EACH)}"
+    )
+    return f'SELECT SUM("not_set") FROM ({latest})'  # noqa: S608
+
+
+def factors() -> list[Panel]:
+    """Return the panels on what the grams rest on."""
+    qualities = ("actual", "estimated", "forecast", "yearly")
+    return [
+        table(
+            "Which factors are in use?",
+            "Every factor behind the collector's grams, with its range, unit, scope, source, licence and vintage. The "
+            "value of a grid intensity that changes with time is that of the time it was last used.",
+            [
+                q.over_range(
+                    'LAST("value") AS "value", LAST("low") AS "low", LAST("high") AS "high", LAST("unit") AS "unit", '
+                    'LAST("vintage") AS "vintage", LAST("scope") AS "scope", LAST("source") AS "source", '
+                    'LAST("licence") AS "licence"',
+                    by=("factor",),
+                    of=q.FACTORS,
+                )
+            ],
+            Look(WORDS, overrides=tuple(column_unit(name, COUNT) for name in ("value", "low", "high"))),
+            h=9,
+        ),
+        series(
+            "What does the intensity rest on?",
+            "Energy of each hour by the quality of the grid intensity that it was assessed with, as a share: actual, "
+            "estimated, forecast, or the year's average. Energy of unknown intensity is not in it.",
+            [Ask(q.over_time(f'SUM("energy_{one}_j")', of=q.HOURS), one) for one in qualities],
+            Look("joule", minimum=0),
+            w=16,
+            share=True,
+            step="1h",
+        ),
+        stat(
+            "Energy of unknown intensity",
+            "Joules of the hours in the time range that no grid intensity is known for, over all of their joules.",
+            [Ask(q.per(_unknown(qualities), q.ENERGY_J, of=q.HOURS), "unknown")],
+            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.05, "red")), decimals=1, no_value="unknown"),
+            w=8,
+            h=8,
+        ),
+    ]
+
+
+def _unknown(qualities: tuple[str, ...]) -> str:
+    return " - ".join((q.ENERGY_J, *(f'SUM("energy_{one}_j")' for one in qualities)))
