@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from collector.carbon.amortisation import EvenPiece, LifePlan, Policy, charge, even_piece
+from collector.carbon.amortisation import Charges, EvenPiece, LifePlan, Policy, charge, even_piece
 from collector.carbon.embodied import Part, embodied_gco2e
 from collector.carbon.estimate import F64, Z95, Estimate, Range, from_standard_uncertainty, times
 from collector.carbon.factors import Factor
@@ -21,6 +21,7 @@ from collector.carbon.impacts import grid_water
 from collector.carbon.operational import CarbonIntensity, gram_range, gram_unit, operational_gco2e
 from collector.carbon.timeline import I64, Quality
 from collector.carbon.units import GCO2E_PER_KWH, J_PER_KWH, JOULE
+from collector.carbon.window_charges import window_charges
 from collector.intensity.provider import IntensityProvider
 from collector.intensity.zone_steps import LAST_UNIX_NS, ZoneSteps, wholly_known
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
@@ -251,17 +252,35 @@ class Assessor:
             outside_service_s=charged.before_service_s + charged.after_retirement_s,
         )
 
+    def charges(self, device_id: str, starts_unix_ns: I64, durations_s: F64, uses: F64) -> Charges | None:
+        """Return which share of the device's hardware each window is charged; None where hardware or life is unknown.
+
+        Arrays of shape ``(n,)``.
+        """
+        rates = self._rates.get(device_id)
+        if rates is None or rates.mass is None or rates.plan is None:
+            return None
+        for part in self._parts[device_id]:
+            for factor in part.factors:
+                self._remember(factor)
+        return window_charges(rates.plan, starts_unix_ns / NS_PER_S, durations_s, uses)
+
+    def mass(self, device_id: str) -> Estimate | None:
+        """Return the embodied grams of the whole device, None for unknown."""
+        return self._masses.get(device_id)
+
     def slots(self, device_id: str, starts_unix_ns: I64, ends_unix_ns: I64, energy_j: F64) -> Slots | None:
-        """Return each window's energy times the mean intensity of its time; None for a device without a zone.
+        """Return ``zone_slots`` of the device's zone; None for a device without one."""
+        zone = self.describe(device_id).zone
+        return self.zone_slots(zone, starts_unix_ns, ends_unix_ns, energy_j) if zone else None
+
+    def zone_slots(self, zone: str, starts_unix_ns: I64, ends_unix_ns: I64, energy_j: F64) -> Slots:
+        """Return each window's energy times the mean intensity of its time, whichever others come with it.
 
         Arrays of shape ``(n,)``, n from 1.
         """
-        zone = self.describe(device_id).zone
-        if not zone:
-            return None
-        first, last = int(starts_unix_ns.min()), int(ends_unix_ns.max())
-        self._remember_zone(zone, first, last)
-        mean = self._steps.timeline(zone, first, last).mean_over(starts_unix_ns, ends_unix_ns)
+        self._remember_zone(zone, int(starts_unix_ns.min()), int(ends_unix_ns.max()))
+        mean = self._steps.mean_over(zone, starts_unix_ns, ends_unix_ns)
         known = wholly_known(mean, (ends_unix_ns - starts_unix_ns) / NS_PER_S)
         energy_kwh = np.where(known, energy_j / J_PER_KWH, np.nan)
         return Slots(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from collector.carbon.estimate import F64
 from collector.carbon.operational import GramRate, rate_of
-from collector.carbon.timeline import QUALITIES, IntensityTimeline, MeanIntensity, Quality
+from collector.carbon.timeline import I64, QUALITIES, IntensityTimeline, MeanIntensity, Quality
 from collector.carbon.units import J_PER_KWH
 from collector.intensity.provider import IntensityProvider
 
@@ -70,6 +70,29 @@ class ZoneSteps:
         """Return the provider's steps that touch the stretch."""
         with self._asking:
             return self._provider.timeline(zone, start_unix_ns, end_unix_ns)
+
+    def mean_over(self, zone: str, starts_unix_ns: I64, ends_unix_ns: I64) -> MeanIntensity:
+        """Return the mean over each ``[start, end)``, a stretch longer than nothing; shape ``(n,)``.
+
+        What it gives of one stretch does not hang, in any digit, on the others that are asked for with it: sums run
+        from the start of its own UTC day. Nothing is known of what ends after ``LAST_UNIX_NS``.
+        """
+        columns = {name: np.full(len(starts_unix_ns), np.nan) for name in ("gco2e_per_kwh", "low", "high")}
+        known_ratio = np.zeros(len(starts_unix_ns))
+        quality_ratio = {name: np.zeros(len(starts_unix_ns)) for name in QUALITIES}
+        in_range = (ends_unix_ns <= LAST_UNIX_NS) & (ends_unix_ns > starts_unix_ns)
+        days = starts_unix_ns // DAY_NS
+        last_days = np.where(in_range, (ends_unix_ns - 1) // DAY_NS, days)
+        for number, last in np.unique(np.stack((days, last_days))[:, in_range], axis=1).T.tolist():
+            rows = np.flatnonzero(in_range & (days == number) & (last_days == last))
+            timeline = self.timeline(zone, number * DAY_NS, (last + 1) * DAY_NS)
+            mean = timeline.mean_over(starts_unix_ns[rows], ends_unix_ns[rows])
+            for name, column in columns.items():
+                column[rows] = getattr(mean, name)
+            known_ratio[rows] = mean.known_ratio
+            for quality, ratio in mean.quality_ratio.items():
+                quality_ratio[quality][rows] = ratio
+        return MeanIntensity(**columns, known_ratio=known_ratio, quality_ratio=quality_ratio)
 
     def forget(self) -> None:
         """Ask the provider anew from now on: it may have learned something. What another thread began is not kept."""

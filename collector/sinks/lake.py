@@ -5,14 +5,14 @@ be added: files of an earlier version lack them, and are read with nulls there. 
 a window that a device had to send twice may be there from both: tell rows apart by device_id, boot_id and seq.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from collector.sinks.lake_place import place_of
-from collector.sinks.parquet_days import ParquetDays, read_days
+from collector.sinks.parquet_days import ParquetDays, read_days, rows_in_order
 from collector.store_config import LakeWhere
 from collector.values import StoredWindow, WriteOutcome
 from edge_agent.wire.errors import ConfigurationError
@@ -118,16 +118,17 @@ class LakeSink:
         self._days.place.close()
 
 
-def rows_to_table(rows: Iterable[StoredWindow]) -> pa.Table:
-    """Return ``rows`` as flat typed columns (``SCHEMA``)."""
+def rows_to_table(rows: Iterable[StoredWindow], names: Sequence[str] | None = None) -> pa.Table:
+    """Return ``rows`` as flat typed columns: those of ``SCHEMA``, or only the named ones."""
     listed = list(rows)
     columns = []
-    for field in SCHEMA:
+    schema = SCHEMA if names is None else pa.schema([SCHEMA.field(name) for name in names])
+    for field in schema:
         of_row = _OF_ROW.get(field.name)
         name = field.name
         values = [of_row(row) for row in listed] if of_row else [getattr(row.window, name) for row in listed]
         columns.append(pa.array(values, type=field.type))
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def read_lake(
@@ -142,5 +143,16 @@ def read_lake(
     wanted = None if last_row_id is None else ds.field("row_id") <= last_row_id
     try:
         return read_days(place_of(where), SCHEMA, names, journal, wanted)
+    except OSError as error:
+        raise ConfigurationError(f"lake {where}: cannot read it: {error}; correct [lake] or its access") from error
+
+
+def lake_pages(where: LakeWhere, columns: list[str], last_row_id: int, journal: str) -> Iterator[pa.Table]:
+    """Yield the same rows page by page, in the order of ``row_id``, which has to be one of ``columns``.
+
+    Raises ConfigurationError when the lake cannot be read.
+    """
+    try:
+        yield from rows_in_order(place_of(where), SCHEMA, columns, journal, ds.field("row_id") <= last_row_id)
     except OSError as error:
         raise ConfigurationError(f"lake {where}: cannot read it: {error}; correct [lake] or its access") from error

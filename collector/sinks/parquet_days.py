@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from collector.sinks.lake_place import Place
 from collector.values import Row, WriteOutcome
 
 _BATCH_ROWS: Final = 20_000
+_MOST_FILES: Final = 256
 PARTITIONS: Final = ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive")
 _NAME: Final = re.compile(r"date=[^/]+/\w+-(?:(?P<journal>[0-9a-f]{16})-)?(?P<row>\d{20})\.parquet")
 
@@ -139,6 +141,35 @@ def read_days(place: Place, schema: pa.Schema, columns: list[str], journal: str 
             paths, filesystem=files, format="parquet", schema=schema, partitioning=PARTITIONS, partition_base_dir=root
         )
         return found.to_table(columns=columns, filter=wanted)
+
+
+def rows_in_order(
+    place: Place, schema: pa.Schema, columns: list[str], journal: str, wanted: Any = None
+) -> Iterator[pa.Table]:
+    """Yield the rows as ``read_days`` finds them, in the order of ``row_id``, some files at a time.
+
+    A batch of rows lies in the files of all days that it touches, and the next batch begins after its last row: what
+    comes before the first row of the files that are still to be read is complete. Raises OSError.
+    """
+    names = sorted(_names_of(place, journal), key=lambda name: (first_row_id(name) or 0, name))
+    if not names:
+        return
+    held = schema.empty_table().select(columns)
+    with place.readable(names) as (root, files):
+        at, count = 0, 1
+        while at < len(names):
+            paths = [f"{root}/{name}" for name in names[at : at + count]]
+            at += count
+            found = ds.dataset(paths, filesystem=files, format="parquet", schema=schema)
+            read = found.to_table(columns=columns, filter=wanted)
+            held = pa.concat_tables([held, read]).sort_by("row_id")
+            complete = held.num_rows
+            if at < len(names):
+                complete = int(np.searchsorted(held["row_id"].to_numpy(), first_row_id(names[at]) or 0))
+            if complete:
+                yield held.slice(0, complete)
+            held = held.slice(complete).combine_chunks()
+            count = min(2 * count, _MOST_FILES) if read.num_rows < _BATCH_ROWS else max(count // 2, 1)
 
 
 def batches_of_day(

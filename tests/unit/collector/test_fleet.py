@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,9 @@ from collector.assess import Assessor
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import total as sum_of
 from collector.fleet.report import fleet_report
-from collector.fleet.rows import group_hourly
 from collector.fleet.series import device_series
-from collector.fleet.sums import add_up
+from collector.fleet.sums import Sums, add_up
+from collector.fleet.window_sums import WindowSums
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.journal import Journal
@@ -52,6 +53,12 @@ def an_assessor(inventory: str = INVENTORY) -> Assessor:
     return Assessor(parse_inventory(inventory), load_yearly_table())
 
 
+def sums_of(table: pa.Table) -> Sums:
+    found = WindowSums()
+    found.add(table)
+    return add_up(group for key in found.devices() for group in found.groups(key))
+
+
 def energy_of(rows: list[StoredWindow]) -> float:
     return math.fsum(row.window.energy_j for row in rows)
 
@@ -81,7 +88,7 @@ def test_sums_by_device_and_in_total(journal: Journal) -> None:
 
 def test_systematic_parts_add_linearly_within_a_type_of_meter_and_in_quadrature_between() -> None:
     rows = make_fleet_rows(40)
-    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    sums = sums_of(rows_to_table(rows))
     linear = [math.fsum(r.window.energy_u_systematic_j for r in rows if r.device_id == p.device_id) for p in PROFILES]
     independent = math.fsum(r.window.energy_u_j**2 - r.window.energy_u_systematic_j**2 for r in rows)
     assert sums.energy.u_systematic_j == pytest.approx(math.hypot(*linear))
@@ -95,7 +102,7 @@ def test_meters_of_one_type_err_alike_whether_the_agent_says_so_or_is_too_old_to
         make_stored(1, systematic_id=said[0]),
         make_stored(2, profile=PI_ZERO, meter_driver="tc66c", meter_id="another", systematic_id=said[1]),
     ]
-    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    sums = sums_of(rows_to_table(rows))
     assert sums.energy.u_systematic_j == pytest.approx(math.fsum(r.window.energy_u_systematic_j for r in rows))
 
 
@@ -104,7 +111,7 @@ def test_a_certificate_makes_a_meters_error_its_own() -> None:
         make_stored(1, systematic_id="tc66c"),
         make_stored(2, profile=PI_ZERO, meter_driver="tc66c", systematic_id="tc66c:8A33:K-2025-1"),
     ]
-    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    sums = sums_of(rows_to_table(rows))
     assert sums.energy.u_systematic_j == pytest.approx(math.hypot(*(r.window.energy_u_systematic_j for r in rows)))
 
 
@@ -135,7 +142,7 @@ def test_a_fleet_of_equal_meters_has_the_relative_systematic_uncertainty_of_one(
         )
         for i in range(devices * windows)
     ]
-    sums = add_up(group_hourly(rows_to_table(rows)).to_pylist())
+    sums = sums_of(rows_to_table(rows))
     count = devices * windows
     assert sums.energy.u_systematic_j / sums.energy.energy_j == pytest.approx(systematic_ratio)
     averaged_j2 = energy_j**2 * (systematic_ratio**2 + independent_ratio**2 / count)
@@ -362,7 +369,7 @@ def test_the_grouping_loses_and_invents_nothing(hours: list[int], energies: list
         for i, hour in enumerate(hours)
     ]
     table = rows_to_table(rows)
-    sums = add_up(group_hourly(table).to_pylist())
+    sums = sums_of(table)
     assert sums.windows == len(rows)
     assert sums.energy.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
     assert sums.gap_s == pytest.approx(math.fsum(gaps[: len(rows)]))

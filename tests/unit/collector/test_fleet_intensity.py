@@ -1,5 +1,6 @@
 """The fleet report at the intensities of the time, with the yearly result beside it."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,10 @@ from typing import Any
 import pytest
 
 from collector.assess import Assessor
-from collector.fleet.grams import windows_by_device
 from collector.fleet.report import fleet_report
 from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.numbers import si
-from collector.sinks.lake import rows_to_table
 from tests.fakes.intensities import HALF_HOUR_NS, RANGE_RATIO, GivenIntensity, half_hours
 from tests.fakes.windows import T0_UNIX_NS, commit_rows, make_fleet_rows, make_stored
 
@@ -57,11 +56,12 @@ def test_a_window_without_an_intensity_leaves_its_device_unknown_and_says_how_mu
     assert report.total.operational_yearly_gco2e is not None
 
 
-def test_windows_find_their_device_in_any_order() -> None:
+def test_windows_find_their_device_in_any_order(journal: Journal) -> None:
     rows = [*make_fleet_rows(7)[::-1], make_stored(1, fleet="other", seq=77)]
-    found = windows_by_device(rows_to_table(rows))
+    commit_rows(journal, rows)
+    found = {(device.fleet, device.device_id): device for device in fleet_report(journal, None, None).devices}
     assert found.keys() == {(row.fleet, row.device_id) for row in rows}
-    for (fleet, device_id), windows in found.items():
-        mine = [row.window for row in rows if (row.fleet, row.device_id) == (fleet, device_id)]
-        assert sorted(windows.energy_j.tolist()) == sorted(w.energy_j for w in mine)
-        assert sorted(windows.starts_unix_ns.tolist()) == sorted(w.t_start_unix_ns for w in mine)
+    for key, device in found.items():
+        mine = [row.window for row in rows if (row.fleet, row.device_id) == key]
+        assert device.energy_j == pytest.approx(math.fsum(window.energy_j for window in mine))
+        assert device.first_unix_ns == min(window.t_start_unix_ns for window in mine)
