@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from .. import ledger
 from .. import queries as q
+from .. import reports
 from ..model import Panel
 from ..panels import BLUE, Ask, Look, Steps, column_unit, series, stat, table
 from .parts import COUNT, COVERED, NONE_IS_BETTER, NONE_IS_GOOD, RATIO, WORDS, yes_no
@@ -82,7 +82,7 @@ def delivery() -> list[Panel]:
                 f"Windows {field}",
                 "Over all boots of the device, in the collector's latest report in the time range. sent = stored + "
                 "dropped + refused + pending + missing; late ones came long after their end and are stored.",
-                [Ask(ledger.total(field), field)],
+                [Ask(reports.total(field), field)],
                 Look(COUNT, steps, no_value="unknown"),
             )
             for field, steps in counts

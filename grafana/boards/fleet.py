@@ -3,7 +3,7 @@
 from typing import Final
 
 from .. import queries as q
-from .. import rates
+from .. import rates, reports
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, placed, section, series, stat
 from ..variables import BETWEEN, TAG, TO_DEVICE, variables
@@ -74,17 +74,12 @@ def _now() -> list[Panel]:
             "Silent devices",
             "Devices that the collector heard before and now holds for silent, by the time of their last message, in "
             "its latest report within a quarter of an hour. No report at all is unknown, not zero.",
-            [Ask(_silent(), "silent")],
+            [Ask(reports.silent(), "silent")],
             Look(COUNT, NONE_IS_GOOD, no_value="unknown"),
             time_from=LATEST,
         ),
         simulated(),
     ]
-
-
-def _silent() -> str:
-    latest = f'SELECT 1 - LAST("online") AS "silent" FROM {q.source(q.DEVICES)}{q.group(rates.EACH)}'  # noqa: S608
-    return f'SELECT SUM("silent") FROM ({latest})'  # noqa: S608  all words are our own
 
 
 def _months() -> list[Panel]:

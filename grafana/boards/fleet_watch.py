@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .. import ledger, rates
 from .. import queries as q
+from .. import rates, reports
 from ..model import Panel
 from ..panels import Ask, Look, bars, column_unit, series, stat, table
 from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
@@ -111,7 +111,7 @@ def devices() -> list[Panel]:
             "Which devices need somebody?",
             "What the collector last reported of each device in the time range, the longest silent first. An empty "
             "cell was never said. Waiting windows are still on the device; dropped ones are lost and declared so.",
-            [_state_of_devices()],
+            [reports.heard(), _state_of_devices()],
             Look(
                 COUNT,
                 overrides=(
@@ -126,6 +126,7 @@ def devices() -> list[Panel]:
                 ),
             ),
             h=10,
+            transformations=TOGETHER,
             sort_by="last heard",
         ),
     ]
@@ -137,8 +138,6 @@ IN_COLOUR: Final[dict[str, Any]] = {"custom.cellOptions": {"type": "color-text"}
 
 def _state_of_devices() -> str:
     columns = {
-        "last_seen_age_s": "last heard",
-        "online": "online",
         "meter_connected": "meter",
         "clock_synchronised": "clock",
         "outbox_windows": "waiting",
@@ -178,7 +177,7 @@ def coverage() -> list[Panel]:
             "Windows stored of those sent",
             "Windows in the collector's journal over the sequence numbers that devices assigned, ever. The rest is "
             "still on a device, or was declared dropped or refused: see the dashboard on trust.",
-            [Ask(ledger.stored_ratio(), "stored")],
+            [Ask(reports.stored_ratio(), "stored")],
             Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, no_value="unknown"),
             h=8,
         ),

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from .. import ledger
 from .. import queries as q
+from .. import reports
 from ..model import Dashboard, Panel
 from ..panels import BLUE, Ask, Look, Steps, column_unit, placed, section, series, stat, table
 from ..variables import BETWEEN, TAG, TO_DEVICE, TO_DEVICE_FROM_TABLE, variables
@@ -63,7 +63,7 @@ def _ledger() -> list[Panel]:
             f"Windows {field}",
             f"{meaning} Sum over devices of the collector's latest report. sent = stored + dropped + refused + "
             "pending + missing.",
-            [Ask(ledger.total(field), field)],
+            [Ask(reports.total(field), field)],
             Look(COUNT, steps, no_value=unknown),
         )
         for field, meaning, steps, unknown in LEDGER
@@ -75,7 +75,7 @@ def _ledger() -> list[Panel]:
             "The collector's latest count for each device, over all of its boots: sent = stored + dropped + refused + "
             "pending + missing. Late windows came long after their end, duplicates came again; both are stored once. "
             "Where collectors share the messages, none of them alone knows what is pending or missing.",
-            [ledger.of_devices({name: name for name in (*(field for field, *_ in LEDGER), "late", "duplicates")})],
+            [reports.of_devices({name: name for name in (*(field for field, *_ in LEDGER), "late", "duplicates")})],
             Look(
                 COUNT,
                 overrides=(
@@ -137,8 +137,8 @@ def _letters() -> list[Panel]:
             "Dead letters gone for good",
             "Left the list because newer ones needed the room, or somebody threw them away, over all devices, ever.",
             [
-                Ask(ledger.total("letters_evicted"), "pushed out"),
-                Ask(ledger.total("letters_dropped"), "thrown away"),
+                Ask(reports.total("letters_evicted"), "pushed out"),
+                Ask(reports.total("letters_dropped"), "thrown away"),
             ],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
             h=5,
@@ -147,7 +147,7 @@ def _letters() -> list[Panel]:
             "Whose letters are dead?",
             "Dead letters of each device: in the list now, and those that left it, each counted for ever. Replayed "
             "ones were accepted when they were tried again.",
-            [ledger.of_devices(LETTERS)],
+            [reports.of_devices(LETTERS)],
             Look(COUNT, overrides=(linked("device", TO_DEVICE_FROM_TABLE),)),
             h=7,
             sort_by="in the list",

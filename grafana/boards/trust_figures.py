@@ -3,7 +3,7 @@
 from typing import Final
 
 from .. import queries as q
-from .. import rates
+from .. import rates, reports
 from ..model import Panel
 from ..panels import Ask, Look, bars, column_unit, series, stat, table
 from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
@@ -85,18 +85,10 @@ def uncertainty() -> list[Panel]:
             "Devices whose clock is not set",
             "Devices that stamped by a clock nobody had set, in the collector's latest report. Their windows are "
             "placed by estimate until a clock is set.",
-            [Ask(_clocks_not_set(), "devices")],
+            [Ask(reports.count_without("clock_synchronised"), "devices")],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
         ),
     ]
-
-
-def _clocks_not_set() -> str:
-    latest = (
-        f'SELECT 1 - LAST("clock_synchronised") AS "not_set" '  # noqa: S608  all words are our own
-        f"FROM {q.source(q.DEVICES)}{q.group(rates.EACH)}"
-    )
-    return f'SELECT SUM("not_set") FROM ({latest})'  # noqa: S608
 
 
 def factors() -> list[Panel]:
