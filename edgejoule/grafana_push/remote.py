@@ -103,6 +103,13 @@ class Remote:
         except _NotFoundError:
             return None
 
+    def has(self, thing: Thing) -> bool:
+        """Return whether it is there, True where the server will not say: what follows hears why."""
+        try:
+            return self.find(thing) is not None
+        except RefusedError:
+            return True
+
     def create(self, thing: Thing) -> None:
         """Make it. Raises RefusedError."""
         api = self._api

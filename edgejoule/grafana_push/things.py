@@ -52,6 +52,11 @@ def data_source(
     return Thing(kind="data source", uid=uid, name=name, wanted=wanted, secret=hidden)
 
 
+def named_source(uid: str, name: str) -> Thing:
+    """Return a data source only to be looked for."""
+    return Thing(kind="data source", uid=uid, name=name, wanted={})
+
+
 def folder(uid: str, title: str) -> Thing:
     """Return the folder of the dashboards and alert rules."""
     return Thing(kind="folder", uid=uid, name=title, wanted={"uid": uid, "title": title})

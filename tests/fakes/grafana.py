@@ -9,7 +9,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from tests.fakes.json_server import Asked, JsonServer, Reply, as_json, json_server
@@ -43,7 +43,11 @@ class FakeGrafana:
         return [(one.method, one.path) for one in self.server.asked if one.method != "GET"]
 
     def answer(self, asked: Asked) -> Reply:
-        """Answer one request."""
+        """Answer one request; its connection ends with it, and the client is told so."""
+        reply = self._answer(asked)
+        return replace(reply, headers=reply.headers | {"Connection": "close"})
+
+    def _answer(self, asked: Asked) -> Reply:
         basic = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if asked.headers.get("authorization") not in {f"Bearer {TOKEN}", basic}:
             return said(401, "Invalid API key")

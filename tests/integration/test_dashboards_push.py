@@ -289,3 +289,18 @@ def test_tls_with_an_authority_of_ones_own(
         assert set(fake.boards) == BOARDS
         assert main(words) == 1
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_rules_on_hourly_sums_are_pushed_only_where_these_are(
+    server: FakeGrafana, token_file: Path, config: Path
+) -> None:
+    config.write_text(config.read_text().partition("[influxdb.hourly]")[0])
+    assert push(server, token_file, "--config", config) == 0
+    without = {name for _, name in server.groups}
+    assert "edgejoule-influxdb-hourly" not in server.sources
+    assert push(server, token_file) == 0
+    assert {name for _, name in server.groups} == without
+
+    server.sources["edgejoule-influxdb-hourly"] = {"uid": "edgejoule-influxdb-hourly", "name": "sums"}
+    assert push(server, token_file) == 0
+    assert {name for _, name in server.groups} > without

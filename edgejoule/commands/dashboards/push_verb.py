@@ -15,7 +15,7 @@ from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console,
 
 if TYPE_CHECKING:
     from edgejoule.grafana_push.push import Outcome
-    from edgejoule.grafana_push.remote import Credential
+    from edgejoule.grafana_push.remote import Credential, Remote
     from edgejoule.grafana_push.things import Thing
 
 _MARKS = {"created": "green", "updated": "yellow", "unchanged": "dim", "failed": "red", "skipped": "magenta"}
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcomes = []
     remote = Remote(arguments.url, _credential(arguments), ca_file=ca_file, timeout_s=arguments.timeout_s)
     with closing(remote):
-        things = list(_things(arguments))
+        things = list(_things(arguments, remote))
         for outcome in push(things, remote, dry_run=arguments.dry_run, secrets=arguments.secrets):
             outcomes.append(outcome)
             if not arguments.json:
@@ -94,23 +94,25 @@ def _secret(path: Path) -> str:
     return text
 
 
-def _things(arguments: argparse.Namespace) -> "Iterator[Thing]":
+def _things(arguments: argparse.Namespace, remote: "Remote") -> "Iterator[Thing]":
     """Return what the server is to hold, in the order in which it is needed."""
     from edgejoule.grafana_push import things
 
     model, builder = load_part("model"), load_builder()
     uid, title = model.FOLDER
     uid = arguments.folder_uid or uid
-    if arguments.config is not None:
-        yield from _data_sources(arguments, model.PROVISIONED)
-    elif arguments.influxdb_url is not None or arguments.secrets:
+    sources = list(_data_sources(arguments, model.PROVISIONED)) if arguments.config is not None else []
+    yield from sources
+    if arguments.config is None and (arguments.influxdb_url is not None or arguments.secrets):
         raise ConfigurationError(
             "--influxdb-url and --secrets are about data sources; give --config collector.toml too"
         )
     yield things.folder(uid, arguments.folder or title)
     yield from things.dashboards([board.to_json() for board in builder.dashboards().values()], uid)
     if not arguments.no_alerts:
-        yield from things.alert_groups(load_part("alerts").rule_groups(), uid)
+        hourly = things.named_source(*model.PROVISIONED["datasource_hourly"])
+        there = any(one.uid == hourly.uid for one in sources) if sources else remote.has(hourly)
+        yield from things.alert_groups(load_part("alerts").rule_groups(hourly=there), uid)
 
 
 def _data_sources(arguments: argparse.Namespace, provisioned: dict[str, tuple[str, str]]) -> "Iterator[Thing]":
