@@ -25,7 +25,7 @@ from collector.intensity.configured import configured_sources, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.journal import SHARED_GROUP, Journal
 from collector.pump import Pump
-from collector.reporter import LedgerReporter
+from collector.reporter import Reporter
 from collector.reporting import reporting
 from collector.retention import Retention, forgetting
 from collector.session import Session
@@ -57,8 +57,11 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
             journal.set_note(SHARED_GROUP, config.shared_group)
         session = Session(config.client_id, config.fleet, config.shared_group)
         subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
-        with reporting(config, lambda: vitals.runtime(subscriber)) as reporters, _intensities(config) as store:
+        with contextlib.ExitStack() as parts:
+            store = parts.enter_context(_intensities(config))
             assessor = build_assessor(config, store)
+            told = reporting(config, lambda: vitals.runtime(subscriber), assessor, store)
+            reporters = parts.enter_context(told)
             sinks = build_sinks(config, assessor, journal)
             pumps += [Pump(journal, WindowFeed(journal), sink) for sink in sinks]
             pumps += [Pump(journal, BenchFeed(journal), sink) for sink in build_bench_sinks(config, assessor, journal)]
@@ -138,7 +141,7 @@ def _supervise(
     stop: threading.Event,
     subscriber: Subscriber,
     pumps: list[AnyPump],
-    others: Sequence["LedgerReporter | Retention | GridWatch | LivePage"],
+    others: Sequence["Reporter | Retention | GridWatch | LivePage"],
     journal: Journal,
 ) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.

@@ -36,17 +36,29 @@ def build_assessor(
 
     Where a source of marginal intensities is named, windows get a marginal figure too. Raises ConfigurationError.
     """
-    inventory = read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
     impact_table = config.intensity.impact_table
-    has_marginal = bool(zones_at_sources(config.intensity, "marginal"))
+    average, *marginal = build_intensities(config, store, known_at_unix_ns=known_at_unix_ns)
     return Assessor(
-        inventory,
-        build_intensity(config, store, known_at_unix_ns=known_at_unix_ns),
-        marginal=build_intensity(config, store, kind="marginal", known_at_unix_ns=known_at_unix_ns)
-        if has_marginal
-        else None,
+        build_inventory(config),
+        average,
+        marginal=marginal[0] if marginal else None,
         impact_factors=load_impact_factors(Path(impact_table) if impact_table else None),
     )
+
+
+def build_inventory(config: CollectorConfig) -> Inventory:
+    """Return the inventory that ``config`` names, an empty one where it names none. Raises ConfigurationError."""
+    return read_inventory(Path(config.inventory.file)) if config.inventory.file else Inventory(devices={})
+
+
+def build_intensities(
+    config: CollectorConfig, store: IntensityStore | None = None, *, known_at_unix_ns: int | None = None
+) -> list[StoredIntensity]:
+    """Return the average intensities, and the marginal ones where a source of such is named; see the one below."""
+    kinds: list[IntensityKind] = ["average"]
+    if zones_at_sources(config.intensity, "marginal"):
+        kinds.append("marginal")
+    return [build_intensity(config, store, kind=kind, known_at_unix_ns=known_at_unix_ns) for kind in kinds]
 
 
 def build_intensity(

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from collector.budget_config import BudgetConfig, check_budgets
 from collector.intensity_config import IntensityConfig
 from collector.store_config import (
     InfluxConfig,
@@ -74,7 +75,7 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     """The whole file. ``fleet`` "+" takes every fleet. ``client_id`` names the session at the broker: keep it.
 
     ``shared_group``: collectors that name the same one share the messages; each has its own ``client_id`` and
-    ``state_dir``. Empty: this collector takes every message.
+    ``state_dir``. Empty: this collector takes every message. ``budget``: of the fleets that have one.
     """
 
     state_dir: str = "collector-state"
@@ -90,6 +91,7 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     web: WebConfig = WebConfig()
     inventory: InventoryConfig = InventoryConfig()
     intensity: IntensityConfig = IntensityConfig()
+    budget: tuple[BudgetConfig, ...] = ()
 
     @property
     def journal_path(self) -> Path:
@@ -127,6 +129,7 @@ def parse_config(text: str, where: str, base: Path) -> CollectorConfig:
             raise ConfigurationError(f"{where}: {name} is empty; name one, or leave the line out for the default")
     if config.influxdb is not None:
         check_influxdb(config.influxdb, where)
+    check_budgets(config.budget, config.influxdb, config.fleet, config.shared_group, where)
     if config.fleet != "+" and any(letter in config.fleet for letter in "/+#"):
         raise ConfigurationError(f'{where}: fleet {config.fleet!r}: name one fleet, or "+" for every fleet')
     if any(letter in config.shared_group for letter in "/+#"):

@@ -193,6 +193,9 @@ class Journal:
         with self.transaction():
             self._see(fleet, health.device_id, received_unix_ns)
             self._put("health", fleet, health)
+            self._db.execute(
+                "INSERT OR REPLACE INTO healths VALUES (?, ?, ?)", (fleet, health.device_id, received_unix_ns)
+            )
             account.open_boot(self._db, fleet, health.device_id, health.boot_id)
             account.note_device_view(self._db, health.device_id, health.boot_id, health.acked_seq + 1, health.last_seq)
 

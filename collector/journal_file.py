@@ -44,6 +44,9 @@ _ADDED: Final = {
     "births": """(
   fleet TEXT NOT NULL, device_id TEXT NOT NULL, received_unix_ns INTEGER NOT NULL,
   PRIMARY KEY (fleet, device_id)) WITHOUT ROWID""",
+    "healths": """(
+  fleet TEXT NOT NULL, device_id TEXT NOT NULL, received_unix_ns INTEGER NOT NULL,
+  PRIMARY KEY (fleet, device_id)) WITHOUT ROWID""",
     "notes": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "removed": removed.TABLE,
     **dead_letters.TABLES,
@@ -51,7 +54,8 @@ _ADDED: Final = {
 """Tables that later versions added. An older version reads and writes such a file as before: the schema's number is
 for what it would misunderstand. A reader that finds a file without one gets an empty one of its own.
 
-``births``: when the birth in ``devices`` came. ``notes``: what a reader should know about the collector."""
+``births``, ``healths``: when the birth and the health in ``devices`` came. ``notes``: what a reader should know about
+the collector."""
 _FOR_SPEED: Final = ("cache_size = -32768", "wal_autocheckpoint = 4000")
 """32 MiB of pages in memory: the ends of some thousand boots. The log is put into the file every 16 MB, not 4."""
 _LATE: Final = "ALTER TABLE boots ADD COLUMN late INTEGER NOT NULL DEFAULT 0"

@@ -1,21 +1,24 @@
-"""Writes the ledger to InfluxDB at a steady pace: a series that says whether anything was ever lost.
+"""Writes to InfluxDB at a steady pace what the collector knows: the ledger, devices, models, grids, budgets, factors.
 
-A point that cannot be written is not kept: the next one says more. The last one is written at the end.
+A point that cannot be written is not kept: the next one says more. The last ones are written at the end.
 """
 
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import structlog
 
 from collector.background import Background
-from collector.figures import Figures
-from collector.sinks import ledger_points
 from collector.sinks.influx_writing import Answer
+from edge_agent.wire.errors import ConfigurationError
 
 LINES_PER_BODY: Final = 5000
 _LOG = structlog.get_logger()
+Part = Callable[[int], list[str]]
+"""Returns the lines of one subject at that moment, Unix ns. Raises sqlite3.Error, or ConfigurationError for a file
+that cannot be read."""
 
 
 class Writer(Protocol):
@@ -30,46 +33,60 @@ class Writer(Protocol):
         ...
 
 
-class LedgerReporter(Background):
-    """See the module's text. It owns the writer and closes it. ``collector``: the client id, a tag.
+class Reporter(Background):
+    """See the module's text. It owns the writer and closes it. ``parts``: by name; one that fails hinders no other.
 
     Told to stop, it writes what is true now, unless the store was away the last time.
     """
 
-    def __init__(self, read: Callable[[], Figures], writer: Writer, interval_s: float, collector: str) -> None:
-        super().__init__("ledger-reporter")
-        self._read = read
+    def __init__(
+        self,
+        parts: Mapping[str, Part],
+        writer: Writer,
+        interval_s: float,
+        now_unix_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__("reporter")
+        self._parts = dict(parts)
         self._writer = writer
         self._interval_s = interval_s
-        self._collector = collector
-        self._told = ""
+        self._now_unix_ns = now_unix_ns
+        self._told: dict[str, str] = {}
 
     def _run(self) -> None:
         try:
             while not self._stopping.wait(self._interval_s):
-                self._tell(self._report())
-            if not self._told:
-                self._tell(self._report())
+                self._report()
+            if not any(self._told.values()):
+                self._report()
         finally:
             self._writer.close()
 
-    def _report(self) -> str:
-        """Write one point per device; return what hindered it, empty when nothing did."""
+    def _report(self) -> None:
+        now_unix_ns = self._now_unix_ns()
+        for name, part in self._parts.items():
+            self._tell(name, self._write(part, now_unix_ns))
+
+    def _write(self, part: Part, now_unix_ns: int) -> str:
+        """Write the points of one subject; return what hindered it, empty when nothing did."""
         try:
-            found = ledger_points.lines(self._read(), self._collector)
+            found = part(now_unix_ns)
         except sqlite3.Error as error:
             return f"the journal cannot be read: {error}"
+        except ConfigurationError as error:
+            return str(error)
         for start in range(0, len(found), LINES_PER_BODY):
             answer = self._writer.post("\n".join(found[start : start + LINES_PER_BODY]).encode())
             if answer.verdict != "stored":
                 return answer.reason
         return ""
 
-    def _tell(self, trouble: str) -> None:
-        if trouble == self._told:
+    def _tell(self, name: str, trouble: str) -> None:
+        """Log a change of state once."""
+        if trouble == self._told.get(name, ""):
             return
-        self._told = trouble
+        self._told[name] = trouble
         if trouble:
-            _LOG.warning("ledger_not_reported", reason=trouble)
+            _LOG.warning("not_reported", what=name, reason=trouble)
         else:
-            _LOG.info("ledger_reported_again")
+            _LOG.info("reported_again", what=name)

@@ -5,6 +5,7 @@ emitted once, whoever uses the model, and says nothing about a device.
 """
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Literal
 
@@ -12,7 +13,7 @@ import msgspec
 
 from collector.carbon.estimate import Estimate, times
 from collector.carbon.factors import Factor
-from collector.carbon.units import G_PER_KG, GCO2E, GCO2E_PER_KWH, KGCO2E
+from collector.carbon.units import G_PER_KG, GCO2E, GCO2E_PER_KWH, J_PER_KWH, JOULE, KGCO2E
 
 DevelopmentPolicy = Literal["by_planned_inferences", "by_observed_inferences"]
 
@@ -56,11 +57,14 @@ class Development(msgspec.Struct, frozen=True, kw_only=True):
 
     def whole_gco2e(self) -> Estimate:
         """Return all that the making emitted, the errors of the factors independent."""
-        product = reduce(
-            lambda a, b: times(a, b, unit=GCO2E, source=f"{a.source} x {b.source}"),
-            (factor.estimate for factor in self.factors),
-        )
-        return product.scaled(self.multiplier, unit=GCO2E)
+        return _product(self.factors, GCO2E).scaled(self.multiplier, unit=GCO2E)
+
+    def energy_j(self) -> Estimate | None:
+        """Return the electricity of the making, PUE and all runs included; None where only its grams are known."""
+        of_energy = [factor for factor in self.factors if factor.estimate.unit in _ENERGY]
+        if not any(factor.estimate.unit == "kWh" for factor in of_energy):
+            return None
+        return _product(of_energy, "kWh").scaled(self.runs * J_PER_KWH, unit=JOULE)
 
 
 class DevelopmentCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,4 +105,13 @@ def development_charge(
     return DevelopmentCharge(share_ratio=charged / planned, policy=made.policy, beyond_plan=beyond)
 
 
+def _product(factors: Sequence[Factor], unit: str) -> Estimate:
+    """Return the product of one factor or more."""
+    return reduce(
+        lambda a, b: times(a, b, unit=unit, source=f"{a.source} x {b.source}"),
+        (factor.estimate for factor in factors),
+    )
+
+
+_ENERGY = ("kWh", "ratio")
 _ALLOWED = ([GCO2E], [KGCO2E], [GCO2E_PER_KWH, "kWh"], [GCO2E_PER_KWH, "kWh", "ratio"])

@@ -6,7 +6,7 @@ Of a closed hour it is kept how many windows it had and up to which row: so its 
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -80,6 +80,18 @@ def sums_of(db: sqlite3.Connection, series: int, hour: int) -> HourSums:
     """Return what was summed so far."""
     row = db.execute("SELECT sums FROM hourly WHERE series = ? AND hour = ?", (series, hour)).fetchone()
     return _decoder.decode(row[0]) if row and row[0] is not None else HourSums()
+
+
+def between(db: sqlite3.Connection, first_hour: int, end_hour: int) -> Iterator[tuple[Tags, HourSums]]:
+    """Yield the open sums of the hours from ``first_hour`` up to ``end_hour``, each with its series' tags."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'hourly'").fetchone():
+        return
+    tags = tags_by_series(db)
+    rows = db.execute(
+        "SELECT series, sums FROM hourly WHERE hour >= ? AND hour < ? AND sums IS NOT NULL", (first_hour, end_hour)
+    )
+    for series, sums in rows:
+        yield tags[series], _decoder.decode(sums)
 
 
 def put(db: sqlite3.Connection, series: int, hour: int, sums: HourSums) -> None:

@@ -44,7 +44,7 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     zone: str = ""
     device_class: str = ""
     collector: str = ""
-    last_seen_age_s: float
+    last_seen_age_s: float | None = None
     online: int
     health_age_s: float | None = None
     outbox_windows: int | None = None
