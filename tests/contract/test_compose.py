@@ -1,6 +1,7 @@
 """compose.yaml cannot be run here, so everything about it that can be checked is: schema, files, names, ports."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +14,25 @@ from ruamel.yaml import YAML
 from collector.build import build_assessor, build_sinks
 from collector.config import CollectorConfig, read_config
 from edge_agent.wire.mqtt import parse_broker_url
-from edgejoule.cli import COMMANDS
+from edgejoule.cli import COMMANDS, main
+from grafana.builder import dashboards
+from grafana.model import FOLDER, PROVISIONED
+from tests.fakes.influxd import running_influxd
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"
 DOCKERFILE = ROOT / "deploy" / "collector.Dockerfile"
+SETTINGS = ROOT / "deploy" / "compose" / "collector"
+PROVISIONING = ROOT / "grafana" / "provisioning"
 
 
 def read_yaml(path: Path) -> Any:
     return YAML(typ="safe").load(path)
+
+
+def data_sources() -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = read_yaml(PROVISIONING / "datasources" / "influxdb.yaml")["datasources"]
+    return listed
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +43,7 @@ def services() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def collector_config() -> CollectorConfig:
-    return read_config(ROOT / "deploy" / "compose" / "collector" / "collector.toml")
+    return read_config(SETTINGS / "collector.toml")
 
 
 def test_it_follows_the_compose_specification() -> None:
@@ -42,8 +53,11 @@ def test_it_follows_the_compose_specification() -> None:
 
 
 def test_the_four_services_are_there_healthy_and_kept_up(services: dict[str, Any]) -> None:
-    assert set(services) == {"mosquitto", "influxdb", "grafana", "collector"}
+    assert set(services) == {"mosquitto", "influxdb", "grafana", "collector", "collector-init"}
     for name, service in services.items():
+        if name == "collector-init":
+            assert service["restart"] == "no", "it does its work and ends"
+            continue
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["restart"] == "unless-stopped", name
 
@@ -79,8 +93,9 @@ def test_every_file_and_volume_that_is_named_exists(services: dict[str, Any]) ->
 def test_who_waits_for_whom_has_a_health_check(services: dict[str, Any]) -> None:
     for service in services.values():
         for other, how in service.get("depends_on", {}).items():
-            assert how == {"condition": "service_healthy"}
-            assert "healthcheck" in services[other]
+            ends = "healthcheck" not in services[other]
+            assert how == {"condition": "service_completed_successfully" if ends else "service_healthy"}
+            assert ends == (services[other]["restart"] == "no")
 
 
 def test_the_collectors_configuration_names_the_services(
@@ -99,17 +114,75 @@ def test_the_collectors_configuration_names_the_services(
         sink.close()
 
 
-def test_grafana_finds_data_source_and_dashboards(services: dict[str, Any], collector_config: CollectorConfig) -> None:
-    provisioning = ROOT / "grafana" / "provisioning"
-    (source,) = read_yaml(provisioning / "datasources" / "influxdb.yaml")["datasources"]
-    assert collector_config.influxdb is not None
-    assert source["type"] == "influxdb"
-    assert source["url"] == collector_config.influxdb.url
-    assert source["jsonData"]["dbName"] == collector_config.influxdb.database
-    (provider,) = read_yaml(provisioning / "dashboards" / "edgejoule.yaml")["providers"]
+@pytest.mark.influxdb
+def test_the_databases_that_grafana_asks_are_those_that_the_collector_makes(
+    services: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command of the service collector-init, with this machine's InfluxDB in place of the service influxdb."""
+    word, verb, option, path = services["collector-init"]["command"]
+    assert path == services["collector"]["volumes"][0].split(":")[1] + "/collector.toml"
+    assert services["collector-init"]["volumes"] == services["collector"]["volumes"][:1]
+    text = (SETTINGS / "collector.toml").read_text()
+    with running_influxd(tmp_path) as server:
+        copied = tmp_path / "collector.toml"
+        copied.write_text(text.replace("http://influxdb:8086", server.url))
+        shutil.copy(SETTINGS / "inventory.toml", tmp_path)
+        for done in ("created; it keeps its points for ever", "is there"):
+            assert main([word, verb, option, str(copied)]) == 0
+            lines = capsys.readouterr().out.splitlines()
+            assert len(lines) == 2
+            assert all(done in line for line in lines), lines
+        (databases,) = server.query("SHOW DATABASES")
+    wanted = {source["jsonData"]["dbName"] for source in data_sources()}
+    assert set(databases.column("name")) - {"_internal"} == wanted
+
+
+def test_grafana_finds_both_stores_and_the_dashboards(
+    services: dict[str, Any], collector_config: CollectorConfig
+) -> None:
+    influxdb = collector_config.influxdb
+    assert influxdb is not None
+    assert influxdb.hourly is not None
+    windows, hourly = data_sources()
+    assert (windows["jsonData"]["dbName"], hourly["jsonData"]["dbName"]) == (influxdb.store, influxdb.hourly_store)
+    for source, name in ((windows, "datasource"), (hourly, "datasource_hourly")):
+        assert (source["uid"], source["name"]) == PROVISIONED[name]
+        assert (source["type"], source["url"]) == ("influxdb", influxdb.url)
+        assert source["jsonData"]["version"] == "InfluxQL"
+    assert [source.get("isDefault", False) for source in (windows, hourly)] == [True, False]
+    (provider,) = read_yaml(PROVISIONING / "dashboards" / "edgejoule.yaml")["providers"]
     mounted = {mount.split(":")[1]: mount.split(":")[0] for mount in services["grafana"]["volumes"]}
     assert list((ROOT / mounted[provider["options"]["path"]]).glob("*.json"))
-    assert (ROOT / mounted["/etc/grafana/provisioning"]).samefile(provisioning)
+    assert (ROOT / mounted["/etc/grafana/provisioning"]).samefile(PROVISIONING)
+
+
+def test_each_drop_down_of_data_sources_offers_the_right_one_first() -> None:
+    """Grafana lists those of the type, in the order of their names, that the variable's expression finds."""
+    names = sorted(source["name"] for source in data_sources())
+    for board in dashboards().values():
+        chosen = {
+            variable.name: [
+                name for name in names if re.search((variable.regex or "").strip("/i"), name, re.IGNORECASE)
+            ]
+            for variable in board.variables
+            if variable.type == "datasource"
+        }
+        assert chosen, board.uid
+        for variable, offered in chosen.items():
+            assert offered[0] == PROVISIONED[variable][1], board.uid
+
+
+def test_alert_rules_and_dashboards_share_one_folder_and_ask_stores_that_are_there() -> None:
+    (provider,) = read_yaml(PROVISIONING / "dashboards" / "edgejoule.yaml")["providers"]
+    assert provider["folder"] == FOLDER[1]
+    assert "folderUid" not in provider, "alert rules are read first, and can name no uid: there would be two folders"
+    known = {"__expr__", *(source["uid"] for source in data_sources())}
+    groups = read_yaml(PROVISIONING / "alerting" / "edgejoule.yaml")["groups"]
+    assert groups
+    for group in groups:
+        assert group["folder"] == provider["folder"]
+        asked = {step["datasourceUid"] for rule in group["rules"] for step in rule["data"]}
+        assert asked <= known
 
 
 def test_the_broker_queues_and_saves() -> None:
