@@ -10,7 +10,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak calibration venv services clean distclean
+.PHONY: help demo test check format bench soak calibration venv services grafana-ui clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -18,7 +18,7 @@ help: ## list the targets
 demo: $(VENV)/.installed-all ## the whole system on this machine: three simulated devices to a carbon account
 	@$(BIN)/edgejoule demo $(ARGS)
 
-test: $(VENV)/.installed-dev $(TFLITE_VENV)/.installed services ## every test; on Debian or Ubuntu with root also installs what some of them need
+test: $(VENV)/.installed-dev $(TFLITE_VENV)/.installed services grafana-ui ## every test; on Debian or Ubuntu with root also installs what some of them need
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types and import rules
@@ -45,12 +45,15 @@ venv: $(VENV)/.installed-dev ## the virtual environment for development, in .ven
 services: # the servers that some tests run: mosquitto and InfluxDB
 	@scripts/install_test_services.sh
 
+grafana-ui: # Grafana's own components and types, which the dashboards are drawn and checked with in tests
+	@scripts/install_grafana_ui.sh
+
 clean: ## remove what builds, tests and checks left
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/results demo-run
 	@find . \( -path ./$(VENV) -o -path ./$(TFLITE_VENV) \) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
-distclean: clean ## clean, and remove .venv and .venv-tflite too
-	@rm -rf $(VENV) $(TFLITE_VENV)
+distclean: clean ## clean, and remove .venv, .venv-tflite and what npm installed too
+	@rm -rf $(VENV) $(TFLITE_VENV) tests/grafana_ui/node_modules
 
 $(BIN)/python:
 	@scripts/create_venv.sh $(VENV)

@@ -73,6 +73,13 @@ def _lacks_browser(_config: pytest.Config) -> str | None:
     return f"{' and '.join(missing)} not installed" if missing else _lacks_program("chromium")
 
 
+def _lacks_grafana_ui(_config: pytest.Config) -> str | None:
+    if (lacking := _lacks_program("node")) is not None:
+        return lacking
+    installed = Path(__file__).parent / "grafana_ui" / "node_modules" / ".installed"
+    return None if installed.is_file() else "Grafana's components are not installed (scripts/install_grafana_ui.sh)"
+
+
 def _lacks_train(_config: pytest.Config) -> str | None:
     missing = [name for name in ("sklearn", "litert_quantizer") if importlib.util.find_spec(name) is None]
     return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
@@ -95,6 +102,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "mosquitto": lambda _config: _lacks_program("mosquitto"),
     "influxdb": lambda _config: _lacks_program("influxd"),
     "browser": _lacks_browser,
+    "grafana_ui": _lacks_grafana_ui,
     "compiler": lambda _config: _lacks_program("gcc"),
     "train": _lacks_train,
     "micropython": _lacks_micropython,

@@ -18,6 +18,7 @@ PACKAGES = ("edgejoule", "firmware_bridge", "edge_agent", "collector")
 CARRIED = {"models": "edge_agent/_models", "grafana": "collector/_grafana"}
 KINDS = {".py", ".toml", ".typed", ".j2", ".json", ".yaml", ".yml", ".md", ".npz", ".tflite"}
 KINDS |= {".css", ".js", ".svg", ".html", ".txt"}  # the live page, and the licence of the library that it carries
+KINDS |= {".mjs", ".ts"}  # the check of the dashboards against Grafana's types
 SHIPPABLE = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "OGL-UK-3.0", "cited fact"}
 FORBIDDEN = re.compile(r"electricity maps|watttime|odbl|gpl|by-nc|by-sa|boavizta", re.IGNORECASE)
 CITED = {"circuit-board": "board of a GPU card as BoaviztAPI states it (0.0325)"}
