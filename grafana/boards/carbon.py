@@ -9,9 +9,9 @@ from .. import queries as q
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat, table
 from ..variables import BETWEEN, TAG, TO_DEVICE_FROM_TABLE, variables
+from .parts import CLASS, GRAMS, NO_CLASS, RATIO, TOGETHER, WORDS, coloured, linked
 
 HOUR: Final = "1h"
-GRAMS: Final = "massg"
 PER_KWH: Final = "suffix: g/kWh"
 YEARLY: Final = 'SUM("operational_yearly_gco2e")'
 MARGINAL: Final = 'SUM("operational_marginal_gco2e")'
@@ -19,11 +19,6 @@ WATER: Final = 'SUM("operational_water_l")'
 BOTH: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
 ZONE_AND_KIND: Final = ("zone", "kind")
 QUALITIES: Final = ("actual", "estimated", "forecast", "yearly")
-JOINED_BY_DEVICE: Final = (
-    {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}},
-    {"id": "joinByField", "options": {"byField": "device", "mode": "outer"}},
-)
-"""One row for each device, of the answers of two queries."""
 
 
 def board() -> Dashboard:
@@ -74,7 +69,7 @@ def _totals() -> list[Panel]:
                     "against yearly averages",
                 )
             ],
-            Look("percentunit", steps=((None, "green"), (0, "orange")), decimals=1),
+            Look(RATIO, steps=((None, "green"), (0, "orange")), decimals=1),
         ),
         stat(
             "Consequence at the margin",
@@ -93,7 +88,7 @@ def _totals() -> list[Panel]:
             "Embodied share",
             "Embodied / (operational + embodied), of hours in which both are known for every window.",
             [Ask(_share(), "embodied share")],
-            Look("percentunit", minimum=0, maximum=1, decimals=1),
+            Look(RATIO, minimum=0, maximum=1, decimals=1),
         ),
     ]
 
@@ -170,18 +165,14 @@ def _grid() -> list[Panel]:
         table(
             "Whose intensity is in use, and how old is it?",
             "The latest of each zone, kind and source in this range, g CO2e per kWh with its range. Age: time since "
-            "it became known; a yearly average has none. Above two hours is late for a live source.",
+            "it became known; a yearly average has none. Above three hours is late for a live "
+            "source, not for a forecast.",
             [q.over_range(latest, by=by, of=q.GRID)],
             Look(
                 PER_KWH,
                 overrides=(
-                    column_unit(
-                        "age",
-                        "s",
-                        thresholds={"mode": "absolute", "steps": _steps((None, "green"), (7200, "red"))},
-                        **{"custom.cellOptions": {"type": "color-text"}},
-                    ),
-                    column_unit("rests on", "string"),
+                    column_unit("age", "s", **coloured(((None, "green"), (10800, "orange")))),
+                    column_unit("rests on", WORDS),
                 ),
             ),
             w=12,
@@ -203,7 +194,7 @@ def _what_if() -> list[Panel]:
     columns = (
         column_unit("wait", "s"),
         column_unit("forecasts reach", "s"),
-        column_unit("saving", "percentunit", decimals=1),
+        column_unit("saving", RATIO, decimals=1),
     )
     return [
         table(
@@ -219,7 +210,7 @@ def _what_if() -> list[Panel]:
             "Saving of the best start within 24 h against a start at that moment, as the forecasts of that moment had "
             "it. Near zero: waiting is not worth it.",
             [Ask(q.over_time('MEAN("saving_ratio")', by=ZONE_AND_KIND, of=q.WHAT_IF), "$tag_zone $tag_kind")],
-            Look("percentunit", minimum=0),
+            Look(RATIO, minimum=0),
             step="1m",
         ),
     ]
@@ -233,22 +224,22 @@ def _embodied() -> list[Panel]:
     columns = (
         column_unit("age", "s"),
         column_unit("planned life", "s"),
-        column_unit("life spent", "percentunit", decimals=0),
-        column_unit("embodied share", "percentunit", decimals=1),
-        {"matcher": {"id": "byName", "options": "device"}, "properties": [{"id": "links", "value": [_link()]}]},
+        column_unit("life spent", RATIO, decimals=0),
+        column_unit("embodied share", RATIO, decimals=1),
+        linked("device", TO_DEVICE_FROM_TABLE),
     )
     return [
         bars(
             "Embodied share by device class",
             "Embodied / (operational + embodied) of each class, of hours in which both are known for every window.",
-            [Ask(_share("device_class"), "$tag_device_class")],
-            Look("percentunit", minimum=0, maximum=1, decimals=1),
+            [Ask(_share("device_class"), CLASS)],
+            Look(RATIO, minimum=0, maximum=1, decimals=1, overrides=(NO_CLASS,)),
         ),
         series(
             "Which class's hardware is charged how much?",
             "Embodied g CO2e per step, by device class, each device by its own policy.",
-            [Ask(_hourly(q.EMBODIED, "device_class"), "$tag_device_class")],
-            Look(GRAMS),
+            [Ask(_hourly(q.EMBODIED, "device_class"), CLASS)],
+            Look(GRAMS, overrides=(NO_CLASS,)),
             w=16,
             stacked=True,
             step=HOUR,
@@ -262,7 +253,7 @@ def _embodied() -> list[Panel]:
                 _share("device", name="embodied share"),
             ],
             Look(GRAMS, overrides=columns),
-            transformations=JOINED_BY_DEVICE,
+            transformations=TOGETHER,
             sort_by="age",
         ),
     ]
@@ -308,11 +299,3 @@ def _hourly(expression: str, *by: str) -> str:
 
 def _share(*by: str, name: str = "ratio") -> str:
     return q.per(q.EMBODIED, BOTH, by=by, where=q.HOURS_CARBON_KNOWN, of=q.HOURS, name=name)
-
-
-def _steps(*steps: tuple[float | None, str]) -> list[dict[str, float | str | None]]:
-    return [{"value": value, "color": colour} for value, colour in steps]
-
-
-def _link() -> dict[str, str]:
-    return {"title": TO_DEVICE_FROM_TABLE.title, "url": TO_DEVICE_FROM_TABLE.url}

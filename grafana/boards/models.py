@@ -9,6 +9,7 @@ from .. import queries as q
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, table
 from ..variables import BETWEEN, TAG, variables
+from .parts import COUNT, GRAMS, RATIO, TOGETHER
 
 HOUR: Final = "1h"
 VALID: Final = "\"valid\" = 'true'"
@@ -16,17 +17,19 @@ BUSY_S: Final = 'SUM("busy_s")'
 CARBON: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
 VARIANT: Final = ("model", "runtime", "delegate", "device_class", "boundary")
 J: Final = "energy per inference"
+PAYS_BACK: Final = "pays back at inferences"
 _COMPUTE: Final = (
     'LAST("macs") AS "MACs", LAST("macs") / 1000000 AS "million MACs", LAST("parameters") AS "parameters", '
     'LAST("size_bytes") AS "size", LAST("accuracy_ratio") AS "accuracy of the catalogue", LAST("devices") AS "devices"'
 )
 _GAUGE: Final[dict[str, Any]] = {"type": "gauge", "mode": "basic"}
 _SIDE_BY_SIDE_UNITS: Final = (
+    *(column_unit(one, COUNT) for one in ("MACs", "parameters", "devices")),
     column_unit("size", "bytes"),
-    column_unit("accuracy of the catalogue", "percentunit", decimals=1),
+    column_unit("accuracy of the catalogue", RATIO, decimals=1),
     column_unit("time per inference", "s"),
     column_unit(J, "joule"),
-    column_unit("carbon", "massg"),
+    column_unit("carbon", GRAMS),
     column_unit("energy per million MACs", "joule"),
 )
 
@@ -83,7 +86,7 @@ def _side_by_side() -> list[Panel]:
             "Carbon per inference",
             "Operational and embodied g CO2e over inferences, of hours in which both are known for every window.",
             [Ask(_ratio(CARBON, where=q.HOURS_CARBON_KNOWN), "$tag_model")],
-            Look("massg"),
+            Look(GRAMS),
             **each,
         ),
         table(
@@ -97,7 +100,11 @@ def _side_by_side() -> list[Panel]:
                 _ratio(CARBON, where=q.HOURS_CARBON_KNOWN, name="carbon"),
             ],
             Look("short", overrides=_SIDE_BY_SIDE_UNITS),
-            transformations=(*joined("model"), *divided(J, "million MACs", "energy per million MACs")),
+            transformations=(
+                *TOGETHER,
+                *divided(J, "million MACs", "energy per million MACs"),
+                without("million MACs"),
+            ),
             sort_by=J,
         ),
     ]
@@ -105,7 +112,7 @@ def _side_by_side() -> list[Panel]:
 
 def _accuracy() -> list[Panel]:
     columns = (
-        column_unit("accuracy", "percentunit", decimals=1, min=0, max=1, **{"custom.cellOptions": _GAUGE}),
+        column_unit("accuracy", RATIO, decimals=1, min=0, max=1, **{"custom.cellOptions": _GAUGE}),
         column_unit(J, "joule"),
         column_unit("energy per correct answer", "joule"),
     )
@@ -164,6 +171,7 @@ def _variants() -> list[Panel]:
             [Ask(_bench("j_per_inference", by), name)],
             Look("joule"),
             w=12,
+            h=12,
         ),
         bars(
             "Latency of each variant",
@@ -171,6 +179,7 @@ def _variants() -> list[Panel]:
             [Ask(_bench("latency_p50_s", by), name)],
             Look("s"),
             w=12,
+            h=12,
         ),
         table(
             "What did the benches measure?",
@@ -192,7 +201,8 @@ def _development() -> list[Panel]:
     )
     columns = (
         *(column_unit(one, "joule") for one in ("development", "development per inference", J)),
-        column_unit("development carbon", "massg"),
+        *(column_unit(one, COUNT, decimals=0) for one in ("made for", "inferences in this range", PAYS_BACK)),
+        column_unit("development carbon", GRAMS),
     )
     return [
         table(
@@ -206,7 +216,7 @@ def _development() -> list[Panel]:
                 _ratio(q.ENERGY_J, name=J),
             ],
             Look("short", overrides=columns),
-            transformations=(*joined("model"), *divided("development", J, "pays back at inferences")),
+            transformations=(*TOGETHER, *divided("development", J, PAYS_BACK)),
             w=16,
         ),
         bars(
@@ -224,7 +234,7 @@ def _development() -> list[Panel]:
                     "$tag_model",
                 )
             ],
-            Look("massg"),
+            Look(GRAMS),
         ),
     ]
 
@@ -250,12 +260,9 @@ def _over_time() -> list[Panel]:
     ]
 
 
-def joined(column: str) -> tuple[dict[str, Any], ...]:
-    """Return the transformations that make one row of what several queries say of the same ``column``."""
-    return (
-        {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}},
-        {"id": "joinByField", "options": {"byField": column, "mode": "outer"}},
-    )
+def without(column: str) -> dict[str, Any]:
+    """Return the transformation that leaves a column out."""
+    return {"id": "organize", "options": {"excludeByName": {column: True}, "indexByName": {}, "renameByName": {}}}
 
 
 def divided(over: str, under: str, name: str) -> tuple[dict[str, Any], ...]:
