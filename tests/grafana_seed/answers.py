@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edgejoule.commands.dashboards.builder import load_builder
+from tests.fakes.influxd import Series
 from tests.grafana_seed import grafana
 from tests.grafana_seed.fleet import THROTTLED
 from tests.grafana_seed.site import DATABASE, HOURLY, Seeded
@@ -34,6 +35,13 @@ class Answer:
     raw: dict[str, Any]
 
     @property
+    def frames(self) -> list[Series]:
+        """Return the answer's series. Raises AssertionError for a query that failed."""
+        (result,) = self.raw.get("results", [{"error": self.raw}])
+        assert "error" not in result, f"{self.title} {self.ref_id}: {result['error']}: {self.query}"
+        return [Series(one.get("tags", {}), one["columns"], one["values"]) for one in result.get("series", ())]
+
+    @property
     def key(self) -> tuple[str, int, str]:
         return self.dashboard, self.panel, self.ref_id
 
@@ -49,13 +57,15 @@ def every_answer(seeded: Seeded, **chosen: str) -> Iterator[Answer]:
     for dashboard in dashboards():
         for panel in dashboard.panels:
             for target in panel.targets:
-                yield ask(seeded, dashboard, panel, target, **chosen)
+                yield ask(seeded, dashboard, panel, target, None, **chosen)
 
 
-def ask(seeded: Seeded, dashboard: Any, panel: Any, target: Any, **chosen: str) -> Answer:
-    """Return what one target answers."""
+def ask(
+    seeded: Seeded, dashboard: Any, panel: Any, target: Any, asked: grafana.TimeRange | None = None, **chosen: str
+) -> Answer:
+    """Return what one target answers. ``asked``: instead of the range with which the panel opens."""
     now_ms = seeded.now_unix_ns // 1_000_000
-    asked = grafana.panel_range(dashboard.time_from, now_ms, panel.time_from, panel.time_shift)
+    asked = asked or grafana.panel_range(dashboard.time_from, now_ms, panel.time_from, panel.time_shift)
     step_ms = grafana.interval_ms(asked, panel.grid_pos.w, panel.interval)
     query = grafana.expand(target.query, asked, step_ms, at_start(dashboard) | chosen)
     database = DATABASES[target.datasource.uid]
@@ -65,15 +75,19 @@ def ask(seeded: Seeded, dashboard: Any, panel: Any, target: Any, **chosen: str) 
     )
 
 
+def the_whole_story(seeded: Seeded) -> grafana.TimeRange:
+    """Return a range that holds every window and every point."""
+    return grafana.TimeRange(seeded.first_unix_ns // 10**6, seeded.now_unix_ns // 10**6)
+
+
 def at_start(dashboard: Any) -> dict[str, str]:
     """Return each variable as it is when the dashboard opens: All, or the one device."""
     return {one.name: ALL if one.include_all else SHOWN_DEVICE for one in dashboard.variables if one.type == "query"}
 
 
-def variable_values(seeded: Seeded, dashboard: Any, variable: Any) -> list[str]:
-    """Return what a drop-down offers."""
-    everything = grafana.TimeRange(seeded.first_unix_ns // 10**6, seeded.now_unix_ns // 10**6)
-    query = grafana.expand(variable.query, everything, 1, at_start(dashboard))
+def variable_values(seeded: Seeded, dashboard: Any, variable: Any, **chosen: str) -> list[str]:
+    """Return what a drop-down offers; ``chosen``: in others."""
+    query = grafana.expand(variable.query, the_whole_story(seeded), 1, at_start(dashboard) | chosen)
     raw = influxql(seeded, query, DATABASES[variable.datasource.uid])
     return [row[1] for result in raw["results"] for one in result.get("series", ()) for row in one["values"]]
 

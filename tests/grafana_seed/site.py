@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,23 @@ from typing import Final
 from collector.app import run_collector
 from collector.config import CollectorConfig, read_config
 from collector.grid_watch import ASSESSED_NOTE
-from collector.ingest import ingest
+from collector.ingest import Received, ingest
 from collector.journal import Journal
 from collector.store_setup import set_up_stores
 from tests.fakes.brokers import running_broker
 from tests.fakes.delivery import wait_until
 from tests.fakes.influxd import InfluxServer, running_influxd
 from tests.grafana_seed import grid, story
-from tests.grafana_seed.fleet import LISTED, MODELS
+from tests.grafana_seed.fleet import HOUR_NS, LISTED, MODELS, SECOND_NS
+from tests.grafana_seed.telling import GRID, OFTEN, telling
 
 DATABASE: Final = "edgejoule"
 HOURLY: Final = "edgejoule_hourly"
+BUDGETS: Final = {"plant": 8.0, "farm": 3.0}
+"""kgCO2e a month."""
+GRID_TOLD_NS: Final = 7 * 24 * HOUR_NS
+"""So long before today the collector told of the grid: the dashboard on carbon opens with a week."""
+TICK_NS: Final = 60 * SECOND_NS
 PATIENCE_S: Final = 120.0
 _AFTER_MIDNIGHT_S: Final = 60
 
@@ -53,7 +60,7 @@ def seeded_site(directory: Path) -> Iterator[Seeded]:
             config = read_config(path)
             assert config.influxdb is not None
             assert {store.state for store in set_up_stores(config.influxdb, dry_run=False)} == {"created"}
-            _collect(config, told_unix_ns)
+            _tell_the_story(config, told_unix_ns)
         yield Seeded(influxdb, path, first_unix_ns, time.time_ns())
 
 
@@ -63,31 +70,56 @@ def _wait_out_midnight() -> None:
     time.sleep(max(0, _AFTER_MIDNIGHT_S - now.second) if (now.hour, now.minute) == (0, 0) else 0)
 
 
-def _collect(config: CollectorConfig, now_unix_ns: int) -> None:
-    """Run the collector until every store has everything."""
+def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> None:
+    """Let one collector take two months, another one today; between them tell what would have been told of today."""
+    messages = sorted(story.messages(now_unix_ns), key=lambda message: message.t_unix_ns)
+    lately_unix_ns = story.lately_unix_ns(now_unix_ns)
+    before = bisect_right(messages, lately_unix_ns + SECOND_NS, key=lambda message: message.t_unix_ns)
+    with _collecting(config), contextlib.closing(Journal(config.journal_path)) as journal:
+        wait_until(lambda: bool(journal.note(ASSESSED_NOTE)), "intensities are there", PATIENCE_S)
+        _ingest(journal, messages[:before])
+        wait_until(lambda: _lag(journal, "influxdb") == 0, "InfluxDB has two months", PATIENCE_S)
+    with telling(config) as tell, contextlib.closing(Journal(config.journal_path)) as journal:
+        for hour in range(lately_unix_ns - GRID_TOLD_NS, now_unix_ns - HOUR_NS, HOUR_NS):
+            tell(hour + HOUR_NS // 2, GRID)
+        for tick in range(lately_unix_ns + TICK_NS, now_unix_ns, TICK_NS):
+            until = bisect_right(messages, tick, lo=before, key=lambda message: message.t_unix_ns)
+            _ingest(journal, messages[before:until])
+            before = until
+            tell(tick, *OFTEN)
+        _ingest(journal, messages[before:])
+    with _collecting(config), contextlib.closing(Journal(config.journal_path)) as journal:
+        wait_until(lambda: _lag(journal, "influxdb") == 0, "InfluxDB has every window", PATIENCE_S)
+        wait_until(
+            lambda: not journal.count_benches_after(journal.cursor("influxdb/bench"), 1),
+            "InfluxDB has every bench",
+            PATIENCE_S,
+        )
+    with telling(config) as tell, contextlib.closing(Journal(config.journal_path, read_only=True)) as journal:
+        assert _lag(journal, "influxdb/hourly") == 0, "the hours are written when the collector stops"
+        tell(time.time_ns())
+
+
+def _ingest(journal: Journal, messages: list[Received]) -> None:
+    with journal.transaction():
+        for message in messages:
+            ingest(journal, message)
+
+
+@contextlib.contextmanager
+def _collecting(config: CollectorConfig) -> Iterator[None]:
+    """Run a collector while the block runs."""
     stop = threading.Event()
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(run_collector(config, stop)), name="seeded-collector")
     thread.start()
     try:
-        wait_until(lambda: thread.is_alive() and config.journal_path.exists(), "the collector runs", PATIENCE_S)
-        with contextlib.closing(Journal(config.journal_path)) as journal:
-            wait_until(lambda: bool(journal.note(ASSESSED_NOTE)), "intensities are there", PATIENCE_S)
-            with journal.transaction():
-                for message in story.messages(now_unix_ns):
-                    ingest(journal, message)
-            wait_until(lambda: _lag(journal, "influxdb") == 0, "InfluxDB has every window", PATIENCE_S)
-            wait_until(
-                lambda: not journal.count_benches_after(journal.cursor("influxdb/bench"), 1),
-                "InfluxDB has every bench",
-                PATIENCE_S,
-            )
+        wait_until(lambda: not thread.is_alive() or config.journal_path.exists(), "the collector runs", PATIENCE_S)
+        yield
     finally:
         stop.set()
         thread.join()
     assert codes == [0]
-    with contextlib.closing(Journal(config.journal_path, read_only=True)) as journal:
-        assert _lag(journal, "influxdb/hourly") == 0, "the hours are written when the collector stops"
 
 
 def _lag(journal: Journal, sink: str) -> int:
@@ -107,6 +139,7 @@ def _configure(directory: Path, broker_url: str, influxdb_url: str, first_unix_n
         f'[influxdb.hourly]\ndatabase = "{HOURLY}"\n'
         '[ledger]\ninterval_s = 0.5\n[inventory]\nfile = "inventory.toml"\n'
         + "".join(_source(kind, history_s) for kind in ("average", "marginal"))
+        + "".join(f'[[budget]]\nfleet = "{fleet}"\nmonthly_kgco2e = {kilos}\n' for fleet, kilos in BUDGETS.items())
     )
     return path
 
