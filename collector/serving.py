@@ -10,9 +10,11 @@ import structlog
 from collector.build import build_assessor
 from collector.config import CollectorConfig
 from collector.figures import FiguresReader, Runtime
+from collector.intensity.store import IntensityStore
 from collector.reporting import rows_of_sinks
 from collector.web.live.access import Access
 from collector.web.live.events import Streams
+from collector.web.live.followed import Knowledge
 from collector.web.live.follower import Follower
 from collector.web.live.server import LiveServer
 from collector.web.live.state import LiveState
@@ -36,6 +38,12 @@ class LivePage:
         return self._follower.alive and self._server.alive
 
 
+def _know(config: CollectorConfig, revisions: IntensityStore) -> Knowledge:
+    """Return what grams are reckoned with now; what becomes known meanwhile makes the number too low, not too high."""
+    number = revisions.newest()
+    return Knowledge(build_assessor(config), number, lambda _now_unix_ns: ())
+
+
 @contextmanager
 def live_page(
     config: CollectorConfig, *, runtime: Callable[[], Runtime] = lambda: _ALONE, report: Path | None = None
@@ -53,7 +61,10 @@ def live_page(
     with ExitStack() as parts:
         figures = FiguresReader(config.journal_path, rows_of_sinks(config), config.shared_group, runtime)
         parts.enter_context(closing(figures))
-        follower = Follower(state, config.journal_path, config.lake_dir, build_assessor(config), figures)
+        revisions = IntensityStore(config.intensity_path, read_only=True)
+        follower = Follower(
+            state, config.journal_path, config.lake_dir, figures, lambda: _know(config, revisions), revisions.newest
+        )
         parts.enter_context(closing(follower))
         streams = Streams(follower)
         state.on_news = streams.wake

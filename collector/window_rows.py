@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from collector.values import StoredWindow
+from edge_agent.wire.records import InferenceWindow
 
 MAX_ROWS_PER_READ: Final = 5000
 """Bounds the text that one read makes: some 7 MB, of windows as devices send them."""
@@ -42,6 +43,7 @@ SELECT coalesce(sum(bytes), 0)
 FROM (SELECT length(payload) AS bytes FROM windows WHERE row_id > ? ORDER BY row_id LIMIT ?)
 """
 _DECODER: Final = msgspec.json.Decoder(list[StoredWindow])
+_WINDOW: Final = msgspec.json.Decoder(InferenceWindow)
 _ROW_ID: Final = attrgetter("row_id")
 
 
@@ -116,3 +118,20 @@ def last_row_id(db: sqlite3.Connection) -> int:
 def first_row_id(db: sqlite3.Connection) -> int:
     """Return the lowest ``row_id`` that is still there, 1 when there is none."""
     return int(db.execute("SELECT coalesce(min(row_id), 1) FROM windows").fetchone()[0])
+
+
+def latest(db: sqlite3.Connection, fleet: str, device_id: str, limit: int) -> list[InferenceWindow]:
+    """Return up to ``limit`` windows of one device, the latest of its latest boots first."""
+    found: list[InferenceWindow] = []
+    boots = db.execute(
+        "SELECT boot_id FROM boots WHERE fleet = ? AND device_id = ? ORDER BY touched DESC", (fleet, device_id)
+    )
+    for (boot_id,) in boots.fetchall():
+        payloads = db.execute(
+            "SELECT payload FROM windows WHERE fleet = ? AND device_id = ? AND boot_id = ? ORDER BY seq DESC LIMIT ?",
+            (fleet, device_id, boot_id, limit - len(found)),
+        )
+        found += [_WINDOW.decode(payload) for (payload,) in payloads]
+        if len(found) == limit:
+            break
+    return found

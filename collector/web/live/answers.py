@@ -4,14 +4,15 @@ Names and meanings of an account are those of ``collector.fleet.values.Account``
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
+from collector.assess import DevicePlace
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
-from collector.fleet.values import Account
-from collector.values import LedgerLine
+from collector.fleet.values import Account, DeviceAccount
+from collector.liveness import liveness
+from collector.values import DeviceState, LedgerLine
 from edge_agent.wire.records import Birth, InferenceWindow
 
 
@@ -46,7 +47,7 @@ class AccountAnswer(msgspec.Struct, frozen=True, kw_only=True):
     intensity_ratio: dict[str, float]
 
 
-class Latest(msgspec.Struct, frozen=True, kw_only=True, array_like=False):
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
     """One window of a device; ``t_unix_ns`` is its end. ``energy_u_ratio``: standard uncertainty over energy."""
 
     t_unix_ns: int
@@ -115,7 +116,7 @@ class SinkAnswer(msgspec.Struct, frozen=True):
 
 
 class IntensityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The grid intensity of one zone now, gCO2e/kWh. ``age_s``: since its step began; None for a yearly value."""
+    """The grid intensity of one zone now, gCO2e/kWh. ``age_s``: since it became known; None for a yearly value."""
 
     zone: str
     kind: str
@@ -156,29 +157,19 @@ class ChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
 
 
-class SeriesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class SeriesAnswer(msgspec.Struct, frozen=True):
     """The fleet over time: arrays of one length, oldest first; ``t_unix_ns`` is the middle of a bin of ``bin_s``.
 
-    Grams and inferences are those of the bin; power is that of the devices with samples there, added.
+    Grams and inferences are those of the bin; power is that of the devices with samples there, added. A bin without
+    windows has None everywhere.
     """
 
     t_unix_ns: list[int]
     power_w: list[float | None]
     operational_gco2e: list[float | None]
     embodied_gco2e: list[float | None]
-    inference_count: list[int]
+    inference_count: list[int | None]
     bin_s: float | None
-
-
-class Heard(NamedTuple):
-    """What a device last said, beside its windows."""
-
-    online: bool
-    last_seen_unix_ns: int | None = None
-    clock_state: str | None = None
-    outbox_windows: int | None = None
-    meter_connected: bool | None = None
-    birth: Birth | None = None
 
 
 def grams(estimate: Estimate | None) -> Grams | None:
@@ -208,6 +199,39 @@ def account_answer(account: Account) -> AccountAnswer:
         embodied_share_ratio=account.embodied_share_ratio,
         intensity_ratio=account.intensity_ratio,
     )
+
+
+def device_answer(
+    state: DeviceState, account: Account, now_unix_ns: int, place: DevicePlace, last: Latest | None
+) -> DeviceAnswer:
+    """Return what the page shows of one device. ``place``: what the inventory says of it."""
+    birth, health = state.birth, state.health
+    of_windows = account if isinstance(account, DeviceAccount) else None
+    spoken = health.clock_state if health else birth.clock_state if birth else None
+    return DeviceAnswer(
+        fleet=state.fleet,
+        device_id=state.device_id,
+        site=place.site,
+        zone=place.zone,
+        device_class=place.device_class or (birth.device_class if birth else ""),
+        hardware=place.hardware,
+        models=of_windows.models if of_windows else (birth.model_id,) if birth else (),
+        meters=of_windows.meters if of_windows else (birth.meter_id,) if birth else (),
+        boundaries=of_windows.boundaries if of_windows else (birth.boundary,) if birth else (),
+        online=is_online(state, now_unix_ns),
+        last_seen_unix_ns=state.last_seen_unix_ns or None,
+        clock_state=spoken,
+        outbox_windows=health.outbox_windows if health else None,
+        meter_connected=health.meter_connected if health else None,
+        birth=birth,
+        account=account_answer(account),
+        latest=last,
+    )
+
+
+def is_online(state: DeviceState, now_unix_ns: int) -> bool:
+    """Return whether the device was heard lately and has not said goodbye."""
+    return liveness(state, now_unix_ns) == "online"
 
 
 def latest(window: InferenceWindow) -> Latest:

@@ -1,6 +1,7 @@
 """The live page's routes. Everything is read; nothing can be changed through them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from collector.web.live.access import Access, Gate
 from collector.web.live.events import Streams, Told
+from collector.web.live.state import NotReadyError
 
 STATIC: Final = Path(__file__).with_name("static")
 DEFAULT_POINTS: Final = 360
@@ -74,6 +76,7 @@ def make_app(source: Source, access: Access, streams: Streams, report: Path | No
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Gate, access=access)],
+        exception_handlers={NotReadyError: _not_ready, sqlite3.Error: _not_ready},
     )
 
 
@@ -101,6 +104,10 @@ async def _of_points(request: Request, read: Callable[[int], bytes | None]) -> R
     if body is None:
         return PlainTextResponse("no such device; /api/fleet lists them\n", 404, _NO_STORE)
     return _json(body)
+
+
+def _not_ready(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("the journal cannot be read just now; try again\n", 503, _NO_STORE | {"Retry-After": "2"})
 
 
 def _json(body: bytes) -> Response:

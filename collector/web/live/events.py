@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 from starlette.types import Message, Receive, Send
 
+from collector.web.live.state import NotReadyError
+
 EVENT_EVERY_S: Final = 0.5
 KEEP_ALIVE_S: Final = 15.0
 TAKEN_WITHIN_S: Final = 60.0
@@ -79,7 +81,9 @@ class Streams:
             self.count -= 1
             for task in (leaves, tells):
                 task.cancel()
-            await asyncio.gather(leaves, tells, return_exceptions=True)
+            _, error = await asyncio.gather(leaves, tells, return_exceptions=True)
+        if isinstance(error, Exception) and not isinstance(error, (TimeoutError, OSError, NotReadyError)):
+            raise error
 
     async def _tell(self, send: Send) -> None:
         await send(_START)

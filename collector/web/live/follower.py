@@ -1,137 +1,248 @@
-"""Follows the journal in a thread of its own and tells the page's state what became known. Reads only."""
+"""Follows the journal in a thread of its own, and tells the page's state what became known. It reads only.
 
+It looks for commits four times a second. Figures are made only while somebody reads the page, and so far apart that
+they take a part of this thread's time that is bounded, however large the fleet is.
+"""
+
+import sqlite3
+import threading
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
-from collector.assess import Assessor
+from collector import journal_file, window_rows
 from collector.background import Background
 from collector.figures import FiguresReader
-from collector.fleet.report import fleet_report
+from collector.fleet.notes import notes_of
+from collector.fleet.rows import window_pages
 from collector.journal import Journal
-from collector.liveness import liveness
 from collector.store_config import LakeWhere
 from collector.web.live import answers
-from collector.web.live.state import LiveState, Moment
+from collector.web.live.answers import Latest
+from collector.web.live.followed import FollowedFleet, Knowledge, Seen
+from collector.web.live.state import Details, LiveState, Moment
+from edge_agent.wire.errors import ConfigurationError
 
 LOOK_EVERY_S: Final = 0.25
+PUT_EVERY_S: Final = 0.5
+CHECK_EVERY_S: Final = 10.0
+"""So often it is seen which devices fell silent, whether intensities were revised, and whether the file is there."""
+READ_WITHIN_S: Final = 60.0
+"""Figures are made for so long after somebody asked for any."""
+_REST: Final = 4.0
+"""A look that took a second is followed by so many seconds of rest, ..."""
+_REST_AFTER_READING: Final = 20.0
+"""... reading everything again by so many, ..."""
+_LEAST_REST_S: Final = 60.0
+"""... and by a minute at least."""
+_PAGE_ROWS: Final = 5000
 _LOG = structlog.get_logger()
 
 
 class Follower(Background):
-    """See the module's text."""
+    """``know``: makes what grams are reckoned with, of now. ``newest``: the number of the newest intensity there is.
+
+    Raises ConfigurationError when there is no journal at ``path``, or the inventory or a factor cannot be read.
+    """
 
     def __init__(
-        self, state: LiveState, path: Path, lake_dir: LakeWhere | None, assessor: Assessor, figures: FiguresReader
+        self,
+        state: LiveState,
+        path: Path,
+        lake_dir: LakeWhere | None,
+        figures: FiguresReader,
+        know: Callable[[], Knowledge],
+        newest: Callable[[], int],
     ) -> None:
         super().__init__("live-follower")
         self._state = state
-        self._lake_dir = lake_dir
-        self._assessor = assessor
-        self._journal = Journal(path, read_only=True)
-        self._figures = figures
         self._path = path
+        self._lake_dir = lake_dir
+        self._figures = figures
+        self._know = know
+        self._newest = newest
+        self._fleet = FollowedFleet(know())
+        self._guard = threading.Lock()
+        """Held while the fleet takes windows, and while a request looks into it."""
+        self._identity = journal_file.identity(path)
+        self._journal = Journal(path, read_only=True)
+        self._asked = Journal(path, read_only=True)
+        """What requests read from, so that they do not wait for the follower."""
+        self._row_id = 0
+        self._first_row_id = 0
+        self._whole = False
+        """Whether the fleet holds every window up to the row, each once."""
+        self._fresh = False
+        """Whether the state says all that was read."""
+        self._read_until_s = 0.0
+        self._nudge = threading.Event()
+        self._trouble = ""
 
-    def _run(self) -> None:
-        try:
-            seen = -1
-            while True:
-                version = self._journal.data_version()
-                if version != seen:
-                    self._state.put(self._look())
-                    seen = version
-                if self._stopping.wait(LOOK_EVERY_S):
-                    return
-        finally:
-            self._state.end()
+    def stop(self) -> None:
+        """Tell it to end; return at once."""
+        super().stop()
+        self._nudge.set()
+        self._state.end()
 
     def close(self) -> None:
-        """Stop, and close the journal."""
+        """Tell it to end, return when it has, and close the journal."""
         super().close()
         self._journal.close()
-
-    def _look(self) -> Moment:
-        now = time.time_ns()
-        report = fleet_report(self._journal, self._lake_dir, self._assessor)
-        heard = {(s.fleet, s.device_id): s for s in self._journal.devices()}
-        newest = {}
-        row_id = 0
-        while rows := self._journal.rows_after(row_id, 5000):
-            for row in rows:
-                newest[row.fleet, row.device_id] = row.window
-            row_id = rows[-1].row_id
-        devices = {}
-        for account in report.devices:
-            key = account.fleet, account.device_id
-            said = heard.get(key)
-            window = newest.get(key)
-            devices[key] = answers.DeviceAnswer(
-                fleet=account.fleet,
-                device_id=account.device_id,
-                site=account.site,
-                zone=account.zone,
-                device_class=account.device_class,
-                hardware=account.hardware,
-                models=account.models,
-                meters=account.meters,
-                boundaries=account.boundaries,
-                online=said is not None and liveness(said, now) == "online",
-                last_seen_unix_ns=said.last_seen_unix_ns if said else None,
-                clock_state=said.health.clock_state if said and said.health else None,
-                outbox_windows=said.health.outbox_windows if said and said.health else None,
-                meter_connected=said.health.meter_connected if said and said.health else None,
-                birth=said.birth if said else None,
-                account=answers.account_answer(account),
-                latest=answers.latest(window) if window else None,
-            )
-        self._report = report
-        return Moment(
-            now,
-            min((d.first_unix_ns for d in report.devices), default=None),
-            answers.account_answer(report.total),
-            devices,
-            self._figures.read(),
-            report.factors,
-            report.notes,
-            (),
-        )
+        self._asked.close()
 
     @property
     def version(self) -> int:
         """Return a number that grows with every change."""
+        self._read_until_s = time.monotonic() + READ_WITHIN_S
         return self._state.version
 
     def snapshot(self) -> tuple[int, bytes]:
-        """Return everything as JSON, and its version."""
+        """Return everything as JSON, and its version. Raises NotReadyError."""
+        self._wake_up()
         return self._state.snapshot()
 
     def changes(self, since: int) -> tuple[int, bytes]:
-        """Return what changed after a version as JSON, and the version that it leads to."""
+        """Return what changed after a version as JSON, and the version that it leads to. Raises NotReadyError."""
+        self._wake_up()
         return self._state.changes(since)
 
-    def fleet_series(self, points: int) -> bytes:  # noqa: ARG002
-        """Return the fleet over time."""
-        return msgspec.json.encode(
-            answers.SeriesAnswer(
-                t_unix_ns=[], power_w=[], operational_gco2e=[], embodied_gco2e=[], inference_count=[], bin_s=None
-            )
-        )
+    def fleet_series(self, points: int) -> bytes:
+        """Return the fleet over time, in up to so many bins."""
+        self._wake_up()
+        self._state.wait_for_put(0)
+        with self._guard:
+            answer = self._fleet.bins.series(points)
+        return msgspec.json.encode(answer)
 
     def device_series(self, fleet: str, device_id: str, points: int) -> bytes | None:
-        """Return the latest windows of a device."""
-        if not self._state.knows(fleet, device_id):
-            return None
-        windows = []
-        with closing(Journal(self._path, read_only=True)) as journal:
-            row_id = 0
-            while rows := journal.rows_after(row_id, 5000):
-                windows += [answers.latest(r.window) for r in rows if (r.fleet, r.device_id) == (fleet, device_id)]
-                row_id = rows[-1].row_id
-        windows = sorted(windows, key=lambda w: w.t_unix_ns)[-points:]
-        return msgspec.json.encode(
-            {name: [getattr(w, name) for w in windows] for name in answers.Latest.__struct_fields__}
+        """Return a device's latest windows, a column for each field; None for a device that the journal does not know."""
+        with self._asked.snapshot() as db:
+            if not db.execute(
+                "SELECT 1 FROM devices WHERE fleet = ? AND device_id = ?", (fleet, device_id)
+            ).fetchone():
+                return None
+            windows = window_rows.latest(db, fleet, device_id, points)
+        found = sorted(map(answers.latest, windows), key=lambda window: window.t_unix_ns)
+        return msgspec.json.encode({name: [getattr(one, name) for one in found] for name in Latest.__struct_fields__})
+
+    def _wake_up(self) -> None:
+        """Have figures made from now on, and wait for the first where nobody asked for any lately."""
+        puts = self._state.puts
+        was_read = time.monotonic() < self._read_until_s
+        self._read_until_s = time.monotonic() + READ_WITHIN_S
+        if not was_read and puts and not self._fresh:
+            self._nudge.set()
+            self._state.wait_for_put(puts)
+
+    def _run(self) -> None:
+        with self._ending():
+            version, next_put_s, next_check_s = -1, 0.0, 0.0
+            while not self._stopping.is_set():
+                with self._telling_trouble():
+                    now_s = time.monotonic()
+                    if now_s >= next_check_s:
+                        next_check_s = now_s + CHECK_EVERY_S  # should the check end in trouble
+                        next_check_s = time.monotonic() + self._check()
+                    if self._whole and version != (found := self._journal.data_version()):
+                        self._take_new()
+                        version = found
+                    if (
+                        self._whole
+                        and not self._fresh
+                        and next_put_s <= (now_s := time.monotonic()) < self._read_until_s
+                    ):
+                        self._put()
+                        next_put_s = now_s + max(PUT_EVERY_S, _REST * (time.monotonic() - now_s))
+                self._nudge.wait(LOOK_EVERY_S)
+                self._nudge.clear()
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
+        except _GoneError:
+            _LOG.error("live_page_ends", reason=f"{self._path} was removed or replaced; start the page again")
+        finally:
+            self._state.end()
+
+    @contextmanager
+    def _telling_trouble(self) -> Iterator[None]:
+        """Go on after what may pass, such as a lake that is away; say it once."""
+        trouble = ""
+        try:
+            yield
+        except (sqlite3.Error, ConfigurationError) as error:
+            trouble = str(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                _LOG.warning("live_page_waits", reason=trouble)
+            else:
+                _LOG.info("live_page_goes_on")
+
+    def _begin(self, fleet: FollowedFleet) -> None:
+        """Read everything there is; what was known before stays until then."""
+        first_row_id, row_id = self._journal.first_row_id(), 0
+        for page in window_pages(self._journal, self._lake_dir):
+            if self._stopping.is_set():
+                return
+            fleet.add_table(page, time.time_ns())
+            row_id = page["row_id"][-1].as_py()
+        with self._journal.snapshot() as db:
+            for device in self._journal.devices():
+                for window in window_rows.latest(db, device.fleet, device.device_id, 1):
+                    fleet.show((device.fleet, device.device_id), window)
+        with self._guard:
+            self._fleet, self._row_id, self._first_row_id = fleet, row_id, first_row_id
+        self._whole, self._fresh = True, False
+        _LOG.info("live_page_read", windows_up_to=row_id)
+
+    def _take_new(self) -> None:
+        while not self._stopping.is_set() and (rows := self._journal.rows_after(self._row_id, _PAGE_ROWS)):
+            self._whole = False  # until all sums have them
+            with self._guard:
+                self._fleet.add_rows(rows, time.time_ns())
+            self._row_id = rows[-1].row_id
+            self._whole = True
+        self._fresh = False
+
+    def _check(self) -> float:
+        """See what no commit tells; return after how many seconds to look again."""
+        self._fresh = False
+        if journal_file.identity(self._path) != self._identity:
+            raise _GoneError
+        removed = self._lake_dir is None and self._journal.first_row_id() != self._first_row_id
+        if self._whole and not removed and self._newest() == self._fleet.knowledge.number:
+            return CHECK_EVERY_S
+        began_s = time.monotonic()
+        self._begin(FollowedFleet(self._know()))
+        return max(_LEAST_REST_S, _REST_AFTER_READING * (time.monotonic() - began_s))
+
+    def _put(self) -> None:
+        self._fresh = True
+        now_unix_ns = time.time_ns()
+        fleet = self._fleet
+        seen = fleet.look(self._journal.devices(), now_unix_ns)
+        moment = Moment(
+            t_unix_ns=now_unix_ns,
+            since_unix_ns=min((device.first_unix_ns for device in seen.devices), default=None),
+            total=answers.account_answer(seen.total),
+            devices=seen.changed,
+            figures=self._figures.read(),
+            details=lambda: self._details(fleet.knowledge, seen, now_unix_ns),
         )
+        self._state.put(moment)
+
+    def _details(self, knowledge: Knowledge, seen: Seen, now_unix_ns: int) -> Details:
+        with self._guard:
+            factors = knowledge.assessor.factors()
+        return Details(factors, notes_of(seen.devices, seen.total), knowledge.intensities(now_unix_ns))
+
+
+class _GoneError(Exception):
+    """The journal that is followed is no more."""

@@ -2,45 +2,69 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from collector.carbon.factors import Factor
 from collector.figures import Figures
-from collector.web.live import answers
-from collector.web.live.answers import AccountAnswer, ChangesAnswer, DeviceAnswer, FleetAnswer, LedgerTotals
+from collector.web.live.answers import (
+    AccountAnswer,
+    ChangesAnswer,
+    DeviceAnswer,
+    FleetAnswer,
+    IntensityAnswer,
+    LedgerAnswer,
+    LedgerTotals,
+    SinkAnswer,
+)
 
 Key = tuple[str, str]
-_LEDGER = LedgerTotals.__struct_fields__[:-1]
+_LEDGER: Final = tuple(name for name in LedgerTotals.__struct_fields__ if name != "adds_up")
+_PATIENCE_S: Final = 60.0
+
+
+class Details(NamedTuple):
+    """What only a whole answer has."""
+
+    factors: Sequence[Factor]
+    notes: Sequence[str]
+    intensities: Sequence[IntensityAnswer]
 
 
 class Moment(NamedTuple):
-    """All that is known at one moment. ``devices``: those that may have changed, or all."""
+    """All that is known at one moment. ``devices``: those that may have changed.
+
+    ``details`` is only asked for a whole answer, by any thread.
+    """
 
     t_unix_ns: int
     since_unix_ns: int | None
     total: AccountAnswer
     devices: Mapping[Key, DeviceAnswer]
     figures: Figures
-    factors: Sequence[Factor]
-    notes: Sequence[str]
-    intensities: Sequence[answers.IntensityAnswer]
+    details: Callable[[], Details]
+
+
+class NotReadyError(Exception):
+    """There is nothing to say yet, or no more."""
 
 
 class LiveState:
     """Keeps the last moment. One thread puts, any thread asks; ``on_news`` is called after each change."""
 
     def __init__(self, title: str, report: str | None = None) -> None:
-        self._title = title
+        self._title = title or "edgejoule"
         self._report = report
-        self._lock = threading.Lock()
-        self._ready = threading.Event()
+        self._changed = threading.Condition()
+        self._ended = False
         self._version = 0
+        self._puts = 0
         self._moment: Moment | None = None
         self._devices: dict[Key, DeviceAnswer] = {}
         self._changed_at: dict[Key, int] = {}
         self._ledger: LedgerTotals | None = None
+        self._whole: tuple[int, bytes] | None = None
         self.on_news: Callable[[], None] = lambda: None
 
     @property
@@ -48,41 +72,63 @@ class LiveState:
         """Return a number that grows with every change."""
         return self._version
 
+    @property
+    def puts(self) -> int:
+        """Return how many moments were put."""
+        return self._puts
+
     def put(self, moment: Moment) -> bool:
         """Take a newer moment; return whether anything changed."""
         ledger = _ledger_totals(moment.figures)
-        with self._lock:
+        with self._changed:
             before = self._moment
             changed = [key for key, device in moment.devices.items() if self._devices.get(key) != device]
             news = bool(changed) or before is None or before.total != moment.total or self._ledger != ledger
-            version = self._version + news
-            self._moment, self._ledger = moment, ledger
+            self._version += news
+            self._moment, self._ledger, self._whole = moment, ledger, None
             for key in changed:
                 self._devices[key] = moment.devices[key]
-                self._changed_at[key] = version
-            self._version = version
-        self._ready.set()
+                self._changed_at[key] = self._version
+            self._puts += 1
+            self._changed.notify_all()
         if news:
             self.on_news()
         return news
 
+    def wait_for_put(self, after: int) -> None:
+        """Return when another moment than the first ``after`` was put. Raises NotReadyError if that takes too long."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._ended or self._puts > after, _PATIENCE_S) or self._ended:
+                raise NotReadyError
+
+    def end(self) -> None:
+        """Let go whoever waits."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
     def snapshot(self) -> tuple[int, bytes]:
-        """Return everything as JSON, and its version. Waits for the first moment, where there is none yet."""
-        self._ready.wait()
-        with self._lock:
-            moment, version = self._moment, self._version
+        """Return everything as JSON, and its version. Raises NotReadyError."""
+        self.wait_for_put(0)
+        with self._changed:
+            moment, version, whole = self._moment, self._version, self._whole
             devices = tuple(self._devices[key] for key in sorted(self._devices))
-        assert moment is not None, "the event is set after the first moment"
-        return version, msgspec.json.encode(self._whole(moment, devices))
+        assert moment is not None, "something was put"
+        if whole is None:
+            whole = version, msgspec.json.encode(self._answer(moment, devices))
+            with self._changed:
+                if self._moment is moment:
+                    self._whole = whole
+        return whole
 
     def changes(self, since: int) -> tuple[int, bytes]:
         """Return what changed after version ``since`` as JSON, and the version that it leads to."""
-        self._ready.wait()
-        with self._lock:
+        self.wait_for_put(0)
+        with self._changed:
             moment, version, ledger = self._moment, self._version, self._ledger
             changed = [self._devices[key] for key, at in self._changed_at.items() if at > since]
-        assert moment is not None, "the event is set after the first moment"
-        assert ledger is not None, "it comes with the first moment"
+        assert moment is not None, "something was put"
+        assert ledger is not None, "it comes with a moment"
         answer = ChangesAnswer(
             t_unix_ns=moment.t_unix_ns,
             total=moment.total,
@@ -92,17 +138,8 @@ class LiveState:
         )
         return version, msgspec.json.encode(answer)
 
-    def knows(self, fleet: str, device_id: str) -> bool:
-        """Return whether the device was ever heard of."""
-        self._ready.wait()
-        return (fleet, device_id) in self._devices
-
-    def end(self) -> None:
-        """Let go whoever waits for a first moment that does not come."""
-        self._ready.set()
-
-    def _whole(self, moment: Moment, devices: tuple[DeviceAnswer, ...]) -> FleetAnswer:
-        figures = moment.figures
+    def _answer(self, moment: Moment, devices: tuple[DeviceAnswer, ...]) -> FleetAnswer:
+        figures, details = moment.figures, moment.details()
         totals = msgspec.structs.asdict(_ledger_totals(figures))
         return FleetAnswer(
             t_unix_ns=moment.t_unix_ns,
@@ -111,12 +148,12 @@ class LiveState:
             title=self._title,
             total=moment.total,
             devices=devices,
-            ledger=answers.LedgerAnswer(**totals, devices=figures.ledger.devices),
-            factors=tuple(moment.factors),
-            notes=tuple(moment.notes),
-            sinks=tuple(answers.SinkAnswer(*sink) for sink in figures.sinks),
+            ledger=LedgerAnswer(**totals, devices=figures.ledger.devices),
+            factors=tuple(details.factors),
+            notes=tuple(details.notes),
+            sinks=tuple(SinkAnswer(*sink) for sink in figures.sinks),
             dead_letters={str(kind): count for kind, count in figures.letters.items()},
-            intensities=tuple(moment.intensities),
+            intensities=tuple(details.intensities),
             report=self._report,
         )
 
