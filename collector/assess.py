@@ -180,6 +180,11 @@ class Assessor:
             return DevicePlace()
         return DevicePlace(site=entry.site, zone=entry.zone, hardware=entry.hardware, device_class=entry.device_class)
 
+    def policy(self, device_id: str) -> Policy | None:
+        """Return how a device's hardware is charged, None for one without a planned life."""
+        rates = self._rates.get(device_id)
+        return None if rates is None or rates.plan is None else rates.plan.policy
+
     def hardware(self, device_id: str) -> tuple[Part, ...]:
         """Return what a device is made of, () for unknown."""
         return self._parts.get(device_id, ())

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collector.assess import Assessor
+from collector.carbon.amortisation import Policy
 from collector.carbon.estimate import Estimate
 from collector.fleet.grams import DeviceGrams, device_grams, fleet_grams, sum_of
 from collector.fleet.rows import distinct, flag_counts
@@ -81,6 +82,9 @@ class FleetAccounts:
         """Return the sums over every window."""
         return add_up(group for key in self.with_windows() for group in self._groups(key))
 
+    def _policy(self, device_id: str) -> Policy | None:
+        return None if self._assessor is None else self._assessor.policy(device_id)
+
     def _groups(self, key: Key) -> list[dict[str, Any]]:
         known = self._known.get(key)
         return list(self._sums.groups(key)) if known is None else known.groups
@@ -115,6 +119,7 @@ class FleetAccounts:
             boundaries=tuple(sorted(self._boundaries[key])),
             first_unix_ns=min(group["first_unix_ns"] for group in groups),
             last_unix_ns=max(group["last_unix_ns"] for group in groups),
+            embodied_policy=None if grams.embodied is None else self._policy(key[1]),
             beyond_lifetime_s=grams.beyond_lifetime_s,
             outside_service_s=grams.outside_service_s,
         )

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from collector.carbon.amortisation import Policy
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
 
@@ -58,7 +59,8 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
     """One device's account, and where its figures come from. "" or empty: not known.
 
     ``systematic_ids``: whose gain and offset errors its windows have (see ``InferenceWindow``). ``flagged_windows``:
-    how many windows carry which flag.
+    how many windows carry which flag. ``embodied_policy``: how its hardware is charged, None where ``embodied_gco2e``
+    is.
     ``beyond_lifetime_s``: seconds after the planned end of life, which are charged nothing embodied any more.
     ``outside_service_s``: seconds before the first day of service and after retirement, which are charged nothing.
     """
@@ -76,6 +78,7 @@ class DeviceAccount(Account, frozen=True, kw_only=True):
     boundaries: tuple[str, ...]
     first_unix_ns: int
     last_unix_ns: int
+    embodied_policy: Policy | None
     beyond_lifetime_s: float | None
     outside_service_s: float
 

@@ -7,6 +7,7 @@ from collector.fleet.values import FleetReport
 from collector.values import LedgerLine, MeterCheck
 from collector.web import plots
 from collector.web.pages import ordered, page_template
+from collector.web.report_words import embodied_words, operational_words
 
 
 def render_report(
@@ -41,7 +42,7 @@ def _figures(report: FleetReport) -> list[tuple[str, str, str]]:
         ),
         (
             "Carbon per 1000 inferences",
-            "Operational: joules x grid average. Embodied: spread evenly over the planned life. Whiskers: P5 to P95.",
+            " ".join(filter(None, (operational_words(report), embodied_words(report), "Whiskers: P5 to P95."))),
             plots.carbon_per_1000(report.devices),
         ),
         (

@@ -10,6 +10,7 @@ import pytest
 
 from collector import numbers
 from collector.assess import Assessor
+from collector.carbon.amortisation import POLICIES
 from collector.fleet.report import fleet_report
 from collector.fleet.values import FleetReport
 from collector.intensity.yearly_table import load_yearly_table
@@ -17,6 +18,7 @@ from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.values import MeterCheck, StoredWindow
 from collector.web.report_html import render_report
+from collector.web.report_words import embodied_words, operational_words
 from tests.fakes.html_page import Page
 from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
 
@@ -54,10 +56,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     made.close()
 
 
+def report_on(journal: Journal, inventory: str = INVENTORY) -> FleetReport:
+    return fleet_report(journal, None, Assessor(parse_inventory(inventory), load_yearly_table()))
+
+
 def render(journal: Journal, rows: list[StoredWindow], inventory: str = INVENTORY) -> tuple[FleetReport, str]:
     commit_rows(journal, rows)
-    assessor = Assessor(parse_inventory(inventory), load_yearly_table())
-    report = fleet_report(journal, None, assessor)
+    report = report_on(journal, inventory)
     return report, render_report(report, journal.ledger(), [CHECK], "edgejoule <test>")
 
 
@@ -109,6 +114,66 @@ def test_unknown_grams_are_unknown_and_not_zero(journal: Journal) -> None:
     assert "operational grams unknown for jetson-01, pi4-01, zero-01" in words
     assert text.count("unknown</span>") >= 4 * 4
     assert "Carbon per 1000 inferences" not in words
+
+
+YEARLY = "Operational: joules x the yearly average of the grid."
+OWN_TIME = "Operational: joules x the average intensity of the grid at their own time"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "sentence"),
+    [
+        ({}, ""),
+        ({"yearly": 1.0}, YEARLY),
+        ({"yearly": 0.5}, YEARLY),
+        ({"actual": 0.75, "yearly": 0.25}, f"{OWN_TIME}, 25 % of them x its yearly average."),
+        ({"actual": 0.75, "forecast": 0.25}, f"{OWN_TIME}."),
+    ],
+)
+def test_it_says_which_intensity_the_joules_met(journal: Journal, ratios: dict[str, float], sentence: str) -> None:
+    commit_rows(journal, make_fleet_rows(1))
+    report = report_on(journal)
+    total = msgspec.structs.replace(report.total, intensity_ratio=ratios)
+    assert operational_words(msgspec.structs.replace(report, total=total)).replace(numbers.NBSP, " ") == sentence
+
+
+def test_both_sentences_stand_beside_the_plot(journal: Journal) -> None:
+    _, text = render(journal, make_fleet_rows(1))
+    assert f"{YEARLY} Embodied: charged evenly over the planned life. Whiskers: P5 to P95." in text
+
+
+@pytest.mark.parametrize(
+    ("device_id", "policy", "words"),
+    [
+        ("pi4-01", 'policy = "by_use"\nlifetime_uses = 1e9', "by inferences, of a planned number (1)"),
+        ("zero-01", 'policy = "sunk"\nin_service_since = 2020-01-01', "whole on the first day of service (1)"),
+    ],
+)
+def test_it_says_how_each_device_is_charged(journal: Journal, device_id: str, policy: str, words: str) -> None:
+    commit_rows(journal, make_fleet_rows(1))
+    said = embodied_words(
+        report_on(journal, INVENTORY.replace(f'id = "{device_id}"', f'id = "{device_id}"\n{policy}'))
+    )
+    assert said.startswith("Embodied: charged by each device's policy (devices): ")
+    assert "evenly over the planned life (2)" in said
+    assert words in said
+
+
+def test_what_is_not_charged_has_no_policy(journal: Journal) -> None:
+    commit_rows(journal, make_fleet_rows(1))
+    unknown = report_on(journal, "")
+    assert embodied_words(unknown) == ""
+    assert {device.embodied_policy for device in unknown.devices} == {None}
+
+
+def test_every_policy_has_its_words(journal: Journal) -> None:
+    commit_rows(journal, make_fleet_rows(1))
+    report = report_on(journal)
+    said = set()
+    for policy in POLICIES:
+        devices = tuple(msgspec.structs.replace(one, embodied_policy=policy) for one in report.devices)
+        said.add(embodied_words(msgspec.structs.replace(report, devices=devices)))
+    assert len(said) == len(POLICIES)
 
 
 def test_a_ledger_with_a_hole_is_shown_as_one(journal: Journal) -> None:
