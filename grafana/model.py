@@ -141,6 +141,8 @@ def _panel_json(content: dict[str, Any]) -> dict[str, Any]:
     if content["type"] == "row":
         kept = ("id", "type", "title", "gridPos")
         return {name: content[name] for name in kept} | {"collapsed": False, "panels": []}
+    if content["timeFrom"] is not None:
+        content["hideTimeOverride"] = True  # the title says it in words, and has no room for both
     return _without_none(content)
 
 
