@@ -1,10 +1,11 @@
 /* window.draw(content) draws one dashboard and tells what each panel shows. */
 
-import { getValueFormats } from '@grafana/data';
+import { getValueFormats, ThemeContext } from '@grafana/data';
+import { GlobalStyles } from '@grafana/ui';
 import { createRoot, type Root } from 'react-dom/client';
 
 import { startRegistries } from './fields';
-import { type Content, Page, prepare } from './page';
+import { type Content, Page, prepare, themeOf } from './page';
 
 interface Shown {
   cut: boolean;
@@ -15,11 +16,12 @@ interface Shown {
 }
 
 let root: Root | undefined;
+const styles = createRoot(document.getElementById('styles') as HTMLElement);
 
 async function draw(content: Content): Promise<Shown[]> {
-  await Promise.all(['400', '500', '600', '700'].map((weight) => document.fonts.load(`${weight} 14px Inter`)));
-  const panels = await prepare(content);
   root?.unmount();
+  await styled(content.mode);
+  const panels = await prepare(content);
   root = createRoot(document.getElementById('root') as HTMLElement);
   root.render(<Page content={content} panels={panels} />);
   await settled();
@@ -31,6 +33,17 @@ async function draw(content: Content): Promise<Shown[]> {
       id: panel.id, kind: panel.type, text: box.innerText, title: panel.title,
     };
   });
+}
+
+/* Grafana's style sheet and its fonts come first: components measure their text when they are drawn. */
+async function styled(mode: Content['mode']): Promise<void> {
+  styles.render(
+    <ThemeContext.Provider value={themeOf(mode)}>
+      <GlobalStyles />
+    </ThemeContext.Provider>,
+  );
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  await Promise.all(['400', '500', '600', '700'].map((weight) => document.fonts.load(`${weight} 14px Inter`)));
 }
 
 /* Components measure themselves after they were drawn, and fetch their icons: wait until nothing changes any more. */

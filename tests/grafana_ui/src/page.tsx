@@ -1,7 +1,7 @@
 /* A whole dashboard on Grafana's grid of 24 columns: the drop-downs as a strip, headings, and every panel. */
 
 import { createTheme, type DataFrame, dateTime, type GrafanaTheme2, rangeUtil, ThemeContext, type TimeRange } from '@grafana/data';
-import { GlobalStyles, Icon, PanelChrome, useTheme2 } from '@grafana/ui';
+import { Icon, PanelChrome, useTheme2 } from '@grafana/ui';
 import { Component, type ReactElement, type ReactNode } from 'react';
 
 import { framesOf, type Raw, type Target } from './frames';
@@ -84,7 +84,6 @@ export function Page({ content, panels }: { content: Content; panels: Prepared[]
   const bottom = Math.max(...panels.map(({ panel: { gridPos } }) => gridPos.y + gridPos.h));
   return (
     <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
       <div id="dashboard" style={{ background: theme.colors.background.canvas, padding: GAP, width: content.width }}>
         <Strip content={content} theme={theme} />
         <div style={{ height: size(bottom, CELL), position: 'relative' }}>

@@ -12,9 +12,15 @@ import {
 } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, useTheme2, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
+import { defaultOptions as ofBars } from '@grafana/schema/dist/esm/raw/composable/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
+import { defaultOptions as ofStat } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
+import { defaultOptions as ofTable } from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
 import { type ReactElement } from 'react';
 
 import { replaceVariables } from './fields';
+
+/* What each kind does where the dashboard says nothing. */
+const DEFAULTS: Record<string, object> = { bargauge: ofBars, stat: ofStat, table: ofTable };
 
 export interface Drawn {
   fieldConfig: FieldConfigSource;
@@ -33,7 +39,7 @@ export function Visualization(props: Drawn): ReactElement {
   const Kind = KINDS[props.kind];
   if (!Kind) throw new Error(`no component of @grafana/ui draws a panel of the type ${props.kind}`);
   if (!props.frames.some((frame) => frame.length > 0)) return <Centred>{props.fieldConfig.defaults.noValue ?? 'No data'}</Centred>;
-  return <Kind {...props} />;
+  return <Kind {...props} options={{ ...DEFAULTS[props.kind], ...props.options }} />;
 }
 
 export function Centred({ children }: { children: string }): ReactElement {
