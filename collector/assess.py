@@ -1,77 +1,32 @@
 """Joules into grams: one device's stretch of time, with every factor that was used.
 
 Energy is multiplied by the intensity of its own time: a stretch that touches several steps of an intensity is split
-among them exactly. What the same energy gives at the yearly average stands beside it, and of a window also what it
-gives at the marginal intensity, which is another kind and never added, and the water that generating it takes.
+among them exactly. What the same energy gives at the yearly average stands beside it.
 """
 
-import math
 from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from collector.carbon.amortisation import Charges, EvenPiece, LifePlan, Policy, charge, even_piece
+from collector.carbon.amortisation import Charges, LifePlan, Policy, charge
 from collector.carbon.embodied import Part, embodied_gco2e
-from collector.carbon.estimate import F64, Z95, Estimate, Range, from_standard_uncertainty, times
+from collector.carbon.estimate import F64, Estimate, Range, from_standard_uncertainty, times
 from collector.carbon.factors import Factor
 from collector.carbon.impacts import grid_water
-from collector.carbon.operational import CarbonIntensity, gram_range, gram_unit, operational_gco2e
+from collector.carbon.operational import CarbonIntensity, gram_unit, operational_gco2e
 from collector.carbon.timeline import I64, Quality
 from collector.carbon.units import GCO2E_PER_KWH, J_PER_KWH, JOULE
 from collector.carbon.window_charges import window_charges
 from collector.intensity.provider import IntensityProvider
 from collector.intensity.zone_steps import LAST_UNIX_NS, ZoneSteps, wholly_known
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
+from collector.live_grams import NO_GRAMS, Grams, Metered, Rates, grams_of, share_of
 from edge_agent.wire.errors import ConfigurationError
 
 NS_PER_S: Final = 1_000_000_000
-GRAM_FIELDS: Final = (
-    *(f"{kind}_gco2e{end}" for kind in ("operational", "embodied") for end in ("", "_low", "_high")),
-    *("operational_yearly_gco2e", "operational_marginal_gco2e", "operational_water_l"),
-)
-"""``operational_marginal_gco2e`` is of the other kind of intensity: see ``carbon.operational.CarbonIntensity``."""
-_THREE_UNKNOWN: Final = (None, None, None)
-
-
-class Grams(NamedTuple):
-    """The grams of one window, and its litres. ``figures``: in the order of ``GRAM_FIELDS``, None where unknown.
-
-    ``quality``: the weakest that the operational ones rest on; ``shares``: the part of the window that rests on each.
-    """
-
-    figures: tuple[float | None, ...]
-    quality: Quality | None = None
-    shares: tuple[tuple[Quality, float], ...] = ()
-
-
-NO_GRAMS: Final = Grams((None,) * len(GRAM_FIELDS))
-
-
-class Metered(Protocol):
-    """What grams need to know of a window. Energy in joules, with its combined standard uncertainty."""
-
-    @property
-    def t_start_unix_ns(self) -> int:
-        """Its start."""
-
-    @property
-    def duration_s(self) -> float:
-        """Its length."""
-
-    @property
-    def energy_j(self) -> float:
-        """Its energy."""
-
-    @property
-    def energy_u_j(self) -> float:
-        """The standard uncertainty of its energy."""
-
-    @property
-    def inference_count(self) -> int:
-        """Its inferences: the uses by which hardware may be charged."""
 
 
 class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,20 +70,6 @@ class Slots(NamedTuple):
     high_gco2e: F64
     known: npt.NDArray[np.bool_]
     quality_ratio: dict[Quality, F64]
-
-
-class _Rates(msgspec.Struct):
-    """What a device's grams depend on and its windows do not. ``mass``: embodied grams, None if unknown.
-
-    ``water_l_per_j``: of generating the zone's electricity, None if unknown. ``piece``: the one that a window lay in
-    last.
-    """
-
-    zone: str
-    mass: Range | None
-    plan: LifePlan | None
-    water_l_per_j: float | None
-    piece: EvenPiece | None = None
 
 
 class Assessor:
@@ -247,7 +188,7 @@ class Assessor:
                 self._remember(factor)
         start_s = start_unix_ns / NS_PER_S
         charged = charge(rates.plan, start_s, start_s + duration_s, uses)
-        share_ratio = _share(rates, rates.plan, start_s, duration_s, uses)
+        share_ratio = share_of(rates, rates.plan, start_s, duration_s, uses)
         return Carbon(
             operational=None,
             embodied=mass.scaled(share_ratio),
@@ -315,27 +256,7 @@ class Assessor:
         is not finite has no operational grams.
         """
         rates = self._rates.get(device_id)
-        if rates is None:
-            return NO_GRAMS
-        embodied = _embodied_range(rates, window)
-        value_j, width_j, duration_ns = window.energy_j, Z95 * window.energy_u_j, window.duration_s * NS_PER_S
-        if not rates.zone or not math.isfinite(abs(value_j) + width_j + duration_ns):
-            return Grams((*_THREE_UNKNOWN, *embodied, *_THREE_UNKNOWN))
-        start_unix_ns = window.t_start_unix_ns
-        end_unix_ns = start_unix_ns + (round(duration_ns) or 1)
-        if end_unix_ns > LAST_UNIX_NS:
-            return Grams((*_THREE_UNKNOWN, *embodied, *_THREE_UNKNOWN))
-        water_l = None if rates.water_l_per_j is None else value_j * rates.water_l_per_j
-        marginal = None
-        if self._marginal_steps is not None:
-            rate = self._marginal_steps.over(rates.zone, start_unix_ns, end_unix_ns).rate
-            marginal = None if rate is None else value_j * rate.g_per_j
-        step = self._steps.over(rates.zone, start_unix_ns, end_unix_ns)
-        yearly = None if step.yearly_g_per_j is None else value_j * step.yearly_g_per_j
-        if step.rate is None:
-            return Grams((*_THREE_UNKNOWN, *embodied, yearly, marginal, water_l))
-        operational = gram_range(value_j, width_j, step.rate)
-        return Grams((*operational, *embodied, yearly, marginal, water_l), step.quality, step.shares)
+        return NO_GRAMS if rates is None else grams_of(window, rates, self._steps, self._marginal_steps)
 
     def factors(self) -> list[Factor]:
         """Return every factor that an assessment has used so far, in the order of first use."""
@@ -343,11 +264,11 @@ class Assessor:
         used = {(factor.id, factor.vintage): factor for factors in zones for factor in factors}
         return list((used | self._used).values())
 
-    def _rates_of(self, entry: DeviceEntry) -> _Rates:
+    def _rates_of(self, entry: DeviceEntry) -> Rates:
         plan = entry.life_plan()
         mass = self._masses.get(entry.id)
         water = self.water(entry.zone)
-        return _Rates(
+        return Rates(
             zone=entry.zone,
             mass=None if mass is None or plan is None else mass.range,
             plan=plan,
@@ -369,22 +290,3 @@ class Assessor:
     def _remember_zone(self, zone: str, start_unix_ns: int, end_unix_ns: int) -> None:
         first, last = self._stretches.get(zone, (start_unix_ns, end_unix_ns))
         self._stretches[zone] = min(first, start_unix_ns), max(last, end_unix_ns)
-
-
-def _embodied_range(rates: _Rates, window: Metered) -> tuple[float | None, ...]:
-    if rates.mass is None or rates.plan is None:
-        return _THREE_UNKNOWN
-    start_s = window.t_start_unix_ns / NS_PER_S
-    share = _share(rates, rates.plan, start_s, window.duration_s, window.inference_count)
-    value, low, high = rates.mass
-    return value * share, low * share, high * share
-
-
-def _share(rates: _Rates, plan: LifePlan, start_s: float, duration_s: float, uses: float) -> float:
-    """Return what a stretch is charged. Nearly all lie in one even piece of the device's life, which is kept."""
-    piece = rates.piece
-    if piece is None or not piece.since_s < start_s < start_s + duration_s < piece.until_s:
-        piece = rates.piece = even_piece(plan, start_s)
-        if piece is None or not piece.since_s < start_s < start_s + duration_s < piece.until_s:
-            return charge(plan, start_s, start_s + duration_s, uses).share_ratio
-    return duration_s * piece.share_per_s

@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
-from collector.assess import Assessor, Grams
+from collector.assess import Assessor
 from collector.journal import Journal
+from collector.live_grams import Grams
 from collector.sinks import tag_places
 from collector.sinks.gram_lines import GramEncoder
 from collector.sinks.hourly import HOUR_NS, write_changed

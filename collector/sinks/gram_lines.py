@@ -9,7 +9,8 @@ from typing import Final
 
 from msgspec.json import encode as encode_json
 
-from collector.assess import GRAM_FIELDS, Assessor, DevicePlace, Grams
+from collector.assess import Assessor, DevicePlace
+from collector.live_grams import GRAM_FIELDS, Grams
 from collector.sinks.line_protocol import boot_crc, own_stamp, tags_of
 from collector.sinks.metered_rows import MeteredRow
 

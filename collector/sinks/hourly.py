@@ -15,8 +15,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from collector.assess import NO_GRAMS, Assessor, DevicePlace, Grams
+from collector.assess import Assessor, DevicePlace
 from collector.journal import Journal
+from collector.live_grams import NO_GRAMS, Grams
 from collector.sinks import hourly_table
 from collector.sinks.hourly_table import Hour, Tags
 from collector.sinks.influx_rows import Writer, write_lines

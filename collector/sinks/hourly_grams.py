@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from typing import Final
 
-from collector.assess import Grams
 from collector.journal import Journal
+from collector.live_grams import Grams
 from collector.sinks import hourly_table
 from collector.sinks.hourly import HOUR_NS, MEASUREMENT, SUMMED_SUFFIX, tags_of
 from collector.sinks.hourly_sums import GramSums

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from collector.assess import GRAM_FIELDS, Grams, Metered
 from collector.carbon.timeline import QUALITIES
+from collector.live_grams import GRAM_FIELDS, Grams, Metered
 from edge_agent.wire.records import InferenceWindow
 
 _FIRST_FIELDS: Final = 7

@@ -25,8 +25,9 @@ from typing import Any, Final, Protocol
 
 from msgspec.json import encode as encode_json
 
-from collector.assess import GRAM_FIELDS, NO_GRAMS, Assessor, DevicePlace
+from collector.assess import Assessor, DevicePlace
 from collector.carbon.timeline import Quality
+from collector.live_grams import GRAM_FIELDS, NO_GRAMS
 from collector.values import StoredWindow
 from edge_agent.wire.records import InferenceWindow
 

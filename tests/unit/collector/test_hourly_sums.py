@@ -9,9 +9,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import NO_GRAMS, Assessor, Grams
+from collector.assess import Assessor
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
+from collector.live_grams import NO_GRAMS, Grams
 from collector.sinks.hourly_sums import COUNTS, FLOATS, GramSums, HourSums, exact
 from collector.sinks.line_protocol import LineEncoder
 from tests.fakes.windows import make_stored, make_window

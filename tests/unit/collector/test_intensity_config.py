@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import collector.config
-from collector.assess import GRAM_FIELDS
 from collector.build import build_assessor, build_intensity
 from collector.carbon.operational import IntensityKind
 from collector.carbon.revisions import IntensityRevision
@@ -14,6 +13,7 @@ from collector.config import CollectorConfig, parse_config
 from collector.intensity.configured import configured_sources, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity_config import IntensityConfig, SourceConfig
+from collector.live_grams import GRAM_FIELDS
 from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.windows import make_window
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import NO_GRAMS, Assessor
+from collector.assess import Assessor
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
+from collector.live_grams import NO_GRAMS
 from collector.sinks.line_protocol import TAGS, LineEncoder, escape_tag, own_stamp, string_field
 from tests.fakes.windows import PI4, T0_UNIX_NS, make_stored
 

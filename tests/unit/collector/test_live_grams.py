@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import GRAM_FIELDS, Assessor
+from collector.assess import Assessor
 from collector.carbon.amortisation import LifePlan, charge, even_piece
 from collector.carbon.units import S_PER_YEAR
 from collector.data.tables import IMPACTS, shipped_factors
@@ -18,6 +18,7 @@ from collector.intensity.stored import StoredIntensity
 from collector.intensity.yearly_table import load_yearly_table
 from collector.intensity.zone_steps import DAY_NS, ZoneSteps
 from collector.inventory import parse_inventory
+from collector.live_grams import GRAM_FIELDS
 from collector.sinks.line_protocol import LineEncoder
 from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.intensities import HALF_HOUR_NS, RANGE_RATIO, GivenIntensity, GivenStep, half_hours
