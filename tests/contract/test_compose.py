@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from collector.build import build_assessor, build_sinks
-from collector.config import CollectorConfig, read_config
+from collector.config import CollectorConfig, parse_config, read_config
 from edge_agent.wire.mqtt import parse_broker_url
 from edgejoule.cli import COMMANDS, main
 from grafana.builder import dashboards
@@ -112,6 +112,13 @@ def test_the_collectors_configuration_names_the_services(
     assert collector_config.state_dir in {mount[1] for mount in mounts}
     for sink in build_sinks(collector_config, build_assessor(collector_config)):
         sink.close()
+
+
+def test_what_is_commented_out_in_its_configuration_would_be_read() -> None:
+    text = (SETTINGS / "collector.toml").read_text()
+    start = text.index("# [[budget]]")
+    config = parse_config(text[:start] + text[start:].replace("# ", ""), "collector.toml", SETTINGS)
+    assert [budget.fleet for budget in config.budget] == ["default"]
 
 
 @pytest.mark.influxdb
