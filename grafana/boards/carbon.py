@@ -47,14 +47,14 @@ def board() -> Dashboard:
 def _totals() -> list[Panel]:
     return [
         stat(
-            "Operational carbon by the grid of its time",
-            "Sum of each window's joules times the average intensity of its own hours, g CO2e. Windows of unknown "
-            "intensity are not in it.",
+            "Carbon by time of use",
+            "Operational: sum of each window's joules times the average intensity of its own hours, g CO2e. Windows "
+            "of unknown intensity are not in it.",
             [Ask(_hours(q.OPERATIONAL), "operational")],
             Look(GRAMS),
         ),
         stat(
-            "Operational carbon by yearly averages",
+            "Carbon by yearly average",
             "The same joules times the yearly average of their zone, g CO2e.",
             [Ask(_hours(YEARLY), "by yearly averages")],
             Look(GRAMS),
@@ -98,7 +98,8 @@ def _over_time() -> list[Panel]:
     return [
         series(
             "Operational carbon: grid of its time against yearly average",
-            "g CO2e per step, the same joules under both. Where the lines part, the hour of use mattered.",
+            "g CO2e per step, the same joules under both. Where the lines part, the hour of use mattered. The last "
+            "step is not over yet.",
             [
                 Ask(_hourly(q.OPERATIONAL), "by the grid of its time"),
                 Ask(_hourly(YEARLY), "by yearly averages"),
@@ -160,7 +161,8 @@ def _grid() -> list[Panel]:
                 Ask(q.over_time('MEAN("yearly_gco2e_per_kwh")', by=("zone",), of=q.GRID), "$tag_zone yearly average"),
             ],
             Look(PER_KWH),
-            step="1m",
+            w=24,
+            step=HOUR,
         ),
         table(
             "Whose intensity is in use, and how old is it?",
@@ -175,7 +177,7 @@ def _grid() -> list[Panel]:
                     column_unit("rests on", WORDS),
                 ),
             ),
-            w=12,
+            h=6,
         ),
     ]
 
@@ -184,23 +186,24 @@ def _what_if() -> list[Panel]:
     latest = ", ".join(
         f'LAST("{field}") AS "{name}"'
         for field, name in (
-            ("now_gco2e_per_kwh", "started now"),
-            ("best_gco2e_per_kwh", "started at the best time"),
+            ("now_gco2e_per_kwh", "now"),
+            ("best_gco2e_per_kwh", "best"),
             ("best_wait_s", "wait"),
-            ("horizon_s", "forecasts reach"),
+            ("horizon_s", "known for"),
             ("saving_ratio", "saving"),
         )
     )
     columns = (
         column_unit("wait", "s"),
-        column_unit("forecasts reach", "s"),
+        column_unit("known for", "s"),
         column_unit("saving", RATIO, decimals=1),
     )
     return [
         table(
             "When should an hour of steady work start?",
             "Mean g CO2e per kWh over one hour of steady work: started now, and started at the best time that the "
-            "forecasts of the next 24 h know. Saving: against now. Marginal intensity tells what shifting changes.",
+            "forecasts of the next 24 h know. Known for: how far they reach. Saving: against now. Marginal intensity "
+            "tells what shifting changes.",
             [q.over_range(latest, by=ZONE_AND_KIND, of=q.WHAT_IF)],
             Look(PER_KWH, overrides=columns),
             w=12,
@@ -211,7 +214,7 @@ def _what_if() -> list[Panel]:
             "it. Near zero: waiting is not worth it.",
             [Ask(q.over_time('MEAN("saving_ratio")', by=ZONE_AND_KIND, of=q.WHAT_IF), "$tag_zone $tag_kind")],
             Look(RATIO, minimum=0),
-            step="1m",
+            step=HOUR,
         ),
     ]
 

@@ -3,7 +3,10 @@
 Energy, time and carbon come from the fleet's hourly sums, variants from benches, compute from the models' catalogue.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from .. import queries as q
 from ..model import Dashboard, Panel
@@ -16,21 +19,25 @@ VALID: Final = "\"valid\" = 'true'"
 BUSY_S: Final = 'SUM("busy_s")'
 CARBON: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
 VARIANT: Final = ("model", "runtime", "delegate", "device_class", "boundary")
-J: Final = "energy per inference"
+MODEL_FIRST: Final[dict[str, Any]] = {
+    "id": "organize",
+    "options": {"excludeByName": {}, "indexByName": {name: i for i, name in enumerate(VARIANT)}, "renameByName": {}},
+}
+J: Final = "inference energy"
 PAYS_BACK: Final = "pays back at inferences"
 _COMPUTE: Final = (
     'LAST("macs") AS "MACs", LAST("macs") / 1000000 AS "million MACs", LAST("parameters") AS "parameters", '
-    'LAST("size_bytes") AS "size", LAST("accuracy_ratio") AS "accuracy of the catalogue", LAST("devices") AS "devices"'
+    'LAST("size_bytes") AS "size", LAST("accuracy_ratio") AS "catalogue accuracy", LAST("devices") AS "devices"'
 )
 _GAUGE: Final[dict[str, Any]] = {"type": "gauge", "mode": "basic"}
 _SIDE_BY_SIDE_UNITS: Final = (
     *(column_unit(one, COUNT) for one in ("MACs", "parameters", "devices")),
     column_unit("size", "bytes"),
-    column_unit("accuracy of the catalogue", RATIO, decimals=1),
-    column_unit("time per inference", "s"),
+    column_unit("catalogue accuracy", RATIO, decimals=1),
+    column_unit("inference time", "s"),
     column_unit(J, "joule"),
-    column_unit("carbon", GRAMS),
-    column_unit("energy per million MACs", "joule"),
+    column_unit("inference carbon", GRAMS),
+    column_unit("per million MACs", "joule"),
 )
 
 
@@ -60,11 +67,11 @@ def _side_by_side() -> list[Panel]:
     each = {"w": 6, "h": 7}
     return [
         bars(
-            "Compute per inference",
+            "Compute per inference, in MACs",
             "Multiply-accumulates of one inference, from the models' catalogue. It counts work, not what the work "
             "costs.",
             [Ask(_info("macs"), "$tag_model")],
-            Look("suffix: MAC", decimals=0),
+            Look(COUNT),
             **each,
         ),
         bars(
@@ -95,14 +102,15 @@ def _side_by_side() -> list[Panel]:
             "that column would be the same in every row.",
             [
                 q.over_range(_COMPUTE, by=("model",), of=q.MODELS),
-                _ratio(BUSY_S, name="time per inference"),
+                _ratio(BUSY_S, name="inference time"),
                 _ratio(q.ENERGY_J, name=J),
-                _ratio(CARBON, where=q.HOURS_CARBON_KNOWN, name="carbon"),
+                _ratio(CARBON, where=q.HOURS_CARBON_KNOWN, name="inference carbon"),
             ],
             Look("short", overrides=_SIDE_BY_SIDE_UNITS),
+            h=6,
             transformations=(
                 *TOGETHER,
-                *divided(J, "million MACs", "energy per million MACs"),
+                *divided(J, "million MACs", "per million MACs"),
                 without("million MACs"),
             ),
             sort_by=J,
@@ -128,10 +136,10 @@ def _accuracy() -> list[Panel]:
             "check set that was right in this very configuration. Energy per correct answer: their quotient.",
             [q.over_range(asked, by=VARIANT, where=f'{VALID} AND "accuracy_ratio" > 0', of=q.BENCHES)],
             Look("short", overrides=columns),
-            w=16,
+            transformations=(MODEL_FIRST,),
             sort_by="accuracy",
         ),
-        bars(
+        long_names(
             "Energy per correct answer",
             "Joules per inference over accuracy, of valid benches by model and device class: what a right answer "
             "costs.",
@@ -147,6 +155,8 @@ def _accuracy() -> list[Panel]:
                 )
             ],
             Look("joule"),
+            w=24,
+            h=10,
         ),
     ]
 
@@ -162,24 +172,25 @@ def _variants() -> list[Panel]:
     columns = (
         *(column_unit(one, "joule") for one in (J, "low", "high", "above idle")),
         *(column_unit(one, "s") for one in ("p50", "p95")),
+        {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "custom.minWidth", "value": 100}]},
     )
     return [
-        bars(
+        long_names(
             "Energy of each variant",
             "Joules per inference, mean of the valid benches in this range. A precision is a model of its own here: "
             "its name says which.",
             [Ask(_bench("j_per_inference", by), name)],
             Look("joule"),
             w=12,
-            h=12,
+            h=18,
         ),
-        bars(
+        long_names(
             "Latency of each variant",
             "Median latency, mean of the valid benches in this range.",
             [Ask(_bench("latency_p50_s", by), name)],
             Look("s"),
             w=12,
-            h=12,
+            h=18,
         ),
         table(
             "What did the benches measure?",
@@ -188,6 +199,8 @@ def _variants() -> list[Panel]:
             "only meters at the same place.",
             [q.over_range(asked, by=VARIANT, where=VALID, of=q.BENCHES)],
             Look("short", overrides=columns),
+            h=10,
+            transformations=(MODEL_FIRST,),
             sort_by=J,
         ),
     ]
@@ -217,7 +230,7 @@ def _development() -> list[Panel]:
             ],
             Look("short", overrides=columns),
             transformations=(*TOGETHER, *divided("development", J, PAYS_BACK)),
-            w=16,
+            h=6,
         ),
         bars(
             "Development carbon per inference",
@@ -235,6 +248,8 @@ def _development() -> list[Panel]:
                 )
             ],
             Look(GRAMS),
+            w=24,
+            h=6,
         ),
     ]
 
@@ -258,6 +273,13 @@ def _over_time() -> list[Panel]:
             step=HOUR,
         ),
     ]
+
+
+def long_names(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int, h: int) -> Panel:
+    """Return bars with their names above them, for names of several words."""
+    panel = bars(title, description, asks, look, w=w, h=h)
+    small = {"titleSize": 12, "valueSize": 14}
+    return replace(panel, options=panel.options | {"namePlacement": "top", "text": small})
 
 
 def without(column: str) -> dict[str, Any]:
