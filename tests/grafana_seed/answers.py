@@ -37,13 +37,18 @@ class Answer:
     @property
     def frames(self) -> list[Series]:
         """Return the answer's series. Raises AssertionError for a query that failed."""
-        (result,) = self.raw.get("results", [{"error": self.raw}])
-        assert "error" not in result, f"{self.title} {self.ref_id}: {result['error']}: {self.query}"
-        return [Series(one.get("tags", {}), one["columns"], one["values"]) for one in result.get("series", ())]
+        return frames_of(self.raw, self.query)
 
     @property
     def key(self) -> tuple[str, int, str]:
         return self.dashboard, self.panel, self.ref_id
+
+
+def frames_of(raw: dict[str, Any], query: str) -> list[Series]:
+    """Return the series of InfluxDB's answer to one query. Raises AssertionError for a query that failed."""
+    (result,) = raw.get("results", [{"error": raw}])
+    assert "error" not in result, f"{result['error']}: {query}"
+    return [Series(one.get("tags", {}), one["columns"], one["values"]) for one in result.get("series", ())]
 
 
 def dashboards() -> list[Any]:

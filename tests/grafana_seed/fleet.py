@@ -57,7 +57,7 @@ class SeededDevice:
     zone: str
     profile: DeviceProfile
     models: tuple[SeededModel, SeededModel]
-    in_service_since: str = ""
+    age_days: int = 0
     listed: bool = True
     silent_s: float = 0.0
     scale: float = 1.0
@@ -85,25 +85,25 @@ _THROTTLED: Final = {
 }
 DEVICES: Final = (
     SeededDevice(
-        "pi4-hall", "plant", *_PI4, "berlin", "DE", PI4, (DIGITS_FLOAT, DIGITS_INT8), in_service_since="2024-05-01"
+        "pi4-hall", "plant", *_PI4, "berlin", "DE", PI4, (DIGITS_FLOAT, DIGITS_INT8), age_days=935
     ),
     SeededDevice(
         *("pi4-roof", "plant", *_PI4, "berlin", "DE", PI4, (KEYWORDS, KEYWORDS)),
-        in_service_since="2025-02-01", scale=1.2, changes=_THROTTLED,
+        age_days=660, scale=1.2, changes=_THROTTLED,
     ),
     SeededDevice(
         *("zero-gate", "plant", *_ZERO, "berlin", "DE", PI_ZERO, (DIGITS_INT8, DIGITS_INT8)),
-        in_service_since="2025-09-01", changes={"frame_error_count": 2, "lost_count": 4.0},
+        age_days=450, changes={"frame_error_count": 2, "lost_count": 4.0},
     ),
     SeededDevice(
-        "zero-field", "farm", *_ZERO, "lyon", "FR", PI_ZERO, (KEYWORDS, KEYWORDS), in_service_since="2022-06-01"
+        "zero-field", "farm", *_ZERO, "lyon", "FR", PI_ZERO, (KEYWORDS, KEYWORDS), age_days=1640
     ),
     SeededDevice(
-        "orin-barn", "farm", *_ORIN, "lyon", "FR", JETSON, (DIGITS_FLOAT, DIGITS_FLOAT), in_service_since="2025-01-01"
+        "orin-barn", "farm", *_ORIN, "lyon", "FR", JETSON, (DIGITS_FLOAT, DIGITS_FLOAT), age_days=690
     ),
     SeededDevice(
         *("orin-shed", "farm", *_ORIN, "lyon", "FR", JETSON, (KEYWORDS, KEYWORDS)),
-        in_service_since="2026-01-15", silent_s=1_500.0,
+        age_days=310, silent_s=1_500.0,
     ),
     SeededDevice("loaner", "farm", *_PI4, "", "", PI4, (DIGITS_INT8, DIGITS_INT8), listed=False),
 )  # fmt: skip

@@ -25,8 +25,9 @@ from tests.grafana_seed.telling import GRID, OFTEN, telling
 
 DATABASE: Final = "edgejoule"
 HOURLY: Final = "edgejoule_hourly"
-BUDGETS: Final = {"plant": 8.0, "farm": 3.0}
-"""kgCO2e a month."""
+BUDGETS: Final = {"plant": 3.0, "farm": 1.5}
+"""kgCO2e a month: the first is kept, the second is not."""
+MILLISECOND_NS: Final = 10**6
 GRID_TOLD_NS: Final = 7 * 24 * HOUR_NS
 """So long before today the collector told of the grid: the dashboard on carbon opens with a week."""
 TICK_NS: Final = 60 * SECOND_NS
@@ -60,8 +61,8 @@ def seeded_site(directory: Path) -> Iterator[Seeded]:
             config = read_config(path)
             assert config.influxdb is not None
             assert {store.state for store in set_up_stores(config.influxdb, dry_run=False)} == {"created"}
-            _tell_the_story(config, told_unix_ns)
-        yield Seeded(influxdb, path, first_unix_ns, time.time_ns())
+            now_unix_ns = _tell_the_story(config, told_unix_ns)
+        yield Seeded(influxdb, path, first_unix_ns, now_unix_ns)
 
 
 def _wait_out_midnight() -> None:
@@ -70,8 +71,11 @@ def _wait_out_midnight() -> None:
     time.sleep(max(0, _AFTER_MIDNIGHT_S - now.second) if (now.hour, now.minute) == (0, 0) else 0)
 
 
-def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> None:
-    """Let one collector take two months, another one today; between them tell what would have been told of today."""
+def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> int:
+    """Let one collector take two months, another one today; between them tell what would have been told of today.
+
+    Return when all was told, in whole milliseconds, as a question's time range has them.
+    """
     messages = sorted(story.messages(now_unix_ns), key=lambda message: message.t_unix_ns)
     lately_unix_ns = story.lately_unix_ns(now_unix_ns)
     before = bisect_right(messages, lately_unix_ns + SECOND_NS, key=lambda message: message.t_unix_ns)
@@ -97,7 +101,9 @@ def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> None:
         )
     with telling(config) as tell, contextlib.closing(Journal(config.journal_path, read_only=True)) as journal:
         assert _lag(journal, "influxdb/hourly") == 0, "the hours are written when the collector stops"
-        tell(time.time_ns())
+        told_unix_ns = time.time_ns() // MILLISECOND_NS * MILLISECOND_NS
+        tell(told_unix_ns)
+    return told_unix_ns
 
 
 def _ingest(journal: Journal, messages: list[Received]) -> None:
@@ -129,7 +135,7 @@ def _lag(journal: Journal, sink: str) -> int:
 def _configure(directory: Path, broker_url: str, influxdb_url: str, first_unix_ns: int, now_unix_ns: int) -> Path:
     for kind in ("average", "marginal"):
         (directory / f"{kind}.csv").write_text(grid.series_csv(kind, first_unix_ns, now_unix_ns))
-    (directory / "inventory.toml").write_text(_inventory())
+    (directory / "inventory.toml").write_text(_inventory(now_unix_ns))
     history_s = (now_unix_ns - first_unix_ns) // 10**9 + 86_400
     path = directory / "collector.toml"
     path.write_text(
@@ -153,14 +159,15 @@ def _source(kind: str, history_s: int) -> str:
     )
 
 
-def _inventory() -> str:
+def _inventory(now_unix_ns: int) -> str:
     """Return the inventory of all devices but the loaner."""
+    today = dt.datetime.fromtimestamp(now_unix_ns // SECOND_NS, dt.UTC).date()
     text = "[defaults]\nlifetime_years = 5.0\nsd_card_gb = 32\n"
     for device in LISTED:
         text += (
             f'[[device]]\nid = "{device.device_id}"\nhardware = "{device.hardware}"\nsite = "{device.site}"\n'
             f'zone = "{device.zone}"\ndevice_class = "{device.device_class}"\n'
-            f"in_service_since = {device.in_service_since}\n"
+            f"in_service_since = {today - dt.timedelta(days=device.age_days)}\n"
         )
     for model in MODELS:
         text += (

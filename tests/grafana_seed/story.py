@@ -138,7 +138,7 @@ def _today(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterat
 
 def _window(device: SeededDevice, seq: int, start_unix_ns: int, length_ns: int, *, faulty: bool) -> InferenceWindow:
     length_s = length_ns / SECOND_NS
-    if device is WITH_GAPS and seq % 12 == 0:
+    if device is WITH_GAPS and seq % (3 if faulty else 12) == 0:
         return window_at(device, seq, start_unix_ns, length_s, faulty=faulty, gap_s=0.25 * length_s, flags=("gap",))
     if device is DROPPING and seq < 30:
         return window_at(device, seq, start_unix_ns, length_s, faulty=faulty, clock_state="rebased")
