@@ -63,6 +63,7 @@ def _listed(state: DeviceState, assessor: Assessor, now_unix_ns: int) -> dict[st
         "in_service_s": _in_service_s(plan, now_unix_ns),
         "lifetime_s": None if plan is None else plan.extended_lifetime_s or plan.lifetime_s,
         "hardware_gco2e": hardware_gco2e,
+        "retired": int(_is_retired(plan, now_unix_ns)),
     }
 
 
@@ -92,6 +93,10 @@ def _of_latest(birth: Birth | None, health: Health | None) -> dict[str, Any]:
     clock_state = latest.clock_state
     synchronised = None if clock_state is None else int(clock_state == "synchronised")
     return {"boot_id": latest.boot_id, "clock_state": clock_state, "clock_synchronised": synchronised}
+
+
+def _is_retired(plan: LifePlan | None, now_unix_ns: int) -> bool:
+    return plan is not None and plan.retired_unix_s is not None and now_unix_ns / NS_PER_S >= plan.retired_unix_s
 
 
 def _in_service_s(plan: LifePlan | None, now_unix_ns: int) -> float | None:

@@ -32,7 +32,7 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     its latest health came. ``outbox_windows``: what it holds. ``dropped_windows``: what it ever gave up.
     ``meter_frame_errors``: of all kinds together. ``runtime``: in words, such as "litert 2.3.0 cpu, 1 thread".
     ``in_service_s``: since the inventory's first day of service; ``lifetime_s``: planned, an extension included;
-    ``hardware_gco2e``: embodied in the whole device.
+    ``hardware_gco2e``: embodied in the whole device. ``retired``: the inventory says that it has left service.
     """
 
     MEASUREMENT: ClassVar[str] = "device_state"
@@ -72,6 +72,7 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     in_service_s: float | None = None
     lifetime_s: float | None = None
     hardware_gco2e: float | None = None
+    retired: int | None = None
 
 
 class ModelInfoPoint(Point, frozen=True, kw_only=True):

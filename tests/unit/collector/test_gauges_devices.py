@@ -100,7 +100,7 @@ def test_a_device_is_what_its_birth_and_its_health_say(journal: Journal) -> None
 def test_nothing_is_made_up_for_a_device_that_only_sent_windows(journal: Journal) -> None:
     journal.commit_batch(FLEET, make_batch(range(1, 3)), T0_UNIX_NS)
     point = state(journal, T0_UNIX_NS + 10 * S)
-    known = {"fleet": FLEET, "device": DEVICE, "last_seen_age_s": 10.0, "online": 1}
+    known = {"fleet": FLEET, "device": DEVICE, "last_seen_age_s": 10.0, "online": 1, "retired": 0}
     assert {name: value for name in point.__struct_fields__ if (value := getattr(point, name)) not in ("", None)} == (
         known
     )
@@ -110,6 +110,15 @@ def test_nothing_is_made_up_for_a_device_that_only_sent_windows(journal: Journal
 def test_a_device_that_says_nothing_is_not_online(journal: Journal, after_s: int, online: int) -> None:
     journal.put_birth(FLEET, birth(), T0_UNIX_NS)
     assert state(journal, T0_UNIX_NS + after_s * S).online == online
+
+
+@pytest.mark.parametrize(("after_s", "retired"), [(0, 0), (86_400, 1)])
+def test_a_device_is_retired_from_the_day_on_that_the_inventory_says(
+    journal: Journal, after_s: int, retired: int
+) -> None:
+    journal.put_birth(FLEET, birth(), T0_UNIX_NS)
+    listed = INVENTORY.replace("[[model]]", "retired_on = 2025-10-10\n[[model]]", 1)
+    assert state(journal, T0_UNIX_NS + after_s * S, parse_inventory(listed)).retired == retired
 
 
 def test_a_device_whose_last_will_alone_was_heard_has_no_age(journal: Journal) -> None:
