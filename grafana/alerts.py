@@ -47,7 +47,8 @@ def groups(*, hourly: bool = True) -> tuple[Group, ...]:
 
 
 def _silent() -> Rule:
-    latest = _last("last_seen_age_s", q.DEVICES, (*BY_DEVICE, "collector"), name="latest")
+    by_collector = (*BY_DEVICE, "collector")
+    latest = _last("last_seen_age_s", q.DEVICES, by_collector, where='"retired" = 0', name="latest")
     # Where several collectors share the messages, the one that heard of the device last knows.
     known = f'SELECT MIN("latest") FROM ({latest}){q.group(BY_DEVICE)}'  # noqa: S608  all words are our own
     return Rule(
@@ -57,8 +58,9 @@ def _silent() -> Rule:
         shown_by=("device", q.DEVICES, "last_seen_age_s"),
         summary="{{ $labels.device }} says nothing",
         description="Nothing came from {{ $labels.device }} of {{ $labels.fleet }} for more than five minutes. It "
-        "keeps its windows and sends them when it is back. Look at its power, its network and the broker. Without a "
-        "device's name: the collector itself wrote nothing for ten minutes.",
+        "keeps its windows and sends them when it is back. Look at its power, its network and the broker; one that "
+        "has left service gets retired_on in the inventory. Without a device's name: the collector itself wrote "
+        "nothing for ten minutes.",
         severity="critical",
         pending="1m",
         no_data="Alerting",

@@ -36,10 +36,9 @@ def point(one: Point, age_s: float = 30.0) -> str:
     return line_of(one, NOW_NS - round(age_s * S))
 
 
-def state(device: str, last_seen_age_s: float, collector: str = "") -> str:
-    return point(
-        DeviceStatePoint(fleet=FLEET, device=device, collector=collector, last_seen_age_s=last_seen_age_s, online=1)
-    )
+def state(device: str, last_seen_age_s: float, *, retired: int = 0, collector: str = "") -> str:
+    seen: dict[str, object] = {"last_seen_age_s": last_seen_age_s, "online": 1, "retired": retired}
+    return point(msgspec.convert({"fleet": FLEET, "device": device, "collector": collector} | seen, DeviceStatePoint))
 
 
 def grid(zone: str, age_s: float | None, *, quality: Any = "actual", ago_s: float = 30.0) -> str:
@@ -97,7 +96,10 @@ def minutes(zone: str, first_ago_s: int, last_ago_s: int, age_s: float | None) -
 CASES: dict[str, tuple[Callable[[], Lines], Callable[[], Lines], dict[str, str]]] = {
     "edgejoule-device-silent": (
         lambda: [state("zero-01", 1000.0)],
-        lambda: [state("pi4-01", 4.0), state("both-01", 1000.0, "a"), state("both-01", 5.0, "b")],
+        lambda: [
+            *(state("pi4-01", 4.0), state("old-01", 1e7, retired=1)),
+            *(state("both-01", 1000.0, collector="a"), state("both-01", 5.0, collector="b")),
+        ],
         {"fleet": FLEET, "device": "zero-01"},
     ),
     "edgejoule-ledger": (
