@@ -5,9 +5,10 @@ asks of which measurement decides the data source: the hourly sums have their ow
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -76,11 +77,12 @@ def stat(  # noqa: PLR0913  a panel is its settings
 
 
 def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 8, h: int = 8) -> Panel:
-    """Return horizontal bars from zero, one for each frame."""
+    """Return horizontal bars from zero, one for each frame, with words of one size however few they are."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "orientation": "horizontal",
         "displayMode": "basic",
+        "text": {"titleSize": 12, "valueSize": 18},
         "showUnfilled": True,
         "valueMode": "color",
     }
@@ -98,15 +100,18 @@ def series(  # noqa: PLR0913  a panel is its settings
     stacked: bool = False,
     share: bool = False,
     step: str = STEP,
+    soft_max: float | None = None,
 ) -> Panel:
     """Return lines over time, which break where nothing is; ``stacked`` bars, or as ``share`` of their sum.
 
-    ``step``: the shortest step, no finer than the points are.
+    ``step``: the shortest step, no finer than the points are. ``soft_max``: how high the axis is at least.
     """
     custom: dict[str, Any] = {"drawStyle": "line", "lineWidth": 2, "spanNulls": False, "showPoints": "auto"}
     if stacked or share:
         mode = "percent" if share else "normal"
         custom |= {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": mode, "group": "A"}}
+    if soft_max is not None:
+        custom["axisSoftMax"] = soft_max
     options = {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
@@ -124,19 +129,23 @@ def table(  # noqa: PLR0913  a panel is its settings
     w: int = 24,
     h: int = 8,
     transformations: tuple[dict[str, Any], ...] = (),
+    columns: Mapping[str, str] = MappingProxyType({}),
     sort_by: str | None = None,
 ) -> Panel:
     """Return a table; the columns are the tags and the fields of its queries, each field named with AS.
 
-    ``sort_by``: the column, largest first. ``look.overrides`` gives columns units of their own (``column_unit``).
+    ``columns``: their order, by name, and what each is called then. ``sort_by``: the column, largest first.
+    ``look.overrides`` gives columns units of their own (``column_unit``).
     """
     options: dict[str, Any] = {"showHeader": True, "cellHeight": "sm"}
     if sort_by is not None:
         options["sortBy"] = [{"displayName": sort_by, "desc": True}]
     asks = [Ask(query, "") for query in queries]
-    fields = _fields(look) | {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}}
+    fields = _fields(look) | {
+        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": True, "minWidth": 90}
+    }
     panel = _panel("table", title, description, asks, fields, options, w=w, h=h, form="table")
-    return replace(panel, transformations=(*transformations, _WITHOUT_TIME))
+    return replace(panel, transformations=(*transformations, _arranged(columns)))
 
 
 def column_unit(column: str, unit: str, **more: Any) -> dict[str, Any]:
@@ -165,10 +174,16 @@ def placed(*sections: Iterable[Panel]) -> tuple[Panel, ...]:
     return tuple(laid)
 
 
-_WITHOUT_TIME: Final = {
-    "id": "organize",
-    "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}},
-}
+def _arranged(columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return the transformation that takes the time away, and gives columns their order and words."""
+    return {
+        "id": "organize",
+        "options": {
+            "excludeByName": {"Time": True},
+            "indexByName": {name: index for index, name in enumerate(columns)},
+            "renameByName": {name: words for name, words in columns.items() if words != name},
+        },
+    }
 
 
 def _fields(look: Look) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat
 from ..variables import BETWEEN, TAG, variables
 from . import device_parts, months
-from .parts import COUNT, GRAMS, NONE_IS_BETTER, PER_S, RATIO, simulated, yes_no
+from .parts import COUNT, GRAMS, NONE_IS_BETTER, PER_S, RATIO, simulated
 
 NOW: Final = "5m"
 BY: Final = ("device",)
@@ -62,27 +62,17 @@ def _now() -> list[Panel]:
             "hardware's making spread over its service.",
             [Ask(q.over_range(q.OPERATIONAL), "operational"), Ask(q.over_range(q.EMBODIED), "embodied")],
             Look(GRAMS, no_value="unknown"),
+            w=8,
         ),
-        _state(
+        stat(
             "Last heard",
             "Seconds between the device's last message and the collector's latest report in the time range.",
-            'LAST("last_seen_age_s")',
+            [Ask(q.over_range('LAST("last_seen_age_s")', by=BY, of=q.DEVICES), "$tag_device")],
             Look("s", ((None, "green"), (120, "orange"), (600, "red")), no_value="never"),
-        ),
-        _state(
-            "Is its meter connected?",
-            "What the agent's latest health record in the time range says of the serial line.",
-            'LAST("meter_connected")',
-            Look(COUNT, mappings=yes_no("connected", "not connected"), no_value="unknown"),
         ),
         simulated(),
         *(make(span) for make in (months.energy, months.carbon) for span in (months.THIS_MONTH, months.SAME_PART)),
     ]
-
-
-def _state(title: str, description: str, expression: str, look: Look) -> Panel:
-    """Return a stat on what the collector last reported about the device."""
-    return stat(title, description, [Ask(q.over_range(expression, by=BY, of=q.DEVICES), "$tag_device")], look)
 
 
 def _energy() -> list[Panel]:
@@ -121,7 +111,7 @@ def _energy() -> list[Panel]:
                 Ask(rates.idle_power_w(by=BY, timed=True), "idle"),
                 Ask(rates.net_power_w(by=BY, timed=True), "above idle"),
             ],
-            Look("watt"),
+            Look("watt", minimum=0),
             stacked=True,
         ),
         bars(
@@ -224,5 +214,6 @@ def _heat() -> list[Panel]:
 THROTTLED_BARS: Final[dict[str, Any]] = {
     "custom.axisPlacement": "right",
     "custom.drawStyle": "bars",
-    "custom.fillOpacity": 50,
+    "custom.fillOpacity": 15,
+    "custom.lineWidth": 0,
 }

@@ -6,7 +6,7 @@ from .. import queries as q
 from .. import reports
 from ..model import Panel
 from ..panels import BLUE, Ask, Look, Steps, column_unit, series, stat, table
-from .parts import COUNT, COVERED, NONE_IS_BETTER, NONE_IS_GOOD, RATIO, WORDS, yes_no
+from .parts import COUNT, COVERED, NONE_IS_BETTER, NONE_IS_GOOD, RATIO, REPORTS, WORDS, yes_no
 
 BY: Final = ("device",)
 
@@ -20,6 +20,7 @@ def meter() -> list[Panel]:
             [Ask(q.over_time(q.GAP_S, by=BY), "gap")],
             Look("s", minimum=0),
             w=8,
+            soft_max=1,
         ),
         series(
             "How many frames are damaged or lost?",
@@ -30,6 +31,7 @@ def meter() -> list[Panel]:
             ],
             Look(COUNT, minimum=0),
             w=8,
+            soft_max=1,
         ),
         series(
             "How far apart can meter and host clock be?",
@@ -50,11 +52,17 @@ def meter() -> list[Panel]:
             [('MAX("meter_frame_errors")', "frame errors")],
         ),
         stat(
-            "Metered part of this time",
+            "Metered part",
             "Seconds with samples over the seconds of the time range.",
             [Ask(q.over_range('(SUM("duration_s") - SUM("gap_s")) / $__range_s'), "metered")],
             Look(RATIO, COVERED, minimum=0, maximum=1, decimals=1, no_value="unknown"),
-            w=8,
+            h=6,
+        ),
+        stat(
+            "Meter connected?",
+            "What the agent's latest health record in the time range says of the serial line.",
+            [Ask(q.over_range('LAST("meter_connected")', by=BY, of=q.DEVICES), "$tag_device")],
+            Look(COUNT, mappings=yes_no("connected", "not connected"), no_value="unknown"),
             h=6,
         ),
     ]
@@ -63,7 +71,7 @@ def meter() -> list[Panel]:
 def _wide_state(title: str, description: str, lines: list[tuple[str, str]], look: Look | None = None) -> Panel:
     """Return a series of what the collector's reports say of the device."""
     asks = [Ask(q.over_time(expression, by=BY, of=q.DEVICES), name) for expression, name in lines]
-    return series(title, description, asks, look or Look(COUNT, minimum=0), w=8, h=6, step="1m")
+    return series(title, description, asks, look or Look(COUNT, minimum=0), w=8, h=6, step=REPORTS, soft_max=1)
 
 
 def delivery() -> list[Panel]:
@@ -96,7 +104,7 @@ def delivery() -> list[Panel]:
             "Is its clock set?",
             "Whether its clock was synchronised at its health records: 1 is yes, 0 is no, the least of each step.",
             [('MIN("clock_synchronised")', "clock")],
-            Look(COUNT, minimum=0, maximum=1, decimals=0, mappings=yes_no("set", "not set", bad="orange")),
+            Look(COUNT, minimum=0, maximum=1, decimals=0, mappings=yes_no("set", "not set", good=None)),
         ),
         _wide_state(
             "Was it online?",
@@ -126,25 +134,50 @@ def identity() -> list[Panel]:
         _facts(
             "Which hardware and meter?",
             "From the device's birth record and the inventory, in the collector's latest report.",
-            ("hardware", "meter_driver", "meter_id", "boundary", "simulated", "clock_state", "boot_id"),
+            {
+                "device": "device",
+                "fleet": "fleet",
+                "site": "site",
+                "zone": "zone",
+                "device_class": "class",
+                "hardware": "hardware",
+                "meter_driver": "meter",
+                "meter_id": "unit",
+                "boundary": "boundary",
+                "simulated": "figures",
+            },
             by=("device", "fleet", "site", "zone", "device_class"),
         ),
         _facts(
             "Which model and software?",
             "From the device's birth record, in the collector's latest report. Runtimes differ up to tenfold in "
             "energy, so a figure belongs to one of them.",
-            ("model_id", "runtime", "agent_version", "python_version", "platform", "window_s", "model_sha256"),
+            {
+                "device": "device",
+                "model_id": "model",
+                "runtime": "runtime",
+                "agent_version": "agent",
+                "python_version": "Python",
+                "platform": "platform",
+                "window_s": "window",
+                "clock_state": "clock",
+                "boot_id": "boot",
+                "model_sha256": "model's SHA-256",
+            },
             by=BY,
         ),
     ]
 
 
-SIMULATED: Final = column_unit("simulated", COUNT, displayName="figures", mappings=yes_no("simulated", "measured"))
-CLASS: Final = column_unit("device_class", WORDS, displayName="class")
-
-
-def _facts(title: str, description: str, fields: tuple[str, ...], *, by: tuple[str, ...]) -> Panel:
-    """Return a table of one line with what the device says of itself."""
-    columns = ", ".join(f'LAST("{field}") AS "{field.replace("_", " ")}"' for field in fields)
-    look = Look(WORDS, overrides=(column_unit("window s", "s", displayName="window"), SIMULATED, CLASS))
-    return table(title, description, [q.over_range(columns, by=by, of=q.DEVICES)], look, h=4)
+def _facts(title: str, description: str, columns: dict[str, str], *, by: tuple[str, ...]) -> Panel:
+    """Return a table of one line with what the device says of itself. ``columns``: words by field or tag."""
+    latest = ", ".join(f'LAST("{field}") AS "{field}"' for field in columns if field not in by)
+    look = Look(
+        WORDS,
+        overrides=(
+            column_unit("window", "s"),
+            column_unit("figures", COUNT, mappings=yes_no("simulated", "measured", good=False)),
+        ),
+    )
+    query = q.over_range(latest, by=by, of=q.DEVICES)
+    return table(title, description, [query], look, h=4, columns=columns)

@@ -51,7 +51,7 @@ def _now() -> list[Panel]:
             time_from=NOW,
         ),
         stat(
-            "Inferences per second now",
+            "Inferences now",
             "Sum over devices of their inferences over the time of their windows, of the last five minutes.",
             [Ask(rates.inferences_per_s(), "inferences")],
             Look(PER_S, no_value="unknown"),
@@ -170,6 +170,7 @@ def _carbon() -> list[Panel]:
             "Embodied grams over operational and embodied grams in the time range, of windows that have both.",
             [Ask(q.per(q.EMBODIED, f"{q.OPERATIONAL} + {q.EMBODIED}", where=q.CARBON_KNOWN), "embodied")],
             Look(RATIO, decimals=1, minimum=0, maximum=1, no_value="unknown"),
+            w=5,
             h=8,
         ),
         bars(
@@ -181,7 +182,7 @@ def _carbon() -> list[Panel]:
                 Ask(embodied_per_class, f"{CLASS}, embodied"),
             ],
             Look(GRAMS),
-            w=16,
+            w=13,
         ),
         stat(
             "Windows without operational grams",
@@ -189,5 +190,7 @@ def _carbon() -> list[Panel]:
             "unknown, so the grams beside are those of the others.",
             [Ask(q.over_range('SUM("windows") - SUM("operational_windows")', of=q.HOURS), "windows")],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
+            w=6,
+            h=8,
         ),
     ]

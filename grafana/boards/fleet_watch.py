@@ -13,7 +13,29 @@ from .parts import COUNT, COVERED, GRAMS, NONE_IS_BETTER, PER_S, RATIO, TOGETHER
 
 METERED: Final = '(SUM("duration_s") - SUM("gap_s")) / $__range_s'
 """Seconds with samples over seconds of the time range."""
+BUDGETS: Final = {
+    "budget_gco2e": "budget",
+    "used_gco2e": "used",
+    "operational_gco2e": "of that operational",
+    "embodied_gco2e": "of that embodied",
+    "projected_gco2e": "by the month's end",
+    "unknown_windows": "windows unknown",
+}
+STATE: Final = {
+    "meter_connected": "meter",
+    "clock_synchronised": "clock",
+    "outbox_windows": "waiting",
+    "dropped_windows": "dropped",
+    "meter_reconnects": "reconnects",
+    "meter_frame_errors": "frame errors",
+    "agent_version": "agent",
+}
+"""Fields and what their columns are called."""
 BY_ROW: Final = ("device", "fleet", "site", "device_class")
+_IN_ORDER: Final = ("J/inference", "carbon per 1,000", "power", "inferences", "idle", "energy", "coverage")
+COSTS: Final = {"device": "device", "fleet": "fleet", "site": "site", "device_class": "class"} | {
+    name: name for name in _IN_ORDER
+}
 
 
 def budget() -> list[Panel]:
@@ -38,31 +60,50 @@ def budget() -> list[Panel]:
             ),
             time_from="now/M",
         ),
-        series(
-            "Will the month's budget hold?",
-            "Operational and embodied grams of this UTC month so far, where they lead by the month's end at this "
-            "pace, and the budget. A fleet without [[budget]] in the collector's configuration has no line.",
-            [
-                Ask(q.over_time('MAX("used_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet used"),
-                Ask(q.over_time('LAST("projected_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet projected"),
-                Ask(q.over_time('LAST("budget_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet budget"),
-            ],
-            Look(GRAMS, minimum=0),
-            w=14,
-            h=6,
-            step="1m",
+        replace(
+            series(
+                "How far is the month's budget used up?",
+                "Known grams of the hourly sums, operational and embodied, added up since the first of the month in "
+                "your browser's time zone, and the budget. A fleet without [[budget]] in the collector's "
+                "configuration has no budget line.",
+                [
+                    Ask(_used_so_far(), "$tag_fleet used"),
+                    Ask(q.over_time('LAST("budget_gco2e")', by=("fleet",), of=q.BUDGET), "$tag_fleet budget"),
+                ],
+                Look(GRAMS, minimum=0),
+                w=18,
+                h=6,
+                step="1h",
+            ),
+            time_from="now/M",
         ),
         replace(
-            stat(
-                "Windows that the budget does not see",
-                "Windows of this month whose grams are unknown: the budget is used up faster than is shown.",
-                [Ask(q.sum_of_latest("unknown_windows", ("fleet",), of=q.BUDGET), "windows")],
-                Look(COUNT, NONE_IS_BETTER, no_value="no budget"),
-                h=6,
+            table(
+                "Where does the month's budget lead?",
+                "This UTC month's budget, what is used of it, and where that leads by the month's end at the mean "
+                "pace so far. Windows whose grams are unknown are not in it: with them it is used up faster.",
+                [q.over_range(_columns(BUDGETS), by=("fleet",), of=q.BUDGET)],
+                Look(
+                    GRAMS,
+                    overrides=(
+                        column_unit("fleet", WORDS),
+                        column_unit("windows unknown", COUNT, **coloured(NONE_IS_BETTER)),
+                    ),
+                    no_value="no budget",
+                ),
+                h=5,
             ),
             time_from="now/M",
         ),
     ]
+
+
+def _used_so_far() -> str:
+    each = (
+        'SELECT SUM("operational_gco2e") + SUM("embodied_gco2e") AS "gco2e" '  # noqa: S608  all words are our own
+        f'FROM {q.source(q.HOURS)} GROUP BY time($__interval), "fleet" fill(0)'
+    )
+    return f'SELECT CUMULATIVE_SUM("gco2e") FROM ({each}) WHERE $timeFilter GROUP BY "fleet"'  # noqa: S608
 
 
 def devices() -> list[Panel]:
@@ -72,18 +113,18 @@ def devices() -> list[Panel]:
         q.INFERENCES,
         by=BY_ROW,
         where=q.CARBON_KNOWN,
-        name="gCO2e per 1,000",
+        name="carbon per 1,000",
     )
     idle = q.per('SUM("energy_j") - SUM("net_energy_j")', q.ENERGY_J, by=BY_ROW, where=rates.NET_KNOWN, name="idle")
     return [
         table(
             "Which devices pay most for an inference?",
-            "Every device with windows in the time range, the dearest inference first. Energy is metered energy; per "
-            "inference it is mean power over mean rate; coverage is metered seconds over the seconds of the time "
-            "range. An empty cell is unknown.",
+            "Every device with windows in the time range, the dearest inference first: mean power over mean rate, "
+            "idle power included. Carbon: operational and embodied grams per 1,000 inferences. Coverage: metered "
+            "seconds over the seconds of the time range. An empty cell is unknown.",
             [
                 q.over_range(f'{q.ENERGY_J} / 3600 AS "energy", {METERED} AS "coverage"', by=BY_ROW),
-                rates.j_per_inference(by=BY_ROW, name="energy per inference"),
+                rates.j_per_inference(by=BY_ROW, name="J/inference"),
                 rates.power_w(by=BY_ROW, name="power"),
                 rates.inferences_per_s(by=BY_ROW, name="inferences"),
                 idle,
@@ -93,25 +134,25 @@ def devices() -> list[Panel]:
                 WORDS,
                 overrides=(
                     linked("device", TO_DEVICE_FROM_TABLE),
-                    column_unit("device_class", WORDS, displayName="class"),
                     column_unit("energy", "watth"),
                     column_unit("coverage", RATIO, decimals=1),
-                    column_unit("energy per inference", "joule"),
+                    column_unit("J/inference", "joule"),
                     column_unit("power", "watt"),
                     column_unit("inferences", PER_S),
                     column_unit("idle", RATIO, decimals=1),
-                    column_unit("gCO2e per 1,000", GRAMS),
+                    column_unit("carbon per 1,000", GRAMS),
                 ),
             ),
             h=10,
             transformations=TOGETHER,
-            sort_by="energy per inference",
+            columns=COSTS,
+            sort_by="J/inference",
         ),
         table(
             "Which devices need somebody?",
             "What the collector last reported of each device in the time range, the longest silent first. An empty "
             "cell was never said. Waiting windows are still on the device; dropped ones are lost and declared so.",
-            [reports.heard(), _state_of_devices()],
+            [reports.heard(), q.over_range(_columns(STATE), by=("device", "fleet"), of=q.DEVICES)],
             Look(
                 COUNT,
                 overrides=(
@@ -119,7 +160,7 @@ def devices() -> list[Panel]:
                     column_unit("last heard", "s", **coloured(((None, "green"), (120, "orange"), (600, "red")))),
                     column_unit("online", COUNT, mappings=yes_no("online", "silent"), **IN_COLOUR),
                     column_unit("meter", COUNT, mappings=yes_no("connected", "not connected"), **IN_COLOUR),
-                    column_unit("clock", COUNT, mappings=yes_no("set", "not set", bad="orange"), **IN_COLOUR),
+                    column_unit("clock", COUNT, mappings=yes_no("set", "not set", good=None), **IN_COLOUR),
                     column_unit("dropped", COUNT, **coloured(NONE_IS_BETTER)),
                     column_unit("frame errors", COUNT, **coloured(NONE_IS_BETTER)),
                     column_unit("agent", WORDS),
@@ -136,18 +177,9 @@ IN_COLOUR: Final[dict[str, Any]] = {"custom.cellOptions": {"type": "color-text"}
 """The colour of a mapped value, on its word."""
 
 
-def _state_of_devices() -> str:
-    columns = {
-        "meter_connected": "meter",
-        "clock_synchronised": "clock",
-        "outbox_windows": "waiting",
-        "dropped_windows": "dropped",
-        "meter_reconnects": "reconnects",
-        "meter_frame_errors": "frame errors",
-        "agent_version": "agent",
-    }
-    latest = ", ".join(f'LAST("{field}") AS "{name}"' for field, name in columns.items())
-    return q.over_range(latest, by=("device", "fleet"), of=q.DEVICES)
+def _columns(names: dict[str, str]) -> str:
+    """Return the latest value of each field, in a column of that name."""
+    return ", ".join(f'LAST("{field}") AS "{name}"' for field, name in names.items())
 
 
 def coverage() -> list[Panel]:
@@ -171,6 +203,7 @@ def coverage() -> list[Panel]:
                 )
             ],
             Look(RATIO, minimum=0, decimals=1, links=(TO_DEVICE,)),
+            w=10,
             step="5m",
         ),
         stat(
@@ -179,6 +212,7 @@ def coverage() -> list[Panel]:
             "still on a device, or was declared dropped or refused: see the dashboard on trust.",
             [Ask(reports.stored_ratio(), "stored")],
             Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, no_value="unknown"),
+            w=6,
             h=8,
         ),
     ]

@@ -54,7 +54,7 @@ def carbon(span: Span) -> Panel:
 def per_inference(span: Span) -> Panel:
     """Return the panel on energy per inference."""
     return _stat(
-        f"Energy per inference {span.words}",
+        f"J/inference {span.words}",
         f"Mean power over mean rate of the hourly sums {span.description}, idle power included, over all models: it "
         "also changes when other models run.",
         [Ask(rates.j_per_inference(of=q.HOURS), "energy per inference")],

@@ -14,6 +14,8 @@ COUNT: Final = "locale"
 WORDS: Final = "string"
 NONE_IS_GOOD: Final[Steps] = ((None, "green"), (1, "red"))
 NONE_IS_BETTER: Final[Steps] = ((None, "green"), (1, "orange"))
+REPORTS: Final = "2m"
+"""A step that holds one of the collector's reports at least, at their usual pace of a minute."""
 COVERED: Final[Steps] = ((None, "red"), (0.9, "orange"), (0.99, "green"))
 """Of a ratio that should be one."""
 SIMULATED: Final = "\"simulated\" = 'true'"
@@ -32,15 +34,14 @@ NO_CLASS: Final[dict[str, Any]] = {
 CLASS: Final = "class $tag_device_class"
 
 
-def yes_no(yes: str, no: str, *, bad: str = "red") -> tuple[dict[str, Any], ...]:
-    """Return the mappings that put words for 1 and 0."""
-    words = {"1": {"text": yes, "color": "green", "index": 0}, "0": {"text": no, "color": bad, "index": 1}}
+def yes_no(yes: str, no: str, *, good: bool | None = True) -> tuple[dict[str, Any], ...]:
+    """Return the mappings that put words for 1 and 0. ``good``: which of both is; None where no is a warning only."""
+    colours = ("orange", "green") if good is False else ("green", "red" if good else "orange")
+    words = {
+        value: {"text": text, "color": colour, "index": index}
+        for index, (value, text, colour) in enumerate(zip("10", (yes, no), colours, strict=True))
+    }
     return ({"type": "value", "options": words},)
-
-
-def none_says(word: str) -> tuple[dict[str, Any], ...]:
-    """Return the mapping that puts a word for 0."""
-    return ({"type": "value", "options": {"0": {"text": word, "color": "green", "index": 0}}},)
 
 
 def linked(column: str, link: Link) -> dict[str, Any]:

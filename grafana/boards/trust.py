@@ -8,7 +8,7 @@ from ..model import Dashboard, Panel
 from ..panels import BLUE, Ask, Look, Steps, column_unit, placed, section, series, stat, table
 from ..variables import BETWEEN, TAG, TO_DEVICE, TO_DEVICE_FROM_TABLE, variables
 from . import trust_figures
-from .parts import COUNT, NONE_IS_BETTER, NONE_IS_GOOD, coloured, linked, yes_no
+from .parts import COUNT, NONE_IS_BETTER, NONE_IS_GOOD, REPORTS, coloured, linked, yes_no
 
 LATEST: Final = "15m"
 LEDGER: Final[tuple[tuple[str, str, Steps, str], ...]] = (
@@ -27,6 +27,7 @@ LEDGER: Final[tuple[tuple[str, str, Steps, str], ...]] = (
 """Field, what it means, when it is good, and what is said where it is not known."""
 
 
+COUNTS: Final = (*(field for field, *_ in LEDGER), "late", "duplicates")
 LETTERS: Final = {
     "dead_letters": "in the list",
     "letters_replayed": "replayed",
@@ -75,7 +76,7 @@ def _ledger() -> list[Panel]:
             "The collector's latest count for each device, over all of its boots: sent = stored + dropped + refused + "
             "pending + missing. Late windows came long after their end, duplicates came again; both are stored once. "
             "Where collectors share the messages, none of them alone knows what is pending or missing.",
-            [reports.of_devices({name: name for name in (*(field for field, *_ in LEDGER), "late", "duplicates")})],
+            [reports.of_devices({name: name for name in COUNTS})],
             Look(
                 COUNT,
                 overrides=(
@@ -87,6 +88,7 @@ def _ledger() -> list[Panel]:
             ),
             w=24,
             h=9,
+            columns={"device": "device", "fleet": "fleet"} | {name: name for name in COUNTS},
             sort_by="missing",
         ),
         series(
@@ -94,7 +96,8 @@ def _ledger() -> list[Panel]:
             "Pending windows of each device in the collector's reports, the most within each step.",
             [Ask(q.over_time('MAX("pending")', by=("device",), of=q.LEDGER), "$tag_device")],
             Look(COUNT, minimum=0, links=(TO_DEVICE,)),
-            step="1m",
+            step=REPORTS,
+            soft_max=1,
         ),
         series(
             "When did windows go missing?",
@@ -102,7 +105,8 @@ def _ledger() -> list[Panel]:
             "that adds up.",
             [Ask(q.over_time('MAX("missing")', by=("device",), of=q.LEDGER), "$tag_device")],
             Look(COUNT, minimum=0, links=(TO_DEVICE,)),
-            step="1m",
+            step=REPORTS,
+            soft_max=1,
         ),
     ]
 
@@ -116,12 +120,12 @@ def _letters() -> list[Panel]:
     return [
         *(
             stat(
-                f"Dead letters: {kind}s",
+                f"Dead {kind}s",
                 f"{meaning} In the list now; look with: edgejoule fleet dead-letters list.",
                 [Ask(q.sum_of_latest(f"dead_letters_{kind}", ("collector",), of=q.COLLECTOR), f"{kind}s")],
                 Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
-                w=5,
-                h=5,
+                w=4,
+                h=4,
             )
             for kind, meaning in kinds
         ),
@@ -130,8 +134,7 @@ def _letters() -> list[Panel]:
             "Of senders that are no device: something else speaks on the broker, or a device has no birth yet.",
             [Ask(q.sum_of_latest("dead_letters_of_strangers", ("collector",), of=q.COLLECTOR), "letters")],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
-            w=5,
-            h=5,
+            w=6,
         ),
         stat(
             "Dead letters gone for good",
@@ -141,7 +144,7 @@ def _letters() -> list[Panel]:
                 Ask(reports.total("letters_dropped"), "thrown away"),
             ],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
-            h=5,
+            w=6,
         ),
         table(
             "Whose letters are dead?",
@@ -162,7 +165,8 @@ def _stores() -> list[Panel]:
             "Seconds since the oldest row that a store has not got yet came in, the most within each step.",
             [Ask(q.over_time('MAX("lag_s")', by=("sink",), of=q.SINKS), "$tag_sink")],
             Look("s", minimum=0),
-            step="1m",
+            step=REPORTS,
+            soft_max=1,
         ),
         table(
             "Which store lacks rows?",
@@ -179,7 +183,7 @@ def _stores() -> list[Panel]:
             sort_by="rows behind",
         ),
         stat(
-            "Is the broker connected?",
+            "Broker connected?",
             "Whether the collector has its connection to the broker, in its latest report within 15 minutes.",
             [Ask(q.over_range('LAST("broker_connected")', by=("collector",), of=q.COLLECTOR), "$tag_collector")],
             Look(COUNT, mappings=yes_no("connected", "not connected"), no_value="unknown"),

@@ -73,16 +73,24 @@ def uncertainty() -> list[Panel]:
                 WORDS,
                 overrides=(
                     linked("device", TO_DEVICE_FROM_TABLE),
-                    column_unit("meter_driver", WORDS, displayName="meter"),
                     column_unit("windows", COUNT),
                     column_unit("energy", "watth"),
                 ),
             ),
             w=16,
+            columns={
+                "device": "device",
+                "fleet": "fleet",
+                "meter_driver": "meter",
+                "boundary": "boundary",
+                "simulated": "simulated",
+                "windows": "windows",
+                "energy": "energy",
+            },
         ),
         simulated(),
         stat(
-            "Devices whose clock is not set",
+            "Clocks not set",
             "Devices that stamped by a clock nobody had set, in the collector's latest report. Their windows are "
             "placed by estimate until a clock is set.",
             [Ask(reports.count_without("clock_synchronised"), "devices")],
@@ -98,7 +106,7 @@ def factors() -> list[Panel]:
         table(
             "Which factors are in use?",
             "Every factor behind the collector's grams, with its range, unit, scope, source, licence and vintage. The "
-            "value of a grid intensity that changes with time is that of the time it was last used.",
+            "value of a grid intensity that changes with time is the mean of the steps that its vintage names.",
             [
                 q.over_range(
                     'LAST("value") AS "value", LAST("low") AS "low", LAST("high") AS "high", LAST("unit") AS "unit", '
@@ -108,7 +116,12 @@ def factors() -> list[Panel]:
                     of=q.FACTORS,
                 )
             ],
-            Look(WORDS, overrides=tuple(column_unit(name, COUNT) for name in ("value", "low", "high"))),
+            Look(
+                WORDS,
+                overrides=tuple(
+                    column_unit(name, "short", **{"custom.width": 90}) for name in ("value", "low", "high")
+                ),
+            ),
             h=9,
         ),
         series(
