@@ -7,15 +7,17 @@ from pathlib import Path
 
 import structlog
 
-from collector.build import build_assessor
+from collector.build import build_assessor, build_intensities, build_inventory
 from collector.config import CollectorConfig
 from collector.figures import FiguresReader, Runtime
+from collector.gauges.grid import GridGauge
 from collector.intensity.store import IntensityStore
 from collector.reporting import rows_of_sinks
 from collector.web.live.access import Access
+from collector.web.live.answers import IntensityAnswer
 from collector.web.live.events import Streams
 from collector.web.live.followed import Knowledge
-from collector.web.live.follower import Follower
+from collector.web.live.follower import Follower, Pace
 from collector.web.live.server import LiveServer
 from collector.web.live.state import LiveState
 from edge_agent.wire.errors import ConfigurationError
@@ -41,12 +43,32 @@ class LivePage:
 def _know(config: CollectorConfig, revisions: IntensityStore) -> Knowledge:
     """Return what grams are reckoned with now; what becomes known meanwhile makes the number too low, not too high."""
     number = revisions.newest()
-    return Knowledge(build_assessor(config), number, lambda _now_unix_ns: ())
+    zones = (entry.zone for entry in build_inventory(config).devices.values())
+    gauge = GridGauge(zones, build_intensities(config))
+
+    def intensities(now_unix_ns: int) -> list[IntensityAnswer]:
+        return [
+            IntensityAnswer(
+                zone=point.zone,
+                kind=point.kind,
+                source=point.source,
+                gco2e_per_kwh=point.gco2e_per_kwh,
+                quality=point.quality,
+                age_s=point.age_s,
+            )
+            for point in gauge.points(now_unix_ns)
+        ]
+
+    return Knowledge(build_assessor(config), number, intensities)
 
 
 @contextmanager
 def live_page(
-    config: CollectorConfig, *, runtime: Callable[[], Runtime] = lambda: _ALONE, report: Path | None = None
+    config: CollectorConfig,
+    *,
+    runtime: Callable[[], Runtime] = lambda: _ALONE,
+    report: Path | None = None,
+    pace: Pace = Pace(),  # noqa: B008  frozen
 ) -> Iterator[LivePage]:
     """Serve the page that ``config`` describes while the block runs.
 
@@ -63,10 +85,16 @@ def live_page(
         parts.enter_context(closing(figures))
         revisions = IntensityStore(config.intensity_path, read_only=True)
         follower = Follower(
-            state, config.journal_path, config.lake_dir, figures, lambda: _know(config, revisions), revisions.newest
+            state,
+            config.journal_path,
+            config.lake_dir,
+            figures,
+            lambda: _know(config, revisions),
+            revisions.newest,
+            pace,
         )
         parts.enter_context(closing(follower))
-        streams = Streams(follower)
+        streams = Streams(follower, pace.event)
         state.on_news = streams.wake
         server = parts.enter_context(closing(LiveServer(address, follower, access, streams, report)))
         follower.start()

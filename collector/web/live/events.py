@@ -5,6 +5,7 @@ what it is told then is newer. A client that takes nothing for a minute is let g
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from typing import Final, Protocol
@@ -94,9 +95,10 @@ class Streams:
             if not await self._wait_for_news(version):
                 await self._send_part(send, b": keep-alive\n\n")
                 continue
-            await asyncio.sleep(max(0.0, self._every_s - (time.monotonic() - told_at_s)))
-            version, body = await self._changes(version)
-            await self._send(send, b"fleet", version, body)
+            await self._rest(self._every_s - (time.monotonic() - told_at_s))
+            if not self._closing:
+                version, body = await self._changes(version)
+                await self._send(send, b"fleet", version, body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _wait_for_news(self, version: int) -> bool:
@@ -112,6 +114,14 @@ class Streams:
             except TimeoutError:
                 return False
         return True
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait so long, unless the end comes before."""
+        end_s = time.monotonic() + seconds
+        while not self._closing and (left_s := end_s - time.monotonic()) > 0.0:
+            news = self._news
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), left_s)
 
     async def _changes(self, since: int) -> tuple[int, bytes]:
         """Return what changed; clients that have been told as much share one body."""

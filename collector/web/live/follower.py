@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -24,24 +24,34 @@ from collector.journal import Journal
 from collector.store_config import LakeWhere
 from collector.web.live import answers
 from collector.web.live.answers import Latest
+from collector.web.live.events import EVENT_EVERY_S
 from collector.web.live.followed import FollowedFleet, Knowledge, Seen
 from collector.web.live.state import Details, LiveState, Moment
 from edge_agent.wire.errors import ConfigurationError
 
-LOOK_EVERY_S: Final = 0.25
-PUT_EVERY_S: Final = 0.5
-CHECK_EVERY_S: Final = 10.0
-"""So often it is seen which devices fell silent, whether intensities were revised, and whether the file is there."""
 READ_WITHIN_S: Final = 60.0
 """Figures are made for so long after somebody asked for any."""
 _REST: Final = 4.0
 """A look that took a second is followed by so many seconds of rest, ..."""
 _REST_AFTER_READING: Final = 20.0
-"""... reading everything again by so many, ..."""
-_LEAST_REST_S: Final = 60.0
-"""... and by a minute at least."""
+"""... reading everything again by so many."""
 _PAGE_ROWS: Final = 5000
 _LOG = structlog.get_logger()
+
+
+class Pace(NamedTuple):
+    """How often the follower does what. Seconds.
+
+    ``look``: sees whether anything was committed. ``put``: makes figures, at most. ``check``: sees which devices fell
+    silent, whether intensities were revised, and whether the file is there. ``rest``: after reading everything again,
+    at least. ``event``: a stream tells its client, at most.
+    """
+
+    look: float = 0.25
+    put: float = 0.5
+    check: float = 10.0
+    rest: float = 60.0
+    event: float = EVENT_EVERY_S
 
 
 class Follower(Background):
@@ -58,6 +68,7 @@ class Follower(Background):
         figures: FiguresReader,
         know: Callable[[], Knowledge],
         newest: Callable[[], int],
+        pace: Pace = Pace(),  # noqa: B008  frozen
     ) -> None:
         super().__init__("live-follower")
         self._state = state
@@ -66,6 +77,7 @@ class Follower(Background):
         self._figures = figures
         self._know = know
         self._newest = newest
+        self._pace = pace
         self._fleet = FollowedFleet(know())
         self._guard = threading.Lock()
         """Held while the fleet takes windows, and while a request looks into it."""
@@ -120,7 +132,7 @@ class Follower(Background):
         return msgspec.json.encode(answer)
 
     def device_series(self, fleet: str, device_id: str, points: int) -> bytes | None:
-        """Return a device's latest windows, a column for each field; None for a device that the journal does not know."""
+        """Return a device's latest windows, a column for each field; None for a device that nobody knows."""
         with self._asked.snapshot() as db:
             if not db.execute(
                 "SELECT 1 FROM devices WHERE fleet = ? AND device_id = ?", (fleet, device_id)
@@ -146,7 +158,7 @@ class Follower(Background):
                 with self._telling_trouble():
                     now_s = time.monotonic()
                     if now_s >= next_check_s:
-                        next_check_s = now_s + CHECK_EVERY_S  # should the check end in trouble
+                        next_check_s = now_s + self._pace.check  # should the check end in trouble
                         next_check_s = time.monotonic() + self._check()
                     if self._whole and version != (found := self._journal.data_version()):
                         self._take_new()
@@ -157,8 +169,8 @@ class Follower(Background):
                         and next_put_s <= (now_s := time.monotonic()) < self._read_until_s
                     ):
                         self._put()
-                        next_put_s = now_s + max(PUT_EVERY_S, _REST * (time.monotonic() - now_s))
-                self._nudge.wait(LOOK_EVERY_S)
+                        next_put_s = now_s + max(self._pace.put, _REST * (time.monotonic() - now_s))
+                self._nudge.wait(self._pace.look)
                 self._nudge.clear()
 
     @contextmanager
@@ -218,10 +230,10 @@ class Follower(Background):
             raise _GoneError
         removed = self._lake_dir is None and self._journal.first_row_id() != self._first_row_id
         if self._whole and not removed and self._newest() == self._fleet.knowledge.number:
-            return CHECK_EVERY_S
+            return self._pace.check
         began_s = time.monotonic()
         self._begin(FollowedFleet(self._know()))
-        return max(_LEAST_REST_S, _REST_AFTER_READING * (time.monotonic() - began_s))
+        return max(self._pace.rest, _REST_AFTER_READING * (time.monotonic() - began_s))
 
     def _put(self) -> None:
         self._fresh = True
