@@ -19,6 +19,7 @@ from collector.store_setup import set_up_stores
 from tests.fakes.brokers import running_broker
 from tests.fakes.delivery import wait_until
 from tests.fakes.influxd import InfluxServer, running_influxd
+from tests.fakes.raw_mqtt import raw_client
 from tests.grafana_seed import grid, story
 from tests.grafana_seed.fleet import HOUR_NS, LISTED, MODELS, SECOND_NS
 from tests.grafana_seed.telling import GRID, OFTEN, telling
@@ -61,7 +62,7 @@ def seeded_site(directory: Path) -> Iterator[Seeded]:
             config = read_config(path)
             assert config.influxdb is not None
             assert {store.state for store in set_up_stores(config.influxdb, dry_run=False)} == {"created"}
-            now_unix_ns = _tell_the_story(config, told_unix_ns)
+            now_unix_ns = _tell_the_story(config, influxdb, told_unix_ns)
         yield Seeded(influxdb, path, first_unix_ns, now_unix_ns)
 
 
@@ -71,7 +72,7 @@ def _wait_out_midnight() -> None:
     time.sleep(max(0, _AFTER_MIDNIGHT_S - now.second) if (now.hour, now.minute) == (0, 0) else 0)
 
 
-def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> int:
+def _tell_the_story(config: CollectorConfig, influxdb: InfluxServer, now_unix_ns: int) -> int:
     """Let one collector take two months, another one today; between them tell what would have been told of today.
 
     Return when all was told, in whole milliseconds, as a question's time range has them.
@@ -91,8 +92,13 @@ def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> int:
             _ingest(journal, messages[before:until])
             before = until
             tell(tick, *OFTEN)
-        _ingest(journal, messages[before:])
     with _collecting(config), contextlib.closing(Journal(config.journal_path)) as journal:
+        _publish(config, influxdb, messages[before:])
+        wait_until(
+            lambda: any(letter[0] == messages[-1].topic for letter in journal.dead_letters()),
+            "the journal has the last message, which is none",
+            PATIENCE_S,
+        )
         wait_until(lambda: _lag(journal, "influxdb") == 0, "InfluxDB has every window", PATIENCE_S)
         wait_until(
             lambda: not journal.count_benches_after(journal.cursor("influxdb/bench"), 1),
@@ -104,6 +110,15 @@ def _tell_the_story(config: CollectorConfig, now_unix_ns: int) -> int:
         told_unix_ns = time.time_ns() // MILLISECOND_NS * MILLISECOND_NS
         tell(told_unix_ns)
     return told_unix_ns
+
+
+def _publish(config: CollectorConfig, influxdb: InfluxServer, messages: list[Received]) -> None:
+    """Publish them through the broker, as soon as the collector says that it listens."""
+    since_unix_ns = time.time_ns()
+    listening = f"SELECT broker_connected FROM collector WHERE broker_connected = 1 AND time > {since_unix_ns}"
+    wait_until(lambda: bool(influxdb.query(listening, DATABASE)), "the collector is at the broker", PATIENCE_S)
+    with raw_client(config.broker, "seeded-fleet") as client:
+        assert {client.publish(message.topic, message.payload) for message in messages} == {"Success"}
 
 
 def _ingest(journal: Journal, messages: list[Received]) -> None:
