@@ -2,6 +2,7 @@
 
 import {
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   type DataFrame,
   type FieldConfigPropertyItem,
   FieldConfigOptionsRegistry,
@@ -67,7 +68,9 @@ export function withFields(kind: string, data: DataFrame[], source: FieldConfigS
   for (const id of asked) {
     if (!fieldConfigRegistry.getIfExists(id)) throw new Error(`an override of a property that no field has: ${id}`);
   }
-  return applyFieldOverrides({ data, fieldConfig, fieldConfigRegistry, replaceVariables, theme, timeZone: 'utc' });
+  const named = applyFieldOverrides({ data, fieldConfig, fieldConfigRegistry, replaceVariables, theme, timeZone: 'utc' });
+  cacheFieldDisplayNames(named); // as the panel of a table does before it hands them over
+  return named;
 }
 
 const isCustom = (id: string) => id.startsWith('custom.');
