@@ -117,6 +117,7 @@ def _live_page(config: CollectorConfig, runtime: Callable[[], Runtime]) -> Itera
     from collector.serving import live_page  # noqa: PLC0415  a web server only where there is a page
 
     with live_page(config, runtime=runtime) as page:
+        _LOG.info("live_page_served", url=page.url)
         yield [page]
 
 

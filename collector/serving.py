@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import structlog
-
 from collector.build import build_assessor, build_intensities, build_inventory
 from collector.config import CollectorConfig
 from collector.figures import FiguresReader, Runtime
@@ -22,7 +20,6 @@ from collector.web.live.server import LiveServer
 from collector.web.live.state import LiveState
 from edge_agent.wire.errors import ConfigurationError
 
-_LOG = structlog.get_logger()
 _ALONE = Runtime(broker_connected=False, queue_messages=0, queue_bytes=0, commits=0)
 
 
@@ -99,5 +96,4 @@ def live_page(
         server = parts.enter_context(closing(LiveServer(address, follower, access, streams, report)))
         follower.start()
         server.start()
-        _LOG.info("live_page_served", url=server.url, token_needed=bool(access.cookie))
         yield LivePage(follower, server)

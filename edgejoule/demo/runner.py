@@ -11,19 +11,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import msgspec
 from rich.live import Live
 
 from collector.build import build_assessor
-from collector.config import read_config
+from collector.config import listening_at, read_config
 from collector.journal import Journal
+from collector.serving import live_page
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import parse_broker_url
 from edgejoule.demo import fleet_plan
 from edgejoule.demo.children import Household
 from edgejoule.demo.fleet_plan import DEVICES
 from edgejoule.demo.live import LiveView
-from edgejoule.demo.outcome import conclude, show, write_files
-from edgejoule.demo.page import serve_report
+from edgejoule.demo.outcome import TITLE, conclude, show, write_files
 from edgejoule.demo.watch import Watch
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 from edgejoule.signals import handled
@@ -113,9 +114,11 @@ def _watch(settings: DemoSettings, root: Path, household: Household, view: LiveV
 
 
 def _serve_until_ctrl_c(watch: Watch, root: Path, broker: str) -> None:
-    """Keep measuring and renew the report until the user has seen enough."""
-    with serve_report(root) as address, contextlib.suppress(KeyboardInterrupt):
-        watch.say(f"live report at {address}, Ctrl-C ends")
+    """Serve the live page, with the report beside it, and keep measuring until the user has seen enough."""
+    config = listening_at(read_config(fleet_plan.collector_config_file(root)), f"{LOOPBACK}:0")
+    titled = msgspec.structs.replace(config, web=msgspec.structs.replace(config.web, title=TITLE))
+    with live_page(titled, report=root / "report.html") as page, contextlib.suppress(KeyboardInterrupt):
+        watch.say(f"live page at {page.url}, Ctrl-C ends; the report is at {page.url}report")
         while True:
             watch.until(watch.elapsed_s + REPORT_EVERY_S)
             write_files(conclude(root, {}, broker), root)

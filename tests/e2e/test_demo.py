@@ -160,17 +160,22 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment_s: float) -> None:
     assert "no broker answers there" in stderr
 
 
-def test_serving_it_stays_up_with_a_live_report_and_ends_well(tmp_path: Path) -> None:
+def test_serving_it_stays_up_with_a_live_page_and_its_report_and_ends_well(tmp_path: Path) -> None:
     demo = start_demo(tmp_path / "run", "--serve", seconds=4)
     assert demo.stderr is not None
     line = demo.stderr.readline()
-    while "live report at" not in line:
+    while "live page at" not in line:
         assert line, "the demo ended"
         line = demo.stderr.readline()
-    address = line.split("live report at ")[1].split(",")[0]
-    page = page_at(address, timeout_s=60)
-    assert "<svg" in page
-    assert "pi4-berlin" in page
+    address = line.split("live page at ")[1].split(",")[0]
+    report = page_at(f"{address}report", timeout_s=60)
+    assert "<svg" in report
+    assert "pi4-berlin" in report
+    assert "<script" in page_at(address, timeout_s=60)
+    shown = json.loads(page_at(f"{address}api/fleet", timeout_s=60))
+    assert (shown["simulated"], shown["report"]) == (True, "/report")
+    assert len(shown["devices"]) == len(DEVICES)
+    assert shown["total"]["energy_j"] > 0.0
     assert demo.poll() is None, "it stays up after its four seconds"
     demo.send_signal(signal.SIGINT)
     assert_nothing_lost(finish(demo, exit_code=0))

@@ -212,7 +212,7 @@ class Follower(Background):
         with self._guard:
             self._fleet, self._row_id, self._first_row_id = fleet, row_id, first_row_id
         self._whole, self._fresh = True, False
-        _LOG.info("live_page_read", windows_up_to=row_id)
+        _LOG.debug("live_page_read", windows_up_to=row_id)
 
     def _take_new(self) -> None:
         while not self._stopping.is_set() and (rows := self._journal.rows_after(self._row_id, _PAGE_ROWS)):
