@@ -1,4 +1,4 @@
-"""The Prometheus page: the ledger of every device, how far each store is, what waits. Read anew at each scrape.
+"""The Prometheus page: every device and its ledger, how far each store is, grids, budgets. Read anew at each scrape.
 
 Names follow Prometheus: base units, ``_total`` for what only grows. What may shrink is a gauge: a window that was
 declared dropped and arrives all the same is stored.
@@ -14,7 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from collector.figures import Figures
+from collector.gauge_metrics import families
 from collector.sinks.ledger_points import known_fields
+from collector.sinks.points import Point
 from collector.values import LedgerLine
 from edge_agent.wire.errors import ConfigurationError
 
@@ -43,8 +45,15 @@ _LEDGER: Final = {
 class FiguresCollector(Collector):
     """Turns figures into metrics. ``per_device``: with a label for each device, as long as they are not too many."""
 
-    def __init__(self, read: Callable[[], Figures], *, per_device: bool = True) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Figures],
+        gauges: Callable[[], Sequence[Point]] = tuple,
+        *,
+        per_device: bool = True,
+    ) -> None:
         self._read = read
+        self._gauges = gauges
         self._per_device = per_device
 
     def describe(self) -> Iterable[Metric]:
@@ -54,7 +63,15 @@ class FiguresCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of now. Raises sqlite3.Error when the journal cannot be read."""
         figures = self._read()
-        return [*self._ledger(figures), *_stores(figures), *_letters(figures), *_process(figures)]
+        has_devices = self._per_device and len(figures.ledger.devices) <= MOST_DEVICES
+        points = (one for one in self._gauges() if has_devices or "device" not in one.TAGS)
+        return [
+            *self._ledger(figures),
+            *_stores(figures),
+            *_letters(figures),
+            *_process(figures),
+            *families(points),
+        ]
 
     def _ledger(self, figures: Figures) -> Iterable[Metric]:
         devices = figures.ledger.devices
@@ -128,11 +145,12 @@ class MetricsServer:
         read: Callable[[], Figures],
         *,
         per_device: bool,
+        gauges: Callable[[], Sequence[Point]] = tuple,
         client_timeout_s: float = CLIENT_TIMEOUT_S,
     ) -> None:
-        """Listen. Raises ConfigurationError when that cannot be."""
+        """Listen. ``gauges``: what else is told, a metric for each number. Raises ConfigurationError if it cannot."""
         registry = CollectorRegistry()
-        registry.register(FiguresCollector(read, per_device=per_device))
+        registry.register(FiguresCollector(read, gauges, per_device=per_device))
         ProcessCollector(registry=registry)
         try:
             self._server, self._thread = start_http_server(port, host, registry)

@@ -1,7 +1,8 @@
-"""All gauges of a collector, made ready for its reporter: a name, and a function that returns lines."""
+"""All gauges of a collector by name, made ready for those that tell of them."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.assess import Assessor
@@ -15,6 +16,8 @@ from collector.intensity.stored import StoredIntensity
 from collector.inventory import Inventory
 from collector.journal import Journal
 from collector.sinks.points import Point, line_of
+
+ReadPoints = Callable[[int], list[Point]]
 
 
 class Sources(NamedTuple):
@@ -31,34 +34,58 @@ class Sources(NamedTuple):
     collector: str = ""
 
 
-def gauge_parts(sources: Sources) -> dict[str, Callable[[int], list[str]]]:
-    """Return what gives the lines of each subject at a moment, Unix ns. One thread at a time may call them.
+def gauge_points(sources: Sources) -> dict[str, ReadPoints]:
+    """Return what gives the points of each subject at a moment, Unix ns. Any thread may call them.
 
-    Raises ConfigurationError for a model that was made in a zone without a yearly average.
+    They raise sqlite3.Error, and ConfigurationError for stored intensities that cannot be read. Raises
+    ConfigurationError for a model that was made in a zone without a yearly average.
     """
     journal, inventory, assessor, intensities, _, collector = sources
     average = next(one for one in intensities if one.kind == "average")
-    zones = [entry.zone for entry in inventory.devices.values()]
-    grid = GridGauge(zones, intensities, assessor.water)
+    grid = GridGauge([entry.zone for entry in inventory.devices.values()], intensities, assessor.water)
     models = ModelGauge(inventory.models, average.yearly, inventory.where)
     budgets = BudgetGauge(sources.budgets, time.monotonic)
+    one_at_a_time = threading.Lock()
 
-    def factors(now_unix_ns: int) -> list[str]:
+    def of_budgets(now_unix_ns: int) -> list[Point]:
+        with journal.snapshot() as db:
+            return [*budgets.points(db, now_unix_ns, collector)]
+
+    def of_factors(now_unix_ns: int) -> list[Point]:
         heard = {state.device_id for state in journal.devices()}
         found = factors_in_use(assessor, heard, intensities, models.made.values(), now_unix_ns)
-        return lines(factor_points(found, collector), now_unix_ns)
+        return [*factor_points(found, collector)]
 
-    def budget(now_unix_ns: int) -> list[str]:
-        with journal.snapshot() as db:
-            return lines(budgets.points(db, now_unix_ns, collector), now_unix_ns)
-
-    return {
-        "devices": lambda now: lines(device_states(journal, assessor, now, collector), now),
-        "models": lambda now: lines(models.points(journal, now, collector), now),
-        "intensities": lambda now: lines([*grid.points(now, collector), *grid.what_ifs(now, collector)], now),
-        "budgets": budget,
-        "factors": factors,
+    read: dict[str, ReadPoints] = {
+        "devices": lambda now: [*device_states(journal, assessor, now, collector)],
+        "models": lambda now: [*models.points(journal, now, collector)],
+        "intensities": lambda now: [*grid.points(now, collector), *grid.what_ifs(now, collector)],
+        "budgets": of_budgets,
+        "factors": of_factors,
     }
+
+    def locked(name: str) -> ReadPoints:
+        def points(now_unix_ns: int) -> list[Point]:
+            with one_at_a_time:
+                return read[name](now_unix_ns)
+
+        return points
+
+    return {name: locked(name) for name in read}
+
+
+def gauge_parts(sources: Sources) -> dict[str, Callable[[int], list[str]]]:
+    """Return what gives the lines of each subject; see ``gauge_points``."""
+    return parts_of(gauge_points(sources))
+
+
+def parts_of(read: Mapping[str, ReadPoints]) -> dict[str, Callable[[int], list[str]]]:
+    """Return what gives the lines of the points that ``read`` gives."""
+
+    def part(points: ReadPoints) -> Callable[[int], list[str]]:
+        return lambda now_unix_ns: lines(points(now_unix_ns), now_unix_ns)
+
+    return {name: part(points) for name, points in read.items()}
 
 
 def lines(points: Iterable[Point], t_unix_ns: int) -> list[str]:

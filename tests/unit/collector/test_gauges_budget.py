@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assess import GRAM_FIELDS, NO_GRAMS, Grams
 from collector.budget_config import BudgetConfig
 from collector.config import parse_config
 from collector.gauges.budgets import BudgetGauge, month_of
 from collector.journal import Journal
+from collector.live_grams import GRAM_FIELDS, NO_GRAMS, Grams
 from collector.sinks import hourly_table
 from collector.sinks.hourly_sums import HourSums
 from collector.sinks.points import CarbonBudgetPoint
