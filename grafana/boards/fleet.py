@@ -8,11 +8,13 @@ from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, placed, section, series, stat
 from ..variables import BETWEEN, TAG, TO_DEVICE, variables
 from . import fleet_watch, months
-from .parts import CLASS, COUNT, GRAMS, NO_CLASS, NONE_IS_BETTER, NONE_IS_GOOD, PER_S, RATIO, simulated
+from .parts import CLASS, COUNT, GRAMS, NO_CLASS, NONE_IS_BETTER, NONE_IS_GOOD, PER_S, RATIO, simulated, to_board
 
 NOW: Final = "5m"
 LATEST: Final = "15m"
 """Long enough for several of the collector's reports."""
+TO_CARBON: Final = to_board("edgejoule-carbon", "How the grams come to be")
+TO_MODELS: Final = to_board("edgejoule-models", "The models side by side")
 BY_CLASS: Final = ("device_class",)
 BY_MODEL_AND_CLASS: Final = ("model", "device_class")
 
@@ -109,7 +111,7 @@ def _energy() -> list[Panel]:
             "Mean power over mean rate of the class's devices while they ran the model, idle power included. Compare "
             "only what is metered at the same boundary. Empty brackets: devices without a class in the inventory.",
             [Ask(rates.j_per_inference(by=BY_MODEL_AND_CLASS), "$tag_model ($tag_device_class)")],
-            Look("joule"),
+            Look("joule", links=(TO_MODELS,)),
             w=12,
         ),
         bars(
@@ -169,7 +171,7 @@ def _carbon() -> list[Panel]:
             "Embodied share",
             "Embodied grams over operational and embodied grams in the time range, of windows that have both.",
             [Ask(q.per(q.EMBODIED, f"{q.OPERATIONAL} + {q.EMBODIED}", where=q.CARBON_KNOWN), "embodied")],
-            Look(RATIO, decimals=1, minimum=0, maximum=1, no_value="unknown"),
+            Look(RATIO, decimals=1, minimum=0, maximum=1, links=(TO_CARBON,), no_value="unknown"),
             w=5,
             h=8,
         ),

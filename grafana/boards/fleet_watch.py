@@ -9,8 +9,22 @@ from .. import rates, reports
 from ..model import Panel
 from ..panels import Ask, Look, bars, column_unit, series, stat, table
 from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
-from .parts import COUNT, COVERED, GRAMS, NONE_IS_BETTER, PER_S, RATIO, TOGETHER, WORDS, coloured, linked, yes_no
+from .parts import (
+    COUNT,
+    COVERED,
+    GRAMS,
+    NONE_IS_BETTER,
+    PER_S,
+    RATIO,
+    TOGETHER,
+    WORDS,
+    coloured,
+    linked,
+    to_board,
+    yes_no,
+)
 
+TO_TRUST: Final = to_board("edgejoule-trust", "The ledger")
 METERED: Final = '(SUM("duration_s") - SUM("gap_s")) / $__range_s'
 """Seconds with samples over seconds of the time range."""
 BUDGETS: Final = {
@@ -211,7 +225,7 @@ def coverage() -> list[Panel]:
             "Windows in the collector's journal over the sequence numbers that devices assigned, ever. The rest is "
             "still on a device, or was declared dropped or refused: see the dashboard on trust.",
             [Ask(reports.stored_ratio(), "stored")],
-            Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, no_value="unknown"),
+            Look(RATIO, COVERED, minimum=0, maximum=1, decimals=2, links=(TO_TRUST,), no_value="unknown"),
             w=6,
             h=8,
         ),

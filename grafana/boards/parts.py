@@ -44,6 +44,11 @@ def yes_no(yes: str, no: str, *, good: bool | None = True) -> tuple[dict[str, An
     return ({"type": "value", "options": words},)
 
 
+def to_board(uid: str, title: str) -> Link:
+    """Return the link to another dashboard, with the time range and everything chosen."""
+    return Link(title=title, url=f"/d/{uid}?${{__url_time_range}}&${{__all_variables}}")
+
+
 def linked(column: str, link: Link) -> dict[str, Any]:
     """Return the override that makes a column of words a link."""
     return column_unit(column, WORDS, links=[{"title": link.title, "url": link.url, "targetBlank": link.target_blank}])

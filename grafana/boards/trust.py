@@ -165,22 +165,24 @@ def _stores() -> list[Panel]:
             "Seconds since the oldest row that a store has not got yet came in, the most within each step.",
             [Ask(q.over_time('MAX("lag_s")', by=("sink",), of=q.SINKS), "$tag_sink")],
             Look("s", minimum=0),
+            w=10,
             step=REPORTS,
             soft_max=1,
         ),
         table(
             "Which store lacks rows?",
-            "Rows of the journal that a store has not got yet, and how long the first of them waits.",
+            "Rows of the journal that a store has not got yet, and how long the first of them has been waiting.",
             [
                 q.over_range(
-                    'LAST("lag_rows") AS "rows behind", LAST("lag_s") AS "seconds behind"',
+                    'LAST("lag_rows") AS "rows", LAST("lag_s") AS "waiting"',
                     by=("sink", "collector"),
                     of=q.SINKS,
                 )
             ],
-            Look(COUNT, overrides=(column_unit("seconds behind", "s"),)),
-            w=8,
-            sort_by="rows behind",
+            Look(COUNT, overrides=(column_unit("waiting", "s"),)),
+            w=10,
+            columns={"sink": "store", "rows": "rows", "waiting": "waiting", "collector": "collector"},
+            sort_by="rows",
         ),
         stat(
             "Broker connected?",
