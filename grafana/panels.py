@@ -116,7 +116,11 @@ def series(  # noqa: PLR0913  a panel is its settings
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
-    fields = _fields(look) | {"color": {"mode": "palette-classic"}, "custom": custom}
+    fields = (
+        ({"min": 0} if stacked or share else {})
+        | _fields(look)
+        | {"color": {"mode": "palette-classic"}, "custom": custom}
+    )
     return replace(_panel("timeseries", title, description, asks, fields, options, w=w, h=h), interval=step)
 
 
