@@ -1,5 +1,6 @@
 """Dashboards drawn by Grafana's own components (@grafana/ui) in headless Chromium: pictures, and what panels show."""
 
+import mimetypes
 import subprocess
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Drawing:
 
     def picture(self, path: Path) -> Path:
         """Write what was drawn last as PNG."""
-        self.page.locator("#dashboard").screenshot(path=path, animations="disabled", timeout=_PATIENCE_MS)
+        path.write_bytes(self.page.locator("#dashboard").screenshot(animations="disabled", timeout=_PATIENCE_MS))
         return path
 
     def boxes(self) -> dict[int, tuple[int, int, int, int]]:
@@ -88,7 +89,7 @@ def bundle(folder: Path) -> Path:
 def drawing(folder: Path, chromium: str) -> Generator[Drawing, None, None]:
     """Yield a browser that shows the page of ``folder``. The page is served from the folder without a server."""
     with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--force-color-profile=srgb"]
+        switches = ["--disable-dev-shm-usage", "--force-color-profile=srgb"]
         browser = playwright.chromium.launch(executable_path=chromium, args=switches)
         try:
             context = browser.new_context(
@@ -110,7 +111,8 @@ def _serve(route: Route, folder: Path, strange: list[str]) -> None:
     address = urlsplit(route.request.url)
     path = folder / address.path.lstrip("/")
     if address.netloc == _HOST and path.is_file():
-        route.fulfill(path=path)
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        route.fulfill(body=path.read_bytes(), content_type=kind)  # Playwright reads files in threads that it keeps
         return
     strange.append(route.request.url)
     route.abort()
