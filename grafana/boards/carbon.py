@@ -5,6 +5,8 @@ Grams come from the hourly sums, which are corrected when an intensity is revise
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from .. import queries as q
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat, table
@@ -164,20 +166,24 @@ def _grid() -> list[Panel]:
             w=24,
             step=HOUR,
         ),
-        table(
-            "Whose intensity is in use, and how old is it?",
-            "The latest of each zone, kind and source in this range, g CO2e per kWh with its range. Age: time since "
-            "it became known; a yearly average has none. Above three hours is late for a live "
-            "source, not for a forecast.",
-            [q.over_range(latest, by=by, of=q.GRID)],
-            Look(
-                PER_KWH,
-                overrides=(
-                    column_unit("age", "s", **coloured(((None, "green"), (10800, "orange")))),
-                    column_unit("rests on", WORDS),
+        replace(
+            table(
+                "Whose intensity is in use, and how old is it?",
+                "The latest within an hour of each zone, kind and source, g CO2e per kWh with its range. Age: since "
+                "it became known; a yearly average has none. Above three hours is late for a live source, not for a "
+                "forecast.",
+                [q.over_range(latest, by=by, of=q.GRID)],
+                Look(
+                    PER_KWH,
+                    overrides=(
+                        column_unit("age", "s", **coloured(((None, "green"), (10800, "orange")))),
+                        column_unit("rests on", WORDS),
+                    ),
                 ),
+                columns={name: name for name in by},
+                h=6,
             ),
-            h=6,
+            time_from="1h",
         ),
     ]
 
@@ -206,6 +212,7 @@ def _what_if() -> list[Panel]:
             "tells what shifting changes.",
             [q.over_range(latest, by=ZONE_AND_KIND, of=q.WHAT_IF)],
             Look(PER_KWH, overrides=columns),
+            columns={name: name for name in ZONE_AND_KIND},
             w=12,
         ),
         series(
@@ -257,6 +264,7 @@ def _embodied() -> list[Panel]:
             ],
             Look(GRAMS, overrides=columns),
             transformations=TOGETHER,
+            columns={"device": "device", "device_class": "device class"},
             sort_by="age",
         ),
     ]

@@ -19,10 +19,7 @@ VALID: Final = "\"valid\" = 'true'"
 BUSY_S: Final = 'SUM("busy_s")'
 CARBON: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
 VARIANT: Final = ("model", "runtime", "delegate", "device_class", "boundary")
-MODEL_FIRST: Final[dict[str, Any]] = {
-    "id": "organize",
-    "options": {"excludeByName": {}, "indexByName": {name: i for i, name in enumerate(VARIANT)}, "renameByName": {}},
-}
+VARIANT_COLUMNS: Final = {name: name for name in VARIANT} | {"device_class": "device class", "boundary": "meter at"}
 J: Final = "inference energy"
 PAYS_BACK: Final = "pays back at inferences"
 _COMPUTE: Final = (
@@ -136,7 +133,7 @@ def _accuracy() -> list[Panel]:
             "check set that was right in this very configuration. Energy per correct answer: their quotient.",
             [q.over_range(asked, by=VARIANT, where=f'{VALID} AND "accuracy_ratio" > 0', of=q.BENCHES)],
             Look("short", overrides=columns),
-            transformations=(MODEL_FIRST,),
+            columns=VARIANT_COLUMNS,
             sort_by="accuracy",
         ),
         long_names(
@@ -172,7 +169,6 @@ def _variants() -> list[Panel]:
     columns = (
         *(column_unit(one, "joule") for one in (J, "low", "high", "above idle")),
         *(column_unit(one, "s") for one in ("p50", "p95")),
-        {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "custom.minWidth", "value": 100}]},
     )
     return [
         long_names(
@@ -200,7 +196,7 @@ def _variants() -> list[Panel]:
             [q.over_range(asked, by=VARIANT, where=VALID, of=q.BENCHES)],
             Look("short", overrides=columns),
             h=10,
-            transformations=(MODEL_FIRST,),
+            columns=VARIANT_COLUMNS,
             sort_by=J,
         ),
     ]
