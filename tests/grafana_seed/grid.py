@@ -2,7 +2,6 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterator
 from typing import Final
 
 from tests.grafana_seed.fleet import HOUR_NS, SECOND_NS
@@ -25,21 +24,15 @@ def series_csv(kind: str, first_unix_ns: int, now_unix_ns: int) -> str:
     return "\n".join((_HEADER, *(_row(kind, zone, hour, now_unix_ns) for zone in ZONES for hour in hours), ""))
 
 
-def steps(kind: str, zone: str, first_unix_ns: int, now_unix_ns: int) -> Iterator[tuple[int, float]]:
-    """Yield the start of each hour that has begun and its intensity, gCO2e/kWh."""
-    for hour in range(first_unix_ns, now_unix_ns, HOUR_NS):
-        yield hour, _value(kind, zone, hour)
-
-
-def _value(kind: str, zone: str, hour_unix_ns: int) -> float:
-    """Return a daily rhythm with a trough in the early afternoon, rounded to what a file says."""
+def gco2e_per_kwh(kind: str, zone: str, hour_unix_ns: int) -> float:
+    """Return the intensity of an hour, as the file says it: a daily rhythm with a trough in the early afternoon."""
     of_day = hour_unix_ns // HOUR_NS % 24
     swing = 0.3 if kind == "average" else 0.15
     return round(_MEAN[zone, kind] * (1.0 - swing * math.cos((of_day - 2.0) / 12.0 * math.pi - math.pi)), 1)
 
 
 def _row(kind: str, zone: str, hour: int, now_unix_ns: int) -> str:
-    value = _value(kind, zone, hour)
+    value = gco2e_per_kwh(kind, zone, hour)
     forecast, current = hour > now_unix_ns, hour <= now_unix_ns < hour + HOUR_NS
     known_unix_ns = min(hour + 300 * SECOND_NS, now_unix_ns - FETCHED_BEFORE_NS)
     cells = (_text(hour), _text(hour + HOUR_NS), zone, value, round(0.9 * value, 1), round(1.12 * value, 1))

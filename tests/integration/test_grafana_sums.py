@@ -15,14 +15,15 @@ from collector.fleet.values import DeviceAccount, FleetReport
 from collector.journal import Journal
 from collector.values import LedgerLine, StoredWindow
 from tests.fakes.influxd import Series
-from tests.grafana_seed import grafana
+from tests.grafana_seed import grafana, grid
 from tests.grafana_seed.answers import ask, dashboards, the_whole_story
-from tests.grafana_seed.fleet import DEVICES, HOUR_NS, LISTED, SILENT, THROTTLED
-from tests.grafana_seed.site import Seeded
+from tests.grafana_seed.fleet import DEVICES, HOUR_NS, LISTED, MODELS, SILENT, THROTTLED
+from tests.grafana_seed.site import BUDGETS, DATABASE, HOURLY, Seeded
 from tests.grafana_seed.story import DROPPED, PENDING
 
 pytestmark = pytest.mark.influxdb
 WH_J: Final = 3600.0
+J_PER_KWH: Final = 3.6e6
 CLOSE: Final = 1e-9
 """Both sum the same numbers, in another order."""
 BOARDS: Final = {board.uid: board for board in dashboards()}
@@ -138,6 +139,45 @@ def test_joules_per_inference_are_the_reports(seeded: Seeded, report: FleetRepor
     account = next(one for one in report.devices if one.device_id == device.device_id)
     (shown,) = frames(seeded, "device", "Energy per inference", device=device.device_id)
     assert shown.column("ratio") == [pytest.approx(account.j_per_inference, rel=CLOSE)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("average", "operational_gco2e"), ("marginal", "operational_marginal_gco2e")]
+)
+@pytest.mark.parametrize("device", LISTED, ids=lambda device: device.device_id)
+def test_grams_are_joules_at_the_intensity_of_their_hour(
+    seeded: Seeded, rows: list[StoredWindow], device: Any, kind: str, field: str
+) -> None:
+    """No window of the story spans the end of an hour."""
+    wanted = math.fsum(
+        row.window.energy_j
+        / J_PER_KWH
+        * grid.gco2e_per_kwh(kind, device.zone, row.window.t_start_unix_ns // HOUR_NS * HOUR_NS)
+        for row in rows
+        if row.device_id == device.device_id
+    )
+    for database, measurement in ((DATABASE, "inference_window"), (HOURLY, "inference_hourly")):
+        query = f"SELECT SUM({field}) FROM {measurement} WHERE device = '{device.device_id}'"
+        assert total(seeded.influxdb.query(query, database)) == pytest.approx(wanted, rel=CLOSE)
+
+
+@pytest.mark.parametrize("fleet", BUDGETS)
+def test_the_budget_is_used_by_what_this_month_emitted(seeded: Seeded, fleet: str) -> None:
+    board = BOARDS["edgejoule-fleet"]
+    shown = panel("fleet", "Carbon this month")
+    emitted = sum(total(ask(seeded, board, shown, target, None, fleet=fleet).frames) for target in shown.targets)
+    query = f"SELECT LAST(used_gco2e), budget_gco2e FROM carbon_budget WHERE fleet = '{fleet}'"
+    (found,) = seeded.influxdb.query(query, DATABASE)
+    assert found.column("last") == [pytest.approx(emitted, rel=CLOSE)]
+    assert found.column("budget_gco2e") == [1000.0 * BUDGETS[fleet]]
+
+
+def test_inferences_of_every_model_are_those_of_its_windows(seeded: Seeded, rows: list[StoredWindow]) -> None:
+    title = "After how many inferences has use drawn as much as development?"
+    shown = frames(seeded, "models", title, "B")
+    for model in MODELS:
+        count = sum(row.window.inference_count for row in rows if row.window.model_id == model.model_id)
+        assert total([one for one in shown if one.tags["model"] == model.model_id]) == count > 0
 
 
 PERIODS: Final = {
