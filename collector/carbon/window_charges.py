@@ -14,6 +14,8 @@ def window_charges(plan: LifePlan, starts_unix_s: F64, durations_s: F64, uses: F
     life, would keep only half of the digits. Each stretch is charged alike whichever others are asked for with it.
     Raises ValueError as ``charge`` does.
     """
+    if len(starts_unix_s) == 1:
+        return _alone(plan, float(starts_unix_s[0]), float(durations_s[0]), float(uses[0]))
     ends_s = starts_unix_s + durations_s
     found = charge_many(plan, starts_unix_s, ends_s, uses)
     if plan.policy == "by_use":
@@ -32,3 +34,21 @@ def window_charges(plan: LifePlan, starts_unix_s: F64, durations_s: F64, uses: F
         shares[left[inside]] = durations_s[left[inside]] * piece.share_per_s
         left = left[~inside]
     return msgspec.structs.replace(found, share_ratio=shares)
+
+
+def _alone(plan: LifePlan, start_s: float, duration_s: float, uses: float) -> Charges:
+    """Return the same of one stretch, without what arrays cost: most updates bring one window of a device."""
+    end_s = start_s + duration_s
+    found = charge(plan, start_s, end_s, uses)
+    piece = even_piece(plan, start_s)
+    is_even = piece is not None and piece.since_s < start_s < end_s < piece.until_s
+    share = duration_s * piece.share_per_s if piece is not None and is_even else found.share_ratio
+    beyond_s = found.beyond_lifetime_s
+    return Charges(
+        share_ratio=np.array([share]),
+        policy=found.policy,
+        beyond_lifetime_s=None if beyond_s is None else np.array([beyond_s]),
+        residue_ratio=np.array([found.residue_ratio]),
+        before_service_s=np.array([found.before_service_s]),
+        after_retirement_s=np.array([found.after_retirement_s]),
+    )

@@ -20,15 +20,16 @@ from collector.fleet.window_grams import GramSums
 class DeviceGrams:
     """The grams of one device. ``energy_by_quality_j``: joules by what their intensity rests on; the rest is unknown.
 
-    ``operational_yearly``: the same energy at the yearly average. ``charged``: the part of its hardware that
-    ``embodied`` is the mass of. None is unknown.
+    ``operational_yearly``: the same energy at the yearly average. ``charged_ratio``: the share of its ``hardware``
+    that ``embodied`` is the mass of. None is unknown.
     """
 
     place: DevicePlace = field(default_factory=DevicePlace)
     operational: Estimate | None = None
     operational_yearly: Estimate | None = None
     embodied: Estimate | None = None
-    charged: tuple[Part, ...] = ()
+    hardware: tuple[Part, ...] = ()
+    charged_ratio: float = 0.0
     beyond_lifetime_s: float | None = None
     outside_service_s: float = 0.0
     energy_by_quality_j: dict[str, float] = field(default_factory=dict)
@@ -46,7 +47,8 @@ def device_grams(assessor: Assessor, device_id: str, sums: Sums, charged: GramSu
         operational=operational and summed_gco2e(energy, operational, kind="average", zone=place.zone),
         operational_yearly=None if yearly is None else operational_gco2e(energy, yearly),
         embodied=None if mass is None or known_share is None else mass.scaled(known_share),
-        charged=tuple(part.shared(known_share or 0.0) for part in assessor.hardware(device_id)),
+        hardware=assessor.hardware(device_id),
+        charged_ratio=known_share or 0.0,
         beyond_lifetime_s=charged.beyond_s,
         outside_service_s=charged.outside_s,
         energy_by_quality_j=charged.energy_by_quality_j,
@@ -78,15 +80,16 @@ def fleet_grams(devices: Iterable[DeviceGrams]) -> DeviceGrams:
 
 def _of_shared_parts(devices: list[DeviceGrams]) -> Estimate | None:
     """Return the mass of all that the devices are charged; equal parts of any number of devices are one part."""
-    charged: dict[tuple[Factor, ...], Part] = {}
+    charged: dict[tuple[Factor, ...], tuple[Part, float]] = {}
     for grams in devices:
         if grams.embodied is None:
             return None
-        for part in grams.charged:
-            known = charged.get(part.factors)
-            quantity = part.multiplier + (0.0 if known is None else known.multiplier)
-            charged[part.factors] = msgspec.structs.replace(known or part, quantity=quantity, share_ratio=1.0)
-    return embodied_gco2e(tuple(charged.values())) if charged else None
+        for part in grams.hardware:
+            factors = part.factors
+            known, quantity = charged.get(factors) or (part, 0.0)
+            charged[factors] = known, quantity + part.multiplier * grams.charged_ratio
+    parts = [msgspec.structs.replace(part, quantity=quantity, share_ratio=1.0) for part, quantity in charged.values()]
+    return embodied_gco2e(tuple(parts)) if parts else None
 
 
 def sum_of(estimates: list[Estimate | None], *, correlation: float) -> Estimate | None:

@@ -175,3 +175,7 @@ def test_many_windows_are_charged_as_each_alone_is(policy: Any, stretches: list[
         assert found.before_service_s[i] == alone.before_service_s
         again = window_charges(plan, starts_s[i : i + 1], durations_s[i : i + 1], uses[i : i + 1])
         assert again.share_ratio[0] == found.share_ratio[i], "it hangs on what else was asked for"
+        assert again.beyond_lifetime_s is not None
+        assert found.beyond_lifetime_s is not None
+        assert again.beyond_lifetime_s[0] == found.beyond_lifetime_s[i]
+        assert again.before_service_s[0] == found.before_service_s[i]
