@@ -1,5 +1,7 @@
 """What is told of devices and models: what they said last, how long ago, and nothing that nobody said."""
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -194,3 +196,12 @@ def test_the_making_of_a_model_comes_from_the_inventory(journal: Journal) -> Non
 def test_a_model_that_was_made_nowhere_known_is_one_line() -> None:
     with pytest.raises(ConfigurationError, match="model 'digits_mlp_int8': no yearly intensity for zone 'ATLANTIS'"):
         gauge(INVENTORY.replace('zone = "DE"\npue', 'zone = "ATLANTIS"\npue'))
+
+
+def test_a_journal_of_an_earlier_version_does_not_say_when_a_health_came(journal: Journal, path: Path) -> None:
+    journal.put_health(FLEET, health(), T0_UNIX_NS)
+    with journal.transaction() as db:
+        db.execute("DROP TABLE healths")
+    with closing(Journal(path, read_only=True)) as reader:
+        point = state(reader, T0_UNIX_NS + S)
+    assert (point.health_age_s, point.outbox_windows) == (None, 2)
