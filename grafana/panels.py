@@ -77,12 +77,16 @@ def stat(  # noqa: PLR0913  a panel is its settings
 
 
 def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 8, h: int = 8) -> Panel:
-    """Return horizontal bars from zero, one for each frame, with words of one size however few they are."""
+    """Return horizontal bars from zero, one for each frame, alike in size however few they are."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "orientation": "horizontal",
         "displayMode": "basic",
         "text": {"titleSize": 12, "valueSize": 18},
+        "sizing": "manual",
+        "minVizWidth": 8,
+        "minVizHeight": 16,
+        "maxVizHeight": 60,
         "showUnfilled": True,
         "valueMode": "color",
     }
@@ -146,7 +150,13 @@ def table(  # noqa: PLR0913  a panel is its settings
         options["sortBy"] = [{"displayName": sort_by, "desc": True}]
     asks = [Ask(query, "") for query in queries]
     fields = _fields(look) | {
-        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": True, "minWidth": 90}
+        "custom": {
+            "align": "auto",
+            "cellOptions": {"type": "auto"},
+            "inspect": True,
+            "minWidth": 90,
+            "wrapHeaderText": True,  # else a long heading of a number is cut at its beginning
+        }
     }
     panel = _panel("table", title, description, asks, fields, options, w=w, h=h, form="table")
     return replace(panel, transformations=(*transformations, _arranged(columns)))
