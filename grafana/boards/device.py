@@ -12,6 +12,7 @@ from .parts import COUNT, GRAMS, NONE_IS_BETTER, PER_S, RATIO, simulated
 
 NOW: Final = "5m"
 BY: Final = ("device",)
+BY_MODEL: Final = ("model",)
 K: Final = 2
 """Coverage factor of the bands: about 95 % for a normal distribution."""
 THROTTLED: Final = '"throttled" = true'
@@ -117,11 +118,26 @@ def _energy() -> list[Panel]:
         bars(
             "Energy per inference by model",
             "Mean power over mean rate while it ran the model, idle power included.",
-            [Ask(rates.j_per_inference(by=("model",)), "$tag_model")],
+            [Ask(rates.j_per_inference(by=BY_MODEL), "$tag_model")],
             Look("joule"),
-            w=12,
+            w=6,
+        ),
+        bars(
+            "Carbon per 1,000 inferences by model",
+            "Grams over inferences, times a thousand, of windows that have both kinds of grams; the operational ones "
+            "by the grid's average intensity of their time.",
+            [
+                Ask(_per_1000(q.OPERATIONAL), "$tag_model, operational"),
+                Ask(_per_1000(q.EMBODIED), "$tag_model, embodied"),
+            ],
+            Look(GRAMS),
+            w=6,
         ),
     ]
+
+
+def _per_1000(grams: str) -> str:
+    return q.per(f"1000 * ({grams})", q.INFERENCES, by=BY_MODEL, where=q.CARBON_KNOWN)
 
 
 def _speed() -> list[Panel]:

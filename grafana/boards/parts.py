@@ -62,12 +62,12 @@ def coloured(steps: Steps) -> dict[str, Any]:
     }
 
 
-def simulated(*, w: int = 4) -> Panel:
+def simulated(*, h: int = 4) -> Panel:
     """Return the panel that says how many of the windows come from emulated meters."""
     return stat(
         "Simulated windows",
         "Windows with any figure from an emulated meter. Their joules are no measurement of a device.",
         [Ask(q.over_range(q.COUNT, where=SIMULATED), "windows")],
         Look(COUNT, NONE_IS_BETTER, no_value="none"),
-        w=w,
+        h=h,
     )

@@ -88,13 +88,14 @@ def uncertainty() -> list[Panel]:
                 "energy": "energy",
             },
         ),
-        simulated(),
+        simulated(h=8),
         stat(
             "Clocks not set",
             "Devices that stamped by a clock nobody had set, in the collector's latest report. Their windows are "
             "placed by estimate until a clock is set.",
             [Ask(reports.count_without("clock_synchronised"), "devices")],
             Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
+            h=8,
         ),
     ]
 
@@ -118,9 +119,7 @@ def factors() -> list[Panel]:
             ],
             Look(
                 WORDS,
-                overrides=tuple(
-                    column_unit(name, "short", **{"custom.width": 90}) for name in ("value", "low", "high")
-                ),
+                overrides=tuple(column_unit(name, WORDS, **{"custom.width": 90}) for name in ("value", "low", "high")),
             ),
             h=9,
         ),
