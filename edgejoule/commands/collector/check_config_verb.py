@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     for sink in build_sinks(config, build_assessor(config)):
         sink.close()
     configured_sources(config.intensity)
+    config.web.token()
     inventory = build_inventory(config)
     developments(inventory.models, build_intensities(config)[0].yearly, inventory.where)
     stdout_console().print(f"{arguments.config}: good")
