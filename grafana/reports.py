@@ -30,7 +30,7 @@ def of_devices(names: dict[str, str], *, by: tuple[str, ...] = ("device", "fleet
 def stored_ratio() -> str:
     """Return stored windows over those sent, over all devices."""
     counts = of_devices({"stored": "stored", "sent": "sent"}, by=DEVICE)
-    return f'SELECT SUM("stored") / SUM("sent") FROM ({counts}) WHERE "sent" > 0'  # noqa: S608
+    return f'SELECT 1.0 * SUM("stored") / SUM("sent") FROM ({counts}) WHERE "sent" > 0'  # noqa: S608
 
 
 def heard(*, by: tuple[str, ...] = ("device", "fleet")) -> str:
