@@ -24,7 +24,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "serial": ("serial", "cryptography", "pymodbus"),
     "site": ("dsmr_parser", "smllib"),
     "agent": ("paho", "psutil"),
-    "collector": ("iotcore", "pyarrow", "influxdb_client"),
+    "collector": ("iotcore", "pyarrow", "influxdb_client", "starlette", "uvicorn"),
     "analysis": ("matplotlib", "jinja2"),
 }
 
