@@ -56,7 +56,7 @@ def _totals() -> list[Panel]:
             Look(GRAMS),
         ),
         stat(
-            "Carbon by yearly average",
+            "Carbon by year's mean",
             "The same joules times the yearly average of their zone, g CO2e.",
             [Ask(_hours(YEARLY), "by yearly averages")],
             Look(GRAMS),
@@ -74,14 +74,14 @@ def _totals() -> list[Panel]:
             Look(RATIO, steps=((None, "green"), (0, "orange")), decimals=1),
         ),
         stat(
-            "Consequence at the margin",
+            "Change at the margin",
             "The same joules times the marginal intensity of their time, g CO2e: what one kWh more or less would "
             "change. Another kind of figure than the account; the two are never added.",
             [Ask(_hours(MARGINAL), "marginal")],
             Look(GRAMS, steps=((None, "purple"),), no_value="no marginal source"),
         ),
         stat(
-            "Embodied carbon charged",
+            "Embodied carbon",
             "The part of the making of the hardware that falls into this range, by each device's own policy, g CO2e.",
             [Ask(_hours(q.EMBODIED), "embodied")],
             Look(GRAMS),
