@@ -246,8 +246,9 @@ def fleet_series(points: int) -> Json:
 
 def device_series(device: Json, points: int) -> Json:
     """Return a device's series: the columns of its latest windows, oldest first."""
-    latest = device["latest"]
-    columns: Json = {name: [] for name in latest}
+    latest = device["latest"] or {}
+    points = points if latest else 0
+    columns: Json = {name: [] for name in make_device(0)["latest"]}
     for i in range(points):
         wave = 1 + 0.05 * math.sin((i - points) / 9)
         for name, value in latest.items():

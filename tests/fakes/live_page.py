@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         mine: queue.Queue[bytes] = queue.Queue()
-        mine.put(f"event: snapshot\ndata: {json.dumps(self.state.fleet)}\n\n".encode())
+        mine.put(f"retry: 100\nevent: snapshot\ndata: {json.dumps(self.state.fleet)}\n\n".encode())
         self.state.streams.append(mine)
         try:
             self._send_all(mine)

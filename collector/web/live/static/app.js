@@ -45,6 +45,7 @@ function route() {
   page?.close();
   page = Page === null || (name === "device" && rest.length !== 2) ? new NoPage() : new Page(context, rest);
   fill(main, page.element);
+  main.dataset.page = location.hash;
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.getAttribute("href") === `#/${name}`;
     if (here) link.setAttribute("aria-current", "page");
@@ -146,7 +147,13 @@ $("pause").addEventListener("click", () => {
   setAttribute($("pause"), "aria-pressed", String(paused));
   write($("pause"), paused ? "Resume" : "Pause");
   sayConnection();
-  schedule();
+  if (!paused) schedule();
+});
+
+// The part after # names a page here, so the link to the content moves the focus itself.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
 });
 
 function showTheme() {

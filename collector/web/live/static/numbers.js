@@ -22,7 +22,7 @@ function fixed(value, places) {
   const digits = Math.min(100, places);
   if (Math.abs(value) >= 1e21) return BigInt(value).toString() + (digits ? "." + "0".repeat(digits) : "");
   const text = value.toFixed(digits);
-  if (digits > 22 || !Number.isInteger(value * 2 * 10 ** digits)) return text;
+  if (!Number.isInteger(value * 2 * 10 ** digits)) return text;
   const exact = Math.abs(value).toFixed(100);
   const cut = exact.indexOf(".") + 1 + digits;
   if (!/^50*$/.test(exact.slice(cut))) return text;
