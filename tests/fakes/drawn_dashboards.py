@@ -74,6 +74,14 @@ class Drawing:
         })"""
         return {int(one[0]): tuple(round(edge) for edge in one[1:]) for one in self.page.evaluate(script)}
 
+    def time_range(
+        self, opens_with: str, time_from: str | None, time_shift: str | None, now_ms: int
+    ) -> tuple[int, int]:
+        """Return the time range that Grafana gives a panel, milliseconds."""
+        script = "([from, timeFrom, timeShift, now]) => window.range(from, timeFrom, timeShift, now)"
+        from_ms, to_ms = self.page.evaluate(script, [opens_with, time_from, time_shift, now_ms])
+        return from_ms, to_ms
+
     def units(self) -> set[str]:
         """Return the units that Grafana knows by name."""
         return set(self.page.evaluate("() => window.units()"))

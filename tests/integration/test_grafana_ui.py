@@ -72,6 +72,22 @@ def test_what_a_number_says_is_what_the_store_answers(
     assert f"{total:,.0f}" in panel.text
 
 
+@pytest.mark.influxdb
+def test_the_answers_are_of_the_times_that_grafana_would_ask_for(
+    drawn: Drawing, seeded: Any, asked: dict[tuple[str, int, str], Answer]
+) -> None:
+    now_ms = seeded.now_unix_ns // 10**6
+    strange = [
+        (board["uid"], panel["title"])
+        for board in as_boards()
+        for panel in board["panels"]
+        for target in panel.get("targets", ())
+        if drawn.time_range(board["time"]["from"], panel.get("timeFrom"), panel.get("timeShift"), now_ms)
+        != ((one := asked[board["uid"], panel["id"], target["refId"]]).from_ms, one.to_ms)
+    ]
+    assert strange == []
+
+
 def as_boards() -> list[dict[str, Any]]:
     boards = import_module("edgejoule.commands.dashboards.builder").load_builder().dashboards()
     return [json.loads(board.to_json()) for board in boards.values()]

@@ -88,6 +88,6 @@ export function replaceVariables(text: string, scoped?: ScopedVars): string {
   return text.replace(/\$\{__(field\.labels|data\.fields)\.(\w+)\}/g, (whole, kind: string, name: string) => {
     if (kind === 'field.labels') return context?.field?.labels?.[name] ?? whole;
     const found = context?.frame?.fields.find((one: { name: string }) => one.name === name);
-    return found ? String(found.values[context.rowIndex ?? 0]) : whole;
+    return found ? String(found.values[context?.rowIndex ?? 0]) : whole;
   });
 }

@@ -1,6 +1,6 @@
 /* window.draw(content) draws one dashboard and tells what each panel shows. */
 
-import { getValueFormats, ThemeContext } from '@grafana/data';
+import { dateMath, dateTime, getValueFormats, rangeUtil, ThemeContext } from '@grafana/data';
 import { GlobalStyles } from '@grafana/ui';
 import { createRoot, type Root } from 'react-dom/client';
 
@@ -49,7 +49,8 @@ async function styled(mode: Content['mode']): Promise<void> {
 /* Components measure themselves after they were drawn, and fetch their icons: wait until nothing changes any more. */
 async function settled(): Promise<void> {
   let last = '';
-  for (let quiet = 0; quiet < 4; ) {
+  for (let quiet = 0, rounds = 0; quiet < 4; rounds++) {
+    if (rounds > 400) throw new Error('what is drawn does not come to rest');
     await new Promise((done) => setTimeout(done, 50));
     await new Promise((done) => requestAnimationFrame(done));
     const now = document.body.innerHTML;
@@ -58,7 +59,18 @@ async function settled(): Promise<void> {
   }
 }
 
+/* The time range of a panel of a dashboard that opens with `from` to now, milliseconds, as Grafana reckons it. */
+function range(from: string, timeFrom: string | null, timeShift: string | null, nowMs: number): number[] {
+  const own = timeFrom === null ? { from, to: 'now' } : rangeUtil.describeTextRange(timeFrom);
+  return [own.from, own.to].map((text, i) => {
+    const at = dateMath.toDateTime(text, { now: dateTime(nowMs), roundUp: false, timezone: 'utc' });
+    const shifted = timeShift === null ? at : dateMath.parseDateMath(`-${timeShift}`, dateTime(at).utc(), i === 1);
+    if (!shifted) throw new Error(`no time that Grafana can read: ${text} ${timeShift}`);
+    return shifted.valueOf();
+  });
+}
+
 const units = (): string[] => getValueFormats().flatMap(({ submenu }) => submenu.map(({ value }) => value));
 
 startRegistries();
-Object.assign(window, { draw, units });
+Object.assign(window, { draw, range, units });
