@@ -17,6 +17,7 @@ from collector.journal import Journal
 from collector.sinks.lake import LakeSink
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Health
+from tests.fakes.delivery import make_birth
 from tests.fakes.live_server import PATIENCE_S, Events, Site, served, site_config
 from tests.fakes.windows import BOOT_ID, FLEET, PI4, commit_rows, make_fleet_rows, make_stored
 
@@ -264,6 +265,24 @@ def test_a_client_that_reads_nothing_holds_up_neither_the_others_nor_the_end(
         assert first is not None
         assert second is not None
         assert second.number > first.number, "what it missed comes as one event, or as few"
+
+
+def test_a_client_that_takes_nothing_at_all_is_cut_off_at_the_end(
+    config: CollectorConfig, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One device says so much of itself that two events fill what lies between the server and a reader."""
+    talker = msgspec.structs.replace(make_birth(PI4.device_id, BOOT_ID), platform="x" * 8_000_000)
+    with ExitStack() as clients:
+        with served(config) as site:
+            stuck = [clients.enter_context(site.events()) for _ in range(3)]
+            quick = clients.enter_context(site.events())
+            for stream in (*stuck, quick):
+                assert stream.next() is not None
+            journal.put_birth(FLEET, talker, time.time_ns())
+            for number in range(1, 5):
+                commit_rows(journal, [make_stored(1, seq=1000 + number)])
+                assert until(quick, 60 + number)["ledger"]["stored"] == 60 + number
+        assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_many_clients_are_told_the_same(site: Site, journal: Journal) -> None:

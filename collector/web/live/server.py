@@ -15,6 +15,7 @@ from collector.web.live.events import Streams
 from edge_agent.wire.errors import ConfigurationError
 
 STOP_S: Final = 2
+"""So long requests may take to end when the server does."""
 MAX_CONNECTIONS: Final = 512
 
 
@@ -69,12 +70,15 @@ class _Server(uvicorn.Server):
     """Cuts off, at the end, clients that take nothing."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=STOP_S)
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
-        await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
 
 def _listening(host: str, port: int) -> socket.socket:
