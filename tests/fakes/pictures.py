@@ -11,7 +11,6 @@ BLOCK: Final = 6
 """Pixels of a block's side; only blocks' mean colours are compared, so that the edges of letters do not count."""
 NOTICEABLE: Final = 24
 """Of 255, in any of the three colours."""
-COLOURS: Final = 192
 Box = tuple[int, int, int, int]
 
 
@@ -32,7 +31,9 @@ def differing(one: Path, other: Path, parts: Mapping[str, Box]) -> dict[str, flo
 def make_small(path: Path) -> None:
     """Write a picture of few colours again with a palette, so that it is a third as large."""
     with Image.open(path) as image:
-        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        # Rare colours count as much as frequent ones: else the thin lines of a chart lose theirs.
+        palette = Image.Quantize.MAXCOVERAGE
+        small = image.convert("RGB").quantize(256, method=palette, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 
