@@ -14,7 +14,7 @@ from ..variables import BETWEEN, TAG, TO_DEVICE_FROM_TABLE, variables
 from .parts import CLASS, GRAMS, NO_CLASS, RATIO, TOGETHER, WORDS, coloured, linked
 
 HOUR: Final = "1h"
-PER_KWH: Final = "suffix: g/kWh"
+PER_KWH: Final = "suffix:g/kWh"
 YEARLY: Final = 'SUM("operational_yearly_gco2e")'
 MARGINAL: Final = 'SUM("operational_marginal_gco2e")'
 WATER: Final = 'SUM("operational_water_l")'
@@ -294,7 +294,7 @@ def _water() -> list[Panel]:
             "Water per kWh",
             "The latest water factor of each zone, litres consumed per kWh of grid electricity.",
             [Ask(q.over_range('LAST("water_l_per_kwh")', by=("zone",), of=q.GRID), "$tag_zone")],
-            Look("suffix: l/kWh", decimals=2),
+            Look("suffix:l/kWh", decimals=2),
             w=6,
         ),
     ]
