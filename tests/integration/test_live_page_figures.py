@@ -96,6 +96,24 @@ def test_the_fleets_figures(browser: Browser) -> None:
         assert seen.complaints == []
 
 
+def test_the_bar_of_carbon_is_full_and_divided_by_share_however_small_the_grams(browser: Browser) -> None:
+    fleet = make_fleet([make_device(0)])
+    share = fleet["total"]["embodied_share_ratio"]
+    for name in ("operational_gco2e", "embodied_gco2e", "total_gco2e"):
+        fleet["total"][name] = {part: value / 1000 for part, value in fleet["total"][name].items()}
+
+    with live_page(fleet) as server, page_of(browser) as seen:
+        seen.open(server.address)
+        whole, operational, embodied = (
+            seen.page.locator(f".heroes .split{part}").evaluate("node => node.getBoundingClientRect().width")
+            for part in ("", " .operational", " .embodied")
+        )
+
+    gap_px = 2
+    assert operational + embodied + gap_px == pytest.approx(whole, abs=1)
+    assert embodied / (operational + embodied) == pytest.approx(share, abs=0.01)
+
+
 def test_a_devices_page_and_a_window_that_follows(browser: Browser) -> None:
     fleet = make_fleet([make_device(i) for i in range(3)])
 

@@ -125,7 +125,7 @@ export class DevicePage {
     tiles.rate.set(latest?.inferences_per_s, perSecond(latest?.inferences_per_s), "in the latest window");
     tiles.latency.set(latest?.latency_p50_s, si(latest?.latency_p50_s, "s"), `median; 95th percentile ${si(latest?.latency_p95_s, "s")}`);
     const throttled = latest?.throttled === true ? "throttled" : latest?.throttled === false ? "not throttled" : "throttling unknown";
-    tiles.temp.set(latest?.soc_temp_c, withUnit(latest?.soc_temp_c, "°C", 1), `${withUnit(latest?.freq_mhz, "MHz")}, ${throttled}`);
+    tiles.temp.set(latest?.soc_temp_c, withUnit(latest?.soc_temp_c, "°C", 1), `${typeof latest?.freq_mhz === "number" ? withUnit(latest.freq_mhz, "MHz") : "frequency unknown"}, ${throttled}`);
     const connected = device.meter_connected;
     tiles.meter.set(connected, connected === true ? "connected" : connected === false ? "not connected" : UNKNOWN, `${device.meters.join(", ") || "no meter named"} at ${device.boundaries.join(", ") || UNKNOWN}`);
     tiles.outbox.set(device.outbox_windows, device.outbox_windows === null ? UNKNOWN : count(device.outbox_windows), "windows not yet delivered");

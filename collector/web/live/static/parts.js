@@ -30,9 +30,11 @@ export function splitBar(parts) {
   return {
     element: el("div", {}, bar, el("ul", { class: "legend" }, ...texts.map((text) => text.item))),
     set(values, words) {
-      show(bar, values.some((value) => value > 0));
+      const whole = values.reduce((sum, value) => sum + Math.max(0, value ?? 0), 0);
+      show(bar, whole > 0);
       values.forEach((value, index) => {
-        pieces[index].style.flexGrow = String(Math.max(0, value ?? 0));
+        // Parts of 100: pieces whose growth sums to less than 1 would leave room that is nobody's.
+        pieces[index].style.flexGrow = String(whole > 0 ? (100 * Math.max(0, value ?? 0)) / whole : 0);
         write(texts[index].value, words[index]);
       });
     },

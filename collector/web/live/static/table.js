@@ -203,7 +203,7 @@ function sized(column) {
 
 /** A text box and a choice above a table: {element, onchange, text, choice}. */
 export function filterBar(label, choices) {
-  const search = el("input", { type: "search", placeholder: label, "aria-label": label, autocomplete: "off", spellcheck: "false" });
+  const search = el("input", { type: "search", placeholder: "Filter", title: label, "aria-label": label, autocomplete: "off", spellcheck: "false" });
   const choice = el("select", { "aria-label": "Show" });
   fill(choice, ...choices.map(([value, text]) => el("option", { value }, text)));
   const found = el("output", { class: "soft small" });
