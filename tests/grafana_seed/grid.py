@@ -33,7 +33,9 @@ def gco2e_per_kwh(kind: str, zone: str, hour_unix_ns: int) -> float:
 
 def _row(kind: str, zone: str, hour: int, now_unix_ns: int) -> str:
     value = gco2e_per_kwh(kind, zone, hour)
-    forecast, current = hour > now_unix_ns, hour <= now_unix_ns < hour + HOUR_NS
+    # The next hour is an estimate too: it may begin while the story is told.
+    current = now_unix_ns - HOUR_NS < hour <= now_unix_ns + HOUR_NS
+    forecast = hour > now_unix_ns and not current
     known_unix_ns = min(hour + 300 * SECOND_NS, now_unix_ns - FETCHED_BEFORE_NS)
     cells = (_text(hour), _text(hour + HOUR_NS), zone, value, round(0.9 * value, 1), round(1.12 * value, 1))
     return ",".join(map(str, (*cells, _text(known_unix_ns), int(current), int(forecast))))

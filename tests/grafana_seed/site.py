@@ -33,7 +33,9 @@ GRID_TOLD_NS: Final = 7 * 24 * HOUR_NS
 """So long before today the collector told of the grid: the dashboard on carbon opens with a week."""
 TICK_NS: Final = 60 * SECOND_NS
 PATIENCE_S: Final = 120.0
-_AFTER_MIDNIGHT_S: Final = 60
+_DAY_S: Final = 86_400.0
+_BEFORE_MIDNIGHT_S: Final = 90.0
+_AFTER_MIDNIGHT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,12 @@ def seeded_site(directory: Path) -> Iterator[Seeded]:
 
 
 def _wait_out_midnight() -> None:
-    """Let a day begin properly: in its first seconds "today" has no window yet."""
-    now = dt.datetime.now(dt.UTC)
-    time.sleep(max(0, _AFTER_MIDNIGHT_S - now.second) if (now.hour, now.minute) == (0, 0) else 0)
+    """Let no day end while the story is told: in its first seconds "today" and "this month" have no window yet."""
+    of_day_s = time.time() % _DAY_S
+    if of_day_s > _DAY_S - _BEFORE_MIDNIGHT_S:
+        time.sleep(_DAY_S - of_day_s + _AFTER_MIDNIGHT_S)
+    elif of_day_s < _AFTER_MIDNIGHT_S:
+        time.sleep(_AFTER_MIDNIGHT_S - of_day_s)
 
 
 def _tell_the_story(config: CollectorConfig, influxdb: InfluxServer, now_unix_ns: int) -> int:
