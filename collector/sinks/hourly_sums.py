@@ -16,7 +16,7 @@ from collector.live_grams import GRAM_FIELDS, Grams, Metered
 from edge_agent.wire.records import InferenceWindow
 
 _FIRST_FIELDS: Final = 7
-"""So many of ``GRAM_FIELDS`` did the first version know: what is new stands at the end of what journals keep."""
+"""So many of ``GRAM_FIELDS`` did the first version know; see ``kept``."""
 _GRAM_FLOATS: Final = (
     *GRAM_FIELDS[:_FIRST_FIELDS],
     *(f"energy_{quality}_j" for quality in QUALITIES),
@@ -63,11 +63,14 @@ _plain_of: Final[Callable[[InferenceWindow], tuple[float, ...]]] = attrgetter(
 )
 
 
+_FIRST_COUNTS: Final = len(COUNTS) - 2
+_FIRST_FLOATS: Final = len(FLOATS) - 2
+"""So many did the first version know: see ``_Kept``."""
 _TOO_LARGE: Final = 1e290
 """No device's figure; a sum of them could not be said."""
 
 
-class HourSums(msgspec.Struct, array_like=True):
+class HourSums(msgspec.Struct):
     """In the order of ``COUNTS``, ``FLOATS`` and ``MAXIMA``. A later version may know more: lists may be shorter."""
 
     counts: list[int] = []
@@ -135,6 +138,38 @@ class GramSums:
         sums = dict(zip(_GRAM_FLOATS, map(math.fsum, self.floats), strict=True))
         known = {name: value for name, value in sums.items() if name not in _COUNTED or counts[_COUNTED[name]]}
         return counts, {name: value for name, value in known.items() if math.isfinite(value)}
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """Sums as journals keep them: what the first version knows stands in the lists that it knows, the rest behind.
+
+    That version adds to its lists, which have to be as long as it knows them, and drops what lies behind.
+    """
+
+    counts: list[int] = []
+    floats: list[tuple[float, ...]] = []
+    maxima: list[float | None] = []
+    later_counts: list[int] = []
+    later_floats: list[tuple[float, ...]] = []
+
+
+_kept_of: Final = msgspec.msgpack.Decoder(_Kept)
+
+
+def kept(sums: HourSums) -> bytes:
+    """Return sums as a journal keeps them, which an older version reads and adds to."""
+    counts, floats = sums.counts, sums.floats
+    return msgspec.msgpack.encode(
+        _Kept(
+            counts[:_FIRST_COUNTS], floats[:_FIRST_FLOATS], sums.maxima, counts[_FIRST_COUNTS:], floats[_FIRST_FLOATS:]
+        )
+    )
+
+
+def sums_kept(data: bytes) -> HourSums:
+    """Return what ``kept`` made, or an older version."""
+    found = _kept_of.decode(data)
+    return HourSums(found.counts + found.later_counts, found.floats + found.later_floats, found.maxima)
 
 
 def exact(values: Iterable[float]) -> tuple[float, ...]:

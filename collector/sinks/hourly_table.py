@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from collector.sinks.hourly_sums import HourSums
+from collector.sinks.hourly_sums import HourSums, kept, sums_kept
 
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS hourly_series (id INTEGER PRIMARY KEY, tags TEXT NOT NULL UNIQUE)",
@@ -22,7 +22,6 @@ _TABLES: Final = (
 )
 _ADDED: Final = ("closed_windows", "closed_up_to")
 """Columns that a later version added; null in hours that an earlier one closed."""
-_decoder: Final = msgspec.msgpack.Decoder(HourSums)
 Tags = dict[str, str]
 
 
@@ -79,7 +78,7 @@ def tags_by_series(db: sqlite3.Connection) -> dict[int, Tags]:
 def sums_of(db: sqlite3.Connection, series: int, hour: int) -> HourSums:
     """Return what was summed so far."""
     row = db.execute("SELECT sums FROM hourly WHERE series = ? AND hour = ?", (series, hour)).fetchone()
-    return _decoder.decode(row[0]) if row and row[0] is not None else HourSums()
+    return sums_kept(row[0]) if row and row[0] is not None else HourSums()
 
 
 def between(db: sqlite3.Connection, first_hour: int, end_hour: int) -> Iterator[tuple[Tags, HourSums]]:
@@ -91,7 +90,7 @@ def between(db: sqlite3.Connection, first_hour: int, end_hour: int) -> Iterator[
         "SELECT series, sums FROM hourly WHERE hour >= ? AND hour < ? AND sums IS NOT NULL", (first_hour, end_hour)
     )
     for series, sums in rows:
-        yield tags[series], _decoder.decode(sums)
+        yield tags[series], sums_kept(sums)
 
 
 def put(db: sqlite3.Connection, series: int, hour: int, sums: HourSums) -> None:
@@ -99,7 +98,7 @@ def put(db: sqlite3.Connection, series: int, hour: int, sums: HourSums) -> None:
     db.execute(
         "INSERT INTO hourly (series, hour, part, dirty, sums) VALUES (?, ?, 0, 1, ?) "
         "ON CONFLICT DO UPDATE SET dirty = 1, sums = excluded.sums",
-        (series, hour, msgspec.msgpack.encode(sums)),
+        (series, hour, kept(sums)),
     )
 
 
@@ -110,7 +109,7 @@ def dirty(db: sqlite3.Connection, limit: int) -> list[Hour]:
         (limit,),
     )
     return [
-        Hour(series, hour, part, msgspec.json.decode(tags, type=Tags), _decoder.decode(sums), sums)
+        Hour(series, hour, part, msgspec.json.decode(tags, type=Tags), sums_kept(sums), sums)
         for series, hour, part, tags, sums in rows
     ]
 
@@ -165,7 +164,7 @@ def states(db: sqlite3.Connection, first_hour: int, end_hour: int) -> dict[tuple
 
 
 def _windows(sums: bytes) -> int:
-    counts = _decoder.decode(sums).counts
+    counts = sums_kept(sums).counts
     return counts[0] if counts else 0
 
 

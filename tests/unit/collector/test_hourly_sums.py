@@ -13,7 +13,7 @@ from collector.assess import Assessor
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.live_grams import NO_GRAMS, Grams
-from collector.sinks.hourly_sums import COUNTS, FLOATS, GramSums, HourSums, exact
+from collector.sinks.hourly_sums import COUNTS, FLOATS, GramSums, HourSums, exact, kept, sums_kept
 from collector.sinks.line_protocol import LineEncoder
 from tests.fakes.windows import make_stored, make_window
 
@@ -93,7 +93,7 @@ def test_sums_that_a_journal_kept_before_there_was_water_go_on_where_they_were()
     counts = [2, 20, 1, 2, 20, 2, 2, 1]
     floats: list[tuple[float, ...]] = [(20.0,), (0.5,), (10.0,), (2e4,), (3.0,), (80.0,), (0.4,), (0.02,), (30.0,)]
     floats += [(2.0,), (1.0,), (4.0,), (6.0,), (5.0,), (8.0,), (3.0,), (60.0,), (0.0,), (20.0,), ()]
-    old = msgspec.msgpack.decode(msgspec.msgpack.encode([counts, floats, [0.3, 50.0]]), type=HourSums)
+    old = sums_kept(msgspec.msgpack.encode([counts, floats, [0.3, 50.0]]))
     told, numbers = old.fields()
     assert (told["windows"], told["yearly_windows"], numbers["embodied_gco2e_high"]) == (2, 1, 8.0)
     assert (numbers["operational_yearly_gco2e"], numbers["energy_actual_j"]) == (3.0, 60.0)
@@ -106,6 +106,18 @@ def test_sums_that_a_journal_kept_before_there_was_water_go_on_where_they_were()
     again.add([(make_window(number, energy_j=40.0), GRAMS) for number in (1, 2)])
     told, numbers = old.with_grams(again).fields()
     assert (told["water_windows"], numbers["operational_water_l"], numbers["energy_j"]) == (2, 0.5, 80.0)
+
+
+def test_a_version_that_knows_less_finds_lists_as_long_as_it_knows_them() -> None:
+    """It refuses to add to longer ones; what it writes again, without the rest, is read again too."""
+    sums = HourSums().add([(make_window(1, energy_j=40.0), GRAMS)])
+    assert sums_kept(kept(sums)) == sums
+    of_first_version = msgspec.msgpack.decode(kept(sums))[:3]
+    assert [len(one) for one in of_first_version] == [8, 20, 2]
+    told, numbers = sums_kept(msgspec.msgpack.encode(of_first_version)).fields()
+    assert (told["windows"], numbers["energy_j"]) == (1, 40.0)
+    assert "water_windows" not in told
+    assert "operational_water_l" not in numbers
 
 
 def test_what_is_not_finite_is_not_added() -> None:
