@@ -42,10 +42,10 @@ calibration: $(VENV)/.installed-dev ## a thousand simulated benches and the figu
 
 venv: $(VENV)/.installed-dev ## the virtual environment for development, in .venv
 
-services: # the servers that some tests run: mosquitto and InfluxDB
+services: # what some tests run: mosquitto, InfluxDB, gcc, Chromium, Node.js
 	@scripts/install_test_services.sh
 
-grafana-ui: # Grafana's own components and types, which the dashboards are drawn and checked with in tests
+grafana-ui: services # Grafana's own components and types, which the dashboards are drawn and checked with in tests
 	@scripts/install_grafana_ui.sh
 
 clean: ## remove what builds, tests and checks left

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium), where
-# that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
+# Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium, Node.js
+# with npm), where that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
 # ends well.
 set -euo pipefail
 
@@ -9,6 +9,8 @@ missing_packages() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v influxd >/dev/null || echo influxdb
     command -v gcc >/dev/null || echo gcc
     command -v chromium >/dev/null || echo chromium
+    command -v node >/dev/null || echo nodejs
+    command -v npm >/dev/null || echo npm
 }
 
 go_on_without() {
