@@ -1,7 +1,8 @@
 """What a Grafana has otherwise than it is wanted. Pure.
 
 A server adds much of its own to what it is given: ids, versions, defaults. So what is wanted is compared, and all else
-of an object is left to the server; of a list every element counts, since one more panel is a difference.
+of an object is left to the server; of a list every element counts, since one more panel is a difference. A server may
+also leave out what is empty.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import msgspec
 
 _NAMES: Final = ("title", "refId", "name", "uid", "id")
 """What may tell the elements of a list apart, the first that all of them have, each only once."""
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 _LONGEST: Final = 60
 
 
@@ -41,7 +43,7 @@ def _differences(path: str, wanted: Any, present: Any) -> Iterator[Difference]:
             place = f"{path}.{name}" if path else name
             if name in present:
                 yield from _differences(place, value, present[name])
-            elif value is not None:
+            elif value not in _EMPTY:
                 yield Difference(path=place, was=None, becomes=_short(value))
     elif _is_list(wanted) and _is_list(present):
         yield from _in_lists(path, wanted, present)

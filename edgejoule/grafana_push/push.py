@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from edgejoule.grafana_push.difference import Difference, differences
-from edgejoule.grafana_push.remote import Present, RefusedError
+from edgejoule.grafana_push.refusals import RefusedError
+from edgejoule.grafana_push.remote import Present
 from edgejoule.grafana_push.things import Thing
 
 Did = Literal["created", "updated", "unchanged", "failed", "skipped"]
@@ -46,7 +47,7 @@ def push(
     stopped = ""
     folder_reason = ""
     for thing in things:
-        reason = stopped or (folder_reason if thing.folder_uid else "")
+        reason = stopped or (folder_reason if thing.folder_uid else "") or thing.left_out
         if reason:
             yield _outcome(thing, "skipped", reason=reason)
             continue

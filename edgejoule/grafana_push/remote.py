@@ -1,12 +1,13 @@
 """A running Grafana, through the package grafana-client: what it has, and what it is told. Every refusal is one line.
 
-Endpoints, all of them by uid: ``/api/folders``, ``/api/datasources``, ``/api/dashboards``, and
-``/api/v1/provisioning/folder/{uid}/rule-groups/{group}`` of the documented HTTP API (Grafana 10.4 and later).
+Endpoints, all of them by uid: ``/api/folders``, ``/api/datasources``, ``/api/dashboards``, and, below
+``/api/v1/provisioning``, ``folder/{uid}/rule-groups/{group}`` and ``alert-rules/{uid}`` of the documented HTTP API
+(Grafana 10.4 and later). A redirect is refused: it would make a reading of every write, and lose the credentials.
 """
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -15,35 +16,11 @@ from grafana_client.api import GrafanaApi
 from grafana_client.client import GrafanaException
 
 from edge_agent.wire.errors import ConfigurationError
+from edgejoule.grafana_push.refusals import NotFoundError, RefusedError, refused, strange, unreachable
 from edgejoule.grafana_push.things import MESSAGE, Thing
 
-NOT_FOUND: Final = 404
-UNAUTHORISED: Final = 401
-SERVER_ERROR: Final = 500
-_FAILED: Final = "look into its log and push again: nothing is done twice"
-_REMEDIES: Final = {
-    401: (
-        "the credentials are not accepted",
-        "give a service account's token of the role Admin, or Editor without data sources, that has not expired",
-    ),
-    403: ("not allowed", "data sources need the role Admin, the rest Editor"),
-    409: ("conflict", "another one has this name: rename or remove that one"),
-    412: (
-        "not as expected",
-        "somebody changed it meanwhile, or another one has this name: look with --dry-run, then push again",
-    ),
-}
-"""By status: what it is, and what to do."""
 logging.getLogger("grafana_client").setLevel(logging.CRITICAL)
 Credential = str | tuple[str, str]
-
-
-class RefusedError(Exception):
-    """The server said no, or nothing, in one line. ``final``: it would say the same to everything else."""
-
-    def __init__(self, message: str, *, final: bool = False) -> None:
-        super().__init__(message)
-        self.final = final
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +49,12 @@ class Remote:
             host, port = parts.hostname, parts.port
         except ValueError:
             parts, host, port = urlsplit(""), None, None
-        if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
+        if parts.username or parts.password:
+            raise ConfigurationError(
+                "the address of a Grafana holds no user or password; give --user and --password-file"
+            )
+        meant = not (parts.query or parts.fragment) and " " not in self.url
+        if parts.scheme not in {"http", "https"} or not host or not meant:
             raise ConfigurationError(f"{url!r} is not the address of a Grafana; write https://host:port or .../prefix")
         prefix = parts.path.strip("/")
         self._api: Any = GrafanaApi(
@@ -84,6 +66,7 @@ class Remote:
             verify=ca_file or True,
             timeout=timeout_s,
         )
+        self._api.client.s.max_redirects = 0
         self._timeout_s = timeout_s
 
     def close(self) -> None:
@@ -100,7 +83,7 @@ class Remote:
         }
         try:
             return look[thing.kind](thing)
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def has(self, thing: Thing) -> bool:
@@ -144,7 +127,9 @@ class Remote:
 
     def _save_group(self, thing: Thing) -> None:
         name = quote(thing.uid, safe="")
-        self._ask(lambda: self._api.alertingprovisioning.update_rule_group(thing.folder_uid, name, thing.wanted))
+        # Documented as required, and replaced by the organisation of the credentials.
+        body = thing.wanted | {"rules": [{"orgID": 1, **rule} for rule in thing.wanted["rules"]]}
+        self._ask(lambda: self._api.alertingprovisioning.update_rule_group(thing.folder_uid, name, body))
 
     def _find_data_source(self, thing: Thing) -> Present:
         content = self._ask(lambda: self._api.datasource.get_datasource_by_uid(quote(thing.uid, safe="")))
@@ -154,60 +139,48 @@ class Remote:
 
     def _find_folder(self, thing: Thing) -> Present:
         content = self._ask(lambda: self._api.folder.get_folder(quote(thing.uid, safe="")))
+        if content.get("uid") != thing.uid:
+            raise strange(self.url, "without a folder")
         return Present(content=content, version=content.get("version"))
 
     def _find_dashboard(self, thing: Thing) -> Present:
         answer = self._ask(lambda: self._api.dashboard.get_dashboard(quote(thing.uid, safe="")))
         content, meta = answer.get("dashboard"), answer.get("meta")
         if not isinstance(content, dict) or not isinstance(meta, dict):
-            raise RefusedError(f"{self.url} answers without a dashboard; is it a Grafana?", final=True)
+            raise strange(self.url, "without a dashboard")
         locked = "it was provisioned from a file there; change that file" if meta.get("provisioned") else ""
         return Present(
             content=content, version=content.get("version"), locked=locked, folder_uid=meta.get("folderUid") or ""
         )
 
-    def _find_group(self, thing: Thing) -> Present:
-        name = quote(thing.uid, safe="")
-        content = self._ask(lambda: self._api.alertingprovisioning.get_rule_group(thing.folder_uid, name))
-        foreign = any(rule.get("provenance") == "file" for rule in content.get("rules") or [])
-        return Present(content=content, locked="its rules were provisioned from a file there" if foreign else "")
+    def _find_group(self, thing: Thing) -> Present | None:
+        api, name = self._api.alertingprovisioning, quote(thing.uid, safe="")
+        try:
+            content = self._ask(lambda: api.get_rule_group(thing.folder_uid, name))
+        except NotFoundError:
+            content = {}
+        # A group does not tell who provisions its rules; and a rule of that uid may be in another group or folder.
+        locked = "its rules were provisioned from a file there; change that file"
+        by_file = any(self._provenance(rule["uid"]) == "file" for rule in thing.wanted["rules"])
+        return Present(content=content, locked=locked if by_file else "") if content or by_file else None
+
+    def _provenance(self, rule_uid: str) -> str:
+        try:
+            rule = self._ask(lambda: self._api.alertingprovisioning.get_alertrule(quote(rule_uid, safe="")))
+        except NotFoundError:
+            return ""
+        return str(rule.get("provenance") or "")
 
     def _ask(self, question: Callable[[], Any]) -> dict[str, Any]:
-        """Return the answer, an object. Raises RefusedError, and _NotFoundError for 404."""
+        """Return the answer, an object. Raises RefusedError, and NotFoundError for 404."""
         try:
             answer = question()
         except GrafanaException as error:
-            raise self._refused(error) from error
+            raise refused(error, self.url, self._timeout_s) from error
         except niquests.exceptions.JSONDecodeError as error:
-            raise RefusedError(f"{self.url} answers with no JSON; is it a Grafana?", final=True) from error
+            raise strange(self.url, "with no JSON") from error
         except (niquests.exceptions.RequestException, OSError) as error:
-            raise RefusedError(f"{self.url} cannot be reached: {_plain(error)}", final=True) from error
+            raise unreachable(error, self.url) from error
         if not isinstance(answer, dict):
-            raise RefusedError(f"{self.url} answers with no JSON object; is it a Grafana?", final=True)
+            raise strange(self.url, "with no JSON object")
         return answer
-
-    def _refused(self, error: GrafanaException) -> RefusedError:
-        status, said = error.status_code, _said(error)
-        if status == NOT_FOUND:
-            return _NotFoundError(f"not found: {said}")
-        if status == 0:
-            return RefusedError(f"{self.url} did not answer within {self._timeout_s:g} s", final=True)
-        what, remedy = _REMEDIES.get(
-            status, ("the server failed", _FAILED) if status >= SERVER_ERROR else ("refused", "")
-        )
-        return RefusedError(f"{what} ({status}): {said}{remedy and '; ' + remedy}", final=status == UNAUTHORISED)
-
-
-class _NotFoundError(RefusedError):
-    """There is none of that uid."""
-
-
-def _said(error: GrafanaException) -> str:
-    answer = error.response
-    said = answer.get("message") if isinstance(answer, dict) else answer
-    return " ".join(str(said or "no reason given").split())[:200]
-
-
-def _plain(error: BaseException) -> str:
-    """Return the reason without the names of a library's classes."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,7 +1,9 @@
 """A Grafana as its documented HTTP API shows it: folders, data sources, dashboards, groups of alert rules.
 
 It keeps what it is told as the real one does: it adds ids, versions and defaults, hides secrets, and refuses what the
-documentation says it refuses: 401, 403, 404, 409, 412, and 400 for what files there provision.
+documentation and its published source (``pkg/api``, ``pkg/services/ngalert``) say it refuses: 401, 403, 404, 409, 412,
+and what files there provision. An alert rule has one place: pushed into another group or folder, it moves. A group
+does not tell who provisions its rules, a rule alone does.
 """
 
 import json
@@ -21,9 +23,13 @@ Answer = Callable[["FakeGrafana", dict[str, Any], str, str], Reply]
 
 @dataclass
 class FakeGrafana:
-    """The state. ``role``: of the credentials, Admin, Editor or Viewer."""
+    """The state. ``role``, ``org_id``: of the credentials, Admin, Editor or Viewer, and their organisation.
+
+    ``provisioned``: uids of what files there provision.
+    """
 
     role: str = "Admin"
+    org_id: int = 1
     prefix: str = ""
     folders: dict[str, dict[str, Any]] = field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -103,6 +109,8 @@ class FakeGrafana:
             return said(404, "Data source not found")
         if uid in self.provisioned:
             return said(403, "Cannot update read-only data source")
+        if body.get("version", 0) not in {0, self.sources[uid].get("version", 0)}:
+            return said(409, "Datasource has already been updated by someone else. Please reload and try again")
         if any(body["name"] == one["name"] and one["uid"] != uid for one in self.sources.values()):
             return said(409, "datasource name already exists")
         self._keep_source(uid, body)
@@ -148,17 +156,30 @@ class FakeGrafana:
         there = self.groups.get((folder_uid, group))
         return said(404, "alert rule group not found") if there is None else as_json(there)
 
+    def get_rule(self, _body: dict[str, Any], uid: str, _: str) -> Reply:
+        found = (rule for there in self.groups.values() for rule in there["rules"] if rule["uid"] == uid)
+        if (rule := next(found, None)) is None:
+            return Reply(404)
+        return as_json(rule | {"provenance": "file" if uid in self.provisioned else "api"})
+
     def put_group(self, body: dict[str, Any], folder_uid: str, group: str) -> Reply:
         if folder_uid not in self.folders:
             return said(400, "folder does not exist")
         for rule in body["rules"]:
-            missing = {"title", "condition", "data", "noDataState", "execErrState", "for"} - set(rule)
+            missing = {"uid", "orgID", "title", "condition", "data", "noDataState", "execErrState", "for"} - set(rule)
             if missing:
                 return said(400, f"invalid alert rule: {', '.join(sorted(missing))} missing")
             for query in rule["data"]:
                 if query["datasourceUid"] not in {"__expr__", *self.sources}:
                     return said(400, f"invalid alert rule: data source {query['datasourceUid']} not found")
-        made = {"orgID": 1, "provenance": "api", "updated": "2026-11-23T00:00:00Z", "ruleGroup": group}
+        uids = {rule["uid"] for rule in body["rules"]}
+        if uids & self.provisioned:
+            return said(409, "cannot update with provided provenance 'api', needs 'file'")
+        for place, there in list(self.groups.items()):
+            there["rules"] = [rule for rule in there["rules"] if rule["uid"] not in uids]
+            if not there["rules"]:
+                del self.groups[place]
+        made = {"orgID": self.org_id, "updated": "2026-11-23T00:00:00Z", "ruleGroup": group}
         rules = [{"id": index, **rule, **made} for index, rule in enumerate(body["rules"], 1)]
         self.groups[folder_uid, group] = {"title": group, "folderUid": folder_uid} | body | {"rules": rules}
         return as_json(self.groups[folder_uid, group])
@@ -173,6 +194,7 @@ class FakeGrafana:
         ("GET", "/api/dashboards/uid/([^/]+)", get_board),
         ("POST", "/api/dashboards/db", post_board),
         ("GET", "/api/v1/provisioning/folder/([^/]+)/rule-groups/(.+)", get_group),
+        ("GET", "/api/v1/provisioning/alert-rules/([^/]+)", get_rule),
         ("PUT", "/api/v1/provisioning/folder/([^/]+)/rule-groups/(.+)", put_group),
     )
 

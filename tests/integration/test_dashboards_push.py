@@ -245,7 +245,12 @@ def test_nobody_listens(token_file: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         (["--url", "ftp://grafana", "--token-file", "TOKEN"], "is not the address of a Grafana"),
         (["--url", "http://[::1", "--token-file", "TOKEN"], "is not the address of a Grafana"),
-        (["--url", "http://u:p@host", "--token-file", "TOKEN"], "is not the address of a Grafana"),
+        (["--url", "http://u:geheim@host", "--token-file", "TOKEN"], "holds no user or password; give --user"),
+        (["--url", "http://127.0.0.1:9/#x", "--token-file", "TOKEN"], "is not the address of a Grafana"),
+        (["--url", "http://127.0.0.1:9/a b", "--token-file", "TOKEN"], "is not the address of a Grafana"),
+        (["--url", "http://127.0.0.1:9", "--token-file", "STRANGE"], "holds letters that no token has"),
+        (["--url", "http://127.0.0.1:9", "--token-file", "TOKEN", "--folder-uid", "a/b"], "is no uid: 1 to 40"),
+        (["--url", "http://127.0.0.1:9", "--token-file", "TOKEN", "--folder", " "], "give the folder a title"),
         (["--url", "http://127.0.0.1:9"], "give --token-file, or --user with --password-file"),
         (["--url", "http://127.0.0.1:9", "--user", "a"], "belong together"),
         (["--url", "http://127.0.0.1:9", "--token-file", "TOKEN", "--user", "a"], "one of the two"),
@@ -259,10 +264,12 @@ def test_what_cannot_be_meant_is_one_line(
     words: list[str], line: str, tmp_path: Path, token_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").write_text("\n")
-    known = {"TOKEN": str(token_file), "EMPTY": str(tmp_path / "empty")}
+    (tmp_path / "strange").write_text("glsa_\u20ac")
+    known = {"TOKEN": str(token_file), "EMPTY": str(tmp_path / "empty"), "STRANGE": str(tmp_path / "strange")}
     assert main(["dashboards", "push", *(known.get(word, word) for word in words)]) == 2
     told = capsys.readouterr().err
     assert line in told
+    assert "geheim" not in told
     assert len(told.splitlines()) == 1
 
 

@@ -1,11 +1,13 @@
 """``edgejoule dashboards push``: bring a running Grafana up to date."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.text_file import read_text
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from edgejoule.grafana_push.things import Thing
 
 _MARKS = {"created": "green", "updated": "yellow", "unchanged": "dim", "failed": "red", "skipped": "magenta"}
+_STEPS = {"datasource": "10s", "datasource_hourly": "1h"}
+"""Between the points of each store: a window, an hour."""
 _WOULD = {"created": "would be created", "updated": "would be updated"}
 
 
@@ -41,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--secrets", action="store_true", help="write the data sources' token or password again")
     parser.add_argument("--folder-uid", metavar="UID", help="the folder (default edgejoule)")
-    parser.add_argument("--folder", metavar="TITLE", help="the folder's title (default edgejoule)")
+    parser.add_argument(
+        "--folder", metavar="TITLE", help="the folder's title (default edgejoule; one that is there keeps its own)"
+    )
     parser.add_argument("--no-alerts", action="store_true", help="leave the alert rules out")
     parser.add_argument("--dry-run", action="store_true", help="only look and tell what would be done")
     parser.add_argument("--diff", action="store_true", help="show every difference, not only how many")
@@ -81,7 +87,10 @@ def _credential(arguments: argparse.Namespace) -> "Credential":
     if (arguments.token_file is not None) is by_password:
         raise ConfigurationError("give --token-file, or --user with --password-file; one of the two")
     if arguments.token_file is not None:
-        return _secret(arguments.token_file)
+        token = _secret(arguments.token_file)
+        if not token.isascii():
+            raise ConfigurationError(f"{arguments.token_file}: holds letters that no token has")
+        return token
     if arguments.user is None or arguments.password_file is None:
         raise ConfigurationError("--user and --password-file belong together; give both")
     return arguments.user, _secret(arguments.password_file)
@@ -99,20 +108,35 @@ def _things(arguments: argparse.Namespace, remote: "Remote") -> "Iterator[Thing]
     from edgejoule.grafana_push import things
 
     model, builder = load_part("model"), load_builder()
-    uid, title = model.FOLDER
-    uid = arguments.folder_uid or uid
+    uid, title = _folder(arguments, *model.FOLDER)
     sources = list(_data_sources(arguments, model.PROVISIONED)) if arguments.config is not None else []
     yield from sources
     if arguments.config is None and (arguments.influxdb_url is not None or arguments.secrets):
         raise ConfigurationError(
             "--influxdb-url and --secrets are about data sources; give --config collector.toml too"
         )
-    yield things.folder(uid, arguments.folder or title)
+    yield things.folder(uid, title, rename=arguments.folder is not None)
     yield from things.dashboards([board.to_json() for board in builder.dashboards().values()], uid)
     if not arguments.no_alerts:
-        hourly = things.named_source(*model.PROVISIONED["datasource_hourly"])
-        there = any(one.uid == hourly.uid for one in sources) if sources else remote.has(hourly)
-        yield from things.alert_groups(load_part("alerts").rule_groups(hourly=there), uid)
+        windows, hourly = (things.named_source(*model.PROVISIONED[which]) for which in _STEPS)
+        pushed = {source.uid for source in sources}
+        there = [one.uid in pushed if pushed else remote.has(one) for one in (windows, hourly)]
+        missing = f"its data source {windows.uid} is not there; give --config to push it, or --no-alerts"
+        groups = load_part("alerts").rule_groups(hourly=there[1])
+        yield from things.alert_groups(groups, uid, left_out="" if there[0] else missing)
+
+
+def _folder(arguments: argparse.Namespace, uid: str, title: str) -> tuple[str, str]:
+    """Return uid and title of the folder: those given, else these."""
+    if arguments.folder_uid is not None:
+        uid = arguments.folder_uid
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid):
+        raise ConfigurationError(f"--folder-uid {uid!r} is no uid: 1 to 40 letters, digits, - and _")
+    if arguments.folder is not None:
+        title = arguments.folder.strip()
+    if not title:
+        raise ConfigurationError("--folder is empty; give the folder a title")
+    return uid, title
 
 
 def _data_sources(arguments: argparse.Namespace, provisioned: dict[str, tuple[str, str]]) -> "Iterator[Thing]":
@@ -122,6 +146,10 @@ def _data_sources(arguments: argparse.Namespace, provisioned: dict[str, tuple[st
     influxdb = read_config(arguments.config).influxdb
     if influxdb is None:
         raise ConfigurationError(f"{arguments.config}: has no [influxdb]; without --config no data source is pushed")
+    url = arguments.influxdb_url or influxdb.url
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        raise ConfigurationError("--influxdb-url is no address; write http://host:port, without a password")
     files = {"token": influxdb.token_file, "password": influxdb.password_file}
     secrets = {name: _secret(Path(file)) for name, file in files.items() if file}
     stores = {"datasource": influxdb.store, "datasource_hourly": influxdb.hourly_store}
@@ -130,10 +158,10 @@ def _data_sources(arguments: argparse.Namespace, provisioned: dict[str, tuple[st
             yield data_source(
                 uid=uid,
                 name=name,
-                url=arguments.influxdb_url or influxdb.url,
+                url=url,
                 influxdb=influxdb,
                 store=stores[which],
-                default=False,
+                step=_STEPS[which],
                 secrets=secrets,
             )
 

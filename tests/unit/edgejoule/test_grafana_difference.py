@@ -88,4 +88,5 @@ def test_elements_without_a_name_of_their_own_are_compared_in_order() -> None:
 
 
 def test_what_is_wanted_as_nothing_and_is_not_there_is_the_same() -> None:
-    assert differences({"id": None}, {}) == []
+    assert differences({"id": None, "alias": "", "links": [], "options": {}}, {}) == []
+    assert len(differences({"hidden": False, "min": 0, "links": []}, {"links": [1]})) == 3
