@@ -6,7 +6,7 @@ from contextlib import closing
 
 from structlog.testing import capture_logs
 
-from collector.reporter import LINES_PER_BODY, Part, Reporter
+from collector.reporter import LINES_PER_BODY, STORE, Part, Reporter
 from collector.sinks.influxdb_v1 import InfluxV1Writer
 from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.delivery import wait_until
@@ -87,6 +87,28 @@ def test_a_store_that_is_away_is_told_once() -> None:
             running.start()
             wait_until(lambda: bool(stored(server, b"one ")), "it is back")
     assert [one["event"] for one in logs] == ["not_reported", "reported_again"]
+
+
+def test_all_subjects_go_together_so_that_a_slow_store_is_waited_for_once() -> None:
+    parts: dict[str, Part] = {name: lambda _, name=name: [f"{name} a=1i 1"] for name in "abc"}  # type: ignore[misc]
+    with capture_logs() as logs, running_write_server() as server:
+        server.replies.append(Reply(503))
+        running = reporter(server, parts, interval_s=3_600.0)
+        running.start()
+        running.close()
+    assert len(server.requests) == 1
+    assert [(one["event"], one["what"]) for one in logs] == [("not_reported", STORE)]
+
+
+def test_what_a_store_refuses_keeps_no_other_subject_out() -> None:
+    parts: dict[str, Part] = {name: lambda _, name=name: [f"{name} a=1i 1"] for name in ("a", "bad", "c")}  # type: ignore[misc]
+    with capture_logs() as logs, running_write_server() as server:
+        server.bad_word = b"bad"
+        running = reporter(server, parts, interval_s=3_600.0)
+        running.start()
+        running.close()
+    assert sorted(server.stored.values()) == [b"a a=1i 1", b"c a=1i 1"]
+    assert [(one["event"], one["what"]) for one in logs] == [("not_reported", "bad")]
 
 
 def test_a_large_fleet_is_written_in_bodies_of_a_bounded_size() -> None:
