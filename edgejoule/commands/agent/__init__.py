@@ -4,9 +4,9 @@ One file for each action, with ``run``; it is imported when the action is named.
 """
 
 import argparse
-import importlib
 
 from edgejoule.commands.agent import arguments as declared
+from edgejoule.verbs import run_verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the action and return the exit code."""
-    module = arguments.action.replace("-", "_")
-    code: int = importlib.import_module(f"{__name__}.{module}_verb").run(arguments)
-    return code
+    return run_verb(__name__, arguments.action, arguments)

@@ -4,11 +4,10 @@ One file for each verb, ``NAME_verb.py`` with ``add_arguments`` and ``run``, and
 """
 
 import argparse
-import importlib
-from types import ModuleType
 from typing import Final
 
 from edgejoule.commands.carbon.verb_parser import VerbParser
+from edgejoule.verbs import declare, run_verb
 
 VERBS: Final[dict[str, str]] = {
     "intensity": "grid carbon intensity: list, sources, fetch, import, stored, show, what-if",
@@ -25,17 +24,9 @@ VERBS: Final[dict[str, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=VerbParser)
-    for name, purpose in VERBS.items():
-        one = what.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-        _verb(name).add_arguments(one)
+    declare(parser, __name__, VERBS, parser_class=VerbParser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the verb and return the exit code. Raises ConfigurationError as the verb does."""
-    code: int = _verb(arguments.what).run(arguments)
-    return code
-
-
-def _verb(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}_verb")
+    return run_verb(__name__, arguments.what, arguments)

@@ -4,12 +4,12 @@ One file in ``intensity/`` for each verb, ``NAME_verb.py`` with ``add_arguments`
 """
 
 import argparse
-import importlib
-from types import ModuleType
 from typing import Final
 
 from edgejoule.commands.carbon.verb_parser import VerbParser
+from edgejoule.verbs import declare, run_verb
 
+_PACKAGE: Final = __name__.removesuffix("_verb")
 DEFAULT_VERB: Final = "list"
 VERBS: Final[dict[str, str]] = {
     DEFAULT_VERB: "yearly averages by zone; meant when no verb is named",
@@ -26,18 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
     if isinstance(parser, VerbParser):
         parser.default_verb, parser.verbs = DEFAULT_VERB, tuple(VERBS)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, purpose in VERBS.items():
-        one = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-        _verb(name).add_arguments(one)
+    declare(parser, _PACKAGE, VERBS, dest="verb")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the verb and return the exit code. Raises ConfigurationError as the verb does."""
-    code: int = _verb(arguments.verb).run(arguments)
-    return code
-
-
-def _verb(name: str) -> ModuleType:
-    package = __name__.removesuffix("_verb")
-    return importlib.import_module(f"{package}.{name.replace('-', '_')}_verb")
+    return run_verb(_PACKAGE, arguments.verb, arguments)

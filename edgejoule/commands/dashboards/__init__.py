@@ -4,9 +4,9 @@ One file for each verb, ``NAME_verb.py`` with ``add_arguments`` and ``run``, and
 """
 
 import argparse
-import importlib
-from types import ModuleType
 from typing import Final
+
+from edgejoule.verbs import declare, run_verb
 
 VERBS: Final[dict[str, str]] = {
     "build": "write the JSON of dashboards and alert rules",
@@ -17,17 +17,9 @@ VERBS: Final[dict[str, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    for name, purpose in VERBS.items():
-        one = what.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-        _verb(name).add_arguments(one)
+    declare(parser, __name__, VERBS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the verb and return the exit code. Raises ConfigurationError as the verb does."""
-    code: int = _verb(arguments.what).run(arguments)
-    return code
-
-
-def _verb(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}_verb")
+    return run_verb(__name__, arguments.what, arguments)

@@ -6,9 +6,9 @@ One file for each verb, with ``run``; it is imported when the verb is named.
 """
 
 import argparse
-import importlib
 
 from edgejoule.commands.fleet import arguments as declared
+from edgejoule.verbs import run_verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +18,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the verb and return the exit code. Raises ConfigurationError when there is no journal to read."""
-    code: int = importlib.import_module(f"{__name__}.{arguments.what}_verb").run(arguments)
-    return code
+    return run_verb(__name__, arguments.what, arguments)

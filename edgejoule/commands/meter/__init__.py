@@ -4,9 +4,9 @@ One file for each verb, with ``run``; it is imported when the verb is named.
 """
 
 import argparse
-import importlib
 
 from edgejoule.commands.meter import arguments as declared
+from edgejoule.verbs import run_verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the verb."""
-    code: int = importlib.import_module(f"{__name__}.{arguments.verb}_verb").run(arguments)
-    return code
+    return run_verb(__name__, arguments.verb, arguments)
