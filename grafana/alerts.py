@@ -141,16 +141,19 @@ def _old_forecast() -> Rule:
 
 
 def _fallen_back() -> Rule:
-    """Only yearly averages have no age; the zone had another within the day, else it has no series."""
+    """Only yearly averages have no age. A quarter of an hour in which nothing was written says nothing of the grid."""
     counted = (
-        f'SELECT COUNT("age_s") FROM "{q.GRID.name}" WHERE $timeFilter '  # noqa: S608  all words are our own
-        'GROUP BY time(15m), "zone", "kind" fill(0)'
+        'SELECT COUNT("age_s") AS "live", COUNT("gco2e_per_kwh") AS "known" '  # noqa: S608  all words are our own
+        f'FROM "{q.GRID.name}" WHERE $timeFilter GROUP BY time(15m), "zone", "kind" fill(0)'
     )
+    by_zone = q.group(("zone", "kind"))
+    latest = f'SELECT LAST("live") AS "latest", MAX("live") AS "most" FROM ({counted}) WHERE "known" > 0{by_zone}'  # noqa: S608
+    had_one = f'SELECT SUM("latest") FROM ({latest}) WHERE "most" > 0{by_zone}'  # noqa: S608
     return Rule(
         uid="edgejoule-intensity-gone",
         title="Grid intensity has fallen back to the yearly average",
         steps=(
-            Query("A", q.GRID, counted, DAY_S),
+            Query("A", q.GRID, had_one, DAY_S),
             Last("B", "A"),
             Threshold("C", "B", "lt", 1),
         ),

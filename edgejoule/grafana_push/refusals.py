@@ -13,9 +13,9 @@ _FAILED: Final = ("the server failed", "look into its log and push again: nothin
 _REMEDIES: Final = {
     401: (
         "the credentials are not accepted",
-        "give a service account's token of the role Admin, or Editor for dashboards alone, that has not expired",
+        "give a service account's token of the role Admin, or Editor without data sources, that has not expired",
     ),
-    403: ("not allowed", "data sources and alert rules need the role Admin, folder and dashboards Editor"),
+    403: ("not allowed", "data sources, and before Grafana 11 alert rules too, need the role Admin, the rest Editor"),
     409: ("conflict", "another one has this name, or somebody changed it meanwhile: look there, then push again"),
     412: (
         "not as expected",

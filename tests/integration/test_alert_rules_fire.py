@@ -129,7 +129,12 @@ CASES: dict[str, tuple[Callable[[], Lines], Callable[[], Lines], dict[str, str]]
     ),
     "edgejoule-intensity-gone": (
         lambda: [*minutes("GB", 7200, 3600, 60.0), *minutes("GB", 3600, 30, None)],
-        lambda: [*minutes("DE", 7200, 30, 60.0), *minutes("FR", 7200, 30, None)],
+        lambda: [
+            *minutes("DE", 7200, 30, 60.0),
+            *minutes("FR", 7200, 30, None),
+            *minutes("ES", 7200, 3600, 60.0),  # then the collector itself stops
+            *(*minutes("IT", 7200, 3600, None), *minutes("IT", 3600, 30, 60.0)),  # and its source is back
+        ],
         {"zone": "GB", "kind": "average"},
     ),
     "edgejoule-carbon-budget": (

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -181,7 +180,6 @@ def _show(outcome: "Outcome", arguments: argparse.Namespace) -> None:
     if arguments.diff:
         for difference in outcome.differences:
             console.print(f"  {difference}", markup=False, soft_wrap=True)
-    sys.stdout.flush()
 
 
 def _conclude(outcomes: "list[Outcome]", arguments: argparse.Namespace, url: str) -> None:
