@@ -48,7 +48,7 @@ def check(directory: Path = HERE) -> list[str]:
         path = directory / name
         if not path.is_file():
             faults.append(f"{path}: missing; {_WRITE_AGAIN}")
-        elif path.read_text(encoding="utf-8") != text:
+        elif path.read_bytes() != text.encode():
             faults.append(f"{path}: not what the builder makes; {_WRITE_AGAIN}")
     strange = {path.stem for path in (directory / FOLDER).glob("*.json")} - set(BOARDS)
     return faults + [

@@ -140,6 +140,9 @@ def test_build_writes_the_file_and_check_compares_it(tmp_path: Path, capsys: pyt
     capsys.readouterr()
     assert main(["dashboards", "check", "--dir", str(tmp_path)]) == 1
     assert f"{file}: not what the builder makes" in capsys.readouterr().out
+    file.write_bytes(b"\xff\xfe")
+    assert main(["dashboards", "check", "--dir", str(tmp_path)]) == 1
+    assert f"{file}: not what the builder makes" in capsys.readouterr().out
     file.unlink()
     assert main(["dashboards", "check", "--dir", str(tmp_path)]) == 1
     assert f"{file}: missing" in capsys.readouterr().out

@@ -36,9 +36,9 @@ def point(one: Point, age_s: float = 30.0) -> str:
     return line_of(one, NOW_NS - round(age_s * S))
 
 
-def state(device: str, last_seen_age_s: float, *, retired: int = 0, collector: str = "") -> str:
-    seen: dict[str, object] = {"last_seen_age_s": last_seen_age_s, "online": 1, "retired": retired}
-    return point(msgspec.convert({"fleet": FLEET, "device": device, "collector": collector} | seen, DeviceStatePoint))
+def state(device: str, last_seen_age_s: float, *, ago_s: float = 30.0, fleet: str = FLEET, **more: object) -> str:
+    seen = {"fleet": fleet, "device": device, "last_seen_age_s": last_seen_age_s, "online": 1, "retired": 0}
+    return point(msgspec.convert(seen | more, DeviceStatePoint), ago_s)
 
 
 def grid(zone: str, age_s: float | None, *, quality: Any = "actual", ago_s: float = 30.0) -> str:
@@ -99,6 +99,7 @@ CASES: dict[str, tuple[Callable[[], Lines], Callable[[], Lines], dict[str, str]]
         lambda: [
             *(state("pi4-01", 4.0), state("old-01", 1e7, retired=1)),
             *(state("both-01", 1000.0, collector="a"), state("both-01", 5.0, collector="b")),
+            *(state("back-01", 1000.0, ago_s=90.0), state("back-01", 5.0), state("zero-01", 5.0, fleet="other")),
         ],
         {"fleet": FLEET, "device": "zero-01"},
     ),

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.commands.dashboards.builder import add_directory, load_builder, load_part, show
 from edgejoule.output import EXIT_DONE, EXIT_NO
 
@@ -20,9 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check; exit code 1 where there is a fault. Raises ConfigurationError where Grafana's types are missing."""
+    """Check; exit code 1 where there is a fault. Raises ConfigurationError where Grafana's types or a file cannot be read."""
     builder = load_builder()
-    faults = builder.check(arguments.dir or builder.HERE)
+    try:
+        faults = builder.check(arguments.dir or builder.HERE)
+    except OSError as error:
+        raise ConfigurationError(f"dashboards: cannot read {error.filename}: {error.strerror}") from error
     if arguments.grafana_schema is not None:
         faults += load_part("typecheck").schema_faults(builder.dashboards(), arguments.grafana_schema)
     show(arguments, {"ok": not faults, "faults": faults}, faults or ["dashboards: in order and up to date"])
