@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check; exit code 1 where there is a fault. Raises ConfigurationError where Grafana's types or a file cannot be read."""
+    """Check; exit code 1 where there is a fault. Raises ConfigurationError for what cannot be read."""
     builder = load_builder()
     try:
         faults = builder.check(arguments.dir or builder.HERE)
