@@ -3,11 +3,12 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.fleet.rows import floats, integers
 from collector.fleet.values import DeviceSeries
+from collector.fleet.window_sums import codes_of
 
 MAX_BINS: Final = 240
 _NS_PER_S: Final = 1_000_000_000
@@ -25,26 +26,32 @@ def device_series(table: pa.Table, max_bins: int = MAX_BINS) -> list[DeviceSerie
     span_ns = int(starts.max() - starts.min())
     longest_ns = round(float(floats(table, "duration_s").max()) * _NS_PER_S)
     bin_ns = max(longest_ns, -(-(span_ns + 1) // (max_bins - 1)), 1)
-    keys = table.group_by(["fleet", "device_id"]).aggregate([]).to_pylist()
-    ordered = sorted((key["fleet"], key["device_id"]) for key in keys)
-    return [_one(table, fleet, device_id, bin_ns) for fleet, device_id in ordered]
+    codes, names = codes_of([table["fleet"], table["device_id"]])
+    order = np.argsort(codes, kind="stable")
+    rows_of = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    columns = [floats(table, name) for name in ("duration_s", "gap_s", "energy_j", "energy_u_j")]
+    found = [
+        _one(names[codes[rows[0]]], starts[rows], [column[rows] for column in columns], bin_ns) for rows in rows_of
+    ]
+    return sorted(found, key=lambda one: (one.fleet, one.device_id))
 
 
-def _one(table: pa.Table, fleet: str, device_id: str, bin_ns: int) -> DeviceSeries:
-    mine = table.filter((pc.field("fleet") == fleet) & (pc.field("device_id") == device_id))
-    starts, duration_s = integers(mine, "t_start_unix_ns"), floats(mine, "duration_s")
+def _one(
+    name: tuple[str, ...], starts: npt.NDArray[np.int64], columns: list[npt.NDArray[np.float64]], bin_ns: int
+) -> DeviceSeries:
+    duration_s, gap_s, each_j, each_u_j = columns
     origin_unix_ns = int(starts.min())
     index = (starts - origin_unix_ns + bin_ns // 2) // bin_ns
     size = int(index.max()) + 1
-    covered_s = np.bincount(index, np.maximum(duration_s - floats(mine, "gap_s"), 0.0), size)
+    covered_s = np.bincount(index, np.maximum(duration_s - gap_s, 0.0), size)
     middle_s = np.bincount(index, (starts - origin_unix_ns) / _NS_PER_S + duration_s / 2.0, size)
-    energy_j = np.bincount(index, floats(mine, "energy_j"), size)
-    u_j = np.bincount(index, floats(mine, "energy_u_j"), size)
+    energy_j = np.bincount(index, each_j, size)
+    u_j = np.bincount(index, each_u_j, size)
     windows = np.bincount(index, minlength=size)
     used = np.flatnonzero(windows)
     return DeviceSeries(
-        fleet=fleet,
-        device_id=device_id,
+        fleet=name[0],
+        device_id=name[1],
         bin_s=bin_ns / _NS_PER_S,
         t_unix_ns=tuple(origin_unix_ns + round(middle_s[i] / windows[i] * _NS_PER_S) for i in used),
         power_w=tuple(float(energy_j[i] / covered_s[i]) if covered_s[i] > 0.0 else None for i in used),
