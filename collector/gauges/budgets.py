@@ -13,7 +13,7 @@ from collector.budget_config import BudgetConfig
 from collector.carbon.units import G_PER_KG
 from collector.sinks import hourly_table
 from collector.sinks.hourly import HOUR_NS
-from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums
+from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums, exact
 from collector.sinks.points import CarbonBudgetPoint
 
 _WINDOWS, _OPERATIONAL_WINDOWS, _EMBODIED_WINDOWS = (
@@ -22,6 +22,8 @@ _WINDOWS, _OPERATIONAL_WINDOWS, _EMBODIED_WINDOWS = (
 _OPERATIONAL, _EMBODIED = FLOATS.index("operational_gco2e"), FLOATS.index("embodied_gco2e")
 _REST: Final = 20.0
 """After a reading that took long, so many times as long nothing is read again: a large fleet's month is large."""
+
+_FOLDED_AT: Final = 10_000
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +49,8 @@ class _Sums:
     def add(self, sums: HourSums) -> None:
         counts = sums.counts + [0] * (len(COUNTS) - len(sums.counts))
         floats = sums.floats + [()] * (len(FLOATS) - len(sums.floats))
-        self.operational += floats[_OPERATIONAL]
-        self.embodied += floats[_EMBODIED]
+        self.operational = _folded(self.operational, floats[_OPERATIONAL])
+        self.embodied = _folded(self.embodied, floats[_EMBODIED])
         known = counts[_OPERATIONAL_WINDOWS], counts[_EMBODIED_WINDOWS]
         self.windows += counts[_WINDOWS]
         self.operational_windows += known[0]
@@ -97,6 +99,12 @@ class BudgetGauge:
             self._read_again_s = began_s + _REST * (self._now_s() - began_s)
         elapsed_ratio = (now_unix_ns - start_unix_ns) / (end_unix_ns - start_unix_ns)
         return [_point(budget, self._used[budget.fleet], elapsed_ratio, collector) for budget in self._budgets]
+
+
+def _folded(values: list[float], more: Iterable[float]) -> list[float]:
+    """Return floats whose exact sum is that of both; they never become many."""
+    values.extend(more)
+    return values if len(values) < _FOLDED_AT else list(exact(values))
 
 
 def month_of(t_unix_ns: int) -> tuple[dt.date, int, int]:

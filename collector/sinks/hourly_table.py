@@ -82,15 +82,21 @@ def sums_of(db: sqlite3.Connection, series: int, hour: int) -> HourSums:
 
 
 def between(db: sqlite3.Connection, first_hour: int, end_hour: int) -> Iterator[tuple[Tags, HourSums]]:
-    """Yield the open sums of the hours from ``first_hour`` up to ``end_hour``, each with its series' tags."""
+    """Yield the sums of the hours from ``first_hour`` up to ``end_hour``, each with its series' tags.
+
+    Of what is closed only the number of windows is known: hours of this month are, once a clock was weeks ahead.
+    """
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'hourly'").fetchone():
         return
     tags = tags_by_series(db)
     rows = db.execute(
-        "SELECT series, sums FROM hourly WHERE hour >= ? AND hour < ? AND sums IS NOT NULL", (first_hour, end_hour)
+        "SELECT series, part, closed_windows, sums FROM hourly WHERE hour >= ? AND hour < ?", (first_hour, end_hour)
     )
-    for series, sums in rows:
-        yield tags[series], sums_kept(sums)
+    for series, part, closed_windows, sums in rows:
+        if part:
+            yield tags[series], HourSums(counts=[closed_windows or 1])
+        if sums is not None:
+            yield tags[series], sums_kept(sums)
 
 
 def put(db: sqlite3.Connection, series: int, hour: int, sums: HourSums) -> None:

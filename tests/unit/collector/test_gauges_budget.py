@@ -15,7 +15,7 @@ from collector.gauges.budgets import BudgetGauge, month_of
 from collector.journal import Journal
 from collector.live_grams import GRAM_FIELDS, NO_GRAMS, Grams
 from collector.sinks import hourly_table
-from collector.sinks.hourly_sums import HourSums
+from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums
 from collector.sinks.points import CarbonBudgetPoint
 from edge_agent.wire.errors import ConfigurationError
 from tests.fakes.windows import make_window
@@ -94,6 +94,32 @@ def test_grams_that_were_assessed_again_replace_the_old_ones(journal: Journal) -
     with journal.transaction() as db:
         hourly_table.put(db, 1, HOUR, HourSums().add([(make_window(1), grams(3.0, 20.0))]))
     assert point(journal, NOVEMBER_NS + DAY_NS).operational_gco2e == 3.0
+
+
+def test_hours_that_were_closed_too_early_are_unknown_and_not_nothing(journal: Journal) -> None:
+    """A clock that is weeks ahead lets the sums of this month go."""
+    put(journal, HOUR, [grams(30.0, 20.0)] * 3)
+    with journal.transaction() as db:
+        hourly_table.written(db, hourly_table.dirty(db, 10))
+        assert hourly_table.close_before(db, HOUR + 1, 3) == 1
+    found = point(journal, NOVEMBER_NS + DAY_NS)
+    assert (found.used_gco2e, found.burn_ratio, found.unknown_windows) == (None, None, 3)
+    put(journal, HOUR, [grams(1.0, 2.0)])
+    found = point(journal, NOVEMBER_NS + DAY_NS)
+    assert (found.used_gco2e, found.unknown_windows) == (3.0, 3)
+
+
+def test_a_month_of_many_hours_is_summed_to_the_last_digit(journal: Journal) -> None:
+    with journal.transaction() as db:
+        hourly_table.create(db)
+        series = [hourly_table.series_id(db, {"fleet": "lab", "device": f"d{number}"}) for number in range(30)]
+        for number in series:
+            for hour in range(720):
+                floats: list[tuple[float, ...]] = [()] * len(FLOATS)
+                floats[FLOATS.index("operational_gco2e")] = (0.1 * hour, 1e-20)
+                hourly_table.put(db, number, HOUR + hour, HourSums([1] * len(COUNTS), floats))
+    found = point(journal, NOVEMBER_NS + DAY_NS)
+    assert found.operational_gco2e == math.fsum([0.1 * hour for hour in range(720)] * 30 + [1e-20] * 30 * 720)
 
 
 def test_a_large_month_is_seldom_read(journal: Journal) -> None:
