@@ -21,8 +21,9 @@ THROTTLED_S: Final = 60
 WORSE_RATIO: Final = 1.1
 """Energy per inference against the week before: more than the noise of one meter on one device."""
 OLD_S: Final = 3 * HOUR_S
+"""A source is asked every half hour by default, and each answer makes what it repeats as young as it is."""
 OLD_FORECAST_S: Final = 36 * HOUR_S
-"""A day-ahead forecast is up to a day and a half old when its last hour comes."""
+"""Forecasts may be fetched once a day, and are of use for a day and a half: a day ahead, told the noon before."""
 BY_DEVICE: Final = ("fleet", "device")
 BY_WORK: Final = ("fleet", "device", "model", "boundary", "meter_driver")
 
@@ -120,8 +121,8 @@ def _old() -> Rule:
         steps=_above(q.GRID, known, OLD_S),
         shown_by=("carbon", q.GRID, "age_s"),
         summary="The {{ $labels.kind }} intensity of {{ $labels.zone }} is {{ humanizeDuration $values.B.Value }} old",
-        description="{{ $labels.source }} has told nothing newer for more than three hours. Grams are assessed again "
-        "once it does. See: edgejoule carbon intensity, and the collector's log.",
+        description="{{ $labels.source }} has not been heard for more than three hours. Grams are assessed again "
+        "once it is. See: edgejoule carbon intensity, and the collector's log.",
         pending="10m",
     )
 
@@ -134,14 +135,18 @@ def _old_forecast() -> Rule:
         steps=_above(q.GRID, known, OLD_FORECAST_S),
         shown_by=("carbon", q.GRID, "age_s"),
         summary="The forecast in use for {{ $labels.zone }} is {{ humanizeDuration $values.B.Value }} old",
-        description="The {{ $labels.kind }} intensity that {{ $labels.source }} forecast for this hour is more than a "
-        "day and a half old: no newer one came. Grams are assessed again once it does.",
+        description="{{ $labels.source }} has not been heard for more than a day and a half; what it forecast for "
+        "this hour is in use. Grams are assessed again once it tells more. See: edgejoule carbon intensity, and the "
+        "collector's log.",
         pending="10m",
     )
 
 
 def _fallen_back() -> Rule:
-    """Only yearly averages have no age. A quarter of an hour in which nothing was written says nothing of the grid."""
+    """Only yearly averages have no age. A quarter of an hour in which nothing was written says nothing of the grid.
+
+    Pending for hours: a source that tells an hour only once it has begun leaves each to the yearly average at first.
+    """
     counted = (
         'SELECT COUNT("age_s") AS "live", COUNT("gco2e_per_kwh") AS "known" '  # noqa: S608  all words are our own
         f'FROM "{q.GRID.name}" WHERE $timeFilter GROUP BY time(15m), "zone", "kind" fill(0)'
@@ -159,9 +164,9 @@ def _fallen_back() -> Rule:
         ),
         shown_by=("carbon", q.GRID, "age_s"),
         summary="No live {{ $labels.kind }} intensity of {{ $labels.zone }} any more",
-        description="There was one within the last day; for a quarter of an hour there is none, and grams rest on the "
+        description="There was one within the last day; for three hours there is none, and grams rest on the "
         "yearly average until its source answers again. See: edgejoule carbon intensity, and the collector's log.",
-        pending="10m",
+        pending="3h",
     )
 
 

@@ -68,7 +68,7 @@ class GridGauge:
             low_gco2e_per_kwh=float(steps.low[at]),
             high_gco2e_per_kwh=float(steps.high[at]),
             quality="yearly" if revision is None else quality_of(revision),
-            age_s=None if revision is None else max(0.0, (now_unix_ns - revision.fetched_at_unix_ns) / NS_PER_S),
+            age_s=None if revision is None else _age_s(provider.said_unix_ns(revision, now_unix_ns), now_unix_ns),
             yearly_gco2e_per_kwh=None if yearly is None else yearly.factor.estimate.value,
             water_l_per_kwh=None if water is None else water.estimate.value,
         )
@@ -95,3 +95,8 @@ def _what_if(provider: StoredIntensity, zone: str, now_unix_ns: int, collector: 
         horizon_s=(known[-1] - now_unix_ns) / NS_PER_S,
         saving_ratio=1.0 - best.gco2e / now_gco2e if now_gco2e > 0.0 else None,
     )
+
+
+def _age_s(then_unix_ns: int, now_unix_ns: int) -> float:
+    """Return how long ago that was; 0 for what a clock that was put back makes later than now."""
+    return max(0.0, (now_unix_ns - then_unix_ns) / NS_PER_S)

@@ -48,6 +48,7 @@ def fetch_into(
             added = store.add(found)
         except ValueError as error:
             raise SourceError(f"{source.passport.id} {zone}: {error}; nothing of it is stored", retry=False) from error
+        store.note_said(found, now_unix_ns)
         yield FetchedPart(start, end, len(found), added)
 
 

@@ -76,6 +76,27 @@ class IntensityStore:
             self._added += added
         return added
 
+    def note_said(self, answer: Iterable[IntensityRevision], at_unix_ns: int) -> None:
+        """Note that a source gave this answer then, also where it is what it said before and nothing is added.
+
+        Kept is only the stretch without holes around that moment, of the last answer that had one.
+        """
+        by_series: dict[store_file.OneSeriesName, list[tuple[int, int]]] = {}
+        for one in answer:
+            stretches = by_series.setdefault((one.source, one.zone, one.kind), [])
+            stretches.append((one.valid_from_unix_ns, one.valid_to_unix_ns))
+        found = {name: _around(stretches, at_unix_ns) for name, stretches in by_series.items()}
+        if any(found.values()):
+            with self._writing() as db:
+                for name, stretch in found.items():
+                    if stretch is not None:
+                        store_file.note_said(db, name, stretch, at_unix_ns)
+
+    def said_at(self, source: str, zone: str, kind: IntensityKind, t_unix_ns: int) -> int | None:
+        """Return when the source last spoke of that moment, as far as ``note_said`` was told; else None."""
+        with self._reading() as db:
+            return None if db is None else store_file.said_at(db, (source, zone, kind), t_unix_ns)
+
     def add_passport(self, passport: SourcePassport) -> None:
         """Keep where a source's values come from; a new text replaces the old one."""
         text = msgspec.json.encode(passport).decode()
@@ -182,6 +203,19 @@ class IntensityStore:
                 raise ConfigurationError(
                     f"{self.path}: holds what is no intensity: {error}; bring back a copy, or fetch into another file"
                 ) from error
+
+
+def _around(stretches: Iterable[tuple[int, int]], t_unix_ns: int) -> tuple[int, int] | None:
+    """Return the stretch without holes that has the moment in it, None where there is none."""
+    ordered = sorted(stretches)
+    start = end = ordered[0][0]
+    for first, last in ordered:
+        if first > end:
+            if end > t_unix_ns:
+                break
+            start = first
+        end = max(end, last)
+    return (start, end) if start <= t_unix_ns < end else None
 
 
 def _order(one: IntensityRevision) -> tuple[int, str, str, int]:

@@ -27,6 +27,9 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+_SAID: Final = """CREATE TABLE IF NOT EXISTS said (
+  series_id INTEGER PRIMARY KEY, said_from INTEGER NOT NULL, said_to INTEGER NOT NULL, said_at INTEGER NOT NULL)"""
+"""A later version added it, and an older one passes it over: when a source was last heard on what holds then."""
 _TOUCHING: Final = (
     "series_id = :series_id AND valid_from > :start - :longest AND valid_from < :end AND valid_to > :start"
 )
@@ -103,7 +106,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         db = _connect(str(path))
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path}: cannot open the intensities: {error}; check owner and space") from error
-    return _checked(db, path, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+    return _checked(db, path, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", _SAID)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -174,6 +177,26 @@ def extents(db: sqlite3.Connection, only: OneSeriesName | None = None) -> Iterat
         only or (),
     ).fetchall()
     return (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def note_said(db: sqlite3.Connection, name: OneSeriesName, stretch_unix_ns: tuple[int, int], at_unix_ns: int) -> None:
+    """Note that the source spoke of the stretch then; what it spoke of before is forgotten."""
+    db.execute(
+        "INSERT OR REPLACE INTO said SELECT series_id, ?, ?, ? FROM series WHERE (source, zone, kind) = (?, ?, ?)",
+        (*stretch_unix_ns, at_unix_ns, *name),
+    )
+
+
+def said_at(db: sqlite3.Connection, name: OneSeriesName, t_unix_ns: int) -> int | None:
+    """Return when the source last spoke of that moment, None where it did not or nobody noted it."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'said'").fetchone():
+        return None
+    row = db.execute(
+        "SELECT said_at FROM said JOIN series USING (series_id) "
+        "WHERE (source, zone, kind) = (?, ?, ?) AND said_from <= ? AND said_to > ?",
+        (*name, t_unix_ns, t_unix_ns),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def newest(db: sqlite3.Connection) -> int:

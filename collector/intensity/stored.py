@@ -95,6 +95,11 @@ class StoredIntensity:
             )
         ]
 
+    def said_unix_ns(self, revision: IntensityRevision, t_unix_ns: int) -> int:
+        """Return when its source said last what holds at that moment: it may repeat what is not stored again."""
+        again = self._store.said_at(revision.source, revision.zone, revision.kind, t_unix_ns)
+        return revision.fetched_at_unix_ns if again is None else max(again, revision.fetched_at_unix_ns)
+
     def sources_of(self, zone: str) -> tuple[SourceZone, ...]:
         """Return what a zone is at the sources, the preferred source first; () for one that no source knows."""
         return self._zones.get(zone.casefold(), ())

@@ -100,7 +100,7 @@ class ModelInfoPoint(Point, frozen=True, kw_only=True):
 class GridIntensityPoint(Point, frozen=True, kw_only=True):
     """The intensity of one zone and one kind that holds now. ``source``: whose it is, "yearly" for a yearly average.
 
-    ``low_``, ``high_``: P5 and P95. ``age_s``: since it became known, None for a yearly average.
+    ``low_``, ``high_``: P5 and P95. ``age_s``: since its source last said it, None for a yearly average.
     ``yearly_gco2e_per_kwh``, ``water_l_per_kwh``: of the zone, for comparison.
     """
 

@@ -116,7 +116,7 @@ class SinkAnswer(msgspec.Struct, frozen=True):
 
 
 class IntensityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The grid intensity of one zone now, gCO2e/kWh. ``age_s``: since it became known; None for a yearly value."""
+    """The grid intensity of one zone now, gCO2e/kWh. ``age_s``: since its source last said it, or None."""
 
     zone: str
     kind: str

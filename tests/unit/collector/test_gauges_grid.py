@@ -1,6 +1,6 @@
 """What is told of grids: the intensity that holds now, whose it is, how old it is, and what waiting would save."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from collector.carbon.revisions import IntensityRevision, SourcePassport
 from collector.data.impacts import load_impact_factors
 from collector.gauges.factors import factor_points, factors_in_use
 from collector.gauges.grid import GridGauge
+from collector.intensity.fetch import fetch_into
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
 from collector.intensity.yearly_table import load_yearly_table
@@ -112,6 +113,54 @@ def test_a_value_of_a_moment_ago_is_told_as_soon_as_it_is_known(store: Intensity
     store.add([said(0, 310.0, fetched_at_unix_ns=NOW)])
     point = now_in(gauge)["DE", "average"]
     assert (point.gco2e_per_kwh, point.age_s) == (310.0, 0.0)
+
+
+class Grid:
+    """A source of which a test says what it answers."""
+
+    passport = PASSPORT
+    kind: IntensityKind = "average"
+    resolution_s = 3_600.0
+
+    def __init__(self) -> None:
+        self.hours: Sequence[int] = ()
+
+    def fetch(self, zone: str, start_unix_ns: int, end_unix_ns: int, now_unix_ns: int) -> list[IntensityRevision]:
+        found = [said(hour, 300.0 + hour, zone=zone, fetched_at_unix_ns=now_unix_ns) for hour in self.hours]
+        return [one for one in found if start_unix_ns < one.valid_to_unix_ns and one.valid_from_unix_ns < end_unix_ns]
+
+    def check_zone(self, zone: str, where: str) -> None:
+        """It knows every zone."""
+
+
+@pytest.mark.parametrize(
+    ("later", "age_h"),
+    [
+        (range(-20, 18), 1),  # it said the same again, which is not stored again
+        (range(0), 30),  # it had nothing to say
+        (range(-20, -1), 30),  # it spoke of other hours
+        ([*range(-20, -1), *range(1, 18)], 30),
+    ],
+)
+def test_a_value_is_as_old_as_its_sources_last_word_on_it(
+    store: IntensityStore, later: Sequence[int], age_h: int
+) -> None:
+    """The source was asked 30 hours ago, when it forecast, and an hour ago."""
+    source = Grid()
+    for asked_unix_ns, source.hours in ((NOW - 30 * HOUR, range(-40, 18)), (NOW - HOUR, later)):
+        list(fetch_into(store, source, "DE", asked_unix_ns - 24 * HOUR, asked_unix_ns + 48 * HOUR, asked_unix_ns))
+    gauge = GridGauge(["DE"], [provider(store)])
+    assert store.extents()[0].revisions == 58, "each is stored once"
+    assert now_in(gauge)["DE", "average"].age_s == age_h * 3_600.0
+    assert now_in(gauge, NOW + HOUR // 2)["DE", "average"].age_s == age_h * 3_600.0 + 1_800.0, "silent since"
+    with closing(IntensityStore(store.path, read_only=True)) as beside:
+        assert now_in(GridGauge(["DE"], [provider(beside)]))["DE", "average"].age_s == age_h * 3_600.0
+
+
+def test_a_clock_that_was_put_back_makes_nothing_younger_than_now(store: IntensityStore) -> None:
+    store.add([said(0, 300.0, fetched_at_unix_ns=NOW + HOUR)])
+    store.note_said([said(0, 300.0)], NOW + HOUR // 2)
+    assert now_in(GridGauge(["DE"], [provider(store)]))["DE", "average"].age_s == 0.0
 
 
 def test_the_best_hour_of_the_next_day_is_found(store: IntensityStore) -> None:

@@ -205,3 +205,34 @@ def by_hour(held: HeldSteps) -> list[tuple[float, str] | None]:
     ):
         found[start // HOUR_NS : end // HOUR_NS] = [(float(value), quality)] * ((end - start) // HOUR_NS)
     return found
+
+
+@given(
+    stretches=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 4)), min_size=1, max_size=8),
+    at=st.integers(0, 24),
+    asked=st.integers(0, 24),
+)
+def test_a_source_was_heard_on_the_stretch_without_holes_around_the_moment(
+    tmp_path_factory: pytest.TempPathFactory, stretches: list[tuple[int, int]], at: int, asked: int
+) -> None:
+    answer = [said(hour, 1.0, 0, hours=hours) for hour, hours in stretches]
+    with closing(IntensityStore(tmp_path_factory.mktemp("said") / "i.sqlite3")) as store:
+        store.add([said(0, 1.0, 0)])
+        store.note_said(answer, at * HOUR_NS)
+        found = store.said_at("one", "GB", "average", asked * HOUR_NS)
+    spoken_of = {hour + more for hour, hours in stretches for more in range(hours)}
+    heard = all(hour in spoken_of for hour in range(min(at, asked), max(at, asked) + 1))
+    assert found == (at * HOUR_NS if heard else None)
+
+
+def test_a_file_of_an_earlier_version_gets_what_is_new_and_is_read_without(tmp_path: Path) -> None:
+    path = tmp_path / "i.sqlite3"
+    with closing(IntensityStore(path)) as store:
+        store.add([said(0, 1.0, 0)])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE said")
+    with closing(IntensityStore(path, read_only=True)) as reader:
+        assert reader.said_at("one", "GB", "average", 0) is None
+    with closing(IntensityStore(path)) as store:
+        store.note_said([said(0, 1.0, 0)], 5)
+        assert store.said_at("one", "GB", "average", 0) == 5
