@@ -171,7 +171,7 @@ def ledger_line(device: Json) -> Json:
     stored, pending = device["account"]["windows"], device["outbox_windows"]
     counts = dict.fromkeys(("dropped", "refused", "missing", "duplicates", "late", "dead_letters"), 0)
     names = {"fleet": device["fleet"], "device_id": device["device_id"]}
-    return names | counts | {"sent": stored + pending, "stored": stored, "pending": pending, "adds_up": True}
+    return names | counts | {"sent": stored + pending, "stored": stored, "pending": pending}
 
 
 def make_fleet(devices: list[Json], *, simulated: bool = False, tick: int = 0, whole: bool = True) -> Json:

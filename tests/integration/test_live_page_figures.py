@@ -96,6 +96,17 @@ def test_the_fleets_figures(browser: Browser) -> None:
         assert seen.complaints == []
 
 
+def test_the_ledger_says_of_each_device_whether_it_adds_up(browser: Browser) -> None:
+    fleet = make_fleet([make_device(number) for number in range(2)])
+    broken = fleet["ledger"]["devices"][1]
+    broken |= {"stored": broken["stored"] - 2, "missing": 2}
+    with live_page(fleet) as server, page_of(browser) as seen:
+        seen.open(server.address + "#/ledger")
+
+        rows = [seen.page.get_by_role("row").nth(number).inner_text().split() for number in (1, 2)]
+        assert [row[-1] for row in rows] == ["yes", "NO"]
+
+
 def test_the_bar_of_carbon_is_full_and_divided_by_share_however_small_the_grams(browser: Browser) -> None:
     fleet = make_fleet([make_device(0)])
     share = fleet["total"]["embodied_share_ratio"]

@@ -61,6 +61,7 @@ def test_a_window_reaches_the_page_with_the_reports_figures(
         seen.page.get_by_role("link", name="Ledger").click()
         assert seen.text("#ledger-verdict") == "It adds up."
         assert seen.text("#ledger-stored") == str(WINDOWS + 1)
+        assert seen.page.get_by_role("row").nth(1).inner_text().split()[-1] == "yes"
         seen.page.get_by_role("link", name="Carbon").click()
         assert float(seen.raw("carbon-embodied") or "nan") == report["total"]["embodied_gco2e"]["value"]
         seen.page.get_by_role("link", name="Factors").click()

@@ -76,6 +76,11 @@ export class LedgerPage {
   }
 }
 
+/** Whether every window of a device has a place. */
+function addsUp(line) {
+  return line.missing === 0 && line.sent === line.stored + line.dropped + line.refused + line.pending;
+}
+
 function columns() {
   const name = {
     id: "device", label: "Device", width: "name", sort: (line) => line.device_id,
@@ -93,8 +98,8 @@ function columns() {
     },
   }));
   const sum = {
-    id: "adds_up", label: "Adds up", width: "narrow", sort: (line) => (line.adds_up ? "yes" : "no"),
-    write: (cell, line) => verdict(cell, line.adds_up, line.adds_up ? "yes" : "NO"),
+    id: "adds_up", label: "Adds up", width: "narrow", sort: (line) => (addsUp(line) ? "yes" : "no"),
+    write: (cell, line) => verdict(cell, addsUp(line), addsUp(line) ? "yes" : "NO"),
   };
   return [name, ...numbers, sum];
 }
