@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from .model import DATASOURCES, GRAFANA, DataSource, GridPos, Link, Panel, PanelKind, ResultFormat, Target
-from .queries import MEASUREMENTS
+from .queries import MEASUREMENTS, MOST
 
 STEP: Final = "10s"
 COLUMNS: Final = 24
@@ -91,6 +91,15 @@ def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: in
         "valueMode": "color",
     }
     return _panel("bargauge", title, description, asks, {"min": 0} | _fields(look), options, w=w, h=h)
+
+
+def ranked(title: str, description: str, query: str, look: Look, *, w: int = 8, h: int = 9) -> Panel:
+    """Return horizontal bars from zero, one for each row of ``q.most``, however many devices there are."""
+    panel = bars(title, description, (), look, w=w, h=h)
+    target = Target(ref_id="A", query=query, datasource=_answers(query), result_format="table")
+    reduced = {"calcs": [], "fields": "", "values": True, "limit": MOST}
+    options = panel.options | {"reduceOptions": reduced, "text": {"titleSize": 12, "valueSize": 14}}
+    return replace(panel, targets=(target,), options=options, datasource=target.datasource)
 
 
 def series(  # noqa: PLR0913  a panel is its settings

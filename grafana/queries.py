@@ -41,6 +41,9 @@ MEASUREMENTS: Final = {
     for one in (WINDOWS, HOURS, BENCHES, DEVICES, LEDGER, BUDGET, GRID, WHAT_IF, MODELS, FACTORS, SINKS, COLLECTOR)
 }
 
+MOST: Final = 10
+"""So many devices are drawn side by side; tables have room for all."""
+
 FORBIDDEN: Final = ("INTEGRAL(", "SAMPLE(", "SLIMIT", "SOFFSET", "SHOW SERIES", "SHOW DATABASES", "CARDINALITY", "|>")
 """What at least one of the three servers does not know."""
 
@@ -98,11 +101,28 @@ def per(
 
     InfluxQL says that x / 0 is 0, which would draw an idle hour as one of free inferences.
     """
+    figures = f'({over}) / ({under}) AS "one", {under} AS "under"'
+    return kept(figures, 'WHERE "under" > 0', source(of, where), by=by, timed=timed, name=name)
+
+
+def kept(figures: str, where: str, rows: str, *, by: tuple[str, ...], timed: bool, name: str) -> str:
+    """Return the one of ``figures`` that is called "one", for each group of ``by``, where ``where`` holds of them.
+
+    The outer query has one function only, which sees one value: a server reads all points again for each more.
+    """
     steps = (*(["time($__interval)"] if timed else []), *(f'"{tag}"' for tag in by))
     grouping = f" GROUP BY {', '.join(steps)}" if steps else ""
-    inner = f'SELECT {over} AS "over", {under} AS "under" FROM {source(of, where)}{grouping}'  # noqa: S608
-    outer = f'SELECT SUM("over") / SUM("under") AS "{name}" FROM ({inner})'  # noqa: S608  all words are our own
-    return f'{outer} WHERE "under" > 0 AND $timeFilter{grouping}{" fill(null)" if timed else ""}'
+    inner = f"SELECT {figures} FROM {rows}{grouping}{' fill(none)' if timed else ''}"  # noqa: S608
+    outer = f'SELECT SUM("one") AS "{name}" FROM ({inner}) {where} AND $timeFilter{grouping}'  # noqa: S608
+    return outer + (" fill(null)" if timed else "")
+
+
+def most(figures: str, where: str, rows: str, *, by: tuple[str, ...], name: str, least: bool = False) -> str:
+    """Return the ``MOST`` groups of ``by`` with the largest ``figures`` AS "one", with their tags as columns."""
+    tags = ", ".join(f'"{tag}"' for tag in by)
+    inner = f"SELECT {figures} FROM {rows}{group(by)}"  # noqa: S608  all words are our own
+    function = "BOTTOM" if least else "TOP"
+    return f'SELECT {function}("one", {tags}, {MOST}) AS "{name}" FROM ({inner}) {where} AND $timeFilter'  # noqa: S608
 
 
 def sum_of_latest(field: str, by: tuple[str, ...], *, where: str = "", of: Measurement = WINDOWS) -> str:

@@ -19,12 +19,24 @@ def total(field: str) -> str:
     return f'SELECT SUM("one") FROM ({of_devices({field: "one"}, by=DEVICE)})'  # noqa: S608  all words are our own
 
 
+def each_of_devices(names: dict[str, str]) -> list[str]:
+    """Return the latest counts of each device, a query for each: together a server would read all points for each."""
+    return [of_devices({field: name}) for field, name in names.items()]
+
+
 def of_devices(names: dict[str, str], *, by: tuple[str, ...] = ("device", "fleet")) -> str:
     """Return the latest counts of each device. ``names``: of the columns, by field."""
     latest = ", ".join(f'LAST("{field}") AS "{field}"' for field in names)
     each = f"SELECT {latest} FROM {source(LEDGER)}{group(_WRITER)}"  # noqa: S608
     columns = ", ".join(f'{_together(field)} AS "{name}"' for field, name in names.items())
     return f"SELECT {columns} FROM ({each}){group(by)}"  # noqa: S608
+
+
+def over_devices(field: str) -> str:
+    """Return over time a count of each fleet's ledger: the sum of the most that each device had within a step."""
+    grouping = 'GROUP BY time($__interval), "fleet"'
+    each = f'SELECT MAX("{field}") AS "most" FROM {source(LEDGER)} {grouping}, "device" fill(none)'  # noqa: S608
+    return f'SELECT SUM("most") FROM ({each}) WHERE $timeFilter {grouping} fill(null)'  # noqa: S608
 
 
 def stored_ratio() -> str:

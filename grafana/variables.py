@@ -6,18 +6,12 @@ from . import queries as q
 from .model import DATASOURCE, Link, Variable
 
 TAG: Final = "edgejoule"
-TO_DEVICE: Final = Link(
-    title="This device",
-    url="/d/edgejoule-device?var-device=${__field.labels.device}&${datasource:queryparam}"
-    "&${datasource_hourly:queryparam}&${__url_time_range}",
-)
-"""From a frame that has the tag device to its dashboard, with the time range."""
 TO_DEVICE_FROM_TABLE: Final = Link(
     title="This device",
     url="/d/edgejoule-device?var-device=${__data.fields.device}&${datasource:queryparam}"
     "&${datasource_hourly:queryparam}&${__url_time_range}",
 )
-"""The same from a row of a table with the column device."""
+"""From a row of a table, or a bar of a rank, that has the column device, to its dashboard, with the time range."""
 BETWEEN: Final[dict[str, Any]] = {
     "asDropdown": True,
     "icon": "external link",

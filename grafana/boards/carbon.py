@@ -53,13 +53,13 @@ def _totals() -> list[Panel]:
             "Operational: sum of each window's joules times the average intensity of its own hours, g CO2e. Windows "
             "of unknown intensity are not in it.",
             [Ask(_hours(q.OPERATIONAL), "operational")],
-            Look(GRAMS),
+            Look(GRAMS, no_value="unknown"),
         ),
         stat(
             "Carbon by year's mean",
             "The same joules times the yearly average of their zone, g CO2e.",
             [Ask(_hours(YEARLY), "by yearly averages")],
-            Look(GRAMS),
+            Look(GRAMS, no_value="unknown"),
         ),
         stat(
             "What does time change?",
@@ -71,7 +71,7 @@ def _totals() -> list[Panel]:
                     "against yearly averages",
                 )
             ],
-            Look(RATIO, steps=((None, "green"), (0, "orange")), decimals=1),
+            Look(RATIO, steps=((None, "green"), (0, "orange")), decimals=1, no_value="unknown"),
         ),
         stat(
             "Change at the margin",
@@ -84,13 +84,13 @@ def _totals() -> list[Panel]:
             "Embodied carbon",
             "The part of the making of the hardware that falls into this range, by each device's own policy, g CO2e.",
             [Ask(_hours(q.EMBODIED), "embodied")],
-            Look(GRAMS),
+            Look(GRAMS, no_value="unknown"),
         ),
         stat(
             "Embodied share",
             "Embodied / (operational + embodied), of hours in which both are known for every window.",
             [Ask(_share(), "embodied share")],
-            Look(RATIO, minimum=0, maximum=1, decimals=1),
+            Look(RATIO, minimum=0, maximum=1, decimals=1, no_value="unknown"),
         ),
     ]
 
@@ -277,7 +277,7 @@ def _water() -> list[Panel]:
             "Joules times the zone's water factor of power generation, litres consumed. Windows in zones without a "
             "factor are not in it.",
             [Ask(_hours(WATER), "water")],
-            Look("litre"),
+            Look("litre", no_value="unknown"),
             w=6,
             h=8,
         ),

@@ -5,8 +5,8 @@ from typing import Final
 from .. import queries as q
 from .. import rates, reports
 from ..model import Dashboard, Panel
-from ..panels import Ask, Look, bars, placed, section, series, stat
-from ..variables import BETWEEN, TAG, TO_DEVICE, variables
+from ..panels import Ask, Look, bars, placed, ranked, section, series, stat
+from ..variables import BETWEEN, TAG, TO_DEVICE_FROM_TABLE, variables
 from . import fleet_watch, months
 from .parts import CLASS, COUNT, GRAMS, NO_CLASS, NONE_IS_BETTER, NONE_IS_GOOD, PER_S, RATIO, simulated, to_board
 
@@ -38,7 +38,7 @@ def board() -> Dashboard:
         variables=variables(),
         links=(BETWEEN,),
         time_from="now-6h",
-        refresh="30s",
+        refresh="1m",
     )
 
 
@@ -92,19 +92,20 @@ def _energy() -> list[Panel]:
     return [
         series(
             "What does each class of device draw?",
-            "Sum over the class's devices of mean power over covered time, stacked. A device without samples in a "
-            "step is not in that step.",
-            [Ask(rates.power_w(by=BY_CLASS, timed=True), CLASS)],
+            "Joules of each step over its seconds, stacked; gaps of meters are filled at the class's mean power of "
+            "the step. The first and the last step are not whole.",
+            [Ask(rates.power_by_step(by=BY_CLASS), CLASS)],
             Look("watt", minimum=0, overrides=(NO_CLASS,)),
             stacked=True,
-            step="1m",
+            step="5m",
         ),
-        series(
-            "Which device draws how much?",
-            "Mean power over covered time. A line breaks where no sample is.",
-            [Ask(rates.power_w(by=("device",), timed=True), "$tag_device")],
-            Look("watt", minimum=0, links=(TO_DEVICE,)),
-            step="1m",
+        ranked(
+            "The ten devices that draw most",
+            "Mean power over covered time, of the ten devices with the most in the time range.",
+            q.most(rates.POWER_W, rates.COVERED, q.source(q.WINDOWS), by=rates.DEVICE, name="power"),
+            Look("watt", links=(TO_DEVICE_FROM_TABLE,)),
+            w=12,
+            h=8,
         ),
         bars(
             "Energy per inference by model and device class",
@@ -128,11 +129,11 @@ def _energy() -> list[Panel]:
         ),
         series(
             "How many inferences does each class do?",
-            "Sum over the class's devices of inferences per second of the time that windows cover, stacked.",
-            [Ask(rates.inferences_per_s(by=BY_CLASS, timed=True), CLASS)],
+            "Inferences of each step over its seconds, stacked. The first and the last step are not whole.",
+            [Ask(rates.inferences_by_step(by=BY_CLASS), CLASS)],
             Look(PER_S, minimum=0, overrides=(NO_CLASS,)),
             stacked=True,
-            step="1m",
+            step="5m",
         ),
         series(
             "Does an inference cost the same all the time?",
@@ -140,15 +141,16 @@ def _energy() -> list[Panel]:
             "sample or no inference is.",
             [Ask(rates.j_per_inference(by=("model",), timed=True), "$tag_model")],
             Look("joule", minimum=0),
-            step="1m",
+            step="5m",
         ),
     ]
 
 
 def _carbon() -> list[Panel]:
     operational, embodied = q.over_time(q.OPERATIONAL), q.over_time(q.EMBODIED)
-    per_class = q.per(f"1000 * ({q.OPERATIONAL})", q.INFERENCES, by=BY_CLASS, where=q.CARBON_KNOWN)
-    embodied_per_class = q.per(f"1000 * ({q.EMBODIED})", q.INFERENCES, by=BY_CLASS, where=q.CARBON_KNOWN)
+    per_class, embodied_per_class = (
+        rates.gco2e_per_inference(by=BY_CLASS, kinds=(kind,), per_count=1000) for kind in ("operational", "embodied")
+    )
     return [
         series(
             "How much is emitted, and by what?",
@@ -178,7 +180,7 @@ def _carbon() -> list[Panel]:
         bars(
             "Carbon per 1,000 inferences by device class",
             "Grams over inferences, times a thousand, of windows that have both kinds of grams. Operational by the "
-            "grid's average intensity.",
+            "grid's average intensity and at mean power, so that a meter's gap hides none.",
             [
                 Ask(per_class, f"{CLASS}, operational"),
                 Ask(embodied_per_class, f"{CLASS}, embodied"),

@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from .. import queries as q
 from .. import rates, reports
 from ..model import Panel
-from ..panels import Ask, Look, bars, column_unit, series, stat, table
-from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
+from ..panels import Ask, Look, bars, column_unit, ranked, series, stat, table
+from ..variables import TO_DEVICE_FROM_TABLE
 from .parts import (
+    CLASS,
     COUNT,
     COVERED,
     GRAMS,
+    NO_CLASS,
     NONE_IS_BETTER,
     PER_S,
     RATIO,
@@ -122,13 +124,7 @@ def _used_so_far() -> str:
 
 def devices() -> list[Panel]:
     """Return the panels that compare devices."""
-    grams = q.per(
-        f"1000 * ({q.OPERATIONAL} + {q.EMBODIED})",
-        q.INFERENCES,
-        by=BY_ROW,
-        where=q.CARBON_KNOWN,
-        name="carbon per 1,000",
-    )
+    grams = rates.gco2e_per_inference(by=BY_ROW, per_count=1000, name="carbon per 1,000")
     idle = q.per('SUM("energy_j") - SUM("net_energy_j")', q.ENERGY_J, by=BY_ROW, where=rates.NET_KNOWN, name="idle")
     return [
         table(
@@ -199,25 +195,30 @@ def _columns(names: dict[str, str]) -> str:
 def coverage() -> list[Panel]:
     """Return the panels on what is not measured or not there."""
     return [
-        bars(
-            "Which part of this time is metered, by device?",
+        ranked(
+            "The ten devices that are metered least",
             "Seconds with samples over the seconds of the time range. What lacks is time without windows, or gaps of "
-            "the meter within them; a device that began later also lacks what was before.",
-            [Ask(q.over_range(METERED, by=("device",)), "$tag_device")],
-            Look(RATIO, COVERED, maximum=1, decimals=1, links=(TO_DEVICE,)),
+            "the meter within them; a device that began later also lacks what was before. One without any window is "
+            "not among them.",
+            q.most(
+                f'{METERED} AS "one", {q.COUNT} AS "windows"',
+                'WHERE "windows" > 0',
+                q.source(q.WINDOWS),
+                by=rates.DEVICE,
+                name="metered",
+                least=True,
+            ),
+            Look(RATIO, COVERED, maximum=1, decimals=1, links=(TO_DEVICE_FROM_TABLE,)),
+            h=8,
         ),
         series(
-            "When was it not metered?",
-            "Seconds with samples over the seconds of each step, of each device. A window counts where it begins, so "
-            "the first and the last step are not whole.",
-            [
-                Ask(
-                    q.over_time('(SUM("duration_s") - SUM("gap_s")) * 1000 / $__interval_ms', by=("device",)),
-                    "$tag_device",
-                )
-            ],
-            Look(RATIO, minimum=0, decimals=1, links=(TO_DEVICE,)),
+            "How many devices are metered at a time?",
+            "Seconds with samples over the seconds of each step, added up over the devices of a class, stacked. A "
+            "window counts where it begins, so the first and the last step are not whole.",
+            [Ask(rates.metered_devices(by=("device_class",)), CLASS)],
+            Look("short", minimum=0, decimals=1, overrides=(NO_CLASS,)),
             w=10,
+            stacked=True,
             step="5m",
         ),
         stat(

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from .. import queries as q
+from .. import rates
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, table
 from ..variables import BETWEEN, TAG, variables
@@ -17,7 +18,6 @@ from .parts import COUNT, GRAMS, RATIO, TOGETHER
 HOUR: Final = "1h"
 VALID: Final = "\"valid\" = 'true'"
 BUSY_S: Final = 'SUM("busy_s")'
-CARBON: Final = f"{q.OPERATIONAL} + {q.EMBODIED}"
 VARIANT: Final = ("model", "runtime", "delegate", "device_class", "boundary")
 VARIANT_COLUMNS: Final = {name: name for name in VARIANT} | {"device_class": "device class", "boundary": "meter at"}
 J: Final = "inference energy"
@@ -27,6 +27,12 @@ _COMPUTE: Final = (
     'LAST("size_bytes") AS "size", LAST("accuracy_ratio") AS "catalogue accuracy", LAST("devices") AS "devices"'
 )
 _GAUGE: Final[dict[str, Any]] = {"type": "gauge", "mode": "basic"}
+NO_QUOTIENT: Final[tuple[dict[str, Any], ...]] = (
+    {"type": "value", "options": {"0": {"text": "unknown", "index": 0}}},
+    {"type": "range", "options": {"from": 1e300, "to": None, "result": {"text": "unknown", "index": 1}}},
+    {"type": "special", "options": {"match": "null+nan", "result": {"text": "unknown", "index": 2}}},
+)
+"""Of a column that Grafana divides: to it nothing / x is 0 and x / nothing has no end."""
 _SIDE_BY_SIDE_UNITS: Final = (
     *(column_unit(one, COUNT) for one in ("MACs", "parameters", "devices")),
     column_unit("size", "bytes"),
@@ -34,7 +40,7 @@ _SIDE_BY_SIDE_UNITS: Final = (
     column_unit("inference time", "s"),
     column_unit(J, "joule"),
     column_unit("inference carbon", GRAMS),
-    column_unit("per million MACs", "joule"),
+    column_unit("per million MACs", "joule", mappings=NO_QUOTIENT),
 )
 
 
@@ -74,22 +80,23 @@ def _side_by_side() -> list[Panel]:
         bars(
             "Time per inference",
             "Seconds spent inside inference over the number of inferences, of all windows in this range.",
-            [Ask(_ratio(BUSY_S), "$tag_model")],
+            [Ask(_time(), "$tag_model")],
             Look("s"),
             **each,
         ),
         bars(
             "Energy per inference",
-            "Joules at the meter over inferences, idle power included: a model that is asked seldom carries more of "
-            "it.",
-            [Ask(_ratio(q.ENERGY_J), "$tag_model")],
+            "Mean power over mean rate of the hours in this range, idle power included: a model that is asked seldom "
+            "carries more of it. A meter's gap neither takes joules away nor hides inferences.",
+            [Ask(_energy(), "$tag_model")],
             Look("joule"),
             **each,
         ),
         bars(
             "Carbon per inference",
-            "Operational and embodied g CO2e over inferences, of hours in which both are known for every window.",
-            [Ask(_ratio(CARBON, where=q.HOURS_CARBON_KNOWN), "$tag_model")],
+            "Operational and embodied g CO2e over inferences, of hours in which both are known for every window; the "
+            "operational ones at mean power, so that a meter's gap hides none.",
+            [Ask(_carbon(), "$tag_model")],
             Look(GRAMS),
             **each,
         ),
@@ -99,9 +106,9 @@ def _side_by_side() -> list[Panel]:
             "that column would be the same in every row.",
             [
                 q.over_range(_COMPUTE, by=("model",), of=q.MODELS),
-                _ratio(BUSY_S, name="inference time"),
-                _ratio(q.ENERGY_J, name=J),
-                _ratio(CARBON, where=q.HOURS_CARBON_KNOWN, name="inference carbon"),
+                _time(name="inference time"),
+                _energy(name=J),
+                _carbon(name="inference carbon"),
             ],
             Look("short", overrides=_SIDE_BY_SIDE_UNITS),
             h=6,
@@ -210,7 +217,8 @@ def _development() -> list[Panel]:
     )
     columns = (
         *(column_unit(one, "joule") for one in ("development", "development per inference", J)),
-        *(column_unit(one, COUNT, decimals=0) for one in ("made for", "inferences in this range", PAYS_BACK)),
+        *(column_unit(one, COUNT, decimals=0) for one in ("made for", "inferences in this range")),
+        column_unit(PAYS_BACK, COUNT, decimals=0, mappings=NO_QUOTIENT),
         column_unit("development carbon", GRAMS),
     )
     return [
@@ -222,7 +230,7 @@ def _development() -> list[Panel]:
             [
                 q.over_range(spent, by=("model",), of=q.MODELS),
                 q.over_range(f'{q.INFERENCES} AS "inferences in this range"', by=("model",), of=q.HOURS),
-                _ratio(q.ENERGY_J, name=J),
+                _energy(name=J),
             ],
             Look("short", overrides=columns),
             transformations=(*TOGETHER, *divided("development", J, PAYS_BACK)),
@@ -255,16 +263,16 @@ def _over_time() -> list[Panel]:
     return [
         series(
             "Energy per inference over time",
-            "Joules over inferences of each step, idle power included, by model and device class. A step up after a "
-            "release is a regression; so is a device that is asked less often.",
-            [Ask(_ratio(q.ENERGY_J, by=by, timed=True), "$tag_model $tag_device_class")],
+            "Mean power over mean rate of each step, idle power included, by model and device class. A step up after "
+            "a release is a regression; so is a device that is asked less often.",
+            [Ask(_energy(by=by, timed=True), "$tag_model $tag_device_class")],
             Look("joule"),
             step=HOUR,
         ),
         series(
             "Time per inference over time",
             "Seconds inside inference over inferences of each step, by model and device class.",
-            [Ask(_ratio(BUSY_S, by=by, timed=True), "$tag_model $tag_device_class")],
+            [Ask(_time(by=by, timed=True), "$tag_model $tag_device_class")],
             Look("s"),
             step=HOUR,
         ),
@@ -297,7 +305,13 @@ def _bench(field: str, by: tuple[str, ...]) -> str:
     return q.over_range(f'MEAN("{field}")', by=by, where=VALID, of=q.BENCHES)
 
 
-def _ratio(
-    over: str, *, by: tuple[str, ...] = ("model",), where: str = "", name: str = "ratio", timed: bool = False
-) -> str:
-    return q.per(over, q.INFERENCES, by=by, where=where, of=q.HOURS, name=name, timed=timed)
+def _energy(*, by: tuple[str, ...] = ("model",), name: str = "ratio", timed: bool = False) -> str:
+    return rates.j_per_inference(by=by, of=q.HOURS, name=name, timed=timed)
+
+
+def _carbon(*, name: str = "ratio") -> str:
+    return rates.gco2e_per_inference(by=("model",), of=q.HOURS, name=name)
+
+
+def _time(*, by: tuple[str, ...] = ("model",), name: str = "ratio", timed: bool = False) -> str:
+    return q.per(BUSY_S, q.INFERENCES, by=by, of=q.HOURS, name=name, timed=timed)

@@ -6,11 +6,13 @@ from .. import queries as q
 from .. import reports
 from ..model import Dashboard, Panel
 from ..panels import BLUE, Ask, Look, Steps, column_unit, placed, section, series, stat, table
-from ..variables import BETWEEN, TAG, TO_DEVICE, TO_DEVICE_FROM_TABLE, variables
+from ..variables import BETWEEN, TAG, TO_DEVICE_FROM_TABLE, variables
 from . import trust_figures
-from .parts import COUNT, NONE_IS_BETTER, NONE_IS_GOOD, REPORTS, coloured, linked, yes_no
+from .parts import COUNT, NONE_IS_BETTER, NONE_IS_GOOD, REPORTS, TOGETHER, coloured, linked, yes_no
 
 LATEST: Final = "15m"
+SUMMED: Final = "10m"
+"""A step of what is added up over devices: finer ones take a server long where devices are many."""
 LEDGER: Final[tuple[tuple[str, str, Steps, str], ...]] = (
     ("sent", "Sequence numbers that devices assigned to windows, ever.", BLUE, "unknown"),
     ("stored", "Distinct windows in the collector's journal; one that came twice is stored once.", BLUE, "unknown"),
@@ -54,7 +56,7 @@ def board() -> Dashboard:
         variables=variables(),
         links=(BETWEEN,),
         time_from="now-6h",
-        refresh="30s",
+        refresh="1m",
     )
 
 
@@ -76,7 +78,7 @@ def _ledger() -> list[Panel]:
             "The collector's latest count for each device, over all of its boots: sent = stored + dropped + refused + "
             "pending + missing. Late windows came long after their end, duplicates came again; both are stored once. "
             "Where collectors share the messages, none of them alone knows what is pending or missing.",
-            [reports.of_devices({name: name for name in COUNTS})],
+            reports.each_of_devices({name: name for name in COUNTS}),
             Look(
                 COUNT,
                 overrides=(
@@ -88,24 +90,26 @@ def _ledger() -> list[Panel]:
             ),
             w=24,
             h=9,
+            transformations=TOGETHER,
             columns={"device": "device", "fleet": "fleet"} | {name: name for name in COUNTS},
             sort_by="missing",
         ),
         series(
             "How many windows still wait on the devices?",
-            "Pending windows of each device in the collector's reports, the most within each step.",
-            [Ask(q.over_time('MAX("pending")', by=("device",), of=q.LEDGER), "$tag_device")],
-            Look(COUNT, minimum=0, links=(TO_DEVICE,)),
-            step=REPORTS,
+            "Pending windows of each fleet in the reports: the sum of the most that each device had within "
+            "a step. The table above says whose they are.",
+            [Ask(reports.over_devices("pending"), "$tag_fleet")],
+            Look(COUNT, minimum=0),
+            step=SUMMED,
             soft_max=1,
         ),
         series(
             "When did windows go missing?",
-            "Missing windows of each device in the collector's reports, the most within each step. Zero is a ledger "
-            "that adds up.",
-            [Ask(q.over_time('MAX("missing")', by=("device",), of=q.LEDGER), "$tag_device")],
-            Look(COUNT, minimum=0, links=(TO_DEVICE,)),
-            step=REPORTS,
+            "Missing windows of each fleet in the reports: the sum of the most that each device had within "
+            "a step. Zero is a ledger that adds up; the table above says whose they are.",
+            [Ask(reports.over_devices("missing"), "$tag_fleet")],
+            Look(COUNT, minimum=0),
+            step=SUMMED,
             soft_max=1,
         ),
     ]
@@ -150,8 +154,9 @@ def _letters() -> list[Panel]:
             "Whose letters are dead?",
             "Dead letters of each device: in the list now, and those that left it, each counted for ever. Replayed "
             "ones were accepted when they were tried again.",
-            [reports.of_devices(LETTERS)],
+            reports.each_of_devices(LETTERS),
             Look(COUNT, overrides=(linked("device", TO_DEVICE_FROM_TABLE),)),
+            transformations=TOGETHER,
             h=7,
             sort_by="in the list",
         ),

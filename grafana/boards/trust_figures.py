@@ -5,8 +5,8 @@ from typing import Final
 from .. import queries as q
 from .. import rates, reports
 from ..model import Panel
-from ..panels import Ask, Look, bars, column_unit, series, stat, table
-from ..variables import TO_DEVICE, TO_DEVICE_FROM_TABLE
+from ..panels import Ask, Look, bars, column_unit, ranked, series, stat, table
+from ..variables import TO_DEVICE_FROM_TABLE
 from .parts import COUNT, NONE_IS_BETTER, RATIO, WORDS, linked, simulated
 
 BY_ROW: Final = ("device", "fleet", "meter_driver", "boundary", "simulated")
@@ -15,24 +15,24 @@ BY_ROW: Final = ("device", "fleet", "meter_driver", "boundary", "simulated")
 def samples() -> list[Panel]:
     """Return the panels on what the meters lost."""
     return [
-        bars(
-            "Which meters lose samples?",
+        ranked(
+            "The ten meters that lose most samples",
             "Samples that a meter's numbering says were sent and that did not arrive, over all that were sent. A "
             "meter without numbers in its frames loses unseen: its gaps tell.",
-            [Ask(q.per(LOST, f'{LOST} + SUM("sample_count")', by=("device",)), "$tag_device")],
-            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE,)),
+            _worst(f'{LOST} / ({LOST} + SUM("sample_count"))', f'{LOST} + SUM("sample_count")', "lost"),
+            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE_FROM_TABLE,)),
         ),
-        bars(
-            "Which meters have gaps?",
+        ranked(
+            "The ten meters with most gaps",
             "Seconds without samples over the seconds of the windows. No joule is invented for them.",
-            [Ask(q.per(q.GAP_S, 'SUM("duration_s")', by=("device",)), "$tag_device")],
-            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE,)),
+            _worst(f'{q.GAP_S} / SUM("duration_s")', 'SUM("duration_s")', "gaps"),
+            Look(RATIO, ((None, "green"), (0.001, "orange"), (0.01, "red")), links=(TO_DEVICE_FROM_TABLE,)),
         ),
-        bars(
-            "Which meters send damaged frames?",
+        ranked(
+            "The ten meters with most damaged frames",
             "Frames that failed their checksum or form within the windows: cable, ground or baud rate.",
-            [Ask(q.over_range('SUM("frame_error_count")', by=("device",)), "$tag_device")],
-            Look(COUNT, NONE_IS_BETTER, links=(TO_DEVICE,)),
+            _worst('SUM("frame_error_count")', 'SUM("duration_s")', "frames"),
+            Look(COUNT, NONE_IS_BETTER, links=(TO_DEVICE_FROM_TABLE,)),
         ),
     ]
 
@@ -40,15 +40,22 @@ def samples() -> list[Panel]:
 LOST: Final = 'SUM("lost_count")'
 
 
+def _worst(figure: str, known: str, name: str) -> str:
+    """Return the devices with the most of a figure, of those of which ``known`` is more than zero."""
+    figures = f'{figure} AS "one", {known} AS "known"'
+    return q.most(figures, 'WHERE "known" > 0', q.source(q.WINDOWS), by=rates.DEVICE, name=name)
+
+
 def uncertainty() -> list[Panel]:
     """Return the panels on the joules' uncertainty and where they come from."""
     return [
-        bars(
-            "How uncertain is each device's energy?",
-            "Expanded uncertainty (k = 2) of the time range's energy over that energy. Within a device the systematic "
-            "parts of all windows add linearly, the others in quadrature (JCGM 100:2008, 5.2.2 and 5.1.2).",
-            [Ask(rates.u_ratio(2), "$tag_device")],
-            Look(RATIO, ((None, "green"), (0.05, "orange"), (0.1, "red")), decimals=2, links=(TO_DEVICE,)),
+        ranked(
+            "The ten devices whose energy is least certain",
+            "Expanded uncertainty (k = 2) of the energy of the hours in the time range over that energy. Within a "
+            "device the systematic parts of all windows add linearly, the others in quadrature (JCGM 100:2008, 5.2.2 "
+            "and 5.1.2).",
+            rates.most_uncertain(2),
+            Look(RATIO, ((None, "green"), (0.05, "orange"), (0.1, "red")), decimals=2, links=(TO_DEVICE_FROM_TABLE,)),
             w=12,
         ),
         bars(
@@ -63,6 +70,7 @@ def uncertainty() -> list[Panel]:
             ],
             Look(RATIO, ((None, "green"), (0.05, "orange"), (0.1, "red")), decimals=2),
             w=12,
+            h=9,
         ),
         table(
             "Which meter stands behind whose joules?",

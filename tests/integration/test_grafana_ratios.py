@@ -1,13 +1,17 @@
 """Ratios of the dashboards on a real InfluxDB: what cannot be said is null, the rest is what the fleet report says."""
 
-import math
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Final
 
 import pytest
 
+from collector.assess import DevicePlace
 from collector.fleet.sums import Sums
+from collector.live_grams import NO_GRAMS, Grams
+from collector.sinks.hourly import HOUR_NS, line_of, tags_of
+from collector.sinks.hourly_sums import HourSums
+from collector.sinks.hourly_table import Hour
 from collector.sinks.influx_rows import InfluxSink
 from collector.sinks.influxdb_v1 import InfluxV1Writer
 from collector.sinks.line_protocol import LineEncoder
@@ -21,10 +25,14 @@ pytestmark = pytest.mark.influxdb
 rates: Any = import_module("grafana.rates")
 reports: Any = import_module("grafana.reports")
 
+queries: Any = import_module("grafana.queries")
+
 DATABASE: Final = "edgejoule"
+HOURLY: Final = "edgejoule_hourly"
 STEP_MS: Final = 10_000
 """One window a step: T0 lies on a whole ten seconds."""
 ASKED: Final = TimeRange(T0_UNIX_NS // 10**6, T0_UNIX_NS // 10**6 + 60_000)
+HOUR: Final = TimeRange(T0_UNIX_NS // HOUR_NS * 3_600_000, T0_UNIX_NS // HOUR_NS * 3_600_000 + 3_599_999)
 ANY: Final = dict.fromkeys(("fleet", "site", "zone", "device_class", "model", "device"), ".*")
 IDLE_AT, GAP_AT, ABSENT_AT = 2, 3, 4
 NET_J: Final = 12.0
@@ -33,7 +41,7 @@ NET_J: Final = 12.0
 def the_rows() -> list[StoredWindow]:
     """Return six steps of one Pi: work, half a gap, no inference, nothing but a gap, no window at all, work.
 
-    A Jetson works through all of them and declares no idle power.
+    A Jetson works through all of them, with a gap in the third, and declares no idle power.
     """
     pi4: list[dict[str, Any]] = [
         {"net_energy_j": NET_J, "net_energy_u_j": 0.1},
@@ -44,10 +52,34 @@ def the_rows() -> list[StoredWindow]:
         {"energy_j": 47.0, "inference_count": 4500},
     ]
     rows = [make_stored(seq, seq=seq, **changes) for seq, changes in enumerate(pi4, 1) if seq != ABSENT_AT + 1]
-    return rows + [make_stored(10 + seq, seq=seq, profile=JETSON, model_id="kws_ds_cnn_int8") for seq in range(1, 7)]
+    jetson: list[dict[str, Any]] = [{}, {}, {"gap_s": WINDOW_S / 4, "energy_j": 63.0}, {}, {}, {}]
+    return rows + [
+        make_stored(10 + seq, seq=seq, profile=JETSON, model_id="kws_ds_cnn_int8", **changes)
+        for seq, changes in enumerate(jetson, 1)
+    ]
 
 
 ROWS: Final = the_rows()
+
+
+def the_hours() -> list[str]:
+    """Return the points of the rows' hour. What the Jetson emits is known, what the Pi does is not."""
+    points = []
+    for device in ("pi4-01", "jetson-01"):
+        rows = [row for row in ROWS if row.device_id == device]
+        sums = HourSums().add([(row.window, NO_GRAMS if device == "pi4-01" else grams(row.window)) for row in rows])
+        tags = tags_of("lab", device, rows[0].window, DevicePlace(), "j")
+        points.append(line_of(Hour(0, T0_UNIX_NS // HOUR_NS, 0, tags, sums)))
+    return points
+
+
+def grams(window: InferenceWindow) -> Grams:
+    """Return what 360 g/kWh and a gram of hardware a window give."""
+    operational = window.energy_j * 1e-4
+    figures = (operational, operational, operational, 1.0, 1.0, 1.0, None, None, None)
+    return Grams(figures, "actual", (("actual", 1.0),))
+
+
 LEDGERS: Final = (
     "ledger,device=pi4-01,fleet=lab,collector=c1 sent=100i,stored=60i,dropped=5i,refused=1i,late=2i",
     "ledger,device=pi4-01,fleet=lab,collector=c2 sent=98i,stored=33i,dropped=4i,refused=0i,late=1i",
@@ -70,11 +102,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
         sink.close()
         for line in (*LEDGERS, *STATES):
             running.write(DATABASE, f"{line} {T0_UNIX_NS + 10**9}")
+        running.query(f"CREATE DATABASE {HOURLY}")
+        for line in the_hours():
+            running.write(HOURLY, line)
         yield running
 
 
-def ask(server: InfluxServer, query: str, **chosen: str) -> list[Series]:
-    return server.query(expand(query, ASKED, STEP_MS, ANY | chosen), DATABASE)
+def ask(server: InfluxServer, query: str, database: str = DATABASE, **chosen: str) -> list[Series]:
+    return server.query(expand(query, ASKED if database == DATABASE else HOUR, STEP_MS, ANY | chosen), database)
 
 
 def only(server: InfluxServer, query: str, **chosen: str) -> Any:
@@ -90,14 +125,14 @@ def over_time(server: InfluxServer, query: str, device: str = "pi4-01") -> list[
     return [row[1] for row in series.values][:6]
 
 
-def windows(device: str) -> list[InferenceWindow]:
-    return [row.window for row in ROWS if row.device_id == device]
+def windows(*devices: str) -> list[InferenceWindow]:
+    return [row.window for row in ROWS if row.device_id in devices]
 
 
-def report(device: str) -> Sums:
+def report(*devices: str) -> Sums:
     """Return what the fleet report would reckon with."""
     sums = Sums()
-    for w in windows(device):
+    for w in windows(*devices):
         sums.windows += 1
         sums.duration_s += w.duration_s
         sums.gap_s += w.gap_s
@@ -115,19 +150,21 @@ def test_a_device_is_as_in_the_fleet_report(server: InfluxServer, device: str) -
     assert u is not None
     assert only(server, rates.j_per_inference(), device=device) == pytest.approx(value, rel=1e-12)
     assert only(server, rates.power_w(), device=device) == pytest.approx(sums.power_w, rel=1e-12)
-    assert only(server, rates.u_ratio(2), device=device) == pytest.approx(2 * u / value, rel=1e-9)
+    rank = ask(server, rates.most_uncertain(2), HOURLY, device=device)
+    assert [frame.column("ratio") for frame in rank] == [[pytest.approx(2 * u / value, rel=1e-9)]]
     rate = sums.inference_count / sums.duration_s
     assert only(server, rates.inferences_per_s(), device=device) == pytest.approx(rate, rel=1e-12)
 
 
-def test_a_fleet_is_the_sum_of_its_devices_and_none_hides_the_gap_of_another(server: InfluxServer) -> None:
+def test_a_fleet_is_as_in_the_fleet_report_and_its_power_the_sum_of_its_devices(server: InfluxServer) -> None:
     pi4, jetson = report("pi4-01"), report("jetson-01")
     assert pi4.power_w is not None
     assert jetson.power_w is not None
     assert only(server, rates.power_w()) == pytest.approx(pi4.power_w + jetson.power_w, rel=1e-12)
-    joules = math.fsum(sums.energy.energy_j * sums.duration_s / sums.covered_s for sums in (pi4, jetson))
-    count = pi4.inference_count + jetson.inference_count
-    assert only(server, rates.j_per_inference()) == pytest.approx(joules / count, rel=1e-12)
+    whole = report("pi4-01", "jetson-01")
+    for of, database in ((queries.WINDOWS, DATABASE), (queries.HOURS, HOURLY)):
+        (frame,) = ask(server, rates.j_per_inference(of=of), database)
+        assert frame.column("ratio") == [pytest.approx(whole.per_inference()[0], rel=1e-12)]
     by_model = {frame.tags["model"]: frame.values[0][1] for frame in ask(server, rates.j_per_inference(by=("model",)))}
     assert by_model == {
         "digits_mlp_int8": pytest.approx(pi4.per_inference()[0], rel=1e-12),
@@ -147,6 +184,44 @@ def test_a_step_is_null_where_nothing_can_be_said(server: InfluxServer) -> None:
     rate = over_time(server, rates.inferences_per_s(by=("device",), timed=True))
     assert rate[ABSENT_AT] is None
     assert rate[IDLE_AT] == 0.0
+
+
+def test_grams_of_an_inference_are_at_mean_power_and_nothing_where_they_are_unknown(server: InfluxServer) -> None:
+    """As in the fleet report: a gap hides no operational grams, and the hardware is charged for the gap too."""
+    jetson = report("jetson-01")
+    per_inference = rates.gco2e_per_inference(by=("model",), of=queries.HOURS)
+    frames = ask(server, per_inference, HOURLY)
+    joules = jetson.per_inference()[0]
+    assert joules is not None
+    expected = joules * 1e-4 + jetson.windows / jetson.inference_count
+    assert jetson.gap_s > 0.0
+    assert {frame.tags["model"]: frame.column("grams") for frame in frames} == {
+        "kws_ds_cnn_int8": [pytest.approx(expected, rel=1e-12)]
+    }
+    assert ask(server, rates.gco2e_per_inference()) == []
+
+
+def test_power_by_step_is_that_of_the_devices(server: InfluxServer) -> None:
+    """Where every device has windows all the time; a step that is nothing but a gap says nothing."""
+    (jetson,) = ask(server, rates.power_by_step(by=("fleet",)), device="jetson-01")
+    powers = [w.energy_j / (w.duration_s - w.gap_s) for w in windows("jetson-01")]
+    assert [row[1] for row in jetson.values][:6] == [pytest.approx(power) for power in powers]
+    (pi4,) = ask(server, rates.power_by_step(by=("fleet",)), device="pi4-01")
+    assert [row[1] for row in pi4.values][:5] == [4.1, pytest.approx(4.1), 2.9, None, None]
+    (rate,) = ask(server, rates.inferences_by_step(by=("fleet",)), device="pi4-01")
+    assert [row[1] for row in rate.values][:5] == [410.0, 410.0, 0.0, 400.0, None]
+    (metered,) = ask(server, rates.metered_devices(by=("fleet",)))
+    assert [row[1] for row in metered.values][:5] == [2.0, 1.5, 1.75, 1.0, 1.0]
+
+
+def test_ranks_have_devices_as_columns_the_largest_or_the_smallest(server: InfluxServer) -> None:
+    source = queries.source(queries.WINDOWS)
+    for least, first in ((False, "jetson-01"), (True, "pi4-01")):
+        query = queries.most(rates.POWER_W, rates.COVERED, source, by=rates.DEVICE, name="power", least=least)
+        (frame,) = ask(server, query)
+        by_power = sorted(zip(frame.column("power"), frame.column("device"), strict=True), reverse=not least)
+        assert by_power[0][1] == first
+        assert set(frame.column("fleet")) == {"lab"}
 
 
 def test_the_band_of_a_step_is_as_wide_as_its_window_says(server: InfluxServer) -> None:

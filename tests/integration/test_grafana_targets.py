@@ -37,7 +37,20 @@ COMMON: Final = frozenset(
         ),
         *("TIME", "NOW", "FILL", "NULL", "NONE", "SHOW", "TAG", "VALUES", "WITH", "KEY"),
         *("COUNT", "DISTINCT", "FIRST", "LAST", "MAX", "MEAN", "MEDIAN", "MIN", "MODE", "PERCENTILE", "SPREAD"),
-        *("STDDEV", "SUM", "ABS", "CEIL", "CUMULATIVE_SUM", "DERIVATIVE", "DIFFERENCE", "ELAPSED", "EXP", "FLOOR"),
+        *(
+            "TOP",
+            "BOTTOM",
+            "STDDEV",
+            "SUM",
+            "ABS",
+            "CEIL",
+            "CUMULATIVE_SUM",
+            "DERIVATIVE",
+            "DIFFERENCE",
+            "ELAPSED",
+            "EXP",
+            "FLOOR",
+        ),
         *("LN", "LOG", "LOG10", "LOG2", "MOVING_AVERAGE", "POW", "ROUND", "SQRT"),
     }
 )
