@@ -8,6 +8,7 @@ fails is an error of its own (``Error``): the data source is away, which is neit
 from typing import Any, Final
 
 from . import queries as q
+from . import rates
 from .alerting import Group, Last, Math, Query, Rule, Threshold
 from .queries import Measurement
 
@@ -232,8 +233,11 @@ def _per(over: str, under: str, of: Measurement, by: tuple[str, ...]) -> str:
 
 
 def _work(when: str, *, least_hours: int) -> str:
-    """Return joules per inference of each device, model and meter that worked in at least so many hours."""
-    sums = f'{q.ENERGY_J} AS "over", {q.INFERENCES} AS "under", COUNT("energy_j") AS "hours"'
-    inner = _select(sums, q.HOURS, BY_WORK, where='"inference_count" > 0', when=when)
-    kept = f'"under" > 0 AND "hours" >= {least_hours}'
-    return f'SELECT SUM("over") / SUM("under") FROM ({inner}) WHERE {kept}{q.group(BY_WORK)}'  # noqa: S608
+    """Return joules per inference of each device, model and meter that worked in at least so many hours.
+
+    At mean power, as everywhere: a week with gaps in it is not a week that was cheaper.
+    """
+    figures = f'{rates.J_PER_INFERENCE}, COUNT("energy_j") AS "hours"'
+    inner = _select(figures, q.HOURS, BY_WORK, where='"inference_count" > 0', when=when)
+    kept = f'{rates.KNOWN_PER_INFERENCE} AND "hours" >= {least_hours}'
+    return f'SELECT SUM("one") FROM ({inner}) {kept}{q.group(BY_WORK)}'  # noqa: S608

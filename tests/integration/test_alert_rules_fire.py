@@ -184,9 +184,13 @@ def test_without_any_data_only_the_silent_collector_is_told(server: InfluxServer
 
 
 def hours(
-    profile: DeviceProfile, first_row_id: int, joules: Callable[[int], float], count: int = 192
+    profile: DeviceProfile,
+    first_row_id: int,
+    joules: Callable[[int], float],
+    count: int = 192,
+    gap_s: Callable[[int], float] = lambda _ago: 0.0,
 ) -> list[StoredWindow]:
-    """One window in each of the latest hours. ``joules``: of the window so many hours ago."""
+    """One window in each of the latest hours. ``joules``, ``gap_s``: of the window so many hours ago."""
     this_hour = time.time_ns() // HOUR
     return [
         make_stored(
@@ -194,6 +198,7 @@ def hours(
             profile=profile,
             t_start_unix_ns=(this_hour - ago) * HOUR + S,
             energy_j=joules(ago),
+            gap_s=gap_s(ago),
             inference_count=100,
         )
         for ago in range(count)
@@ -201,10 +206,10 @@ def hours(
 
 
 def test_energy_that_has_grown_against_the_week_before_is_told(server: InfluxServer, tmp_path: Path) -> None:
-    """Of three devices one draws 30 % more for a day, one 3 % more, and one is new."""
+    """Of three devices one draws 30 % more for a day, one 3 % more after a week of gaps, and one is new."""
     rows = [
         *hours(PI4, 1, lambda ago: 52.0 if ago < 24 else 40.0),
-        *hours(JETSON, 1001, lambda ago: 41.2 if ago < 24 else 40.0),
+        *hours(JETSON, 1001, lambda ago: 41.2 if ago < 24 else 20.0, gap_s=lambda ago: 0.0 if ago < 24 else 5.0),
         *hours(PI_ZERO, 2001, lambda _ago: 500.0, count=20),
     ]
     server.query("DROP DATABASE hourly")
