@@ -73,6 +73,8 @@ def _unit_faults(panel: Panel) -> Iterator[str]:
     for unit in (default, *(one["value"] for one in properties if one["id"] == "unit")):
         if unit and unit not in UNITS and not (unit.startswith(_OWN_UNITS) and unit.partition(":")[2].strip()):
             yield f"has the unit {unit!r}, which Grafana does not know"
+        if unit and unit.startswith("suffix: "):
+            yield f"has the unit {unit!r}, but Grafana puts the space itself"
 
 
 def _target_faults(panel: Panel, target: Target) -> Iterator[str]:

@@ -93,7 +93,7 @@ def _energy() -> list[Panel]:
         series(
             "What does each class of device draw?",
             "Joules of each step over its seconds, stacked; gaps of meters are filled at the class's mean power of "
-            "the step. The first and the last step are not whole.",
+            "the step. A window counts where it begins, so the first and the last step are not whole.",
             [Ask(rates.power_by_step(by=BY_CLASS), CLASS)],
             Look("watt", minimum=0, overrides=(NO_CLASS,)),
             stacked=True,

@@ -7,7 +7,7 @@ from ..model import Link, Panel
 from ..panels import Ask, Look, Steps, column_unit, stat
 
 GRAMS: Final = "si:gCO2e"
-PER_S: Final = "suffix: inf/s"
+PER_S: Final = "suffix:inf/s"
 RATIO: Final = "percentunit"
 COUNT: Final = "locale"
 """Whole, with commas: a count that is shortened to thousands hides a lost window."""

@@ -143,6 +143,7 @@ def test_a_number_that_is_not_known_says_so() -> None:
         (with_unit(None), "no unit"),
         (with_unit("jouls"), "has the unit 'jouls', which Grafana does not know"),
         (with_unit("suffix:"), "has the unit 'suffix:', which Grafana does not know"),
+        (with_unit("suffix: MAC"), "has the unit 'suffix: MAC', but Grafana puts the space itself"),
         (with_column_unit("kWh"), "has the unit 'kWh', which Grafana does not know"),
         (with_panel(targets=()), "asks for nothing"),
         (called_as_the_next, "stands 2 times"),
