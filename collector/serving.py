@@ -54,6 +54,7 @@ def _know(config: CollectorConfig, revisions: IntensityStore) -> Knowledge:
                 age_s=point.age_s,
             )
             for point in gauge.points(now_unix_ns)
+            if point.gco2e_per_kwh is not None
         ]
 
     return Knowledge(build_assessor(config), number, intensities)

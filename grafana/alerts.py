@@ -144,20 +144,20 @@ def _old_forecast() -> Rule:
 
 
 def _fallen_back() -> Rule:
-    """Only yearly averages have no age. A quarter of an hour in which nothing was written says nothing of the grid.
+    """Tell of zones without an age: no source tells. A quarter of an hour without points says nothing of the grid.
 
     Pending for hours: a source that tells an hour only once it has begun leaves each to the yearly average at first.
     """
     counted = (
-        'SELECT COUNT("age_s") AS "live", COUNT("gco2e_per_kwh") AS "known" '  # noqa: S608  all words are our own
+        'SELECT COUNT("age_s") AS "live", COUNT("quality") AS "told" '  # noqa: S608  all words are our own
         f'FROM "{q.GRID.name}" WHERE $timeFilter GROUP BY time(15m), "zone", "kind" fill(0)'
     )
     by_zone = q.group(("zone", "kind"))
-    latest = f'SELECT LAST("live") AS "latest", MAX("live") AS "most" FROM ({counted}) WHERE "known" > 0{by_zone}'  # noqa: S608
+    latest = f'SELECT LAST("live") AS "latest", MAX("live") AS "most" FROM ({counted}) WHERE "told" > 0{by_zone}'  # noqa: S608
     had_one = f'SELECT SUM("latest") FROM ({latest}) WHERE "most" > 0{by_zone}'  # noqa: S608
     return Rule(
         uid="edgejoule-intensity-gone",
-        title="Grid intensity has fallen back to the yearly average",
+        title="No live grid intensity any more",
         steps=(
             Query("A", q.GRID, had_one, DAY_S),
             Last("B", "A"),
@@ -165,8 +165,9 @@ def _fallen_back() -> Rule:
         ),
         shown_by=("carbon", q.GRID, "age_s"),
         summary="No live {{ $labels.kind }} intensity of {{ $labels.zone }} any more",
-        description="There was one within the last day; for three hours there is none, and grams rest on the "
-        "yearly average until its source answers again. See: edgejoule carbon intensity, and the collector's log.",
+        description="There was one within the last day; for three hours there is none. Until its source answers "
+        "again grams rest on the yearly average, and marginal ones are unknown. See: edgejoule carbon intensity, and "
+        "the collector's log.",
         pending="3h",
     )
 

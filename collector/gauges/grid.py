@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from collector.carbon.factors import Factor
+from collector.carbon.operational import IntensityKind
 from collector.carbon.steps import quality_of
 from collector.carbon.what_if import NS_PER_S, constant_work, costs, starts_between
 from collector.intensity.stored import StoredIntensity
@@ -33,7 +34,10 @@ class GridGauge:
         self._water = water
 
     def points(self, now_unix_ns: int, collector: str = "") -> list[GridIntensityPoint]:
-        """Return one point for each zone and kind of which something is known now. Raises ConfigurationError."""
+        """Return one point for each zone and kind of which something is known now, or a source might say it.
+
+        Raises ConfigurationError.
+        """
         found = (
             self._point(provider, zone, now_unix_ns, collector) for provider in self._providers for zone in self._zones
         )
@@ -56,7 +60,7 @@ class GridGauge:
         steps = held.timeline
         at = bisect_right(steps.starts_unix_ns.tolist(), now_unix_ns) - 1
         if at < 0 or now_unix_ns >= int(steps.ends_unix_ns[at]):
-            return None
+            return _unknown(zone, provider.kind, collector) if provider.sources_of(zone) else None
         revision = held.held_by[at]
         yearly, water = provider.yearly(zone), self._water(zone)
         return GridIntensityPoint(
@@ -72,6 +76,11 @@ class GridGauge:
             yearly_gco2e_per_kwh=None if yearly is None else yearly.factor.estimate.value,
             water_l_per_kwh=None if water is None else water.estimate.value,
         )
+
+
+def _unknown(zone: str, kind: IntensityKind, collector: str) -> GridIntensityPoint:
+    """Return what is told where sources are silent and no yearly average stands in."""
+    return GridIntensityPoint(zone=zone, kind=kind, source="", collector=collector, quality="unknown")
 
 
 def _what_if(provider: StoredIntensity, zone: str, now_unix_ns: int, collector: str) -> GridWhatIfPoint | None:

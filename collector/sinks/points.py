@@ -6,7 +6,7 @@ left out; a point of which nothing is known has no line. A yes or no is 0 or 1, 
 
 import math
 from functools import cache
-from typing import ClassVar, Final, get_args, get_type_hints
+from typing import ClassVar, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -101,7 +101,8 @@ class GridIntensityPoint(Point, frozen=True, kw_only=True):
     """The intensity of one zone and one kind that holds now. ``source``: whose it is, "yearly" for a yearly average.
 
     ``low_``, ``high_``: P5 and P95. ``age_s``: since its source last said it, None for a yearly average.
-    ``yearly_gco2e_per_kwh``, ``water_l_per_kwh``: of the zone, for comparison.
+    ``yearly_gco2e_per_kwh``, ``water_l_per_kwh``: of the zone, for comparison. Where nothing holds, the quality is
+    "unknown" and all else None.
     """
 
     MEASUREMENT: ClassVar[str] = "grid_intensity"
@@ -111,10 +112,10 @@ class GridIntensityPoint(Point, frozen=True, kw_only=True):
     kind: IntensityKind
     source: str
     collector: str = ""
-    gco2e_per_kwh: float
-    low_gco2e_per_kwh: float
-    high_gco2e_per_kwh: float
-    quality: Quality
+    gco2e_per_kwh: float | None = None
+    low_gco2e_per_kwh: float | None = None
+    high_gco2e_per_kwh: float | None = None
+    quality: Quality | Literal["unknown"]
     age_s: float | None = None
     yearly_gco2e_per_kwh: float | None = None
     water_l_per_kwh: float | None = None

@@ -170,8 +170,8 @@ def _grid() -> list[Panel]:
             table(
                 "Whose intensity is in use, and how old is it?",
                 "The latest within an hour of each zone, kind and source, g CO2e per kWh with its range. Age: since "
-                "it became known; a yearly average has none. Above three hours is late for a live source, not for a "
-                "forecast.",
+                "its source last said it; a yearly average has none. Above three hours a source is silent, unless it "
+                "is asked less often.",
                 [q.over_range(latest, by=by, of=q.GRID)],
                 Look(
                     PER_KWH,

@@ -177,6 +177,16 @@ def test_a_rule_fires_for_what_has_the_fault_and_rests_without(server: InfluxSer
     assert without.resting
 
 
+def test_a_marginal_source_that_falls_silent_is_told(server: InfluxServer) -> None:
+    """No yearly average stands in for a marginal intensity."""
+    gone = GridIntensityPoint(zone="DE", kind="marginal", source="", quality="unknown")
+    lines = [line.replace("kind=average", "kind=marginal") for line in minutes("DE", 7200, 3600, 60.0)]
+    lines += [point(gone, ago_s) for ago_s in range(30, 3600, 60)]
+    found = at(server, "edgejoule-intensity-gone", [*lines, *minutes("DE", 7200, 30, 60.0)])
+    assert found.firing == [{"zone": "DE", "kind": "marginal"}]
+    assert found.resting == [{"zone": "DE", "kind": "average"}]
+
+
 @pytest.mark.parametrize("uid", RULES)
 def test_without_any_data_only_the_silent_collector_is_told(server: InfluxServer, uid: str) -> None:
     assert at(server, uid, []).no_data

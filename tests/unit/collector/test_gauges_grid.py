@@ -23,7 +23,7 @@ from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
-from collector.sinks.points import GridIntensityPoint, GridWhatIfPoint
+from collector.sinks.points import GridIntensityPoint, GridWhatIfPoint, line_of
 
 S = 1_000_000_000
 HOUR = 3_600 * S
@@ -104,6 +104,15 @@ def test_each_kind_stands_for_itself(store: IntensityStore) -> None:
     assert found["DE", "marginal"].yearly_gco2e_per_kwh is None
     assert found["FR", "average"].quality == "yearly"
     assert ("FR", "marginal") not in found
+
+
+def test_a_source_that_fell_silent_leaves_what_is_unknown_and_not_nothing(store: IntensityStore) -> None:
+    """A marginal value has no yearly average to fall back to, and an alert has to see that it is gone."""
+    store.add([said(-5, 700.0, kind="marginal")])
+    gauge = GridGauge(["DE", "FR"], [provider(store, "marginal")])
+    (point,) = gauge.points(NOW)
+    assert (point.gco2e_per_kwh, point.age_s) == (None, None)
+    assert line_of(point, NOW) == f'grid_intensity,kind=marginal,zone=DE quality="unknown" {NOW}'
 
 
 def test_a_value_of_a_moment_ago_is_told_as_soon_as_it_is_known(store: IntensityStore) -> None:
