@@ -9,7 +9,7 @@ from rich.table import Table
 
 from collector.carbon.estimate import Estimate
 from collector.fleet.values import Account, FleetReport
-from collector.numbers import UNKNOWN, percent, si, si_u, some_of
+from collector.numbers import UNKNOWN, percent, si, si_u
 from collector.values import BenchEntry, MeterCheck
 from edge_agent.wire.records import BenchRecord, Measurand
 
@@ -82,13 +82,7 @@ def plain_table(title: str) -> Table:
 
 
 def _caption(report: FleetReport) -> str:
-    lines = [f"note: {note}" for note in report.notes]
-    for what, devices in (("operational", report.unknown_operational), ("embodied", report.unknown_embodied)):
-        if devices:
-            lines.append(
-                f"{what} grams unknown for {some_of(devices)}: not in the inventory; so the total is unknown too"
-            )
-    return escape("\n".join(lines))
+    return escape("\n".join(f"note: {note}" for note in report.notes))
 
 
 def _energy_cells(account: Account) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collector.numbers import percent, si, some_of
 
 def notes_of(devices: Sequence[DeviceAccount], total: Account) -> tuple[str, ...]:
     """Return what a reader of these accounts has to know."""
-    return (*_notes(devices), *_notes_on_intensities(devices, total))
+    return (*_notes(devices), *_notes_on_intensities(devices, total), *_notes_on_unknown_grams(devices))
 
 
 def _notes(devices: Sequence[DeviceAccount]) -> list[str]:
@@ -52,6 +52,22 @@ def _notes_on_intensities(devices: Sequence[DeviceAccount], total: Account) -> l
     if open_ones:
         notes.append(f"grid intensities of {some_of(open_ones)} are in part estimates or forecasts: they will change")
     return notes
+
+
+def _notes_on_unknown_grams(devices: Sequence[DeviceAccount]) -> list[str]:
+    """Return whose grams are unknown, and what is missing."""
+    no_operational = [device for device in devices if device.operational_gco2e is None]
+    no_embodied = [device for device in devices if device.embodied_gco2e is None]
+    causes = (
+        ("operational", "the inventory has no zone for them", [d for d in no_operational if not d.zone]),
+        ("operational", "no intensity is known of their zone and time", [d for d in no_operational if d.zone]),
+        ("embodied", "the inventory has no hardware or no planned life for them", no_embodied),
+    )
+    return [
+        f"{what} grams unknown for {some_of([d.device_id for d in found])}: {cause}; so the total is unknown too"
+        for what, cause, found in causes
+        if found
+    ]
 
 
 def _beside(total: Account) -> str:

@@ -309,6 +309,8 @@ def test_one_unknown_device_makes_the_total_unknown_and_is_named(journal: Journa
     report = fleet_report(journal, None, an_assessor(inventory))
     assert report.unknown_operational == ("jetson-01", "zero-01")
     assert report.unknown_embodied == ("jetson-01", "zero-01")
+    of_both = [note for note in report.notes if "grams unknown for jetson-01, zero-01: the inventory has no" in note]
+    assert [note.split()[0] for note in of_both] == ["operational", "embodied"]
     assert report.total.total_gco2e is None
     assert report.total.operational_gco2e_per_1000 is None
     known = next(device for device in report.devices if device.device_id == "pi4-01")
