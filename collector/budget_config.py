@@ -7,12 +7,13 @@ from msgspec import Meta
 
 from collector.store_config import InfluxConfig, Table
 from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.records import Identifier
 
 
 class BudgetConfig(Table, frozen=True, kw_only=True):
     """``[[budget]]``: what a fleet may emit in a calendar month (UTC), operational and embodied together."""
 
-    fleet: Annotated[str, Meta(min_length=1)]
+    fleet: Identifier
     monthly_kgco2e: Annotated[float, Meta(gt=0.0, le=1e12)]
 
 

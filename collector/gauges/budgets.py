@@ -27,7 +27,7 @@ _FOLDED_AT: Final = 10_000
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
-    """What one fleet's windows emitted. Grams are None where no window has such a figure.
+    """What one fleet's windows emitted. Grams are None where no window has such a figure, or nobody heard the fleet.
 
     ``unknown_windows``: of which one of both figures is missing, at least.
     """
@@ -57,8 +57,8 @@ class _Sums:
         self.embodied_windows += known[1]
         self.unknown_windows += counts[_WINDOWS] - min(known)
 
-    def used(self) -> Used:
-        nothing = self.windows == 0
+    def used(self, *, heard: bool) -> Used:
+        nothing = heard and self.windows == 0
         return Used(
             operational_gco2e=math.fsum(self.operational) if self.operational_windows or nothing else None,
             embodied_gco2e=math.fsum(self.embodied) if self.embodied_windows or nothing else None,
@@ -73,7 +73,8 @@ def used_between(db: sqlite3.Connection, fleets: Iterable[str], first_hour: int,
     for tags, of_hour in hourly_table.between(db, first_hour, end_hour):
         if tags.get("fleet") in sums:
             sums[tags["fleet"]].add(of_hour)
-    return {name: one.used() for name, one in sums.items()}
+    heard = {fleet for (fleet,) in db.execute("SELECT DISTINCT fleet FROM devices")}
+    return {name: one.used(heard=name in heard) for name, one in sums.items()}
 
 
 class BudgetGauge:

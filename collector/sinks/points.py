@@ -146,7 +146,7 @@ class CarbonBudgetPoint(Point, frozen=True, kw_only=True):
 
     ``used_gco2e``: operational and embodied, as far as they are known. ``burn_ratio``: used / (budget x elapsed), 1
     where the budget lasts exactly for the month. ``projected_gco2e``: by the month's end, at the mean rate so far.
-    ``unknown_windows``: of which operational or embodied grams are unknown, at least: they are not in ``used_gco2e``.
+    ``unknown_windows``: of which operational or embodied grams are unknown, at least: those are not in ``used_gco2e``.
     """
 
     MEASUREMENT: ClassVar[str] = "carbon_budget"

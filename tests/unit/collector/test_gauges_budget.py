@@ -18,7 +18,8 @@ from collector.sinks import hourly_table
 from collector.sinks.hourly_sums import COUNTS, FLOATS, HourSums
 from collector.sinks.points import CarbonBudgetPoint
 from edge_agent.wire.errors import ConfigurationError
-from tests.fakes.windows import make_window
+from tests.fakes.delivery import make_birth
+from tests.fakes.windows import BOOT_ID, make_window
 
 S = 1_000_000_000
 DAY_NS = 86_400 * S
@@ -34,7 +35,8 @@ def grams(operational: float | None, embodied: float | None) -> Grams:
 
 
 def put(journal: Journal, hour: int, of: Sequence[Grams], fleet: str = "lab", device: str = "pi4-01") -> None:
-    """Add windows with these grams to an hour, as the hourly sums do."""
+    """Add windows with these grams to an hour, as the hourly sums do, of a device that was heard."""
+    journal.put_birth(fleet, make_birth(device, BOOT_ID), NOVEMBER_NS)
     with journal.transaction() as db:
         hourly_table.create(db)
         series = hourly_table.series_id(db, {"fleet": fleet, "device": device})
@@ -85,8 +87,16 @@ def test_what_is_unknown_is_counted_and_not_taken_for_nothing(journal: Journal) 
 
 def test_a_fleet_that_did_nothing_used_nothing(journal: Journal) -> None:
     """Also where no hour was ever summed, and the journal has no table of them."""
+    journal.put_birth("lab", make_birth("pi4-01", BOOT_ID), NOVEMBER_NS)
     found = point(journal, NOVEMBER_NS + DAY_NS)
     assert (found.used_gco2e, found.burn_ratio, found.unknown_windows) == (0.0, 0.0, 0)
+
+
+def test_of_a_fleet_that_nobody_heard_nothing_is_known(journal: Journal) -> None:
+    """Its name may be mistyped: a budget of which nothing is used would hide it."""
+    journal.put_birth("field", make_birth("pi4-01", BOOT_ID), NOVEMBER_NS)
+    found = point(journal, NOVEMBER_NS + DAY_NS)
+    assert (found.budget_gco2e, found.used_gco2e, found.burn_ratio) == (300.0, None, None)
 
 
 def test_grams_that_were_assessed_again_replace_the_old_ones(journal: Journal) -> None:
@@ -144,6 +154,7 @@ def test_the_month_is_the_sum_of_its_windows(
 ) -> None:
     journal = Journal(tmp_path_factory.mktemp("budget") / "journal.sqlite3")
     try:
+        journal.put_birth("lab", make_birth("pi4-01", BOOT_ID), NOVEMBER_NS)
         for hour, operational, embodied in hours:
             put(journal, HOUR + hour, [grams(operational, embodied)])
         found = point(journal, NOVEMBER_NS + 15 * DAY_NS)
@@ -192,6 +203,12 @@ def test_budgets_stand_in_the_configuration() -> None:
 def test_a_budget_that_nothing_can_be_set_against_is_one_line(text: str, fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         parse_config(f'{text}fleet = "lab"\nmonthly_kgco2e = 1.0\n', "collector.toml", Path("/"))
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a,b", "+"])
+def test_a_budget_names_a_fleet_as_topics_can(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"collector\.toml: .*budget.*fleet"):
+        parse_config(f'{TABLES}[[budget]]\nfleet = "{name}"\nmonthly_kgco2e = 1\n', "collector.toml", Path("/"))
 
 
 @pytest.mark.parametrize("kilos", ["0", "-1", "nan", '"much"'])
