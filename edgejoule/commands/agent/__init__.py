@@ -5,8 +5,8 @@ One file for each action, with ``run``; it is imported when the action is named.
 
 import argparse
 
+from edgejoule import verbs
 from edgejoule.commands.agent import arguments as declared
-from edgejoule.verbs import run_verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the action and return the exit code."""
-    return run_verb(__name__, arguments.action, arguments)
+    return verbs.run_verb(__name__, arguments.action, arguments)
