@@ -11,7 +11,7 @@ from .. import queries as q
 from ..model import Dashboard, Panel
 from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat, table
 from ..variables import BETWEEN, TAG, TO_DEVICE_FROM_TABLE, variables
-from .parts import CLASS, GRAMS, NO_CLASS, RATIO, TOGETHER, WORDS, coloured, linked
+from .parts import CLASS, GRAMS, NO_CLASS, RATIO, TOGETHER, WORDS, coloured, linked, simulated
 
 HOUR: Final = "1h"
 PER_KWH: Final = "suffix:g/kWh"
@@ -54,12 +54,14 @@ def _totals() -> list[Panel]:
             "of unknown intensity are not in it.",
             [Ask(_hours(q.OPERATIONAL), "operational")],
             Look(GRAMS, no_value="unknown"),
+            w=6,
         ),
         stat(
             "Carbon by year's mean",
             "The same joules times the yearly average of their zone, g CO2e.",
             [Ask(_hours(YEARLY), "by yearly averages")],
             Look(GRAMS, no_value="unknown"),
+            w=6,
         ),
         stat(
             "What does time change?",
@@ -72,6 +74,7 @@ def _totals() -> list[Panel]:
                 )
             ],
             Look(RATIO, steps=((None, "green"), (0, "orange")), decimals=1, no_value="unknown"),
+            w=6,
         ),
         stat(
             "Change at the margin",
@@ -79,19 +82,23 @@ def _totals() -> list[Panel]:
             "change. Another kind of figure than the account; the two are never added.",
             [Ask(_hours(MARGINAL), "marginal")],
             Look(GRAMS, steps=((None, "purple"),), no_value="no marginal source"),
+            w=6,
         ),
         stat(
             "Embodied carbon",
             "The part of the making of the hardware that falls into this range, by each device's own policy, g CO2e.",
             [Ask(_hours(q.EMBODIED), "embodied")],
             Look(GRAMS, no_value="unknown"),
+            w=8,
         ),
         stat(
             "Embodied share",
             "Embodied / (operational + embodied), of hours in which both are known for every window.",
             [Ask(_share(), "embodied share")],
             Look(RATIO, minimum=0, maximum=1, decimals=1, no_value="unknown"),
+            w=8,
         ),
+        simulated(w=8, of_hours=True),
     ]
 
 

@@ -97,7 +97,8 @@ def budget() -> list[Panel]:
             table(
                 "Where does the month's budget lead?",
                 "This UTC month's budget, what is used of it, and where that leads by the month's end at the mean "
-                "pace so far. Windows whose grams are unknown are not in it: with them it is used up faster.",
+                "pace since the month's first day, too low for a fleet that began later. Windows whose grams are "
+                "unknown are not in it: with them it is used up faster.",
                 [q.over_range(_columns(BUDGETS), by=("fleet",), of=q.BUDGET)],
                 Look(
                     GRAMS,

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from .. import queries as q
 from .. import rates
 from ..model import Dashboard, Panel
-from ..panels import Ask, Look, bars, column_unit, placed, section, series, table
+from ..panels import Ask, Look, bars, column_unit, placed, section, series, stat, table
 from ..variables import BETWEEN, TAG, variables
-from .parts import COUNT, GRAMS, RATIO, TOGETHER
+from .parts import COUNT, GRAMS, NONE_IS_BETTER, RATIO, SIMULATED, TOGETHER
 
 HOUR: Final = "1h"
 VALID: Final = "\"valid\" = 'true'"
@@ -67,7 +67,7 @@ def board() -> Dashboard:
 
 
 def _side_by_side() -> list[Panel]:
-    each = {"w": 6, "h": 7}
+    each = {"w": 5, "h": 7}
     return [
         bars(
             "Compute per inference, in MACs",
@@ -99,6 +99,16 @@ def _side_by_side() -> list[Panel]:
             [Ask(_carbon(), "$tag_model")],
             Look(GRAMS),
             **each,
+        ),
+        stat(
+            "Simulated",
+            "Windows and benches with any figure from an emulated meter. What they say of a model is no measurement.",
+            [
+                Ask(q.over_range('SUM("windows")', where=SIMULATED, of=q.HOURS), "windows"),
+                Ask(q.over_range('COUNT("j_per_inference")', where=SIMULATED, of=q.BENCHES), "benches"),
+            ],
+            Look(COUNT, NONE_IS_BETTER, no_value="none"),
+            h=7,
         ),
         table(
             "One inference of each model, side by side",
@@ -199,11 +209,11 @@ def _variants() -> list[Panel]:
             "What did the benches measure?",
             "Means of the valid benches in this range by model, runtime, delegate, device class and place of the "
             "meter. Low and high: ends of the 95 % interval. Above idle: without the declared idle power. Compare "
-            "only meters at the same place.",
-            [q.over_range(asked, by=VARIANT, where=VALID, of=q.BENCHES)],
+            "only meters at the same place; simulated benches are no measurement.",
+            [q.over_range(asked, by=(*VARIANT, "simulated"), where=VALID, of=q.BENCHES)],
             Look("short", overrides=columns),
             h=10,
-            columns=VARIANT_COLUMNS,
+            columns=VARIANT_COLUMNS | {"simulated": "simulated"},
             sort_by=J,
         ),
     ]

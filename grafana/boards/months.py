@@ -41,7 +41,7 @@ def carbon(span: Span) -> Panel:
     return _stat(
         f"Carbon {span.words}",
         f"Hourly sums {span.description}: metered joules times the grid's average intensity of their time, and the "
-        "hardware's share of its own making. Windows whose grams are unknown are not in it.",
+        "part of the hardware's making that this time is charged. Windows whose grams are unknown are not in it.",
         [
             Ask(q.over_range(q.OPERATIONAL, of=q.HOURS), "operational"),
             Ask(q.over_range(q.EMBODIED, of=q.HOURS), "embodied"),

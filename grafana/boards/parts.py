@@ -19,6 +19,7 @@ REPORTS: Final = "2m"
 COVERED: Final[Steps] = ((None, "red"), (0.9, "orange"), (0.99, "green"))
 """Of a ratio that should be one."""
 SIMULATED: Final = "\"simulated\" = 'true'"
+_SIMULATED_WINDOWS: Final = q.over_range(q.COUNT, where=SIMULATED)
 TOGETHER: Final[tuple[dict[str, Any], ...]] = (
     {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time"]}}},
     {"id": "merge", "options": {}},
@@ -62,12 +63,15 @@ def coloured(steps: Steps) -> dict[str, Any]:
     }
 
 
-def simulated(*, h: int = 4) -> Panel:
-    """Return the panel that says how many of the windows come from emulated meters."""
+def simulated(*, w: int = 4, h: int = 4, of_hours: bool = False) -> Panel:
+    """Return the panel that says how many of the windows, or of those in the hours, come from emulated meters."""
+    windows = q.over_range('SUM("windows")', where=SIMULATED, of=q.HOURS) if of_hours else _SIMULATED_WINDOWS
     return stat(
         "Simulated windows",
-        "Windows with any figure from an emulated meter. Their joules are no measurement of a device.",
-        [Ask(q.over_range(q.COUNT, where=SIMULATED), "windows")],
+        "Windows with any figure from an emulated meter. Their joules, and the grams of these, are no measurement of "
+        "a device.",
+        [Ask(windows, "windows")],
         Look(COUNT, NONE_IS_BETTER, no_value="none"),
+        w=w,
         h=h,
     )

@@ -125,7 +125,7 @@ def _letters() -> list[Panel]:
         *(
             stat(
                 f"Dead {kind}s",
-                f"{meaning} In the list now; look with: edgejoule fleet dead-letters list.",
+                f"{meaning} In the list now; look with: edgejoule collector dead-letters list.",
                 [Ask(q.sum_of_latest(f"dead_letters_{kind}", ("collector",), of=q.COLLECTOR), f"{kind}s")],
                 Look(COUNT, NONE_IS_BETTER, no_value="unknown"),
                 w=4,

@@ -127,6 +127,26 @@ def test_an_outer_query_on_windows_has_one_function() -> None:
                 assert all(len(re.findall(r"[A-Z]+\(", outer)) <= 1 for outer in levels[:-1]), query
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_dashboard_counts_what_is_simulated(name: str) -> None:
+    counted = [panel for panel in BOARDS[name].panels if panel.type == "stat" and panel.title.startswith("Simulated")]
+    assert ["\"simulated\" = 'true'" in target.query for panel in counted for target in panel.targets]
+
+
+def test_commands_in_descriptions_are_there() -> None:
+    told = {
+        command
+        for board in BOARDS.values()
+        for panel in board.panels
+        for command in re.findall(r"edgejoule ([a-z-]+(?: [a-z-]+)+)(?=\.)", panel.description or "")
+    }
+    assert told
+    for command in told:
+        with pytest.raises(SystemExit) as ended:
+            main([*command.split(), "--help"])
+        assert ended.value.code == 0, command
+
+
 def test_a_number_that_is_not_known_says_so() -> None:
     for board in BOARDS.values():
         for panel in board.panels:
