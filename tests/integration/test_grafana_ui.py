@@ -170,3 +170,29 @@ def test_a_component_or_a_query_that_fails_says_so_in_its_panel(drawn: Drawing) 
 def test_every_unit_of_the_checker_is_one_of_grafanas(drawn: Drawing) -> None:
     rules: Any = import_module("grafana.rules")
     assert set(rules.UNITS) <= drawn.units()
+
+
+def test_a_quotient_of_something_unknown_is_unknown(drawn: Drawing) -> None:
+    """To Grafana, nothing / x is 0, and x / nothing has no end."""
+    board = next(one for one in as_boards() if one["uid"] == "edgejoule-models")
+    shown = next(one for one in board["panels"] if one["title"].startswith("After how many inferences"))
+    development = [0, 7e6, 900.0, 1e9, 7e-3]
+    of_info = [
+        series({"model": "stated"}, ["time", *MADE], development),
+        series({"model": "unused"}, ["time", *MADE], development),
+    ]
+    of_use = [series({"model": name}, ["time", "inference energy"], [0, 0.02]) for name in ("stated", "strange")]
+    answers = [
+        {"panel": shown["id"], "ref_id": ref_id, "raw": {"results": [{"series": found}]}, "from_ms": 0, "to_ms": 1}
+        for ref_id, found in zip("AC", (of_info, of_use), strict=True)
+    ]
+    (panel,) = [one for one in drawn.draw(board | {"panels": [shown]}, answers) if one.id == shown["id"]]
+    assert "350,000,000" in panel.text
+    assert panel.text.count("unknown") == 2
+
+
+MADE = ("development", "development carbon", "made for", "development per inference")
+
+
+def series(tags: dict[str, str], columns: list[str], row: list[float]) -> dict[str, Any]:
+    return {"name": "any", "tags": tags, "columns": columns, "values": [row]}
