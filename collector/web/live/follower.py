@@ -91,6 +91,9 @@ class Follower(Background):
         """Whether the fleet holds every window up to the row, each once."""
         self._fresh = False
         """Whether the state says all that was read."""
+        self._seen_version = -1
+        """Of the journal, when its windows were taken last."""
+        self._next_put_s = 0.0
         self._read_until_s = 0.0
         self._nudge = threading.Event()
         self._trouble = ""
@@ -153,23 +156,14 @@ class Follower(Background):
 
     def _run(self) -> None:
         with self._ending():
-            version, next_put_s, next_check_s = -1, 0.0, 0.0
+            next_check_s = 0.0
             while not self._stopping.is_set():
                 with self._telling_trouble():
                     now_s = time.monotonic()
                     if now_s >= next_check_s:
                         next_check_s = now_s + self._pace.check  # should the check end in trouble
                         next_check_s = time.monotonic() + self._check()
-                    if self._whole and version != (found := self._journal.data_version()):
-                        self._take_new()
-                        version = found
-                    if (
-                        self._whole
-                        and not self._fresh
-                        and next_put_s <= (now_s := time.monotonic()) < self._read_until_s
-                    ):
-                        self._put()
-                        next_put_s = now_s + max(self._pace.put, _REST * (time.monotonic() - now_s))
+                    self._go_on()
                 self._nudge.wait(self._pace.look)
                 self._nudge.clear()
 
@@ -197,21 +191,33 @@ class Follower(Background):
             else:
                 _LOG.info("live_page_goes_on")
 
+    def _go_on(self) -> None:
+        """Take what was committed, and make figures of it where that is due; nothing before all was read once."""
+        if not self._whole:
+            return
+        if self._seen_version != (found := self._journal.data_version()):
+            self._take_new()
+            self._seen_version = found
+        if not self._fresh and self._next_put_s <= (now_s := time.monotonic()) < self._read_until_s:
+            self._put()
+            self._next_put_s = now_s + max(self._pace.put, _REST * (time.monotonic() - now_s))
+
     def _begin(self, fleet: FollowedFleet) -> None:
-        """Read everything there is; what was known before stays until then."""
+        """Read everything there is; what was known before stays until then, and goes on."""
         first_row_id, row_id = self._journal.first_row_id(), 0
         for page in window_pages(self._journal, self._lake_dir):
             if self._stopping.is_set():
                 return
             fleet.add_table(page, time.time_ns())
             row_id = page["row_id"][-1].as_py()
+            self._go_on()
         with self._journal.snapshot() as db:
             for device in self._journal.devices():
                 for window in window_rows.latest(db, device.fleet, device.device_id, 1):
                     fleet.show((device.fleet, device.device_id), window)
         with self._guard:
             self._fleet, self._row_id, self._first_row_id = fleet, row_id, first_row_id
-        self._whole, self._fresh = True, False
+        self._whole, self._fresh, self._seen_version = True, False, -1
         _LOG.debug("live_page_read", windows_up_to=row_id)
 
     def _take_new(self) -> None:
