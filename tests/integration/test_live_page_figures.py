@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from collector import numbers
 from collector.carbon.estimate import Estimate
 from tests.fakes.browser import chromium, page_of
-from tests.fakes.live_fleet import Json, make_device, make_fleet
+from tests.fakes.live_fleet import Json, fleet_series, make_device, make_fleet
 from tests.fakes.live_page import live_page
 
 pytestmark = pytest.mark.browser
@@ -105,6 +105,25 @@ def test_the_ledger_says_of_each_device_whether_it_adds_up(browser: Browser) -> 
 
         rows = [seen.page.get_by_role("row").nth(number).inner_text().split() for number in (1, 2)]
         assert [row[-1] for row in rows] == ["yes", "NO"]
+
+
+def test_a_chart_says_the_range_of_each_part_and_not_of_what_is_stacked(browser: Browser) -> None:
+    """Operational grams stand on the embodied ones; those who hear the chart are told them alone."""
+    grams = [value for value in fleet_series(240)["operational_gco2e"] if value is not None]
+    with live_page(make_fleet([make_device(0)])) as server, page_of(browser) as seen:
+        seen.open(server.address)
+        said = seen.page.get_by_role("img", name="Operational and embodied CO2e").get_attribute("aria-label") or ""
+
+        assert f"operational: from {numbers.si(min(grams), 'g')} to {numbers.si(max(grams), 'g')};" in said
+
+
+def test_a_device_that_does_not_throttle_is_not_said_to_be_unknown(browser: Browser) -> None:
+    with live_page(make_fleet([make_device(0)])) as server, page_of(browser) as seen:
+        seen.open(server.address + "#/device/bench/pi4-000")
+        said = seen.page.get_by_role("img", name="Temperature").get_attribute("aria-label") or ""
+
+        assert "temperature: from" in said
+        assert "unknown" not in said
 
 
 def test_the_bar_of_carbon_is_full_and_divided_by_share_however_small_the_grams(browser: Browser) -> None:

@@ -143,17 +143,22 @@ export class Chart {
   }
 
   #text(index, at) {
+    const value = this.#value(index, at);
+    return value === null ? UNKNOWN : si(value, this.#options.series[index].unit ?? this.#options.unit);
+  }
+
+  /** A series' own value, without the one that it is stacked on; null where it is not known. */
+  #value(index, at) {
     const series = this.#options.series[index];
-    const column = this.#data[(series.from ?? index) + 1];
+    const value = this.#data[(series.from ?? index) + 1][at];
     const under = series.minus === undefined ? 0 : this.#data[series.minus + 1][at];
-    const value = column[at];
-    return value === null || value === undefined || under === null ? UNKNOWN : si(value - under, series.unit ?? this.#options.unit);
+    return value === null || value === undefined || under === null ? null : value - under;
   }
 
   #describe() {
     this.#say();
     const said = this.#legend.map(({ index }) => {
-      const column = this.#data[index + 1].filter((value) => value !== null);
+      const column = this.#data[0].map((_, at) => this.#value(index, at)).filter((value) => value !== null);
       const unit = this.#options.unit;
       if (column.length === 0) return `${this.#options.series[index].label}: unknown`;
       const low = column.reduce((a, b) => Math.min(a, b));

@@ -48,7 +48,7 @@ export class DevicePage {
       }),
       temp: new Chart({
         title: "Temperature", sub: "Of the system on chip; orange where it throttled.", unit: "°C", empty: "This device reports no temperature.",
-        series: [{ label: "temperature", colour: "--series-1" }, { label: "throttled", colour: "--series-2" }],
+        series: [{ label: "temperature", colour: "--series-1" }, { label: "throttled", colour: "--series-2", say: false }],
       }),
     };
     this.split = carbonSplit();
