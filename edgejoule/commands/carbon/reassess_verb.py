@@ -111,7 +111,8 @@ def _lines(done: "Reassessed", *, as_known_then: bool) -> Iterator[str]:
     yield f"{done.windows} windows assessed, {done.points} points and {done.hours} hours written{then}"
     if done.unknown:
         yield (
-            f"{done.unknown} windows have no operational grams: no intensity is known of their zone and time; what "
+            f"{done.unknown} windows have no operational grams: no intensity is known of their zone and time, or the "
+            "inventory has no zone for them; what "
             'the store has of old ones stays there, with intensity_quality "unknown"'
         )
     if done.refused:
