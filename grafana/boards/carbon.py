@@ -188,7 +188,7 @@ def _grid() -> list[Panel]:
                     ),
                 ),
                 columns={name: name for name in by},
-                h=6,
+                h=9,
             ),
             time_from="1h",
         ),
