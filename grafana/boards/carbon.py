@@ -64,7 +64,7 @@ def _totals() -> list[Panel]:
             w=6,
         ),
         stat(
-            "What does time change?",
+            "Time of use against year's mean",
             "(By the grid of its time - by yearly averages) / by yearly averages, of hours that have both. Negative: "
             "the work lay in cleaner hours than the year's mean.",
             [
@@ -77,7 +77,7 @@ def _totals() -> list[Panel]:
             w=6,
         ),
         stat(
-            "Change at the margin",
+            "Carbon at the margin",
             "The same joules times the marginal intensity of their time, g CO2e: what one kWh more or less would "
             "change. Another kind of figure than the account; the two are never added.",
             [Ask(_hours(MARGINAL), "marginal")],
@@ -188,7 +188,7 @@ def _grid() -> list[Panel]:
                     ),
                 ),
                 columns={name: name for name in by},
-                h=9,
+                h=7,
             ),
             time_from="1h",
         ),
