@@ -115,8 +115,8 @@ def delivery() -> list[Panel]:
         ),
         series(
             "What does measuring itself cost?",
-            "Processor time that the agent used, without its inference and with it, and that all else used; 100 % is one "
-            "core.",
+            "Processor time that the agent used, without its inference and with it, and that all else used; 100 % is "
+            "one core.",
             [
                 Ask(q.over_time('MEAN("overhead_cpu_ratio")', by=BY), "agent without inference"),
                 Ask(q.over_time('MEAN("agent_cpu_ratio")', by=BY), "agent"),
