@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--influxdb", type=_database_url, metavar="URL", help="also write InfluxDB 1.x: http://host:8086/database"
     )
     parser.add_argument("--out", type=Path, default=Path("demo-run"), help="where the run is kept (default demo-run)")
-    parser.add_argument("--serve", action="store_true", help="keep measuring until Ctrl-C, with a live page and the report on it")
+    parser.add_argument(
+        "--serve", action="store_true", help="keep measuring until Ctrl-C, with a live page and the report on it"
+    )
     parser.add_argument("--chaos", action="store_true", help="kill -9 collector and embedded broker on the way")
     parser.add_argument("--seed", type=int, default=1, help="seed of the simulated meters' errors and noise")
     parser.add_argument("--json", action="store_true", help="the final report as JSON on stdout, nothing else")
