@@ -94,7 +94,7 @@ def live_page(
         parts.enter_context(closing(follower))
         streams = Streams(follower, pace.event)
         state.on_news = streams.wake
-        server = parts.enter_context(closing(LiveServer(address, follower, access, streams, report)))
+        server = parts.enter_context(closing(LiveServer(address, follower, access, streams, report, pace.connection)))
         follower.start()
         server.start()
         yield LivePage(follower, server)

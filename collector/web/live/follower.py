@@ -24,6 +24,7 @@ from collector.journal import Journal
 from collector.store_config import LakeWhere
 from collector.web.live import answers
 from collector.web.live.answers import Latest
+from collector.web.live.connections import PATIENCE_S
 from collector.web.live.events import EVENT_EVERY_S
 from collector.web.live.followed import FollowedFleet, Knowledge, Seen
 from collector.web.live.state import Details, LiveState, Moment
@@ -44,7 +45,8 @@ class Pace(NamedTuple):
 
     ``look``: sees whether anything was committed. ``put``: makes figures, at most. ``check``: sees which devices fell
     silent, whether intensities were revised, and whether the file is there. ``rest``: after reading everything again,
-    at least. ``event``: a stream tells its client, at most.
+    at least. ``event``: a stream tells its client, at most. ``connection``: a connection on which nothing moves is
+    cut off after one or two of these.
     """
 
     look: float = 0.25
@@ -52,6 +54,7 @@ class Pace(NamedTuple):
     check: float = 10.0
     rest: float = 60.0
     event: float = EVENT_EVERY_S
+    connection: float = PATIENCE_S
 
 
 class Follower(Background):

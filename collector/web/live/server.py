@@ -11,12 +11,12 @@ import uvicorn
 
 from collector.web.live.access import Access
 from collector.web.live.app import Source, make_app
+from collector.web.live.connections import PATIENCE_S, connections
 from collector.web.live.events import Streams
 from edge_agent.wire.errors import ConfigurationError
 
 STOP_S: Final = 2
 """So long requests may take to end when the server does."""
-MAX_CONNECTIONS: Final = 512
 
 
 class LiveServer:
@@ -26,22 +26,28 @@ class LiveServer:
     """
 
     def __init__(
-        self, address: tuple[str, int], source: Source, access: Access, streams: Streams, report: Path | None = None
+        self,
+        address: tuple[str, int],
+        source: Source,
+        access: Access,
+        streams: Streams,
+        report: Path | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """Listen. Raises ConfigurationError when that cannot be."""
+        """Listen. ``patience_s``: see ``connections``. Raises ConfigurationError when that cannot be."""
         self._socket = _listening(*address)
         self._streams = streams
         config = uvicorn.Config(
             make_app(source, access, streams, report),
             loop="asyncio",
-            http="h11",
+            http=connections(patience_s),
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # that a client sends nonsense is its own affair
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_S,
         )
         self._server = _Server(config)
