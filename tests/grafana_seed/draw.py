@@ -35,6 +35,7 @@ def main() -> int:
             if arguments.samples:
                 draw_samples(drawn)
         if arguments.out is not None:
+            arguments.out.mkdir(parents=True, exist_ok=True)
             with seeded_site(Path(directory)) as seeded:
                 content = as_json(seeded)
             with drawing(folder, arguments.chromium) as drawn:

@@ -103,7 +103,7 @@ def _history(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iter
 
 
 def _today(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterator[Received]:
-    """Yield a birth, windows back to back, and the health of the end."""
+    """Yield a birth, windows back to back, and health, which is all that an outbox and a meter tell of themselves."""
     boot = boot_of(device)
     yield _message(device, birth_of(device, boot, start_unix_ns, (boot,)), start_unix_ns)
     recent_unix_ns = start_unix_ns + (end_unix_ns - RECENT_NS - start_unix_ns) // MINUTE_NS * MINUTE_NS
@@ -114,6 +114,7 @@ def _today(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterat
         _window(device, i + 1, start, length, faulty=start >= fault_unix_ns) for i, (start, length) in enumerate(spans)
     )
     last_seq = len(windows)
+    yield from _healths(device, boot, windows, recent_unix_ns)
     if device is DROPPING:
         middle = last_seq // 2
         gone = DroppedRange(first_seq=middle, last_seq=middle + DROPPED - 1, reason="outbox_full")
@@ -134,6 +135,15 @@ def _today(device: SeededDevice, start_unix_ns: int, end_unix_ns: int) -> Iterat
     yield _message(device, _health(device, boot, last_seq, pending, end_unix_ns), end_unix_ns)
     online = Status(device_id=device.device_id, boot_id=boot, online=not pending, t_unix_ns=end_unix_ns)
     yield _message(device, online, end_unix_ns)
+
+
+def _healths(device: SeededDevice, boot_id: str, windows: _Windows, since_unix_ns: int) -> Iterator[Received]:
+    """Yield a health now and then, of a device whose outbox is as good as empty."""
+    for window in windows:
+        if window.t_start_unix_ns >= since_unix_ns and window.t_start_unix_ns // _WINDOW_NS % 2 == 0:
+            yield _message(
+                device, _health(device, boot_id, window.seq, 0, window.t_start_unix_ns), window.t_start_unix_ns
+            )
 
 
 def _window(device: SeededDevice, seq: int, start_unix_ns: int, length_ns: int, *, faulty: bool) -> InferenceWindow:
@@ -179,6 +189,11 @@ def _batch(
         records=records,
         dropped=dropped,
     )
+
+
+def is_health(message: Received) -> bool:
+    """Return whether the message only says how a device is."""
+    return message.topic.endswith("/health")
 
 
 def _health(device: SeededDevice, boot_id: str, last_seq: int, pending: int, t_unix_ns: int) -> Health:
