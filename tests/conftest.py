@@ -27,6 +27,8 @@ import pytest
 import structlog
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.grafana_seed.answers import Answer
     from tests.grafana_seed.site import Seeded
 
@@ -113,13 +115,15 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here; keep on one worker the timing-sensitive end-to-end tests, and those of one seed."""
+    """Skip what cannot run here; keep on one worker the timing-sensitive tests, those of one seed, of one browser."""
     lacking = {marker: check(config) for marker, check in NEEDS.items()}
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("e2e"))
         if "seeded" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("grafana_seed"))
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))
         for marker, reason in lacking.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -174,11 +178,18 @@ class _Census:
         self.files = {number: target for number, target in _open_files() if _is_telling(number, target)}
         self.tasks = {task for task in _asyncio_tasks() if not task.done()}
 
+    def processes_since(self, before: "_Census") -> set[psutil.Process]:
+        """Return the processes that were not there ``before``, nor were started by one that was.
+
+        A server or a browser that serves several tests starts and ends its own children; its fixture ends it.
+        """
+        return {process for process in self.processes - before.processes if not before.processes & _parents(process)}
+
     def leaks_since(self, before: "_Census") -> list[str]:
         """Describe what is here and was not there ``before``."""
         return [
             *(f"thread {thread.name!r}" for thread in self.threads - before.threads),
-            *(f"child process {_describe(process)}" for process in self.processes - before.processes),
+            *(f"child process {_describe(process)}" for process in self.processes_since(before)),
             *(f"open {target}" for number, target in self.files.items() if before.files.get(number) != target),
             *(f"unfinished asyncio task {task.get_name()}" for task in self.tasks - before.tasks),
         ]
@@ -225,6 +236,13 @@ def _is_pythons_own(process: psutil.Process) -> bool:
         return False
 
 
+def _parents(process: psutil.Process) -> set[psutil.Process]:
+    try:
+        return set(process.parents())
+    except psutil.Error:
+        return set()
+
+
 def _describe(process: psutil.Process) -> str:
     try:
         return f"{process.pid} ({' '.join(process.cmdline()) or process.name()})"
@@ -255,7 +273,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Generator[None, None
         gc.collect()
         time.sleep(POLL_S)
         after = _Census()
-    for process in after.processes - before.processes:
+    for process in after.processes_since(before):
         _end(process)
     _LEFT_THREADS.extend(after.threads - before.threads)
     if leaks:
@@ -294,6 +312,18 @@ def influxd_program() -> str:
 def chromium_program() -> str:
     """Return the path of Chromium, for tests marked ``browser``."""
     return _found("chromium")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_program: str) -> Generator["Browser", None, None]:
+    """Yield a browser for the tests of one file, marked ``browser``; what a page leaves in it is theirs to close.
+
+    Not for longer: while it is there, its event loop counts as the running one of this thread.
+    """
+    from tests.fakes.browser import chromium  # noqa: PLC0415  a package of its own
+
+    with chromium(chromium_program) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,21 @@ LEAKS = {
     """,
 }
 
+SERVER = """
+    import subprocess
+    import pytest
+    @pytest.fixture(scope="module")
+    def server():
+        command = ["sh", "-c", "trap 'kill $!' EXIT; while read line; do sleep 60 & echo $line; done"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            yield process
+            process.stdin.close()
+    def test_makes_the_server_start_a_process(server):
+        server.stdin.write(b"one\\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == b"one\\n"
+"""
+
 SKIPS = """
     import pytest
     @pytest.mark.skip(reason="just because")
@@ -90,6 +105,12 @@ def test_a_planted_leak_fails(trace: str, tmp_path: Path) -> None:
     assert outcome.returncode == 1, outcome.stdout
     assert "left behind" in outcome.stdout
     assert trace in outcome.stdout
+
+
+def test_what_a_server_of_several_tests_starts_is_its_own_affair(tmp_path: Path) -> None:
+    outcome = run_pytest(tmp_path, SERVER, ci=False)
+
+    assert outcome.returncode == 0, outcome.stdout
 
 
 def test_skips_are_counted_and_the_remedy_named(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from collector.web.live.state import LiveState
 from tests.fakes.live_server import PATIENCE_S, QUICK, site_config
 from tests.fakes.windows import commit_rows, make_fleet_rows, make_stored
 
-FILES = 31
+FILES = 15
 CALLS = 10
-"""Files are read as 1, 2, 4, 8 and 16: five pages, each with two or three devices; the tenth is in the fourth."""
+"""Files are read as 1, 2, 4 and 8: four pages, each with two or three devices; the tenth is in the last."""
 BEFORE = 2 * FILES
 PAGE_S = 0.1
 

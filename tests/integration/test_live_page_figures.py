@@ -1,6 +1,6 @@
 """What the live page writes: the collector's figures, digit for digit, and never a made-up one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from collector import numbers
 from collector.carbon.estimate import Estimate
-from tests.fakes.browser import chromium, page_of
+from tests.fakes.browser import page_of
 from tests.fakes.live_fleet import Json, fleet_series, make_device, make_fleet
 from tests.fakes.live_page import live_page
 
@@ -22,12 +22,6 @@ EVERY = """async values => {
   return values.map(([v, u, i]) => [n.si(v, "W"), n.siU(v, u, "J"), n.significant(v), n.percent(v, 1), n.percent(u),
     n.count(i), n.span(u), n.grams(grams(u)), n.gramsRange(grams(u)), n.plain(grams(u))]);
 }"""
-
-
-@pytest.fixture
-def browser(chromium_program: str) -> Iterator[Browser]:
-    with chromium(chromium_program) as started:
-        yield started
 
 
 def as_the_report(value: float, u: float, integer: int) -> list[str]:

@@ -1,11 +1,9 @@
 """A thousand devices on the live page: few elements, little work for a change, and every device in reach."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fakes.browser import Seen, chromium, page_of
+from tests.fakes.browser import Seen, page_of
 from tests.fakes.live_fleet import Json, make_device, make_fleet
 from tests.fakes.live_page import live_page
 
@@ -20,12 +18,6 @@ WATCH = """() => {
   new MutationObserver(records => { window.work += records.length; })
     .observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
 }"""
-
-
-@pytest.fixture
-def browser(chromium_program: str) -> Iterator[Browser]:
-    with chromium(chromium_program) as started:
-        yield started
 
 
 def elements(seen: Seen) -> int:

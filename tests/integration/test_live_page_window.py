@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from collector import numbers
 from edgejoule.cli import main
-from tests.fakes.browser import Seen, chromium, page_of
+from tests.fakes.browser import Seen, page_of
 from tests.fakes.live_collector import live_collector
 
 pytestmark = [pytest.mark.browser, pytest.mark.mosquitto]
@@ -41,9 +42,9 @@ def assert_shows(seen: Seen, report: Any) -> None:
 
 
 def test_a_window_reaches_the_page_with_the_reports_figures(
-    tmp_path: Path, chromium_program: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with live_collector(tmp_path) as live, chromium(chromium_program) as browser, page_of(browser) as seen:
+    with live_collector(tmp_path) as live, page_of(browser) as seen:
         seen.open(live.address)
         for _ in range(WINDOWS):
             live.shown_at(seen)
