@@ -68,6 +68,26 @@ def test_every_digit_is_that_of_the_reports(browser: Browser) -> None:
         check()
 
 
+def test_rates_have_spaces_between_thousands_and_ticks_as_many_places_as_their_steps(browser: Browser) -> None:
+    asked = """async () => {
+      const n = await import("./static/numbers.js");
+      const rates = [3173180.2, 7296.4, 81.34, 0.5, null].map(n.perSecond);
+      return [rates, [0.25, 0.5, 2.5, 0.1, 1, 20, 0.05].map(n.placesOf)];
+    }"""
+    with live_page(make_fleet([])) as server, page_of(browser) as seen:
+        seen.page.goto(server.address)
+        rates, places = seen.page.evaluate(asked)
+
+    assert [rate.replace(numbers.NBSP, " ") for rate in rates] == [
+        "3 173 180 /s",
+        "7 296 /s",
+        "81.3 /s",
+        "0.500 /s",
+        "–",
+    ]
+    assert places == [2, 1, 1, 1, 0, 0, 2]
+
+
 def test_the_fleets_figures(browser: Browser) -> None:
     fleet = make_fleet([make_device(i, simulated=i == 0) for i in range(5)], simulated=True)
     total = fleet["total"]

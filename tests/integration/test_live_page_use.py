@@ -155,6 +155,30 @@ def test_a_broken_connection_is_said_and_heals(browser: Browser, server: StandIn
         assert seen.text("#announce") == "The page is live again."
 
 
+def test_a_connection_that_died_without_a_word_is_opened_again(browser: Browser, server: StandIn) -> None:
+    """After a laptop's sleep nothing tells the browser that nobody is there any more."""
+    with page_of(browser) as seen:
+        seen.page.clock.install()
+        seen.open(server.address)
+        server.fleet = make_fleet([make_device(i, tick=3) for i in range(9)], tick=3)
+        seen.page.clock.fast_forward(60_000)
+        seen.wait_shown(server.fleet["t_unix_ns"])
+
+        assert sum(url.endswith("/events") for url in seen.requests) == 2
+        assert seen.text("#announce") == ""
+
+
+def test_what_a_devices_page_slept_through_is_fetched(browser: Browser, server: StandIn) -> None:
+    later = make_device(0, tick=9)
+    with page_of(browser) as seen:
+        seen.page.clock.install()
+        seen.open(f"{server.address}#/device/bench/{later['device_id']}")
+        seen.page.wait_for_selector(".plot canvas")
+        seen.page.clock.fast_forward(6_000)
+        with seen.page.expect_request("**/series?*"):
+            server.publish("fleet", make_fleet([later], tick=9, whole=False))
+
+
 def test_a_token_that_no_longer_counts_is_said(browser: Browser, server: StandIn) -> None:
     with page_of(browser) as seen:
         seen.open(server.address)

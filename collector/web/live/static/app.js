@@ -134,7 +134,7 @@ function sayConnection() {
 function words(state) {
   if (paused) return `Paused, ${count(waiting)} newer`;
   if (state === "connecting") return "Connecting…";
-  if (store.fleet === null) return state === "live" ? "Live" : "No connection";
+  if (store.fleet === null) return state === "live" ? "Waiting for figures…" : "No connection";
   const seconds = store.ageS(store.fleet.t_unix_ns);
   const changed = `${clockTime(store.fleet.t_unix_ns)} UTC`;
   if (state !== "live") return `No connection since ${changed}`;
@@ -215,6 +215,7 @@ connection.addEventListener("change", () => {
 store.addEventListener("change", schedule);
 window.addEventListener("hashchange", route);
 setInterval(() => {
+  connection.watch();
   if (document.hidden || paused) return;
   sayConnection();
   if (store.fleet !== null) page.tick();

@@ -1,7 +1,7 @@
 // Charts over time: uPlot with the page's colours, units on every tick, and a sentence for those who see no canvas.
 
 import { el, write } from "./dom.js";
-import { NBSP, UNKNOWN, prefixOf, si } from "./numbers.js";
+import { NBSP, UNKNOWN, placesOf, prefixOf, si } from "./numbers.js";
 
 const HEIGHT_PX = 220;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
@@ -21,7 +21,7 @@ function ticks(unit) {
   return (_plot, splits) => {
     const [scale, letter] = prefixOf(Math.max(...splits.map(Math.abs)));
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) / scale : 1;
-    const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const places = placesOf(step);
     return splits.map((value) => `${(value / scale).toFixed(places)}${NBSP}${letter}${unit}`);
   };
 }

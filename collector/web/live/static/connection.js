@@ -3,6 +3,8 @@
 const SNAPSHOT_WAIT_MS = 1500;
 const RETRY_MS = 3000;
 const HIDDEN_MS = 60000;
+const SILENT_MS = 45000;
+const ANSWER_MS = 15000;
 
 /** Fetch JSON; throws an Error with a `status` (0: no answer) that says what is wrong. */
 export async function fetchJson(path) {
@@ -23,6 +25,8 @@ export class Connection extends EventTarget {
   #retry = 0;
   #hidden = 0;
   #fallback = 0;
+  #heardMs = 0;
+  #asked = false;
 
   constructor(store) {
     super();
@@ -35,16 +39,20 @@ export class Connection extends EventTarget {
     this.#shut();
     const source = new EventSource("events");
     this.#source = source;
+    this.#heardMs = performance.now();
     source.addEventListener("open", () => {
+      this.#heard();
       this.#become("live");
       this.#fallback = setTimeout(() => this.refresh(), SNAPSHOT_WAIT_MS);
     });
     source.addEventListener("snapshot", (event) => {
       clearTimeout(this.#fallback);
+      this.#heard();
       this.#store.snapshot(JSON.parse(event.data));
       this.#become("live");
     });
     source.addEventListener("fleet", (event) => {
+      this.#heard();
       this.#store.update(JSON.parse(event.data));
       this.#become("live");
     });
@@ -53,6 +61,25 @@ export class Connection extends EventTarget {
       if (source.readyState === EventSource.CLOSED) this.#diagnose();
       else this.#become("lost");
     });
+  }
+
+  /**
+   * Call it now and then. After a laptop's sleep, or behind a router that forgot it, a connection may be dead without
+   * a word: one that is silent for long is opened again, and lost if nobody answers that.
+   */
+  watch() {
+    if (this.#source === null || this.state !== "live") return;
+    const silentMs = performance.now() - this.#heardMs;
+    if (this.#asked && silentMs > ANSWER_MS) this.#become("lost");
+    else if (!this.#asked && silentMs > SILENT_MS) {
+      this.open();
+      this.#asked = true;
+    }
+  }
+
+  #heard() {
+    this.#heardMs = performance.now();
+    this.#asked = false;
   }
 
   /** Fetch the whole picture, and say whether that went well. */

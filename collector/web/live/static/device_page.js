@@ -9,11 +9,13 @@ import { carbonSplit, chip, facts, qualityBar, tile } from "./parts.js";
 import { isFresh } from "./store.js";
 
 const POINTS = 360;
+const RELOAD_MS = 5000;
 
 export class DevicePage {
   #context;
   #key;
   #columns = null;
+  #loadedMs = -Infinity;
   #shape = "";
 
   constructor(context, [fleet, deviceId]) {
@@ -157,6 +159,7 @@ export class DevicePage {
   }
 
   async #load() {
+    this.#loadedMs = performance.now();
     const [fleet, deviceId] = this.#key.split("/");
     const path = `api/devices/${encodeURIComponent(fleet)}/${encodeURIComponent(deviceId)}/series?points=${POINTS}`;
     try {
@@ -167,10 +170,14 @@ export class DevicePage {
     }
   }
 
-  /** One more window, where it is newer than the last one. */
+  /** One more window, where it is newer than the last one; what the page slept through is fetched. */
   #append(latest) {
     const columns = this.#columns;
-    if (columns === null || !latest || latest.t_unix_ns <= (columns.t_unix_ns.at(-1) ?? 0)) return;
+    const before = columns?.t_unix_ns.at(-1) ?? 0;
+    if (!latest || latest.t_unix_ns <= before) return;
+    const missed = columns === null || latest.t_unix_ns - before > 1.5e9 * latest.duration_s;
+    if (missed && performance.now() - this.#loadedMs > RELOAD_MS) this.#load();
+    if (columns === null) return;
     for (const [name, values] of Object.entries(columns)) {
       if (!Array.isArray(values)) continue;
       values.push(latest[name] ?? null);

@@ -91,14 +91,14 @@ function columns() {
     },
   };
   const numbers = COLUMNS.map(([id, label]) => ({
-    id, label, width: "count", numeric: true, sort: (line) => line[id] ?? null,
+    id, label, width: id === "dead_letters" ? "wide" : "count", numeric: true, sort: (line) => line[id] ?? null,
     write(cell, line) {
       write(cell, count(line[id]));
       mark(cell, "bad", id === "missing" && line[id] > 0);
     },
   }));
   const sum = {
-    id: "adds_up", label: "Adds up", width: "narrow", sort: (line) => (addsUp(line) ? "yes" : "no"),
+    id: "adds_up", label: "Adds up", width: "figure", sort: (line) => (addsUp(line) ? "yes" : "no"),
     write: (cell, line) => verdict(cell, addsUp(line), addsUp(line) ? "yes" : "NO"),
   };
   return [name, ...numbers, sum];

@@ -30,6 +30,13 @@ function fixed(value, places) {
   return Number(down.at(-1)) % 2 === 0 ? down : text;
 }
 
+/** As many places as tell ticks of this step apart: 0.25 needs two. */
+export function placesOf(step) {
+  let places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  while (places < 12 && Math.abs(Number(step.toFixed(places)) - step) > 1e-6 * step) places += 1;
+  return places;
+}
+
 /** With so many significant digits, without exponent. */
 export function significant(value, digits = 3) {
   if (value === 0) return "0";
@@ -73,9 +80,11 @@ export function percent(ratio, places = 0) {
   return `${text}${NBSP}%`;
 }
 
+/** No-break spaces between thousands before the point. */
+const grouped = (text) => text.replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, NBSP));
+
 /** An integer with no-break spaces between thousands. */
-export const count = (number) =>
-  known(number) ? String(number).replace(/\B(?=(\d{3})+(?!\d))/g, NBSP) : UNKNOWN;
+export const count = (number) => (known(number) ? grouped(String(number)) : UNKNOWN);
 
 const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
 
@@ -100,7 +109,7 @@ export function age(seconds) {
 }
 
 /** Per second, for example "81.3 /s". */
-export const perSecond = (value) => (known(value) ? `${significant(value)}${NBSP}/s` : UNKNOWN);
+export const perSecond = (value) => (known(value) ? `${grouped(significant(value))}${NBSP}/s` : UNKNOWN);
 
 /** A number with a fixed number of places and its unit. */
 export const withUnit = (value, unit, places = 0) =>

@@ -34,6 +34,7 @@ export function splitBar(parts) {
       show(bar, whole > 0);
       values.forEach((value, index) => {
         // Parts of 100: pieces whose growth sums to less than 1 would leave room that is nobody's.
+        show(pieces[index], (value ?? 0) > 0);
         pieces[index].style.flexGrow = String(whole > 0 ? (100 * Math.max(0, value ?? 0)) / whole : 0);
         write(texts[index].value, words[index]);
       });
