@@ -105,7 +105,7 @@ def _watch(settings: DemoSettings, root: Path, household: Household, view: LiveV
     with Live(console=console, auto_refresh=False, transient=settings.as_json) as live:
         watch = Watch(household, view, live)
         if settings.serve:
-            _serve_until_ctrl_c(watch, root, _broker_label(settings))
+            _serve_until_ctrl_c(watch, root, settings)
         else:
             watch.until(settings.seconds, _chaos_plan(settings))
         watch.while_they_leave(agents, FLUSH_S, (BROKER, COLLECTOR))
@@ -113,15 +113,16 @@ def _watch(settings: DemoSettings, root: Path, household: Household, view: LiveV
         console.print()
 
 
-def _serve_until_ctrl_c(watch: Watch, root: Path, broker: str) -> None:
+def _serve_until_ctrl_c(watch: Watch, root: Path, settings: DemoSettings) -> None:
     """Serve the live page, with the report beside it, and keep measuring until the user has seen enough."""
     config = listening_at(read_config(fleet_plan.collector_config_file(root)), f"{LOOPBACK}:0")
     titled = msgspec.structs.replace(config, web=msgspec.structs.replace(config.web, title=TITLE))
     with live_page(titled, report=root / "report.html") as page, contextlib.suppress(KeyboardInterrupt):
         watch.say(f"live page at {page.url}, Ctrl-C ends; the report is at {page.url}report")
+        kills = _chaos_plan(settings)
         while True:
-            watch.until(watch.elapsed_s + REPORT_EVERY_S)
-            write_files(conclude(root, {}, broker), root)
+            watch.until(watch.elapsed_s + REPORT_EVERY_S, kills)
+            write_files(conclude(root, {}, _broker_label(settings)), root)
 
 
 def _chaos_plan(settings: DemoSettings) -> list[tuple[float, str]]:

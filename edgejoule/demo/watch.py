@@ -32,13 +32,15 @@ class Watch:
         """Print a line above the table."""
         self._live.console.print(text, soft_wrap=True)
 
-    def until(self, end_s: float, kills: Sequence[tuple[float, str]] = ()) -> None:
-        """Watch until ``end_s`` of the run; ``kills`` names children and the seconds at which they get SIGKILL."""
-        left = sorted(kills)
+    def until(self, end_s: float, kills: list[tuple[float, str]]) -> None:
+        """Watch until ``end_s`` of the run.
+
+        ``kills``: the seconds at which children get SIGKILL, in order; those that got it are taken out.
+        """
         while self.elapsed_s < end_s:
             self._household.keep_running(self._note_restart)
-            if left and self.elapsed_s > left[0][0]:
-                self._household.children[left.pop(0)[1]].kill()
+            if kills and self.elapsed_s > kills[0][0]:
+                self._household.children[kills.pop(0)[1]].kill()
             self._look("measuring")
 
     def while_they_leave(self, leaving: Sequence[str], timeout_s: float, servants: Sequence[str]) -> None:
