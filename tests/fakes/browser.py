@@ -1,4 +1,8 @@
-"""A real browser with one page in it, for the length of a block; nothing of it stays."""
+"""A real browser with one page in it, for the length of a block; nothing of it stays.
+
+What a test waits for in the page has to be a function, ``"() => ..."``: an expression is read anew at each look,
+which the page's policy forbids from the second on.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +28,7 @@ class Seen:
     def open(self, address: str) -> None:
         """Go there, and wait until that page is drawn with a first picture of the fleet."""
         self.page.goto(address)
-        self.page.wait_for_function("document.getElementById('main').dataset.page === location.hash")
+        self.page.wait_for_function("() => document.getElementById('main').dataset.page === location.hash")
         self.page.wait_for_selector("html[data-shown]", state="attached")
 
     def wait_shown(self, t_unix_ns: int) -> None:

@@ -79,11 +79,11 @@ def test_everything_is_reached_by_keyboard(browser: Browser, server: StandIn) ->
 
         page.get_by_role("link", name="pi4-000").focus()
         page.keyboard.press("Enter")
-        page.wait_for_function("document.activeElement.tagName === 'H1'")
+        page.wait_for_function("() => document.activeElement.tagName === 'H1'")
         assert seen.text("h1") == "pi4-000"
         assert page.title() == "pi4-000 · Bench fleet"
         page.go_back()
-        page.wait_for_function("document.activeElement.textContent === 'Fleet'")
+        page.wait_for_function("() => document.activeElement.textContent === 'Fleet'")
 
 
 def test_a_phone_never_scrolls_sideways_and_no_other_server_is_asked(browser: Browser, server: StandIn) -> None:
