@@ -14,5 +14,8 @@ if [ -e "$stamp" ] && cmp -s package-lock.json "$stamp"; then exit 0; fi
 command -v node >/dev/null && command -v npm >/dev/null || go_on_without "Node.js and npm are not installed"
 [ "$(node -p 'parseInt(process.versions.node)')" -ge 18 ] || go_on_without "Node.js is older than version 18"
 echo "installing Grafana's components for the tests into tests/grafana_ui/node_modules, once (half a minute)" >&2
-npm ci --loglevel=error >/dev/null || go_on_without "npm could not install Grafana's components"
+# npm 9, which Debian 12 has, cannot read the lock file's overrides: a later one is asked to, of the same registry.
+ci=(npm ci)
+[ "$(npm --version | cut -d. -f1)" -ge 10 ] || ci=(npm exec --yes --package=npm@10.9.2 -- npm ci)
+"${ci[@]}" --loglevel=error >/dev/null || go_on_without "npm could not install Grafana's components"
 cp package-lock.json "$stamp"
