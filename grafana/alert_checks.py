@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, get_args
 
 from .alerting import Group, Last, Math, Query, Rule, State, Step, Threshold
-from .queries import FORBIDDEN, MEASUREMENTS
+from .queries import MEASUREMENTS, forbidden_in, read_by
 
-_FROM: Final = re.compile(r'FROM "(\w+)"')
 _USED: Final = re.compile(r"\$(\w+)")
 _LONGEST_UID: Final = 40
 """Of any object of Grafana."""
@@ -81,10 +80,9 @@ def _query_faults(step: Query) -> Iterator[str]:
         yield "uses a variable of a dashboard, which an alert rule has not"
     if step.since_s <= 0:
         yield "reaches no time back"
-    for word in FORBIDDEN:
-        if word in step.query.upper():
-            yield f"uses {word}, which not every InfluxDB knows"
-    for name in set(_FROM.findall(step.query)):
+    for word in forbidden_in(step.query):
+        yield f"uses {word}, which not every InfluxDB knows"
+    for name in read_by(step.query):
         if name not in MEASUREMENTS:
             yield f"reads {name}, which the collector does not write"
         elif MEASUREMENTS[name] != step.of:

@@ -4,7 +4,6 @@
 asks of which measurement decides the data source: the hourly sums have their own.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -14,16 +13,15 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from .model import DATASOURCES, GRAFANA, DataSource, GridPos, Link, Panel, PanelKind, ResultFormat, Target
-from .queries import MEASUREMENTS, MOST
+from .queries import MEASUREMENTS, MOST, read_by
 
 STEP: Final = "10s"
 COLUMNS: Final = 24
 Steps = tuple[tuple[float | None, str], ...]
 BLUE: Final[Steps] = ((None, "blue"),)
-GOOD_FROM_ZERO: Final[Steps] = ((None, "green"), (1, "red"))
-"""Zero is good, anything above is not."""
 _REF_IDS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_FROM: Final = re.compile(r'FROM "(\w+)"')
+_LATEST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+"""Of each frame its last value: what a query over the whole range answers is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def stat(  # noqa: PLR0913  a panel is its settings
 ) -> Panel:
     """Return a panel of large numbers, one for each frame."""
     options = {
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "reduceOptions": _LATEST,
         "colorMode": "value",
         "graphMode": "none",
         "justifyMode": "auto",
@@ -79,7 +77,7 @@ def stat(  # noqa: PLR0913  a panel is its settings
 def bars(title: str, description: str, asks: Sequence[Ask], look: Look, *, w: int = 8, h: int = 8) -> Panel:
     """Return horizontal bars from zero, one for each frame, alike in size however few they are."""
     options = {
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "reduceOptions": _LATEST,
         "orientation": "horizontal",
         "displayMode": "basic",
         "text": {"titleSize": 12, "valueSize": 18},
@@ -259,5 +257,5 @@ def _panel(  # noqa: PLR0913  a panel is its settings
 
 def _answers(query: str) -> DataSource:
     """Return the data source that has what a query reads."""
-    (store,) = {MEASUREMENTS[name].store for name in _FROM.findall(query)}
+    (store,) = {MEASUREMENTS[name].store for name in read_by(query)}
     return DATASOURCES[store]

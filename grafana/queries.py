@@ -4,6 +4,7 @@ So no INTEGRAL(): a window carries joules that were integrated on the meter's cl
 Sums are taken before ratios: a mean of ratios would weigh a short window as much as a long one.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -44,25 +45,18 @@ MEASUREMENTS: Final = {
 MOST: Final = 10
 """So many devices are drawn side by side; tables have room for all."""
 
+_FROM: Final = re.compile(r'FROM "(\w+)"')
 FORBIDDEN: Final = ("INTEGRAL(", "SAMPLE(", "SLIMIT", "SOFFSET", "SHOW SERIES", "SHOW DATABASES", "CARDINALITY", "|>")
 """What at least one of the three servers does not know."""
 
 ENERGY_J: Final = 'SUM("energy_j")'
 INFERENCES: Final = 'SUM("inference_count")'
-POWER_W: Final = 'SUM("energy_j") / (SUM("duration_s") - SUM("gap_s"))'
-J_PER_INFERENCE: Final = 'SUM("energy_j") / SUM("inference_count")'
-RATE_HZ: Final = 'SUM("inference_count") / SUM("duration_s")'
-COVERAGE: Final = '1 - SUM("gap_s") / SUM("duration_s")'
 GAP_S: Final = 'SUM("gap_s")'
-U_RATIO: Final = 'SUM("energy_u_systematic_j") / SUM("energy_j")'
 COUNT: Final = 'COUNT("seq")'
 OPERATIONAL: Final = 'SUM("operational_gco2e")'
 EMBODIED: Final = 'SUM("embodied_gco2e")'
-OPERATIONAL_PER_1000: Final = '1000 * SUM("operational_gco2e") / SUM("inference_count")'
-EMBODIED_PER_1000: Final = '1000 * SUM("embodied_gco2e") / SUM("inference_count")'
 CARBON_KNOWN: Final = '"operational_gco2e" >= 0 AND "embodied_gco2e" >= 0'
 """Leaves out windows without factors: their inferences must not dilute the grams of the others."""
-HOURS_OPERATIONAL_KNOWN: Final = '"operational_windows" = "windows"'
 HOURS_CARBON_KNOWN: Final = '"operational_windows" = "windows" AND "embodied_windows" = "windows"'
 """The same of hourly sums: of hours all of whose windows have such grams."""
 HOURS_YEARLY_KNOWN: Final = '"operational_windows" = "windows" AND "yearly_windows" = "windows"'
@@ -153,3 +147,13 @@ def group(by: tuple[str, ...]) -> str:
 def matches(variable: str) -> str:
     """Return the condition that a variable sets."""
     return f'"{variable}" =~ /^${{{variable}:regex}}$/'
+
+
+def read_by(query: str) -> set[str]:
+    """Return the names of the measurements that a query reads."""
+    return set(_FROM.findall(query))
+
+
+def forbidden_in(query: str) -> list[str]:
+    """Return the words of a query that not every server knows."""
+    return [word for word in FORBIDDEN if word in query.upper()]

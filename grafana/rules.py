@@ -1,16 +1,14 @@
 """What a dashboard here must satisfy, whatever it shows."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Final, get_args
 
 from .model import DATASOURCES, GRAFANA, Dashboard, GridPos, Panel, PanelKind, Target
-from .queries import FILTERS, FORBIDDEN, MEASUREMENTS
+from .queries import FILTERS, MEASUREMENTS, forbidden_in, read_by
 
 _COLUMNS: Final = 24
-_FROM: Final = re.compile(r'FROM "(\w+)"')
 _FEWEST_WORDS: Final = 4
 UNITS: Final = frozenset({
     "none", "string", "short", "locale", "percent", "percentunit", "bool", "bool_yes_no", "bool_on_off",
@@ -84,15 +82,14 @@ def _target_faults(panel: Panel, target: Target) -> Iterator[str]:
     if (panel.type == "timeseries") != ("GROUP BY time($__interval)" in query):
         yield "must group by time($__interval) exactly when it is a time series"
     yield from _reading_faults(target)
-    for word in FORBIDDEN:
-        if word in query.upper():
-            yield f"uses {word}, which not every InfluxDB knows"
+    for word in forbidden_in(query):
+        yield f"uses {word}, which not every InfluxDB knows"
     if target.result_format == "time_series" and not target.alias:
         yield "has no alias"
 
 
 def _reading_faults(target: Target) -> Iterator[str]:
-    names = set(_FROM.findall(target.query))
+    names = read_by(target.query)
     if unknown := names - set(MEASUREMENTS):
         yield f"reads {', '.join(sorted(unknown))}, which the collector does not write"
     for name in names & set(MEASUREMENTS):
@@ -110,7 +107,7 @@ def _variable_faults(dashboard: Dashboard) -> list[str]:
     for variable in dashboard.variables:
         if variable.type == "query" and variable.datasource not in DATASOURCES.values():
             faults.append(f"variable {variable.name!r} does not use the datasource variable")
-        if variable.type == "query" and any(word in variable.query.upper() for word in FORBIDDEN):
+        if variable.type == "query" and forbidden_in(variable.query):
             faults.append(f"variable {variable.name!r} uses a word that not every InfluxDB knows")
     return faults
 

@@ -74,11 +74,6 @@ def gauge_points(sources: Sources) -> dict[str, ReadPoints]:
     return {name: locked(name) for name in read}
 
 
-def gauge_parts(sources: Sources) -> dict[str, Callable[[int], list[str]]]:
-    """Return what gives the lines of each subject; see ``gauge_points``."""
-    return parts_of(gauge_points(sources))
-
-
 def parts_of(read: Mapping[str, ReadPoints]) -> dict[str, Callable[[int], list[str]]]:
     """Return what gives the lines of the points that ``read`` gives."""
 

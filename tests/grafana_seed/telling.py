@@ -7,7 +7,7 @@ from typing import Final
 from collector.build import build_assessor, build_intensities, build_inventory, influx_writer
 from collector.config import CollectorConfig
 from collector.figures import FiguresReader, Runtime
-from collector.gauges.parts import Sources, gauge_parts
+from collector.gauges.parts import Sources, gauge_points, parts_of
 from collector.journal import Journal
 from collector.reporting import rows_of_sinks
 from collector.sinks import ledger_points
@@ -38,7 +38,7 @@ def telling(config: CollectorConfig) -> Iterator[Tell]:
             lines = ledger_points.lines(reader.read()._replace(t_unix_ns=t_unix_ns), config.client_id)
             return [line for line in lines if not line.startswith(ledger_points.SINK_MEASUREMENT)]
 
-        parts = {"ledger": ledger} | gauge_parts(sources)
+        parts = {"ledger": ledger} | parts_of(gauge_points(sources))
 
         def tell(t_unix_ns: int, *names: str) -> None:
             lines = [line for name in names or parts for line in parts[name](t_unix_ns)]
