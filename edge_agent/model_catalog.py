@@ -30,29 +30,42 @@ ARRAY_FILE_ERRORS: Final = (
 """What reading .npy and .npz files raises where they are damaged."""
 
 
-class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One ``[[model]]`` of the catalog, as far as running it needs; other keys are for people and training."""
+class _Score(msgspec.Struct, frozen=True, kw_only=True):
+    value: Ratio
+
+
+class _Family(msgspec.Struct, frozen=True, kw_only=True):
+    """One ``[[family]]``, as far as running its models needs; other keys are for people and training."""
 
     id: Identifier
+    task: str = ""
+    metric: str = "none"
+    check_set: str = ""
+    check_set_sha256: Sha256 | None = None
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One ``[[model]]``, likewise."""
+
+    id: Identifier
+    family: Identifier
     file: str
     sha256: Sha256
-    task: str
-    check_set: str
-    classes: int | list[str] = 0
     macs: Count | None = None
     parameters: Count | None = None
     size_bytes: Count | None = None
-    accuracy_int8: Ratio | None = None
+    score: _Score | None = None
 
 
 class _Catalog(msgspec.Struct, frozen=True):
-    model: list[CatalogEntry]
+    family: list[_Family] = []
+    model: list[_Entry] = []
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a model before it runs. None: nobody says.
 
-    ``macs``: multiply-accumulates of one inference. ``accuracy_ratio``: on the check set, as the catalog states it.
+    ``macs``: multiply-accumulates of one inference. ``accuracy_ratio``: on the model's test set, as the catalog says.
     """
 
     macs: int | None = None
@@ -91,22 +104,28 @@ def models_dir() -> Path:
 def list_models(directory: Path | None = None) -> list[CatalogModel]:
     """Return every model of the catalog in ``directory`` (default: ``models_dir()``). Raises ConfigurationError."""
     root = models_dir() if directory is None else directory
-    return [
-        CatalogModel(
-            model_id=entry.id,
-            path=root / entry.file,
-            sha256=entry.sha256,
-            task=entry.task,
-            check_set=root / entry.check_set,
-            facts=ModelFacts(
-                macs=entry.macs,
-                parameters=entry.parameters,
-                size_bytes=entry.size_bytes,
-                accuracy_ratio=entry.accuracy_int8,
-            ),
+    catalog = read_toml(root / CATALOG_NAME, _Catalog)
+    families = {family.id: family for family in catalog.family}
+    return [_model(root, entry, families.get(entry.family)) for entry in catalog.model]
+
+
+def _model(root: Path, entry: _Entry, family: _Family | None) -> CatalogModel:
+    if family is None:
+        raise ConfigurationError(
+            f"{root / CATALOG_NAME}: model {entry.id!r} belongs to family {entry.family!r}, which is not there; add "
+            "its [[family]]"
         )
-        for entry in read_toml(root / CATALOG_NAME, _Catalog).model
-    ]
+    accuracy = entry.score.value if entry.score is not None and family.metric == "accuracy" else None
+    return CatalogModel(
+        model_id=entry.id,
+        path=root / entry.file,
+        sha256=entry.sha256,
+        task=family.task,
+        check_set=root / family.check_set if family.check_set else None,
+        facts=ModelFacts(
+            macs=entry.macs, parameters=entry.parameters, size_bytes=entry.size_bytes, accuracy_ratio=accuracy
+        ),
+    )
 
 
 def find_model(model_id: str, directory: Path | None = None) -> CatalogModel:

@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "fleet": "report, ledger and devices, from what the collector stored; simulate a fleet",
     "carbon": "the factors and intensities in use, each with its source",
     "compare": "edge against cloud for one scenario file",
-    "models": "list, verify and train the models that come with edgejoule",
+    "models": "the catalogue of models: list, verify, train again",
     "dashboards": "build, check and push the Grafana dashboards",
 }
 

@@ -10,7 +10,8 @@ import pytest
 
 from edge_agent.model_catalog import models_dir
 from edgejoule.cli import main
-from edgejoule.model_files import find_entry, verify_entry
+from edgejoule.zoo.catalog_file import read_catalog
+from edgejoule.zoo.verify import verify_entry
 
 MODEL_ID = "digits_mlp_int8"
 

@@ -54,7 +54,7 @@ def test_one_changed_bit_in_a_model_is_found_before_it_runs(tmp_path: Path) -> N
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     file = copy_of_catalog(tmp_path)
     file.unlink()
-    with pytest.raises(ConfigurationError, match=r"model\.tflite: cannot read"):
+    with pytest.raises(ConfigurationError, match=r"int8\.tflite: cannot read"):
         verify(find_model("digits_mlp_int8", tmp_path))
 
 

@@ -1,0 +1,25 @@
+"""``edgejoule models``: the catalogue of models.
+
+One file for each verb, ``NAME_verb.py`` with ``add_arguments`` and ``run``, and one line in ``VERBS``.
+"""
+
+import argparse
+from typing import Final
+
+from edgejoule.verbs import declare, run_verb
+
+VERBS: Final[dict[str, str]] = {
+    "list": "what the catalogue holds",
+    "verify": "compare files, shapes and scores with the catalogue; exit 1 if they differ",
+    "train": "train a family of models again from its recipe (needs the extra [train])",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verbs."""
+    declare(parser, __name__, VERBS, dest="action")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the verb and return the exit code. Raises ConfigurationError as the verb does."""
+    return run_verb(__name__, arguments.action, arguments)

@@ -1,0 +1,114 @@
+"""catalog.toml read, checked, extended and written, so that the same content is the same bytes."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge_agent.model_catalog import CATALOG_NAME
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.toml_config import read_toml
+from edgejoule.zoo.entry import Catalog, Family, ModelEntry
+
+HEADER: Final = """\
+# Models and the families that they belong to. Paths are relative to this file.
+# 'edgejoule models train' and 'edgejoule models import' write it; edgejoule/zoo/entry.py says what each key means.
+"""
+
+
+def read_catalog(directory: Path) -> Catalog:
+    """Return the catalogue in ``directory``.
+
+    Raises ConfigurationError, also for an id that stands twice and for a model without its family.
+    """
+    path = directory / CATALOG_NAME
+    catalog = read_toml(path, Catalog)
+    families = [family.id for family in catalog.family]
+    for what, ids in (("family", families), ("model", [entry.id for entry in catalog.model])):
+        twice = sorted({one for one in ids if ids.count(one) > 1})
+        if twice:
+            raise ConfigurationError(f"{path}: {what} {twice[0]!r} stands twice; remove one")
+    for entry in catalog.model:
+        if entry.family not in families:
+            raise ConfigurationError(
+                f"{path}: model {entry.id!r} belongs to family {entry.family!r}, which is not there; add its "
+                "[[family]]"
+            )
+    return catalog
+
+
+def find_entry(directory: Path, model_id: str) -> ModelEntry:
+    """Return one model. Raises ConfigurationError that lists the known ones."""
+    entries = read_catalog(directory).model
+    found = next((entry for entry in entries if entry.id == model_id), None)
+    if found is None:
+        known = ", ".join(entry.id for entry in entries)
+        raise ConfigurationError(f"model {model_id!r} is not in {directory / CATALOG_NAME}; known: {known}")
+    return found
+
+
+def find_family(directory: Path, name: str) -> Family:
+    """Return the family that is named, or whose model is. Raises ConfigurationError that lists the known ones."""
+    catalog = read_catalog(directory)
+    by_model = {entry.id: entry.family for entry in catalog.model}
+    found = next((family for family in catalog.family if family.id == by_model.get(name, name)), None)
+    if found is None:
+        known = ", ".join(family.id for family in catalog.family)
+        raise ConfigurationError(
+            f"{name!r} is neither a family nor a model of {directory / CATALOG_NAME}; families: {known}"
+        )
+    return found
+
+
+def with_family(catalog: Catalog, family: Family, models: Sequence[ModelEntry]) -> Catalog:
+    """Return the catalogue with one family and its models in the place of those of the same id, else at the end."""
+    families = [family if one.id == family.id else one for one in catalog.family]
+    if family not in families:
+        families.append(family)
+    order = [one.id for one in families]
+    kept = [one for one in catalog.model if one.family != family.id]
+    return Catalog(family=families, model=sorted([*kept, *models], key=lambda one: order.index(one.family)))
+
+
+def write_catalog(directory: Path, catalog: Catalog) -> Path:
+    """Write catalog.toml in one step and return its path. Raises ConfigurationError if it cannot be written."""
+    path = directory / CATALOG_NAME
+    part = path.with_suffix(".toml.part")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        part.write_text(catalog_text(catalog), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; name a folder of yours") from error
+    return path
+
+
+def catalog_text(catalog: Catalog) -> str:
+    """Return the catalogue as TOML."""
+    tables = [*(_table("family", one) for one in catalog.family), *(_table("model", one) for one in catalog.model)]
+    return "\n".join([HEADER, *tables])
+
+
+def _table(kind: str, struct: msgspec.Struct) -> str:
+    return f"[[{kind}]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in _stated(struct))
+
+
+def _stated(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
+    """Yield what the struct says beyond its defaults."""
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if value is not None and value != default:
+            yield field.encode_name, value
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, msgspec.Struct):
+        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in _stated(value)) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
