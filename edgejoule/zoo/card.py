@@ -53,6 +53,11 @@ def points_from_float(model: ModelEntry, models: Sequence[ModelEntry]) -> float 
     return 100.0 * (model.score.value - twin.score.value)
 
 
+def is_plain(model: ModelEntry) -> bool:
+    """Return whether the family's id and the precision make up the model's id."""
+    return model.id == f"{model.family}_{model.precision}"
+
+
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
@@ -98,7 +103,7 @@ def _models(family: Family, models: Sequence[ModelEntry]) -> str:
         ("runs with", lambda one: ", ".join(one.runtimes) or "not tried"),
     ]
     rows = [[name, *(fact(one) for one in models)] for name, fact in facts]
-    return _table("## Models", ["", *(f"`{one.id}`" for one in models)], rows)
+    return _table("## Models", ["", *(one.precision if is_plain(one) else f"`{one.id}`" for one in models)], rows)
 
 
 def _count(number: int | None) -> str:
@@ -170,10 +175,10 @@ def _again(family: Family) -> str:
 
 
 def _files(family: Family, models: Sequence[ModelEntry]) -> str:
-    files = [(one.file, one.sha256) for one in models]
+    files = [(f"`{one.id}`", one.file, one.sha256) for one in models]
     if family.check_set and family.check_set_sha256:
-        files.append((family.check_set, family.check_set_sha256))
-    return "\n".join(f"- `{name}`, sha256\n  `{sha256}`" for name, sha256 in files) or "None."
+        files.append(("check set", family.check_set, family.check_set_sha256))
+    return "\n".join(f"- {what}: `{name}`, sha256\n  `{sha256}`" for what, name, sha256 in files) or "None."
 
 
 def _table(above: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,6 +10,7 @@ from edgejoule.verbs import declare, run_verb
 
 VERBS: Final[dict[str, str]] = {
     "list": "what the catalogue holds",
+    "show": "all that is known of a model or a family: its card",
     "verify": "compare files, shapes and scores with the catalogue; exit 1 if they differ",
     "train": "train a family of models again from its recipe (needs the extra [train])",
 }

@@ -9,9 +9,12 @@ import pytest
 
 from collector.config import journal_path
 from collector.journal import Journal
+from edge_agent.model_catalog import models_dir
 from edge_agent.wire.records import Birth, RuntimeIdentity, Status
 from edgejoule.cli import main
 from edgejoule.commands.carbon import VERBS as CARBON_VERBS
+from edgejoule.commands.models import VERBS as MODELS_VERBS
+from edgejoule.zoo.catalog_file import read_catalog
 from firmware_bridge.registry import driver_names
 from tests.fakes.benches import make_bench, make_measurand
 from tests.fakes.delivery import make_birth
@@ -31,7 +34,7 @@ HELP = [
     *([["fleet", what] for what in ("report", "ledger", "devices", "benches")]),
     *([["carbon", what] for what in CARBON_VERBS]),
     ["compare"],
-    *([["models", action] for action in ("list", "verify", "train")]),
+    *([["models", verb] for verb in MODELS_VERBS]),
     *([["dashboards", what] for what in ("build", "check")]),
 ]
 
@@ -110,6 +113,18 @@ def test_a_comparison_and_the_meters(capsys: pytest.CaptureFixture[str]) -> None
     shown(capsys)
     main(["meter", "list"])
     shown(capsys)
+
+
+def test_the_models(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["models", "list"])
+    text = shown(capsys)
+    assert "…" not in text
+    for family in read_catalog(models_dir()).family:
+        assert f"{family.id}: " in text
+        main(["models", "show", family.id])
+        text = shown(capsys)
+        assert "…" not in text
+        assert all(entry.sha256 in text for entry in read_catalog(models_dir()).members(family.id))
 
 
 @pytest.mark.parametrize("name", driver_names())
