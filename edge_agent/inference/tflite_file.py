@@ -3,16 +3,13 @@
 The Python interfaces of the engines do not tell of state, and a file that was cut short, as by a copy that broke off,
 ends tflite-runtime 2.14.0 with a bus error (tried), so every table is visited before an engine gets the file.
 
-A .tflite file is a FlatBuffer (schema: tensorflow/compiler/mlir/lite/schema/schema.fbs). A table begins with the
-signed distance back to its vtable; the vtable holds its own size, the table's size, and for each field the distance
-from the table's start, 0 for a field that is left out. A vector begins with its length; all is little-endian.
+A .tflite file is a FlatBuffer (schema: tensorflow/compiler/mlir/lite/schema/schema.fbs).
 """
 
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from edge_agent.inference.flatbuffer import Table, read
 
 IDENTIFIER: Final = b"TFL3"
 
@@ -41,40 +38,6 @@ class State(Enum):
     RESOURCES = "resource variables"
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    data: bytes
-    at: int
-
-    def field(self, number: int) -> int | None:
-        """Return where the field's value is, None for one that is left out."""
-        vtable = self.at - _read("<i", self.data, self.at)
-        entry = 4 + 2 * number
-        if entry >= _read("<H", self.data, vtable):
-            return None
-        distance = _read("<H", self.data, vtable + entry)
-        return self.at + distance if distance else None
-
-    def vector(self, number: int, item_bytes: int) -> range:
-        """Return where the items of the field's vector are; it ends inside the file."""
-        at = self.field(number)
-        if at is None:
-            return range(0)
-        start = at + _read("<I", self.data, at)
-        end = start + 4 + item_bytes * _read("<I", self.data, start)
-        if end > len(self.data):
-            raise ValueError(_DAMAGED)
-        return range(start + 4, end, item_bytes)
-
-    def tables(self, number: int) -> Iterator["_Table"]:
-        """Return the tables in the field's vector."""
-        for entry in self.vector(number, 4):
-            yield _Table(self.data, entry + _read("<I", self.data, entry))
-
-
-_DAMAGED: Final = "the file is cut short or damaged"
-
-
 def read_state(data: bytes) -> State:
     """Return where the model in a .tflite file keeps its state.
 
@@ -82,13 +45,12 @@ def read_state(data: bytes) -> State:
     """
     if data[4:8] != IDENTIFIER:
         raise ValueError("it does not begin as a .tflite file does")
-    model = _Table(data, _read("<I", data, 0))
+    model = Table(data, read("<I", data, 0))
     found = {State.RESOURCES for code in model.tables(_MODEL_OPERATOR_CODES) if _operator(code) in _RESOURCE_OPERATORS}
     for graph in model.tables(_MODEL_SUBGRAPHS):
         for tensor in graph.tables(_SUBGRAPH_TENSORS):
             tensor.vector(_TENSOR_SHAPE, 4)
-            at = tensor.field(_TENSOR_IS_VARIABLE)
-            if at is not None and _read("<B", data, at):
+            if tensor.number(_TENSOR_IS_VARIABLE, "<B"):
                 found.add(State.TENSORS)
         for operator in graph.tables(_SUBGRAPH_OPERATORS):
             operator.vector(_OPERATOR_INPUTS, 4)
@@ -98,19 +60,5 @@ def read_state(data: bytes) -> State:
     return next((state for state in (State.RESOURCES, State.TENSORS) if state in found), State.NONE)
 
 
-def _operator(code: _Table) -> int:
-    old, new = code.field(_OPERATOR_CODE_OLD), code.field(_OPERATOR_CODE)
-    return max(
-        0 if old is None else _read("<b", code.data, old),
-        0 if new is None else _read("<i", code.data, new),
-    )
-
-
-def _read(layout: str, data: bytes, at: int) -> int:
-    if at < 0:
-        raise ValueError(_DAMAGED)
-    try:
-        value: int = struct.unpack_from(layout, data, at)[0]
-    except struct.error as error:
-        raise ValueError(_DAMAGED) from error
-    return value
+def _operator(code: Table) -> int:
+    return max(code.number(_OPERATOR_CODE_OLD, "<b"), code.number(_OPERATOR_CODE, "<i"))

@@ -89,9 +89,9 @@ def _models(family: Family, models: Sequence[ModelEntry]) -> str:
     facts: list[tuple[str, Callable[[ModelEntry], str]]] = [
         ("input", lambda one: f"{one.input_dtype} {one.input_shape}"),
         ("output", lambda one: f"{one.output_dtype} {one.output_shape}"),
-        ("multiply-accumulates", lambda one: f"{one.macs:,}"),
+        ("multiply-accumulates", lambda one: _count(one.macs)),
         ("parameters", lambda one: f"{one.parameters:,}"),
-        ("of them zero", lambda one: f"{one.zero_parameters:,}"),
+        ("of them zero", lambda one: _count(one.zero_parameters)),
         ("bytes of the file", lambda one: f"{one.size_bytes:,}"),
         ("most bytes of activations", lambda one: _count(one.activation_bytes)),
         ("bytes of TFLM's arena", lambda one: _count(one.arena_bytes)),

@@ -88,11 +88,12 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[[model]]``: one file. Paths are relative to the catalogue.
 
-    ``macs``: multiply-accumulates of one inference, counted from the graph. ``parameters``: values of all weights and
-    biases; ``zero_parameters`` of them are zero. ``activation_bytes``: the most that tensors between operators hold at
-    one time; ``arena_bytes``: what TensorFlow Lite Micro's allocator takes, None where it was not tried.
-    ``runtimes``: what it was loaded and run with, as "litert 2.3.0". ``score``: on the family's test set, with LiteRT
-    and its default kernels; ``check_set_score``: the same on what comes along.
+    ``macs``: multiply-accumulates of one inference, counted from the graph, None where an operator's are not known.
+    ``parameters``: values of all weights and biases; ``zero_parameters`` of them are zero, None where they are of a
+    type that is not read. ``activation_bytes``: the most that tensors between operators hold at one time;
+    ``arena_bytes``: what TensorFlow Lite Micro's allocator takes, None where it was not tried. ``runtimes``: what it
+    was loaded and run with, as "litert 2.3.0". ``score``: on the family's test set, with LiteRT and its default
+    kernels; ``check_set_score``: the same on what comes along.
     """
 
     id: Identifier
@@ -106,8 +107,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     output_shape: list[int]
     output_dtype: str
     parameters: Count
-    zero_parameters: Count = 0
-    macs: Count
+    zero_parameters: Count | None = None
+    macs: Count | None = None
     activation_bytes: Count | None = None
     arena_bytes: Count | None = None
     operators: list[str] = []
