@@ -1,0 +1,50 @@
+"""A float32 .tflite model in fewer bits, by litert-quantizer; no TensorFlow."""
+
+import warnings
+from typing import Any, Final
+
+from ai_edge_litert.interpreter import Interpreter
+from litert_quantizer import Quantizer, recipe
+
+from edgejoule.making.network import F32
+from edgejoule.making.tflite import SIGNATURE
+
+_PRESERVED: Final = ".*experimental_preserve_all_tensors"
+
+
+def int8_model(float_model: bytes, calibration: F32) -> bytes:
+    """Return the model with every tensor int8, inputs and outputs too, and int32 biases.
+
+    Weights have one scale for each output channel, activations one for each tensor, from what ``calibration`` (n, ...)
+    makes of them: inputs as float32 that training may see. Raises ValueError without any.
+    """
+    if len(calibration) == 0:
+        raise ValueError("int8 ranges come from inputs; give some of the training inputs as calibration")
+    quantizer = Quantizer(bytearray(float_model))
+    quantizer.load_quantization_recipe(recipe.static_wi8_ai8())
+    name = _input_name(float_model)
+    samples = [{name: values[None]} for values in calibration]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_PRESERVED, category=UserWarning)
+        ranges = quantizer.calibrate({SIGNATURE: samples}, num_threads=1)
+        return _quantised(quantizer, ranges)
+
+
+def dynamic_range_model(float_model: bytes) -> bytes:
+    """Return the model with int8 weights, one scale for each output channel, and float32 activations.
+
+    The runtime's kernels scale the activations of each inference to int8 by themselves.
+    """
+    quantizer = Quantizer(bytearray(float_model))
+    quantizer.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    return _quantised(quantizer, None)
+
+
+def _quantised(quantizer: Any, ranges: Any) -> bytes:
+    result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _input_name(model: bytes) -> str:
+    inputs: dict[str, list[str]] = Interpreter(model_content=model).get_signature_list()[SIGNATURE]
+    return inputs["inputs"][0]
