@@ -1,63 +1,122 @@
 """``edgejoule models train``: a family of models again from its recipe."""
 
 import argparse
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from edgejoule.commands.models.arguments import add_common, directory_of
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 
 if TYPE_CHECKING:
-    from edgejoule.zoo.train import TrainedModel, Training
+    from edgejoule.zoo.entry import Development, Metric
+    from edgejoule.zoo.train import Recipe, TrainedModel, Training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
     parser.add_argument("name", metavar="NAME", help="a family, or one of its models")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="keep what the recipe writes here: a catalogue of its own"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep what the recipe writes in this new folder: a catalogue of its own",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="put the family into the catalogue, in the place of its former self, if its scores are as good",
     )
     add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and return 0 if the scores are the catalogue's. Raises ConfigurationError."""
-    from edgejoule.zoo.catalog_file import find_family
-    from edgejoule.zoo.train import train_again
+    from edgejoule.signals import handled
+    from edgejoule.zoo.family_files import replace_family
+    from edgejoule.zoo.train import find_recipe
 
-    directory, out = directory_of(arguments), arguments.out
-    family = find_family(directory, arguments.name)
-    if not arguments.json:
-        stderr_console().print(f"training {family.id} by {family.recipe}", markup=False, soft_wrap=True)
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="edgejoule-train-") as scratch:
-            training = train_again(directory, family, Path(scratch))
-    else:
-        training = train_again(directory, family, out)
+    directory = directory_of(arguments)
+    recipe = find_recipe(directory, arguments.name)
+    with handled((signal.SIGTERM,), _stop), _folder(arguments.out) as folder:
+        training = _train(directory, recipe, folder, quiet=arguments.json)
+        replaced = training.ok and arguments.replace
+        if replaced:
+            replace_family(folder, directory)
     if arguments.json:
         write_json(training)
     else:
-        _print(training, out)
+        _print(training, arguments.out, directory if replaced else None)
     return EXIT_DONE if training.ok else EXIT_NO
 
 
-def _print(training: "Training", out: Path | None) -> None:
-    lines = [line for model in training.models for line in _lines(model)]
+def _train(directory: Path, recipe: "Recipe", folder: Path, *, quiet: bool) -> "Training":
+    from edgejoule.commands.models.train_progress import TrainProgress
+    from edgejoule.zoo.train import train_again
+
+    if not quiet:
+        stderr_console().print(f"training {recipe.family_id} by {recipe.path}", markup=False, soft_wrap=True)
+    with TrainProgress(quiet=quiet) as progress:
+        return train_again(directory, recipe, folder, progress.show)
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    from edgejoule.zoo.family_files import new_folder
+
+    if out is not None:
+        with new_folder(out) as folder:
+            yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="edgejoule-train-") as scratch:
+            yield Path(scratch)
+
+
+def _stop(*_: object) -> Never:
+    """Leave as Ctrl-C does, so that the recipe ends and its folder vanishes."""
+    raise KeyboardInterrupt
+
+
+def _print(training: "Training", out: Path | None, replaced: Path | None) -> None:
+    lines = [line for model in training.models for line in _lines(model, training.metric)]
     lines.append(f"trained with {', '.join(training.trained_with)}")
-    if not all(model.bit_identical for model in training.models):
-        lines.append(f"the catalog's with {', '.join(training.catalog_trained_with)}; a processor can differ as well")
+    if training.catalog_trained_with and not all(model.bit_identical for model in training.models):
+        lines.append(
+            f"the catalogue's with {', '.join(training.catalog_trained_with)}; a processor can differ as well"
+        )
+    if training.development is not None:
+        lines.append(_cost(training.development))
     if not training.ok:
-        lines.append("FAILURE: a score is too far below the catalog's; do not use this model")
-    lines.append(f"written to {out}" if out else "nothing kept; --out DIR keeps the files")
+        lines.append("FAILURE: a score is too far below the catalogue's; do not use this model")
+    lines.extend(f"written to {place}" for place in (out, replaced) if place is not None)
+    if out is None and replaced is None:
+        lines.append("nothing kept; --out DIR keeps the files, --replace puts them into the catalogue")
     for line in lines:
         stdout_console().print(line, markup=False, soft_wrap=True)
 
 
-def _lines(model: "TrainedModel") -> list[str]:
-    same = "the same bytes as in the catalog" if model.bit_identical else "other bytes than in the catalog"
+def _lines(model: "TrainedModel", metric: "Metric") -> list[str]:
+    from edgejoule.zoo.card import score_text
+
+    if model.catalog_sha256 is None:
+        same = "not in the catalogue yet"
+    else:
+        same = "the same bytes as in the catalogue" if model.bit_identical else "other bytes than in the catalogue"
     lines = [f"{model.model_id}: {same} (sha256 {model.sha256})"]
     if model.score is not None:
-        beside = "" if model.catalog_score is None else f", {model.catalog_score:.2%} in the catalog"
-        lines.append(f"  score {model.score:.2%}{beside}")
+        known = model.catalog_score
+        beside = "" if known is None else f", {score_text(metric, known)} in the catalogue"
+        lines.append(f"  score {score_text(metric, model.score)}{beside}")
     return lines
+
+
+def _cost(development: "Development") -> str:
+    from collector.numbers import NBSP, si_u, span
+
+    energy = si_u(development.development_energy_j, development.development_energy_u_j, "J")
+    how = "modelled from CPU time" if development.modelled else f"by {development.method}"
+    text = f"it took {span(development.duration_s)} and {energy} (k = 1, {how}; {development.boundary})"
+    return text.replace(NBSP, " ")

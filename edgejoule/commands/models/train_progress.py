@@ -1,0 +1,60 @@
+"""How far a training is: a bar for each stage with the time left on a terminal, one line for each stage elsewhere."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgejoule.output import stderr_console
+from edgejoule.zoo.recipe_process import Step
+
+SPEED_PERIOD_S: Final = 300.0
+"""Over how long the speed is looked at: a step of a training can take a minute."""
+
+
+class TrainProgress:
+    """A context manager; ``show`` is what a training calls."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        console = stderr_console()
+        self._quiet, self._console = quiet, console
+        self._ended: set[str] = set()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars: Progress | None = None
+        if console.is_terminal and not console.is_dumb_terminal and not quiet:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
+            self._bars = Progress(*columns, console=console, speed_estimate_period=SPEED_PERIOD_S)
+
+    def __enter__(self) -> Self:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def show(self, step: Step) -> None:
+        """Show how far it is."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._draw(self._bars, step)
+        elif step.done >= step.total and step.stage not in self._ended:
+            self._ended.add(step.stage)
+            self._console.print(f"{step.stage}: {step.note or 'done'}", markup=False, soft_wrap=True)
+
+    def _draw(self, bars: Progress, step: Step) -> None:
+        if step.stage not in self._tasks:
+            self._tasks[step.stage] = bars.add_task(escape(step.stage), total=step.total, note="")
+        bars.update(self._tasks[step.stage], completed=step.done, total=step.total, note=escape(step.note))
