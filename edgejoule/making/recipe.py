@@ -25,6 +25,7 @@ from edgejoule.making.network import F32
 from edgejoule.making.progress import Progress, progress_from_environment
 from edgejoule.making.quality import LoadedFile, accuracy_score, mean_square_error, predictions, roc_auc_score
 from edgejoule.making.quantise import dynamic_range_model, int8_model
+from edgejoule.zoo.arena import arena_of
 from edgejoule.zoo.card import card
 from edgejoule.zoo.catalog_file import find_family, write_catalog
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry, Precision, Score
@@ -200,6 +201,7 @@ def _entry(
         zero_parameters=facts.zero_parameters,
         macs=facts.macs,
         activation_bytes=facts.activation_bytes,
+        arena_bytes=arena_of(model).arena_bytes,
         operators=facts.operators,
         runtimes=[f"litert {importlib.metadata.version('ai-edge-litert')}"],
         score=score,

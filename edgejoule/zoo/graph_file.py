@@ -77,7 +77,6 @@ class Graph:
 
     subgraphs: tuple[Subgraph, ...]
     signatures: tuple[str, ...] = ()
-    description: str = ""
 
     @cached_property
     def main(self) -> Subgraph:
@@ -111,11 +110,16 @@ def read_graph(data: bytes) -> Graph:
             raise ValueError(DAMAGED)
     if not subgraphs:
         raise ValueError("it holds no graph")
-    return Graph(tuple(subgraphs), tuple(one.text(2) for one in model.tables(7)), model.text(3))
+    return Graph(tuple(subgraphs), tuple(_name(one, 2) for one in model.tables(7)))
 
 
 def _operator_name(code: Table) -> str:
-    return operator_name(max(code.number(0, "<b"), code.number(3, "<i")), code.text(1))
+    return operator_name(max(code.number(0, "<b"), code.number(3, "<i")), _name(code, 1))
+
+
+def _name(table: Table, field_number: int) -> str:
+    """Return a name as it may be shown: what a terminal or a TOML file would trip over is replaced."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in table.text(field_number))
 
 
 def _buffer(table: Table) -> bytes:
@@ -149,7 +153,7 @@ def _operator(table: Table, codes: list[str]) -> Operator:
 
 def _tensor(table: Table, buffers: list[bytes]) -> Tensor:
     buffer, shape = table.number(2, "<I"), _numbers(table, 0)
-    name = table.text(3)
+    name = _name(table, 3)
     if table.number(10, "<I"):
         raise ValueError(f"the values of tensor {name!r} lie in another file")
     if buffer >= max(len(buffers), 1) or len(shape) > GREATEST_RANK:
