@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.harness import Comparison, benchmark
 from edge_agent.application.work import ApplicationWork
+from edge_agent.checking import check_set_for, tensors_of
 from edge_agent.inference.registry import load_runner
-from edge_agent.inference_loop import check_set_for, tensors_of
 from edge_agent.model_catalog import find_model
 from edge_agent.uncertainty.net import MeterLimits
 from edge_agent.work.protocol import ModelName

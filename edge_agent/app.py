@@ -126,10 +126,11 @@ def _verified_model(config: AgentConfig) -> CatalogModel:
             sha256=section.sha256 or "",
             task="",
             check_set=Path(section.check_set) if section.check_set else None,
+            check_set_sha256=section.check_set_sha256,
             facts=ModelFacts(size_bytes=file_size_bytes(Path(section.path))),
         )
     else:
-        model = find_model(section.id)
+        model = find_model(section.id, Path(section.catalog) if section.catalog else None, section.catalog_sha256)
         if section.sha256 not in {None, model.sha256}:
             raise ConfigurationError(
                 f"[model] sha256 = {section.sha256}, but the catalog's {section.id} is {model.sha256}; remove the "

@@ -26,12 +26,13 @@ from edge_agent.bench.progress import Progress
 from edge_agent.bench.record import Context, conclude
 from edge_agent.bench.run import Alignment, Rig, run_bench
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.checking import tensors_of
 from edge_agent.clock import ClockReading, read_clock, stamp
 from edge_agent.config import AgentConfig
 from edge_agent.device.kernel import kernel_boot_id
 from edge_agent.device.observer import DeviceObserver
 from edge_agent.inference.runner import InferenceRunner
-from edge_agent.inference_loop import InferenceLoop, tensors_of
+from edge_agent.inference_loop import InferenceLoop
 from edge_agent.loaded_model import load_with_inputs
 from edge_agent.model_catalog import CatalogModel
 from edge_agent.outbox import Outbox
@@ -155,7 +156,7 @@ def _load(config: AgentConfig, model: CatalogModel) -> LoadedModel:
     return LoadedModel(
         runner,
         tensors,
-        check_set.y,
+        check_set,
         is_check_set=model.check_set is not None,
         make_loop=lambda: InferenceLoop(runner, tensors, host_time_s),
     )

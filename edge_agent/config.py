@@ -73,14 +73,19 @@ class MeterSection(_Section, frozen=True, kw_only=True):
 class ModelSection(_Section, frozen=True, kw_only=True):
     """``[model]``: a model of the catalog by ``id``, or an own file by ``path`` and ``sha256`` under that ``id``.
 
-    ``check_set``: npz with inputs for an own file; without it, random inputs of a fixed seed. ``delegate``: "auto"
-    (what the engine takes by itself), "none", "xnnpack", or the library of an external delegate.
+    ``catalog``: the folder of another catalogue than the one that comes along; ``catalog_sha256``, of its
+    catalog.toml, pins everything in it. ``check_set``: npz with inputs for an own file; without it, random inputs of a
+    fixed seed. ``delegate``: "auto" (what the engine takes by itself), "none", "xnnpack", or the library of an
+    external delegate.
     """
 
     id: Identifier
     path: str = ""
     sha256: Sha256 | None = None
     check_set: str = ""
+    check_set_sha256: Sha256 | None = None
+    catalog: str = ""
+    catalog_sha256: Sha256 | None = None
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     engine: str = "auto"
     delegate: str = "auto"
@@ -91,6 +96,14 @@ class ModelSection(_Section, frozen=True, kw_only=True):
             raise ValueError("path is set but sha256 is not: state the hash of your own model file")
         if self.check_set and not self.path:
             raise ValueError("check_set is for an own model file: set path too, or leave check_set out")
+        if self.check_set_sha256 and not self.check_set:
+            raise ValueError("check_set_sha256 is set but check_set is not: name the file, or leave the hash out")
+        if self.path and (self.catalog or self.catalog_sha256):
+            raise ValueError("path and catalog exclude each other: name a file of your own, or a model of a catalogue")
+        if self.catalog and self.catalog_sha256 is None:
+            raise ValueError(
+                "catalog is set but catalog_sha256 is not: state the hash of its catalog.toml, which pins all in it"
+            )
 
 
 class WorkloadSection(_Section, frozen=True, kw_only=True):
@@ -244,7 +257,7 @@ def load_config(path: Path) -> AgentConfig:
 
 
 def _resolve(config: AgentConfig, base: Path) -> AgentConfig:
-    paths = ("path", "check_set", "delegate") if "/" in config.model.delegate else ("path", "check_set")
+    paths = ["path", "check_set", "catalog"] + (["delegate"] if "/" in config.model.delegate else [])
     return msgspec.structs.replace(
         config,
         device=_absolute(config.device, base, "state_dir", "pid_file"),

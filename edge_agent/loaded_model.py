@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from edge_agent.check_set import CheckSet
+from edge_agent.checking import Quality, check_set_for, quality_of, tensors_of
 from edge_agent.config import ModelSection
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, Tensor
-from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
-from edge_agent.model_catalog import CatalogModel, CheckSet
+from edge_agent.inference_loop import InferenceLoop
+from edge_agent.model_catalog import CatalogModel, open_model
 from firmware_bridge.stream import host_time_s
 
 _LOG = structlog.get_logger()
@@ -17,11 +19,11 @@ _LOG = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """``tensors``: the check set's inputs, or random ones. ``accuracy_ratio``: None without labels."""
+    """``tensors``: the check set's inputs, or random ones. ``quality``: nothing is known of it for random ones."""
 
     runner: InferenceRunner
     tensors: list[Tensor]
-    accuracy_ratio: float | None
+    quality: Quality
 
     @property
     def loop(self) -> InferenceLoop:
@@ -32,10 +34,10 @@ class LoadedModel:
 def load_with_inputs(section: ModelSection, model: CatalogModel) -> tuple[InferenceRunner, CheckSet]:
     """Load the model with the engine and delegate of ``[model]``; return it with inputs that fit it.
 
-    Raises ConfigurationError if no engine takes it, or the check set does not fit it.
+    Raises ConfigurationError if a file is not what is pinned, no engine takes it, or the check set does not fit it.
     """
     runner = load_runner(
-        model.path,
+        open_model(model),
         threads=section.threads,
         engine=section.engine,
         delegate=section.delegate,
@@ -52,7 +54,7 @@ def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
     """
     runner, check_set = load_with_inputs(section, model)
     tensors = tensors_of(check_set, runner)
-    found = accuracy_ratio(runner, tensors, check_set.y)
+    found = quality_of(runner, tensors, check_set)
     runner.reset()
     _LOG.info(
         "model_loaded",
@@ -62,6 +64,7 @@ def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
         first_invoke_s=round(runner.first_invoke_s, 6),
         stateful=runner.stateful,
         inputs=len(tensors) if model.check_set else "random",
-        accuracy_ratio=found,
+        accuracy_ratio=found.accuracy_ratio,
+        **({} if found.roc_auc is None else {"roc_auc": found.roc_auc}),
     )
     return LoadedModel(runner, tensors, found)

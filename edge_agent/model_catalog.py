@@ -1,33 +1,21 @@
-"""The models that come with edgejoule: where they are, and that their files are what the catalog says."""
+"""A catalogue of models: what it pins, and that only what it pins is handed out.
 
-import hashlib
-import tokenize
-import zipfile
-import zlib
-from pathlib import Path
-from typing import Any, Final
+A catalogue names each file with its sha256. The one that comes along is as trustworthy as the installed package, whose
+part it is. Another one, ``[model] catalog``, is pinned itself by ``catalog_sha256``, and thereby everything in it.
+"""
+
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
+from edge_agent.check_set import WHAT, CheckSet, load_check_set
+from edge_agent.file_content import FileContent, read_content, read_pinned
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Count, Identifier, Ratio, Sha256
-from edge_agent.wire.toml_config import read_toml
+from edge_agent.wire.toml_config import decode_toml
 
 CATALOG_NAME: Final = "catalog.toml"
-ARRAY_FILE_ERRORS: Final = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,  # an encrypted archive, or (NotImplementedError) one packed in a way that Python does not know
-    tokenize.TokenError,  # numpy.load on a header that breaks off
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading .npy and .npz files raises where they are damaged."""
 
 
 class _Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,21 +66,19 @@ NOTHING_KNOWN: Final = ModelFacts()
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to run. ``check_set`` is None for a model from outside the catalog that came without one."""
+    """A model to run. ``check_set`` is None for one that came without.
+
+    ``catalog``: the catalogue's folder, which files must not lead out of; None for a file of the user's own.
+    """
 
     model_id: str
     path: Path
     sha256: str
     task: str
     check_set: Path | None
+    check_set_sha256: str | None = None
+    catalog: Path | None = None
     facts: ModelFacts = NOTHING_KNOWN
-
-
-class CheckSet(msgspec.Struct, frozen=True, kw_only=True):
-    """Inputs in the model's own scale and type, shape ``(n, ...)``, and labels ``(n,)`` (None if there are none)."""
-
-    x: NDArray[Any]
-    y: NDArray[Any] | None
 
 
 def models_dir() -> Path:
@@ -101,20 +87,42 @@ def models_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "models"
 
 
-def list_models(directory: Path | None = None) -> list[CatalogModel]:
-    """Return every model of the catalog in ``directory`` (default: ``models_dir()``). Raises ConfigurationError."""
+def list_models(directory: Path | None = None, sha256: str | None = None) -> list[CatalogModel]:
+    """Return every model of the catalogue in ``directory`` (default: ``models_dir()``).
+
+    ``sha256``: what its catalog.toml has to have, None where the folder is trusted. Raises ConfigurationError, also
+    for a name that leads out of the folder and for a check set without a hash.
+    """
     root = models_dir() if directory is None else directory
-    catalog = read_toml(root / CATALOG_NAME, _Catalog)
+    path = root / CATALOG_NAME
+    content = read_content(path, "the catalogue")
+    if sha256 not in {None, content.sha256}:
+        raise ConfigurationError(
+            f"{path}: sha256 is {content.sha256}, but [model] catalog_sha256 = {sha256!r}; restore the catalogue, or "
+            "state the new hash if the change is meant"
+        )
+    try:
+        text = content.data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: cannot read it: it is not UTF-8 text; restore the catalogue") from error
+    catalog = decode_toml(text, _Catalog, str(path))
     families = {family.id: family for family in catalog.family}
     return [_model(root, entry, families.get(entry.family)) for entry in catalog.model]
 
 
 def _model(root: Path, entry: _Entry, family: _Family | None) -> CatalogModel:
+    where = f"{root / CATALOG_NAME}: model {entry.id!r}"
     if family is None:
+        raise ConfigurationError(f"{where} belongs to family {entry.family!r}, which is not there; add its [[family]]")
+    if family.check_set and family.check_set_sha256 is None:
         raise ConfigurationError(
-            f"{root / CATALOG_NAME}: model {entry.id!r} belongs to family {entry.family!r}, which is not there; add "
-            "its [[family]]"
+            f"{where}: its family {family.id!r} has a check_set without check_set_sha256; state its hash"
         )
+    for name in (entry.file, family.check_set):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ConfigurationError(
+                f"{where}: {name!r} leads out of the catalogue's folder; put the file there and name it from there"
+            )
     accuracy = entry.score.value if entry.score is not None and family.metric == "accuracy" else None
     return CatalogModel(
         model_id=entry.id,
@@ -122,15 +130,17 @@ def _model(root: Path, entry: _Entry, family: _Family | None) -> CatalogModel:
         sha256=entry.sha256,
         task=family.task,
         check_set=root / family.check_set if family.check_set else None,
+        check_set_sha256=family.check_set_sha256,
+        catalog=root,
         facts=ModelFacts(
             macs=entry.macs, parameters=entry.parameters, size_bytes=entry.size_bytes, accuracy_ratio=accuracy
         ),
     )
 
 
-def find_model(model_id: str, directory: Path | None = None) -> CatalogModel:
+def find_model(model_id: str, directory: Path | None = None, sha256: str | None = None) -> CatalogModel:
     """Return the model named ``model_id``. Raises ConfigurationError that lists the known ones."""
-    models = list_models(directory)
+    models = list_models(directory, sha256)
     for model in models:
         if model.model_id == model_id:
             return model
@@ -140,14 +150,29 @@ def find_model(model_id: str, directory: Path | None = None) -> CatalogModel:
     )
 
 
+def open_model(model: CatalogModel) -> FileContent:
+    """Read the model's file once, and return what was read if it has the hash that is pinned.
+
+    An engine gets these bytes: a file that is exchanged afterwards changes nothing. Raises ConfigurationError.
+    """
+    _refuse_way_out(model, model.path)
+    return read_pinned(model.path, model.sha256, f"model {model.model_id!r}")
+
+
+def open_check_set(model: CatalogModel) -> CheckSet | None:
+    """Read the model's check set likewise, None if it has none. Raises ConfigurationError."""
+    if model.check_set is None:
+        return None
+    _refuse_way_out(model, model.check_set)
+    if model.check_set_sha256 is None:
+        return load_check_set(model.check_set)
+    whose = f"the check set of model {model.model_id!r}"
+    return load_check_set(read_pinned(model.check_set, model.check_set_sha256, whose, WHAT))
+
+
 def verify(model: CatalogModel) -> None:
     """Raise ConfigurationError unless the model's file exists and has the sha256 that the catalog states."""
-    actual = file_sha256(model.path)
-    if actual != model.sha256:
-        raise ConfigurationError(
-            f"{model.path}: sha256 is {actual}, but {model.sha256} is expected for model {model.model_id!r}; restore "
-            "the file (reinstall edgejoule), or state the new hash if the change is meant"
-        )
+    _ = open_model(model)
 
 
 def file_size_bytes(path: Path) -> int | None:
@@ -160,27 +185,19 @@ def file_size_bytes(path: Path) -> int | None:
 
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal. Raises ConfigurationError if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot read the model: {error.strerror}; name an existing file") from error
+    return read_content(path).sha256
 
 
-def load_check_set(path: Path) -> CheckSet:
-    """Read ``x`` and ``y`` from an npz file. Raises ConfigurationError."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            x, y = arrays["x"], arrays.get("y")
-    except ARRAY_FILE_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {reason}") from error
-    if y is not None and not _are_labels(y, x.shape[:1]):
+def _refuse_way_out(model: CatalogModel, path: Path) -> None:
+    """Refuse a file that symbolic links put outside of the catalogue.
+
+    Installers may link every file of a package to a store of theirs; then catalog.toml lies there too.
+    """
+    if model.catalog is None:
+        return
+    inside = (model.catalog.resolve(), (model.catalog / CATALOG_NAME).resolve().parent)
+    if not any(path.resolve().is_relative_to(folder) for folder in inside):
         raise ConfigurationError(
-            f"{path}: y is {y.dtype} {y.shape}, and x {x.shape}: y is the number of the class of each input, as whole "
-            "numbers; write it so, or leave it out"
+            f"{path}: a link leads out of {model.catalog}, to {path.resolve()}; put the file itself there for model "
+            f"{model.model_id!r}"
         )
-    return CheckSet(x=x, y=y)
-
-
-def _are_labels(y: NDArray[Any], shape: tuple[int, ...]) -> bool:
-    return y.shape == shape and y.dtype.kind in "biuf" and bool(np.all(np.isfinite(y) & (y == np.floor(y))))

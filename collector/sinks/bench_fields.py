@@ -54,6 +54,7 @@ FLOATS: Final[dict[str, Get]] = {
             "latency_p95_s",
             "latency_max_s",
             "accuracy_ratio",
+            "roc_auc",
             "load_s",
             "first_invoke_s",
             "load_energy_j",

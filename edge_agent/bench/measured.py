@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Protocol
 
 from edge_agent.bench.values import BaselineEnergy, WindowEnergy
+from edge_agent.check_set import CheckSet
+from edge_agent.checking import Quality
 from edge_agent.device.observer import ObservedState
 from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.latency import LatencyHistogram
@@ -26,14 +26,14 @@ class Loop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that is ready, with its inputs; ``labels``: shape ``(n,)``, None without.
+    """A model that is ready, with its inputs, ``check_set`` in the model's shape.
 
     ``is_check_set``: whether the inputs are a check set, or random numbers.
     """
 
     runner: InferenceRunner
     tensors: list[Tensor]
-    labels: NDArray[Any] | None
+    check_set: CheckSet
     is_check_set: bool
     make_loop: Callable[[], Loop]
 
@@ -64,7 +64,7 @@ class Measured:
 
     ``t_load_s``: begin and end of starting the engine, loading and first inference; ``load``: what the meter saw
     then. ``energies``: of each window, None where the meter did not get there. ``warm_up_s``: seconds of inference
-    before the first window, check set included. ``accuracy_count``: inputs with a label that were run once each.
+    before the first window, check set included.
     ``shift_s``: by how much early and late windows were cut.
     ``parts_device_s``: where the parts were, on the meter's clock, for a drawing. ``ended``: why the bench ended
     early, empty where it did not.
@@ -81,8 +81,7 @@ class Measured:
     latencies: LatencyHistogram = field(default_factory=LatencyHistogram)
     warm_up_s: float = 0.0
     warm_up_count: int = 0
-    accuracy_ratio: float | None = None
-    accuracy_count: int = 0
+    quality: Quality = field(default_factory=Quality)
     sync: Sync = Sync("host_clock", 0.0)
     shift_s: float = 0.0
     meter_reconnects: int = 0

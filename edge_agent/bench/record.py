@@ -102,8 +102,9 @@ def conclude(measured: Measured, plan: Plan, context: Context) -> BenchRecord:
         load_energy_u_j=None if load is None else load.u_j,
         first_invoke_energy_j=None if first is None else first.energy_j,
         first_invoke_energy_u_j=None if first is None else first.u_j,
-        accuracy_ratio=measured.accuracy_ratio,
-        accuracy_count=measured.accuracy_count,
+        accuracy_ratio=measured.quality.accuracy_ratio,
+        accuracy_count=measured.quality.count,
+        roc_auc=measured.quality.roc_auc,
         governor=measured.windows[-1].state.governor if measured.windows else None,
         rejections=verdict.rejections,
         warnings=verdict.warnings,
@@ -172,7 +173,7 @@ def _warnings(measured: Measured) -> list[str]:
     found = []
     model = measured.model
     if model is not None and not model.is_check_set:
-        found.append("the inputs are random numbers: there is no accuracy, and energy may depend on the input")
+        found.append("the inputs are random numbers: there is no score, and energy may depend on the input")
     return found
 
 

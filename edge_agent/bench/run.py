@@ -12,6 +12,7 @@ from edge_agent.bench.plan import BASELINE_PARTS, Plan
 from edge_agent.bench.progress import Progress, ProgressLine
 from edge_agent.bench.readings import BenchMeter, Readings, is_lost
 from edge_agent.bench.values import BaselineEnergy
+from edge_agent.checking import Scoring
 from edge_agent.device.observer import ObservedState
 from edge_agent.latency import LatencyHistogram
 from edge_agent.service import StopFlag
@@ -196,17 +197,13 @@ class _Run:
         return loop
 
     def _check(self, model: LoadedModel) -> None:
-        """Run every input once, and count how many the model classifies as labelled."""
-        labels = model.labels if model.labels is not None and len(model.labels) == len(model.tensors) else None
-        correct, t_tended_s = 0, self._rig.now_s()
-        for number, tensor in enumerate(model.tensors):
-            output = model.runner.infer(tensor)
-            correct += labels is not None and int(np.argmax(output)) == int(labels[number])
+        """Run every input once, and note what the model is worth."""
+        scoring, t_tended_s = Scoring(model.runner, model.check_set), self._rig.now_s()
+        for tensor in model.tensors:
+            scoring.take(tensor, model.runner.infer(tensor))
             if self._rig.now_s() - t_tended_s >= SLOT_S:
                 t_tended_s = self._tend()
-        if labels is not None:
-            self.measured.accuracy_ratio = correct / len(labels)
-            self.measured.accuracy_count = len(labels)
+        self.measured.quality = scoring.quality()
 
     def _window(self, loop: Loop, number: int) -> None:
         """Run until the first inference that ends after the window's length: there the next window begins."""

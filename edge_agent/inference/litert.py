@@ -2,9 +2,9 @@
 
 import platform
 from importlib import import_module, metadata
-from pathlib import Path
 from typing import Final
 
+from edge_agent.file_content import FileContent
 from edge_agent.inference.runner import EngineInfo, InferenceRunner, RunSettings, one_line
 from edge_agent.inference.tflite_runner import TfLiteRunner
 
@@ -22,7 +22,7 @@ GLIBC_REMEDY: Final = (
 )
 
 
-def load(model: Path, settings: RunSettings) -> InferenceRunner:
+def load(model: FileContent, settings: RunSettings) -> InferenceRunner:
     """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses the model."""
     version = metadata.version(DISTRIBUTION)
     try:

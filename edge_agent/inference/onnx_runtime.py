@@ -24,8 +24,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge_agent.file_content import FileContent
 from edge_agent.inference.delegates import AUTO, NONE, refuse_options
 from edge_agent.inference.errors import InferenceError
+from edge_agent.inference.onnx_file import weights_elsewhere
 from edge_agent.inference.runner import (
     EngineInfo,
     InferenceRunner,
@@ -65,7 +67,7 @@ _QUIET: Final = 4
 """Log severity: fatal only; the rest would go to stderr past every log, and errors come as exceptions too."""
 
 
-def load(model: Path, settings: RunSettings) -> InferenceRunner:
+def load(model: FileContent, settings: RunSettings) -> InferenceRunner:
     """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses model or provider."""
     return OnnxRunner(import_module(MODULE), metadata.version(DISTRIBUTION), model, settings)
 
@@ -79,17 +81,19 @@ class OnnxRunner:
     batch cannot be bound and goes through ``session.run``.
     """
 
-    def __init__(self, module: Any, version: str, model: Path, settings: RunSettings) -> None:
-        """Load ``model`` and run it once on zeros.
+    def __init__(self, module: Any, version: str, content: FileContent, settings: RunSettings) -> None:
+        """Load the model and run it once on zeros.
 
         Raises ConfigurationError if the engine refuses the model, or the provider is not there or takes no node.
         """
+        model, data = content.path, content.data
+        _refuse_weights_elsewhere(content)
         self._model, self._engine, self._errors = model, EngineInfo(NAME, version), _errors()
         refusals: tuple[type[Exception], ...] = (*self._errors, InferenceError)
         providers = providers_for(settings, module.get_available_providers())
         try:
             started_s = time.perf_counter()
-            session = _session(module, model, settings, providers)
+            session = _session(module, data, settings, providers)
             self.load_s = time.perf_counter() - started_s
             source, sink = _only_input(session, model), session.get_outputs()[0]
             self.input_shape = shape_of(source.shape, f"{model}: its input {source.name!r}")
@@ -105,7 +109,7 @@ class OnnxRunner:
             self._binding: Any = None
             self.first_invoke_s, self.output_shape = first_invoke(self)
             zeros = np.zeros(self.input_shape, self.input_dtype)
-            took = nodes_taken(_profile(module, model, settings, providers, {source.name: zeros}))
+            took = nodes_taken(_profile(module, content, settings, providers, {source.name: zeros}))
             if _has_fixed_size(sink.shape):
                 self._bind(session, self.infer(zeros))
         except refusals as error:
@@ -196,7 +200,23 @@ def describe(took: Counter[str], wanted: str, model: str) -> str:
     return " + ".join(f"{name} {took[name]}/{total} nodes" for name in sorted(took, key=lambda name: name != wanted))
 
 
-def _session(module: Any, model: Path, settings: RunSettings, providers: Sequence[str], profile: str = "") -> Any:
+def _refuse_weights_elsewhere(content: FileContent) -> None:
+    """Raise ConfigurationError for weights in files beside it: nobody has compared them with a hash.
+
+    A damaged file is left to the engine, which says more about it.
+    """
+    try:
+        name = weights_elsewhere(content.data)
+    except ValueError:
+        return
+    if name is not None:
+        raise ConfigurationError(
+            f"{content.path}: the values of {name!r} lie in another file, which the model's hash does not cover; save "
+            "it as one file: onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')"
+        )
+
+
+def _session(module: Any, data: bytes, settings: RunSettings, providers: Sequence[str], profile: str = "") -> Any:
     options = module.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
@@ -208,7 +228,7 @@ def _session(module: Any, model: Path, settings: RunSettings, providers: Sequenc
         options.profile_file_prefix = profile
     of_each = [{key: str(value) for key, value in settings.delegate_options.items()}, {}]
     return module.InferenceSession(
-        str(model),
+        data,
         options,
         providers=list(providers),
         provider_options=of_each[: len(providers)],
@@ -217,17 +237,17 @@ def _session(module: Any, model: Path, settings: RunSettings, providers: Sequenc
 
 
 def _profile(
-    module: Any, model: Path, settings: RunSettings, providers: Sequence[str], feed: Mapping[str, Tensor]
+    module: Any, content: FileContent, settings: RunSettings, providers: Sequence[str], feed: Mapping[str, Tensor]
 ) -> list[Mapping[str, Any]]:
     """Run the model once in a session of its own and return the events of its profile."""
     try:
         with tempfile.TemporaryDirectory(prefix="edgejoule-onnx-") as folder:
-            session = _session(module, model, settings, providers, str(Path(folder) / "profile"))
+            session = _session(module, content.data, settings, providers, str(Path(folder) / "profile"))
             session.run(None, dict(feed))
             events: list[Mapping[str, Any]] = json.loads(Path(session.end_profiling()).read_bytes())
     except OSError as error:
         raise ConfigurationError(
-            f"{model}: which provider takes its nodes is read from a temporary file, and that cannot be: "
+            f"{content.path}: which provider takes its nodes is read from a temporary file, and that cannot be: "
             f"{error.strerror or error}; free some space, or name a directory by TMPDIR"
         ) from error
     return events

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from edge_agent.file_content import FileContent, read_content
 from edge_agent.inference import litert, onnx_runtime, tflite_runtime
 from edge_agent.inference.runner import InferenceRunner, OptionValue, RunSettings, one_line
 from edge_agent.wire.errors import ConfigurationError
 
-Load: TypeAlias = Callable[[Path, RunSettings], InferenceRunner]
+Load: TypeAlias = Callable[[FileContent, RunSettings], InferenceRunner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ ENGINES: tuple[Engine, ...] = tuple(
 
 
 def load_runner(
-    model: Path,
+    model: FileContent | Path,
     *,
     threads: int = 1,
     engine: str = "auto",
@@ -44,18 +45,19 @@ def load_runner(
 ) -> InferenceRunner:
     """Load ``model`` with ``engine``, or for "auto" with the first available one for files that end as it does.
 
+    The engine gets the bytes of a ``FileContent``, and never a file's name, behind which there may be others by then;
+    a ``Path`` is read here, and nobody has compared it with a hash.
     ``delegate``: see ``edge_agent.inference.delegates`` for .tflite, ``edge_agent.inference.onnx_runtime`` for .onnx.
     Raises ConfigurationError when the engine is unknown or for other files, when none can be imported (with each
     reason), or when the engine refuses the model or the delegate.
     """
-    if not model.is_file():
-        raise ConfigurationError(f"{model}: there is no such file; name a model")
-    chosen = _candidates(model, engine, engines)
+    content = model if isinstance(model, FileContent) else read_content(model)
+    chosen = _candidates(content.path, engine, engines)
     settings = RunSettings(threads, delegate, dict(delegate_options or {}))
     reasons: list[str] = []
     for entry in chosen:
         try:
-            return entry.load(model, settings)
+            return entry.load(content, settings)
         except ImportError as error:
             reasons.append(f"{entry.distribution}: {one_line(error)}")
     raise ConfigurationError(

@@ -43,7 +43,7 @@ class RunSettings:
 class InferenceRunner(Protocol):
     """A loaded model that one thread runs, one input at a time.
 
-    ``load_s``: reading the file, building the graph, placing tensors and delegates.
+    ``load_s``: building the graph from the file's bytes, placing tensors and delegates.
     ``first_invoke_s``: the first inference, 2 to 20 times slower than later ones, so never part of a window.
     ``stateful``: the model keeps something from one inference to the next (a streaming model), so the order of its
     inputs matters. It begins in its first state.

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from edge_agent.file_content import FileContent
 from edge_agent.inference import delegates
 from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.runner import (
@@ -41,7 +42,7 @@ class TfLiteRunner:
     one is kept over an invoke.
     """
 
-    def __init__(self, module: TfLiteModule, engine: EngineInfo, model: Path, settings: RunSettings) -> None:
+    def __init__(self, module: TfLiteModule, engine: EngineInfo, model: FileContent, settings: RunSettings) -> None:
         """Load ``model`` and run it once on zeros.
 
         Raises ConfigurationError if the engine refuses the model, or the delegate that was asked for is not there or
@@ -51,16 +52,17 @@ class TfLiteRunner:
             delegates.check_library(settings.delegate)
         else:
             delegates.refuse_options(settings.delegate, settings.delegate_options)
-        self._module, self._engine, self._model, self._settings = module, engine, model, settings
+        self._module, self._engine, self._settings = module, engine, settings
+        self._model, self._data = model.path, model.data
         try:
-            self._state = read_state(model.read_bytes())
-        except (OSError, ValueError) as error:
+            self._state = read_state(model.data)
+        except ValueError as error:
             raise ConfigurationError(self._refusal(one_line(error))) from error
         started_s = time.perf_counter()
         self._start()
         self.load_s = time.perf_counter() - started_s
         self.stateful = self._state is not State.NONE
-        source, sink = _only_input(self._interpreter, model), self._interpreter.get_output_details()[0]
+        source, sink = _only_input(self._interpreter, model.path), self._interpreter.get_output_details()[0]
         self._input_index, self._output_index = int(source["index"]), int(sink["index"])
         self.input_shape = tuple(int(size) for size in source["shape"])
         self.input_dtype: np.dtype[Any] = np.dtype(source["dtype"])
@@ -107,7 +109,7 @@ class TfLiteRunner:
         loaded = self._load_external()
         try:
             interpreter = self._module.Interpreter(
-                model_path=str(self._model),
+                model_content=self._data,
                 num_threads=settings.threads,
                 experimental_op_resolver_type=chosen,
                 experimental_delegates=loaded,

@@ -1,8 +1,8 @@
 """tflite-runtime: the engine where LiteRT has no wheel (32-bit Arm). Up to 2.14 it leaves int8 graphs undelegated."""
 
 from importlib import import_module, metadata
-from pathlib import Path
 
+from edge_agent.file_content import FileContent
 from edge_agent.inference.runner import EngineInfo, InferenceRunner, RunSettings
 from edge_agent.inference.tflite_runner import TfLiteRunner
 from edge_agent.wire.errors import ConfigurationError
@@ -14,7 +14,7 @@ SUFFIX = ".tflite"
 EXTRA = "agent"
 
 
-def load(model: Path, settings: RunSettings) -> InferenceRunner:
+def load(model: FileContent, settings: RunSettings) -> InferenceRunner:
     """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses the model or NumPy."""
     version = metadata.version(DISTRIBUTION)
     check_numpy(metadata.version("numpy"), version)

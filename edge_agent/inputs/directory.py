@@ -14,8 +14,8 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.lib import format as npy
 
+from edge_agent.check_set import ARRAY_FILE_ERRORS
 from edge_agent.inference.runner import InferenceRunner, Tensor
-from edge_agent.model_catalog import ARRAY_FILE_ERRORS
 from edge_agent.wire.errors import ConfigurationError
 
 MEMORY_BYTES: Final = 64 * 1024 * 1024

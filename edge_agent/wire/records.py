@@ -287,7 +287,8 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     ``bench_id`` names it for ever: a collector stores it once and says so in its store-ack. ``gross``: median over
     the windows of joules per inference; ``net``: the same above the declared baseline, None without one.
     ``rejections``: why the result must not be used; empty for a valid one. ``warnings``: what a reader should know.
-    ``accuracy_ratio``: on the check set in this very configuration, over ``accuracy_count`` inputs; the catalogue's
+    ``accuracy_ratio``: on the check set in this very configuration, over ``accuracy_count`` inputs; ``roc_auc``
+    instead for a model that tells anomalous inputs from normal ones by how badly it reproduces them. The catalogue's
     own word on the model stands in ``model_accuracy_ratio`` and its like, as in a birth.
     """
 
@@ -339,6 +340,7 @@ class BenchRecord(_Record, frozen=True, kw_only=True):
     model_parameters: Count | None = None
     model_bytes: Count | None = None
     model_accuracy_ratio: Ratio | None = None
+    roc_auc: Ratio | None = None
 
 
 class BootAck(_Record, frozen=True, kw_only=True):

@@ -126,6 +126,8 @@ def _software(record: BenchRecord) -> Section:
     accuracy = "not known: no labelled check set"
     if record.accuracy_ratio is not None:
         accuracy = f"{percent(record.accuracy_ratio, 1)} of {record.accuracy_count} inputs, in this configuration"
+    elif record.roc_auc is not None:
+        accuracy = f"ROC AUC {record.roc_auc:.3f} over {record.accuracy_count} inputs, in this configuration"
     rows = [
         ("model", record.model_id + (", stateful" if record.stateful else "")),
         ("sha256", record.model_sha256),

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
 
+from edge_agent.check_set import load_check_set
+from edge_agent.checking import quality_of, tensors_of
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner
-from edge_agent.model_catalog import CheckSet, load_check_set
 from edge_agent.wire.records import RuntimeIdentity
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
 
@@ -48,7 +48,8 @@ def verify_entry(directory: Path, catalog: Catalog, entry: ModelEntry) -> ModelC
     checks.extend(_check_tensors(runner, entry, family))
     score = None
     if family.check_set and entry.check_set_score is not None:
-        score = accuracy_of(runner, load_check_set(directory / family.check_set))
+        check_set = load_check_set(directory / family.check_set)
+        score = quality_of(runner, tensors_of(check_set, runner), check_set).accuracy_ratio
         close = score is not None and abs(score - entry.check_set_score) <= SCORE_TOLERANCE
         shown = "the check set has no labels" if score is None else f"{score:.2%} measured"
         checks.append(Check(f"{family.metric}", close, f"{shown}, {entry.check_set_score:.2%} in the catalog"))
@@ -59,17 +60,6 @@ def verify_entry(directory: Path, catalog: Catalog, entry: ModelEntry) -> ModelC
         score=score,
         runtime=runner.identity,
     )
-
-
-def accuracy_of(runner: InferenceRunner, check_set: CheckSet) -> float | None:
-    """Return the share of the check set that ``runner`` classifies as labelled, None without labels."""
-    if check_set.y is None or len(check_set.y) == 0:
-        return None
-    shaped = check_set.x.reshape((-1, *runner.input_shape))
-    right = sum(
-        int(np.argmax(runner.infer(values))) == int(label) for values, label in zip(shaped, check_set.y, strict=True)
-    )
-    return right / len(check_set.y)
 
 
 def _check_bytes(name: str, path: Path, expected: str | None) -> Check:

@@ -11,6 +11,7 @@ from edge_agent.bench.plan import Plan
 from edge_agent.bench.progress import Progress
 from edge_agent.bench.record import Context, conclude
 from edge_agent.bench.run import Rig, run_bench
+from edge_agent.check_set import CheckSet
 from edge_agent.config import BenchSection
 from edge_agent.device.cpu import CpuRatios
 from edge_agent.device.observer import ObservedState
@@ -201,7 +202,7 @@ class Trial:
         return LoadedModel(
             self.runner,
             tensors,
-            None if self.labels is None else np.array(self.labels),
+            CheckSet(x=np.array(tensors), y=None if self.labels is None else np.array(self.labels)),
             is_check_set=True,
             make_loop=lambda: InferenceLoop(self.runner, tensors, lambda: self.world.now_s),
         )

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.model_catalog import file_sha256, find_model, load_check_set
+from edge_agent.check_set import load_check_set
+from edge_agent.model_catalog import file_sha256, find_model
 from tests.fakes.agent import IDLE_W, AgentProcess, agent_toml, emulated_meter, running_agent, true_energy_j
 from tests.fakes.delivery import wait_until
 

@@ -106,11 +106,16 @@ def _model(arguments: argparse.Namespace, configured: ModelSection | None) -> Mo
         return _made(ModelSection, "MODEL", {**base, **named, "check_set": check_set})
     if arguments.check_set is not None:
         raise ConfigurationError("--check-set is for a model file; a model of the catalog has its own")
-    return _made(ModelSection, "MODEL", {**base, "id": given})
+    catalog = {} if configured is None else _named(configured, "catalog", "catalog_sha256")
+    return _made(ModelSection, "MODEL", {**base, **catalog, "id": given})
 
 
 def _how(section: ModelSection) -> dict[str, Any]:
-    return {name: getattr(section, name) for name in ("threads", "engine", "delegate", "delegate_options")}
+    return _named(section, "threads", "engine", "delegate", "delegate_options")
+
+
+def _named(section: ModelSection, *names: str) -> dict[str, Any]:
+    return {name: getattr(section, name) for name in names}
 
 
 def _runtime(section: ModelSection, arguments: argparse.Namespace) -> ModelSection:

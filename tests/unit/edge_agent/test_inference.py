@@ -2,18 +2,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.checking import Quality, check_set_for, quality_of, tensors_of
+from edge_agent.file_content import FileContent
 from edge_agent.inference import litert, tflite_runtime
 from edge_agent.inference.delegates import describe, operators_taken
 from edge_agent.inference.registry import Engine, load_runner
 from edge_agent.inference.runner import InferenceRunner, RunSettings
 from edge_agent.inference.tflite_file import State, read_state
-from edge_agent.inference_loop import InferenceLoop, accuracy_ratio, check_set_for, tensors_of
+from edge_agent.inference_loop import InferenceLoop
 from edge_agent.model_catalog import CatalogModel, find_model
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.workload import Run
@@ -33,8 +34,8 @@ def node(name: str, inputs: list[int], outputs: list[int]) -> dict[str, Any]:
 
 def test_the_shipped_model_is_as_accurate_here_as_its_card_says(runner: InferenceRunner) -> None:
     check_set = check_set_for(MODEL, runner)
-    ratio = accuracy_ratio(runner, tensors_of(check_set, runner), check_set.y)
-    assert ratio == pytest.approx(0.9267, abs=0.005)
+    found = quality_of(runner, tensors_of(check_set, runner), check_set)
+    assert found.accuracy_ratio == pytest.approx(0.9267, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +127,10 @@ def test_the_test_models_are_what_their_builder_builds() -> None:
 
 
 def test_the_first_engine_that_can_be_imported_runs_the_model(runner: InferenceRunner) -> None:
-    def absent(_model: Path, _settings: RunSettings) -> InferenceRunner:
+    def absent(_model: FileContent, _settings: RunSettings) -> InferenceRunner:
         raise ImportError("No module named 'absent'")
 
-    def here(_model: Path, _settings: RunSettings) -> InferenceRunner:
+    def here(_model: FileContent, _settings: RunSettings) -> InferenceRunner:
         return runner
 
     engines = (Engine("a", "a-dist", absent), Engine("b", "b-dist", here))
@@ -155,7 +156,7 @@ def test_the_ending_of_the_file_chooses_among_engines(runner: InferenceRunner, t
     tried: list[str] = []
 
     def engine(name: str, suffix: str, extra: str) -> Engine:
-        def load(_model: Path, _settings: RunSettings) -> InferenceRunner:
+        def load(_model: FileContent, _settings: RunSettings) -> InferenceRunner:
             tried.append(name)
             raise ImportError(f"no {name}")
 
@@ -182,7 +183,7 @@ def test_the_ending_of_the_file_chooses_among_engines(runner: InferenceRunner, t
 def test_how_to_run_reaches_the_engine(runner: InferenceRunner) -> None:
     seen: list[RunSettings] = []
 
-    def load(_model: Path, settings: RunSettings) -> InferenceRunner:
+    def load(_model: FileContent, settings: RunSettings) -> InferenceRunner:
         seen.append(settings)
         return runner
 
@@ -205,7 +206,9 @@ def test_a_c_library_that_is_too_old_is_named_with_what_to_do() -> None:
 
 def test_a_check_set_of_another_model_is_refused(runner: InferenceRunner, tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.zeros((3, 65), np.int8))
-    model = msgspec.structs.replace(MODEL, check_set=tmp_path / "other.npz")
+    model = CatalogModel(
+        model_id="own", path=MODEL.path, sha256=MODEL.sha256, task="", check_set=tmp_path / "other.npz"
+    )
     with pytest.raises(ConfigurationError, match=r"other\.npz: x is int8 \(3, 65\)"):
         check_set_for(model, runner)
 
@@ -217,7 +220,7 @@ def test_without_a_check_set_the_inputs_are_random_and_always_the_same(runner: I
     assert one.x.shape == (64, *runner.input_shape)
     assert one.x.min() == -128
     assert one.x.max() == 127
-    assert accuracy_ratio(runner, tensors_of(one, runner), one.y) is None
+    assert quality_of(runner, tensors_of(one, runner), one) == Quality()
 
 
 def test_the_loop_takes_inputs_in_turn_and_stops_at_time_or_count() -> None:

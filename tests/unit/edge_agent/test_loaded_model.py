@@ -23,7 +23,7 @@ def test_a_model_with_a_state_is_in_its_first_one_after_its_check_set(tmp_path: 
     )
     loaded = load_model(ModelSection(id="sum", path=str(path), sha256=model.sha256), model)
     assert loaded.runner.stateful
-    assert loaded.accuracy_ratio == 1.0
+    assert loaded.quality.accuracy_ratio == 1.0
     assert loaded.runner.infer(loaded.tensors[0])[0, 0] == 11.0, "ten, and the first input"
 
 

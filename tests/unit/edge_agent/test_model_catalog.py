@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.model_catalog import CATALOG_NAME, find_model, list_models, load_check_set, models_dir, verify
+from edge_agent.check_set import load_check_set
+from edge_agent.model_catalog import CATALOG_NAME, find_model, list_models, models_dir, verify
 from edge_agent.wire.errors import ConfigurationError
 
 
