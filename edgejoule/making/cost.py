@@ -5,13 +5,18 @@ else CPU seconds times the power that a table gives for a busy core, which is a 
 gross: what the machine would have drawn idle is in it, and so is other work while a meter or RAPL watches.
 """
 
+import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from edgejoule.making.cpu_power import cpu_seconds, power_of, processor_name
+from edgejoule.making.instruments import ExternalMeter, Instrument, Measured, rapl_counters
 from edgejoule.zoo.entry import Development
+
+METER_VARIABLE: Final = "EDGEJOULE_TRAINING_METER"
+"""The environment variable that names a TOML file with a ``[meter]``, as an agent's configuration is."""
 
 
 class CostMeter:
@@ -23,25 +28,44 @@ class CostMeter:
             train()
         family = replace(family, development=cost.development())
 
-    ``root``: where proc and sys are, for tests.
+    ``meter``: a TOML file with a ``[meter]``, for a meter in front of this machine; None: no meter. ``root``: where
+    proc and sys are. ``note``: what a person should know of the choice of instrument, empty for nothing.
     """
 
-    def __init__(self, *, root: Path = Path("/")) -> None:
+    def __init__(self, *, meter: Path | None = None, root: Path = Path("/")) -> None:
+        """Read the file that names the meter. Raises ConfigurationError."""
         self._root = root
-        self._began_s = self._began_cpu_s = 0.0
+        self._external = None if meter is None else ExternalMeter(meter)
+        self._instrument: Instrument | None = None
+        self._measured: Measured | None = None
+        self._began_s = self._began_cpu_s = self._cpu_s = 0.0
         self._duration_s: float | None = None
-        self._cpu_s = 0.0
+        self.note = ""
 
     def __enter__(self) -> Self:
+        """Begin. Raises a FirmwareBridgeError if the meter that was named cannot be read."""
         self._duration_s = None
+        if self._external is not None:
+            self._instrument = self._external
+        else:
+            self._instrument, self.note = rapl_counters(self._root)
+        if self._instrument is not None:
+            self._instrument.begin()
         self._began_s, self._began_cpu_s = time.monotonic(), cpu_seconds()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop all that watches, also after an exception."""
         self._cpu_s = cpu_seconds() - self._began_cpu_s
-        self._duration_s = time.monotonic() - self._began_s
+        duration_s = time.monotonic() - self._began_s
+        self._measured = None
+        if self._instrument is not None:
+            self._measured = self._instrument.end()
+            if self._measured is None:
+                self.note = "the instrument saw less than half of the training: its cost is modelled by CPU time"
+        self._duration_s = duration_s
 
     def development(self, reused: tuple[str, ...] = ()) -> Development:
         """Return what the block cost. ``reused``: families whose making this one builds on.
@@ -51,16 +75,30 @@ class CostMeter:
         if self._duration_s is None:
             raise RuntimeError("the cost is known when the with block has ended")
         processor = processor_name(self._root)
-        row = power_of(processor)
+        found = self._measured or _modelled(processor, self._cpu_s)
         return Development(
-            development_energy_j=row.power_w * self._cpu_s,
-            development_energy_u_j=row.power_u_w * self._cpu_s,
-            method="cpu_time",
+            development_energy_j=found.energy_j,
+            development_energy_u_j=found.u_j,
+            method=found.method,
             duration_s=self._duration_s,
             cpu_s=self._cpu_s,
             processor=processor,
-            boundary=(
-                f"modelled: CPU seconds times {row.low_w:g} W to {row.high_w:g} W for a busy core ({row.source})"
-            ),
+            boundary=found.boundary,
             reused=list(reused),
         )
+
+
+def cost_meter_from_environment() -> CostMeter:
+    """Return one with the meter that EDGEJOULE_TRAINING_METER names, if it names one. Raises ConfigurationError."""
+    path = os.environ.get(METER_VARIABLE, "")
+    return CostMeter(meter=Path(path) if path else None)
+
+
+def _modelled(processor: str, cpu_s: float) -> Measured:
+    row = power_of(processor)
+    return Measured(
+        row.power_w * cpu_s,
+        row.power_u_w * cpu_s,
+        "cpu_time",
+        f"modelled: CPU seconds times {row.low_w:g} W to {row.high_w:g} W for a busy core ({row.source})",
+    )
