@@ -10,10 +10,10 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak calibration venv services grafana-ui clean distclean
+.PHONY: help demo test check format bench bench-models soak calibration venv services grafana-ui clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.installed-all ## the whole system on this machine: three simulated devices to a carbon account
 	@$(BIN)/edgejoule demo $(ARGS)
@@ -33,6 +33,10 @@ format: $(VENV)/.installed-dev ## let ruff format and fix what it can
 
 bench: $(VENV)/.installed-dev ## every benchmark against its floor or peer; ARGS="--json FILE" keeps the figures
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-models: $(VENV)/.installed-dev $(TFLITE_VENV)/.installed ## the latency of every model with every engine here, into models/latency.toml and the cards
+	@$(BIN)/python -m benchmarks.model_latency --write $(ARGS)
+	@if [ -x $(TFLITE_VENV)/bin/python ]; then $(TFLITE_VENV)/bin/python -m benchmarks.model_latency --write $(ARGS); fi
 
 soak: $(VENV)/.installed-dev ## ten minutes of a thousand simulated devices with random faults, and the verdict; ARGS="--devices 100"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -37,10 +37,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def replace_family(made: Path, directory: Path) -> Family:
+def replace_family(made: Path, directory: Path) -> list[str]:
     """Put the one family of the catalogue ``made`` into the catalogue ``directory``, in the place of its former self.
 
-    The family's folder changes in one step, then the catalogue; should the second fail, the first is undone. Raises
+    Return the families that use its check set and pin another one, so that they have to be trained again. The
+    family's folder changes in one step, then the catalogue; should the second fail, the first is undone. Raises
     ConfigurationError.
     """
     source = read_catalog(made)
@@ -71,7 +72,10 @@ def replace_family(made: Path, directory: Path) -> Family:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     write_card(directory, catalog, family)
-    return family
+    pinned = family.check_set_sha256
+    return [
+        one.id for one in catalog.family if one.check_set == family.check_set != "" and one.check_set_sha256 != pinned
+    ]
 
 
 def write_card(directory: Path, catalog: Catalog, family: Family) -> Path:

@@ -44,12 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     with handled((signal.SIGTERM,), _stop), _folder(arguments.out) as folder:
         training = _train(directory, recipe, folder, quiet=arguments.json)
         replaced = training.ok and arguments.replace
-        if replaced:
-            replace_family(folder, directory)
+        stale = replace_family(folder, directory) if replaced else []
     if arguments.json:
         write_json(training)
     else:
         _print(training, arguments.out, directory if replaced else None)
+    if stale:
+        text = f"{', '.join(stale)} pinned the former check set of {recipe.family_id}: train them again too"
+        stderr_console().print(text, markup=False, soft_wrap=True)
     return EXIT_DONE if training.ok else EXIT_NO
 
 

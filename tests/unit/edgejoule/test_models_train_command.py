@@ -125,6 +125,18 @@ def test_replace_puts_folder_catalogue_and_card_in_place(directory: Path) -> Non
     assert {path.name for path in directory.iterdir()} == {"catalog.toml", "gestures", "latency.toml", "recipes"}
 
 
+def test_who_pinned_the_former_check_set_is_named(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalog = Catalog(
+        family=[make_family(check_set_sha256="a" * 64), make_family(id="pruned", check_set_sha256="a" * 64)],
+        model=[make_entry()],
+    )
+    write_catalog(directory, catalog)
+
+    assert train(directory, "--replace") == 0
+
+    assert "pruned pinned the former check set of gestures: train them again too" in capsys.readouterr().err
+
+
 def test_a_worse_model_replaces_nothing(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_recipe(directory, value=0.85)
 

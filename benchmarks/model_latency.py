@@ -1,0 +1,207 @@
+"""How long one inference of each model takes, with each engine here, delegate and number of threads.
+
+As a benchmark: each model against the smallest one on the same engine, delegate and threads, since that ratio carries
+over to another machine better than microseconds do.
+
+``python -m benchmarks.model_latency --write`` writes microseconds into latency.toml beside the catalogue, into the
+catalogue what each model ran with, and the cards again. A row is of one inference through the agent's own runner: set
+the input, invoke, copy the output out, with 0.1 us for the clock. It is the quietest of some rounds, the one with the
+least p50, since other work on the machine only adds. Run it with each interpreter that has an engine (``make
+bench-models``): the rows of the others stay.
+"""
+
+import argparse
+import datetime as dt
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from benchmarks.harness import Comparison, benchmark
+from edge_agent.inference import litert, tflite_runtime
+from edge_agent.inference.errors import InferenceError
+from edge_agent.inference.registry import load_runner
+from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.model_catalog import models_dir
+from edge_agent.wire.errors import ConfigurationError
+from edgejoule.making.cpu_power import processor_name
+from edgejoule.zoo.catalog_file import find_entry, find_family, read_catalog, write_catalog
+from edgejoule.zoo.entry import ModelEntry
+from edgejoule.zoo.family_files import write_card
+from edgejoule.zoo.latency import Latency, latencies_of, read_latencies, write_latencies
+
+SMALLEST: Final = "digits_mlp_int8"
+INPUTS: Final = 16
+ROUNDS: Final = 5
+SPAN_S: Final = 0.2
+LEAST_CALLS: Final = 20
+DELEGATES: Final = ("auto", "none")
+SHARED_CORES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run a model."""
+
+    engine: str
+    delegate: str
+    threads: int
+
+    def load(self, directory: Path, entry: ModelEntry) -> InferenceRunner:
+        """Return the model, loaded. Raises ConfigurationError."""
+        return load_runner(directory / entry.file, engine=self.engine, delegate=self.delegate, threads=self.threads)
+
+
+def ways() -> list[Way]:
+    """Return every way that this interpreter and this machine have."""
+    engines = [one.NAME for one in (litert, tflite_runtime) if importlib.util.find_spec(one.MODULE.partition(".")[0])]
+    threads = range(1, 1 + min(SHARED_CORES, os.cpu_count() or 1))
+    return [Way(engine, delegate, count) for engine in engines for delegate in DELEGATES for count in threads]
+
+
+def inputs_of(runner: InferenceRunner) -> list[Tensor]:
+    """Return seeded inputs over the whole range of the model's type."""
+    generator = np.random.default_rng(0)
+    size = (INPUTS, *runner.input_shape)
+    if np.issubdtype(runner.input_dtype, np.integer):
+        limits = np.iinfo(runner.input_dtype)
+        return list(generator.integers(limits.min, limits.max, size=size, dtype=runner.input_dtype, endpoint=True))
+    return list(generator.standard_normal(size).astype(runner.input_dtype))
+
+
+def run_all(runner: InferenceRunner, inputs: Sequence[Tensor]) -> None:
+    """Run every input once."""
+    for tensor in inputs:
+        runner.infer(tensor)
+
+
+@benchmark
+def every_model() -> Iterator[Comparison]:
+    directory = models_dir()
+    smallest = find_entry(directory, SMALLEST)
+    for entry in read_catalog(directory).model:
+        for way in ways():
+            runner, floor = way.load(directory, entry), way.load(directory, smallest)
+            of = runner.identity
+            yield Comparison(
+                name=f"{entry.id}: one inference with {of.runtime}, {of.delegate}, {of.threads} threads",
+                ours=partial(run_all, runner, inputs_of(runner)),
+                other=partial(run_all, floor, inputs_of(floor)),
+                other_name=f"{SMALLEST} in the same way",
+                kind="floor",
+                operations=INPUTS,
+            )
+
+
+def spans_us(call: Callable[[Tensor], Any], inputs: Sequence[Tensor], span_s: float) -> list[float]:
+    """Return the microseconds of single calls, warm, for ``span_s`` or a few calls, whichever is longer."""
+    for tensor in inputs:
+        call(tensor)
+    now = time.perf_counter_ns
+    spans: list[float] = []
+    until_ns = now() + round(span_s * 1e9)
+    while len(spans) < LEAST_CALLS or now() < until_ns:
+        for tensor in inputs:
+            began_ns = now()
+            call(tensor)
+            spans.append((now() - began_ns) / 1e3)
+    return spans
+
+
+def measure(directory: Path, entry: ModelEntry, way: Way, span_s: float) -> Latency:
+    """Return one round of a model in one way. Raises ConfigurationError."""
+    runner = way.load(directory, entry)
+    p50_us, p95_us = np.percentile(spans_us(runner.infer, inputs_of(runner), span_s), [50, 95])
+    of = runner.identity
+    return Latency(
+        model=entry.id,
+        sha256=entry.sha256,
+        runtime=of.runtime,
+        version=of.version,
+        delegate=of.delegate,
+        threads=of.threads,
+        p50_us=round(float(p50_us), 2),
+        p95_us=round(float(p95_us), 2),
+        processor=processor_name(),
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+    )
+
+
+def quietest(directory: Path, models: Sequence[ModelEntry], rounds: int, span_s: float) -> list[Latency]:
+    """Return the quietest of ``rounds`` of each model in each way; a round goes over all before the next begins."""
+    best: dict[tuple[str, str, str, int], Latency] = {}
+    for number in range(rounds):
+        for entry in models:
+            for way in ways():
+                try:
+                    row = measure(directory, entry, way, span_s)
+                except (ConfigurationError, InferenceError) as error:
+                    sys.stderr.write(f"{entry.id} does not run with {way.engine}, {way.delegate}: {error}\n")
+                    continue
+                key = row.model, row.runtime, row.delegate, row.threads
+                if key not in best or row.p50_us < best[key].p50_us:
+                    best[key] = row
+        sys.stderr.write(f"round {number + 1} of {rounds}: {len(best)} rows\n")
+    return list(best.values())
+
+
+def merged(known: Sequence[Latency], measured: Sequence[Latency]) -> list[Latency]:
+    """Return what was measured, and what is known of other models, runtimes and processors."""
+    new = {(row.model, row.runtime, row.processor) for row in measured}
+    return [*(row for row in known if (row.model, row.runtime, row.processor) not in new), *measured]
+
+
+def write(directory: Path, rows: Sequence[Latency]) -> None:
+    """Write latency.toml, what each model ran with, and the cards. Raises ConfigurationError."""
+    catalog = read_catalog(directory)
+    write_latencies(directory, latencies_of(catalog.model, merged(read_latencies(directory), rows)))
+    models = [_with_runtimes(entry, rows) for entry in catalog.model]
+    catalog = msgspec.structs.replace(catalog, model=models)
+    write_catalog(directory, catalog)
+    for family in catalog.family:
+        write_card(directory, catalog, family)
+
+
+def _with_runtimes(entry: ModelEntry, rows: Sequence[Latency]) -> ModelEntry:
+    ran = {f"{row.runtime} {row.version}" for row in latencies_of([entry], rows)}
+    return msgspec.structs.replace(entry, runtimes=sorted({*entry.runtimes, *ran}))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and write what was found; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model_latency", description="Microseconds of models.")
+    parser.add_argument("--write", action="store_true", help="into latency.toml and the cards")
+    parser.add_argument("--catalog-dir", type=Path, default=models_dir(), metavar="DIR")
+    parser.add_argument("--family", metavar="NAME", help="of this family only")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds, of which the quietest counts ({ROUNDS})")
+    parser.add_argument("--span-s", type=float, default=SPAN_S, help=f"seconds of one round ({SPAN_S})")
+    arguments = parser.parse_args(argv)
+    directory: Path = arguments.catalog_dir
+    try:
+        catalog = read_catalog(directory)
+        wanted = None if arguments.family is None else find_family(directory, arguments.family).id
+        models = [entry for entry in catalog.model if wanted in {None, entry.family}]
+        rows = quietest(directory, models, max(1, arguments.rounds), arguments.span_s)
+        for row in rows:
+            sys.stdout.write(
+                f"{row.model}: {row.runtime} {row.version}, {row.delegate}, {row.threads} threads: "
+                f"{row.p50_us} us, p95 {row.p95_us} us\n"
+            )
+        if arguments.write:
+            write(directory, rows)
+    except ConfigurationError as error:
+        sys.stderr.write(f"model_latency: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
