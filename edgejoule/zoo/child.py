@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-TIMEOUT_S: Final = 120.0
+TIMEOUT_S: Final = 600.0
 
 
 @dataclass(frozen=True)

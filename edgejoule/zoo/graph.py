@@ -50,7 +50,8 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
     where operators in ``unknown_macs`` have some number that is not known; ``known_macs`` is the sum of the others.
     ``activation_bytes``: the most that tensors between operators hold at one time, None where a size is not known.
     ``operators``: their names, each once, in the order in which they run. ``not_int8``: what keeps the model from
-    being int8 throughout. ``dynamic``: tensors whose size the caller chooses; they count with the size in the file.
+    being int8 throughout. ``dynamic``: tensors of which the caller chooses another size than the batch's; they
+    count with the size in the file, as batches do.
     """
 
     parameters: int

@@ -22,7 +22,7 @@ class Tensor:
 
     ``scales`` and ``zero_points``: of quantisation, one for the whole tensor or one for each slice along ``axis``;
     empty for none. ``sparse``: ``data`` holds only some of the values. ``buffer``: tensors of the same number share
-    their data.
+    their data. ``dynamic``: the caller chooses one of its sizes other than the first, which is a batch's.
     """
 
     name: str
@@ -177,7 +177,7 @@ def _tensor(table: Table, buffers: list[bytes]) -> Tensor:
         axis=axis,
         variable=bool(table.number(5, "<B")),
         sparse=table.table(6) is not None,
-        dynamic=any(size < 0 for size in (*shape, *_numbers(table, 7))),
+        dynamic=any(size < 0 for size in (*shape[1:], *_numbers(table, 7)[1:])),
     )
     _check_size(tensor)
     return tensor
