@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.making.check_set import write_check_set
-from edgejoule.making.cost import CostMeter
+from edgejoule.making.cost import cost_meter_from_environment
 from edgejoule.making.network import F32
 from edgejoule.making.progress import Progress, progress_from_environment
 from edgejoule.making.quality import LoadedFile, accuracy_score, mean_square_error, predictions, roc_auc_score
@@ -31,6 +31,7 @@ from edgejoule.zoo.catalog_file import find_family, write_catalog
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry, Precision, Score
 from edgejoule.zoo.graph import facts_of
 from edgejoule.zoo.latency import read_latencies
+from firmware_bridge.errors import FirmwareBridgeError
 
 CHECK_SET_NAME: Final = "check_set.npz"
 CARD_NAME: Final = "card.md"
@@ -42,7 +43,8 @@ class Trained:
     """What training gave. ``test_x`` (n, ...) is the whole test set, with ``test_y`` (n,) or ``anomalous`` (n,).
 
     ``calibration`` (m, ...): training inputs that set the int8 ranges. ``check``: which of the test set come along,
-    None for none. ``groups`` (n,): what each test input comes from, as in ``quality.accuracy_score``.
+    None for none. ``groups`` (n,): what each test input comes from, as in ``quality.accuracy_score``. ``limits``: what
+    only training could tell, beside the family's own.
     """
 
     float_model: bytes
@@ -52,6 +54,7 @@ class Trained:
     anomalous: NDArray[Any] | None = None
     check: NDArray[np.int64] | None = None
     groups: NDArray[Any] | None = None
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def main(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         build(recipe, arguments.out, progress_from_environment())
-    except (ConfigurationError, OSError) as error:
+    except (ConfigurationError, FirmwareBridgeError, OSError) as error:
         raise SystemExit(str(error)) from error
 
 
@@ -92,10 +95,12 @@ def build(recipe: Recipe, out: Path, progress: Progress) -> Catalog:
     Raises ConfigurationError where something that is needed is not installed or not there.
     """
     beside = catalog_beside(inspect.getfile(recipe.train))
-    with CostMeter() as cost, jax.default_device(jax.devices("cpu")[0]):
+    with cost_meter_from_environment() as cost, jax.default_device(jax.devices("cpu")[0]):
         trained = recipe.train(progress)
         models = _models(recipe.precisions, trained, progress)
         scores = [_score(model, trained, progress, at, len(models)) for at, model in enumerate(models.values())]
+    if cost.note:
+        progress.step("cost", 1, 1, cost.note)
     check_set = _check_set(recipe, trained, models, beside, out)
     family = msgspec.structs.replace(
         recipe.family,
@@ -104,6 +109,7 @@ def build(recipe: Recipe, out: Path, progress: Progress) -> Catalog:
         check_set_sha256=_sha256((out / check_set).read_bytes()) if check_set else None,
         recipe=f"recipes/{recipe.family.id}.py",
         trained_with=[f"{tool} {importlib.metadata.version(tool)}" for tool in recipe.tools],
+        limits=[*recipe.family.limits, *trained.limits],
         development=cost.development(recipe.reused),
     )
     entries = []
