@@ -4,6 +4,7 @@ A catalogue names each file with its sha256. The one that comes along is as trus
 part it is. Another one, ``[model] catalog``, is pinned itself by ``catalog_sha256``, and thereby everything in it.
 """
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -195,9 +196,10 @@ def _refuse_way_out(model: CatalogModel, path: Path) -> None:
     """
     if model.catalog is None:
         return
-    inside = (model.catalog.resolve(), (model.catalog / CATALOG_NAME).resolve().parent)
-    if not any(path.resolve().is_relative_to(folder) for folder in inside):
+    target, *inside = (Path(os.path.realpath(one)) for one in (path, model.catalog, model.catalog / CATALOG_NAME))
+    inside[1] = inside[1].parent
+    if not any(target.is_relative_to(folder) for folder in inside):
         raise ConfigurationError(
-            f"{path}: a link leads out of {model.catalog}, to {path.resolve()}; put the file itself there for model "
+            f"{path}: a link leads out of {model.catalog}, to {target}; put the file itself there for model "
             f"{model.model_id!r}"
         )

@@ -10,9 +10,6 @@ from typing import Final
 
 _VARINT, _FIXED_64, _LENGTH, _FIXED_32 = 0, 1, 2, 5
 _DAMAGED: Final = "the file is cut short or damaged"
-_MOST_NESTED: Final = 64
-"""Control flow holds graphs within graphs; real models nest a few."""
-
 _INSIDE: Final[dict[str, dict[int, str]]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -30,30 +27,33 @@ def weights_elsewhere(data: bytes) -> str | None:
 
     Raises ValueError if ``data`` is no such file.
     """
-    todo = [("model", data, 0)]
+    todo = [("model", memoryview(data))]
     while todo:
-        kind, message, depth = todo.pop()
-        if depth > _MOST_NESTED:
-            raise ValueError("its graphs are nested too deeply")
+        kind, message = todo.pop()
         if kind == "tensor":
-            name, elsewhere = "", False
-            for number, value in _fields(message):
-                if number == _TENSOR_NAME and isinstance(value, bytes):
-                    name = value.decode(errors="replace")
-                elsewhere |= number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0)
-            if elsewhere:
+            name = _name_if_elsewhere(message)
+            if name is not None:
                 return name
             continue
         inside = _INSIDE[kind]
         todo.extend(
-            (inside[number], value, depth + 1)
+            (inside[number], value)
             for number, value in _fields(message)
-            if number in inside and isinstance(value, bytes)
+            if number in inside and isinstance(value, memoryview)
         )
     return None
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _name_if_elsewhere(tensor: memoryview) -> str | None:
+    name, elsewhere = "", False
+    for number, value in _fields(tensor):
+        if number == _TENSOR_NAME and isinstance(value, memoryview):
+            name = bytes(value).decode(errors="replace")
+        elsewhere |= number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0)
+    return name if elsewhere else None
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield the number and the value of each field; of one with a fixed size, which none of ours has, its bytes."""
     at = 0
     while at < len(message):
@@ -75,7 +75,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         at += size
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
     """Return the number and where the next thing begins."""
     value = 0
     for shift in range(0, 70, 7):

@@ -87,7 +87,7 @@ class OnnxRunner:
         Raises ConfigurationError if the engine refuses the model, or the provider is not there or takes no node.
         """
         model, data = content.path, content.data
-        _refuse_weights_elsewhere(content)
+        _refuse_weights_elsewhere(content, version)
         self._model, self._engine, self._errors = model, EngineInfo(NAME, version), _errors()
         refusals: tuple[type[Exception], ...] = (*self._errors, InferenceError)
         providers = providers_for(settings, module.get_available_providers())
@@ -200,15 +200,14 @@ def describe(took: Counter[str], wanted: str, model: str) -> str:
     return " + ".join(f"{name} {took[name]}/{total} nodes" for name in sorted(took, key=lambda name: name != wanted))
 
 
-def _refuse_weights_elsewhere(content: FileContent) -> None:
-    """Raise ConfigurationError for weights in files beside it: nobody has compared them with a hash.
-
-    A damaged file is left to the engine, which says more about it.
-    """
+def _refuse_weights_elsewhere(content: FileContent, version: str) -> None:
+    """Raise ConfigurationError for weights in files beside it: nobody has compared them with a hash."""
     try:
         name = weights_elsewhere(content.data)
-    except ValueError:
-        return
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{content.path}: {NAME} {version} cannot load it: {error}; name an .onnx model that is whole"
+        ) from error
     if name is not None:
         raise ConfigurationError(
             f"{content.path}: the values of {name!r} lie in another file, which the model's hash does not cover; save "
