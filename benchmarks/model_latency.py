@@ -4,10 +4,10 @@ As a benchmark: each model against the smallest one on the same engine, delegate
 over to another machine better than microseconds do.
 
 ``python -m benchmarks.model_latency --write`` writes microseconds into latency.toml beside the catalogue, into the
-catalogue what each model ran with, and the cards again. A row is of one inference through the agent's own runner: set
-the input, invoke, copy the output out, with 0.1 us for the clock. It is the quietest of some rounds, the one with the
-least p50, since other work on the machine only adds. Run it with each interpreter that has an engine (``make
-bench-models``): the rows of the others stay.
+catalogue what each model ran with, and the cards and the table of docs/models.md again. A row is of one inference
+through the agent's own runner: set the input, invoke, copy the output out, with 0.1 us for the clock. It is the
+quietest of some rounds, the one with the least p50, since other work on the machine only adds. Run it with each
+interpreter that has an engine (``make bench-models``): the rows of the others stay.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from edge_agent.inference.runner import InferenceRunner, Tensor
 from edge_agent.model_catalog import models_dir
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.making.cpu_power import processor_name
+from edgejoule.zoo.card import overview
 from edgejoule.zoo.catalog_file import find_entry, find_family, read_catalog, write_catalog
 from edgejoule.zoo.entry import ModelEntry
 from edgejoule.zoo.family_files import write_card
@@ -45,6 +46,9 @@ SPAN_S: Final = 0.2
 LEAST_CALLS: Final = 20
 DELEGATES: Final = ("auto", "none")
 SHARED_CORES: Final = 2
+PAGE: Final = Path(__file__).parents[1] / "docs" / "models.md"
+TABLE_BEGIN: Final = "<!-- models: written by make bench-models -->"
+TABLE_END: Final = "<!-- end of models -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,17 @@ def write(directory: Path, rows: Sequence[Latency]) -> None:
     write_catalog(directory, catalog)
     for family in catalog.family:
         write_card(directory, catalog, family)
+    if directory.resolve() == models_dir().resolve() and PAGE.is_file():
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), overview(catalog)), encoding="utf-8")
+
+
+def with_table(page: str, table: str) -> str:
+    """Return docs/models.md with another table. Raises ValueError if its place is not marked."""
+    before, begin, rest = page.partition(TABLE_BEGIN)
+    _, end, after = rest.partition(TABLE_END)
+    if not end:
+        raise ValueError(f"{TABLE_BEGIN} and {TABLE_END} mark where the table stands; put them in")
+    return f"{before}{begin}\n{table}{end}{after}"
 
 
 def _with_runtimes(entry: ModelEntry, rows: Sequence[Latency]) -> ModelEntry:

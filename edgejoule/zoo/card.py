@@ -1,10 +1,10 @@
-"""The card of a family: a page of Markdown from what the catalogue and latency.toml say, and nothing else. Pure."""
+"""The card of a family, and the table of all models: Markdown from what the catalogue and latency.toml say. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from collector.numbers import NBSP, si_u, significant
-from edgejoule.zoo.entry import NOT_STATED, Development, Family, Metric, ModelEntry, Score
+from edgejoule.zoo.entry import NOT_STATED, Catalog, Development, Family, Metric, ModelEntry, Score
 from edgejoule.zoo.latency import Latency, latencies_of
 
 METHODS: Final = {
@@ -30,6 +30,27 @@ def card(family: Family, models: Sequence[ModelEntry], latencies: Sequence[Laten
         "## Files\n\n" + _files(family, models),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def overview(catalog: Catalog) -> str:
+    """Return one line for each model, as a table of Markdown."""
+    headings = ["model", "task", "score", "95 % interval", "points from float32", "MACs", "parameters", "bytes"]
+    rows = []
+    for one in catalog.model:
+        family, score = catalog.family_of(one), one.score
+        rows.append(
+            [
+                f"`{one.id}`",
+                family.task,
+                "not measured"
+                if score is None
+                else f"{score_text(family.metric, score.value)} {METRICS[family.metric]}",
+                "" if score is None else interval_text(family.metric, score),
+                _points(one, catalog.members(family.id)),
+                *map(_count, (one.macs, one.parameters, one.size_bytes)),
+            ]
+        )
+    return "\n".join(_rows(headings, rows)) + "\n"
 
 
 def score_text(metric: Metric, value: float) -> str:
@@ -90,7 +111,7 @@ def _models(family: Family, models: Sequence[ModelEntry]) -> str:
         ("input", lambda one: f"{one.input_dtype} {one.input_shape}"),
         ("output", lambda one: f"{one.output_dtype} {one.output_shape}"),
         ("multiply-accumulates", lambda one: _count(one.macs)),
-        ("parameters", lambda one: f"{one.parameters:,}"),
+        ("parameters", lambda one: _count(one.parameters)),
         ("of them zero", lambda one: _count(one.zero_parameters)),
         ("bytes of the file", lambda one: f"{one.size_bytes:,}"),
         ("most bytes of activations", lambda one: _count(one.activation_bytes)),
@@ -182,8 +203,12 @@ def _files(family: Family, models: Sequence[ModelEntry]) -> str:
 
 
 def _table(above: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"{above}\n\n" + "\n".join(_rows(headings, rows))
+
+
+def _rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [headings, ["---"] * len(headings), *rows]
-    return f"{above}\n\n" + "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    return ["| " + " | ".join(map(_cell, line)) + " |" for line in lines]
 
 
 def _cell(text: str) -> str:

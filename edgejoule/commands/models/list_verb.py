@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", metavar="NAME", help="only this family, or the one that this model belongs to")
     parser.add_argument("--task", metavar="TEXT", help="only families whose task holds this text")
     parser.add_argument("--precision", choices=get_args(Precision), help="only models of this precision")
+    parser.add_argument("--markdown", action="store_true", help="the table of docs/models.md")
     add_common(parser)
 
 
@@ -44,6 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
                 "latencies": latencies,
             }
         )
+    elif arguments.markdown:
+        from edgejoule.zoo.card import overview
+
+        stdout_console().out(overview(catalog), end="", highlight=False)
     else:
         _print(catalog, latencies)
     return EXIT_DONE
