@@ -20,6 +20,7 @@ ENVIRONMENT: Final = {
     "EDGEJOULE_PROGRESS": "json",
     "TQDM_DISABLE": "1",  # litert-quantizer's own bars
 }
+_TRACEBACK: Final = "Traceback (most recent call last)"
 END_S: Final = 5.0
 """How long a recipe that is to end may take before it is killed."""
 
@@ -90,11 +91,13 @@ def _step(line: bytes) -> Step | None:
 
 def _reason(code: int, errors: IO[bytes]) -> str:
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    said = lines[-1].strip() if lines else "it said nothing"
+    text = errors.read().decode(errors="replace").strip()
+    said = text.splitlines()[-1].strip() if text else "it said nothing"
     if code < 0:
         name = signal.Signals(-code).name
         return f"it was ended by {name} ({said}); see whether the machine ran out of memory"
+    if text and _TRACEBACK not in text:
+        return said  # a line for people, with its remedy
     return (
         f"{said}; check that there is space for what it writes, and that the packages of the extra [train] have the "
         "versions that edgejoule asks for"

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgejoule.output import stderr_console
 from edgejoule.zoo.recipe_process import Step
@@ -27,8 +27,7 @@ class TrainProgress:
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),
                 TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
                 TextColumn("{task.fields[note]}"),
             )
             self._bars = Progress(*columns, console=console, speed_estimate_period=SPEED_PERIOD_S)

@@ -224,6 +224,24 @@ def test_a_recipe_may_say_more_than_a_pipe_holds(directory: Path, capsys: pytest
     assert "the last line" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("raise SystemExit('no data; apt install them')", "the recipe failed: no data; apt install them\n"),
+        ("import nothing_of_this_name", "No module named 'nothing_of_this_name'; check that there is space"),
+        ("raise SystemExit(1)", "it said nothing; check that there is space"),
+    ],
+)
+def test_a_recipes_own_remedy_is_the_only_one(
+    script: str, said: str, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "recipes" / "gestures.py").write_text(script, encoding="utf-8")
+
+    assert train(directory) == 2
+
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_ends_the_recipe_and_its_children_and_leaves_nothing(
     number: signal.Signals, directory: Path, tmp_path: Path
