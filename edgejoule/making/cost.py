@@ -7,6 +7,7 @@ gross: what the machine would have drawn idle is in it, and so is other work whi
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,6 +41,7 @@ class CostMeter:
         self._measured: Measured | None = None
         self._began_s = self._began_cpu_s = self._cpu_s = 0.0
         self._duration_s: float | None = None
+        self._date = ""
         self.note = ""
 
     def __enter__(self) -> Self:
@@ -51,6 +53,7 @@ class CostMeter:
             self._instrument, self.note = rapl_counters(self._root)
         if self._instrument is not None:
             self._instrument.begin()
+        self._date = datetime.now(UTC).date().isoformat()
         self._began_s, self._began_cpu_s = time.monotonic(), cpu_seconds()
         return self
 
@@ -85,6 +88,7 @@ class CostMeter:
             processor=processor,
             boundary=found.boundary,
             reused=list(reused),
+            date=self._date,
         )
 
 

@@ -25,7 +25,7 @@ class Development(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ``development_energy_u_j``: standard uncertainty (k = 1). ``cpu_s``: CPU seconds of the recipe's process.
     ``boundary``: what the joules hold. ``reused``: families whose making this one builds on and does not hold, as the
-    teacher of a distilled one.
+    teacher of a distilled one. ``date``: the day on which it ran, as 2025-01-31; "" where nobody noted it.
     """
 
     development_energy_j: Joules
@@ -36,6 +36,7 @@ class Development(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     processor: str
     boundary: str
     reused: list[Identifier] = []
+    date: str = ""
 
     @property
     def modelled(self) -> bool:

@@ -14,12 +14,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
     parser.add_argument("name", metavar="ID", help="a model, or a family")
     parser.add_argument("--card", action="store_true", help="the card as Markdown, as models/FAMILY/card.md holds it")
+    parser.add_argument(
+        "--inventory-row", action="store_true", help="what its making cost, as a collector's inventory takes it"
+    )
+    parser.add_argument("--zone", metavar="ZONE", help="with --inventory-row: the grid it was trained on, as DE")
     add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show it. Raises ConfigurationError."""
     directory = directory_of(arguments)
+    if arguments.inventory_row:
+        row = _inventory_row(directory, arguments)
+        if arguments.json:
+            write_json({"inventory_row": row})
+        else:
+            stdout_console().out(row, end="", highlight=False)
+        return EXIT_DONE
     if arguments.json:
         write_json(_facts(directory, arguments.name))
         return EXIT_DONE
@@ -32,6 +43,17 @@ def run(arguments: argparse.Namespace) -> int:
 
         console.print(Markdown(text, hyperlinks=False))
     return EXIT_DONE
+
+
+def _inventory_row(directory: "Path", arguments: argparse.Namespace) -> str:
+    from edge_agent.wire.errors import ConfigurationError
+    from edgejoule.zoo.catalog_file import find_entry, find_family
+    from edgejoule.zoo.inventory_row import inventory_row
+
+    if not arguments.zone:
+        raise ConfigurationError("--inventory-row needs --zone: see edgejoule carbon intensity list")
+    model = find_entry(directory, arguments.name)
+    return inventory_row(find_family(directory, model.id), model, arguments.zone)
 
 
 def _card(directory: "Path", name: str) -> str:

@@ -85,6 +85,7 @@ def test_cpu_time_becomes_joules_that_are_said_to_be_modelled(tmp_path: Path) ->
     assert made.development_energy_j == pytest.approx(row.power_w * made.cpu_s)
     assert made.development_energy_u_j == pytest.approx(row.power_u_w * made.cpu_s)
     assert made.reused == ["digits_mlp"]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", made.date)
 
 
 def test_a_child_that_has_ended_counts(tmp_path: Path) -> None:
