@@ -25,6 +25,7 @@ from edgejoule.making.network import F32
 from edgejoule.making.progress import Progress, progress_from_environment
 from edgejoule.making.quality import LoadedFile, accuracy_score, mean_square_error, predictions, roc_auc_score
 from edgejoule.making.quantise import dynamic_range_model, int8_model
+from edgejoule.parent import die_with_parent_if_asked
 from edgejoule.zoo.arena import arena_of
 from edgejoule.zoo.card import card
 from edgejoule.zoo.catalog_file import find_family, write_catalog
@@ -75,6 +76,7 @@ class Recipe:
 
 def main(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     """Build into the folder that the command line names; what a user can cause ends in one line and exit code 1."""
+    die_with_parent_if_asked()
     parser = argparse.ArgumentParser(description=f"Train {recipe.family.id}: {recipe.family.task}.")
     parser.add_argument("out", type=Path, help="folder for a catalogue of its own with this family")
     arguments = parser.parse_args(argv)

@@ -45,6 +45,18 @@ os.fork()
 Path(%r).open("a").write(f"{os.getpid()}\\n")
 time.sleep(600)
 """
+SLEEPING = """
+import os, time
+from pathlib import Path
+from edgejoule.making.recipe import Recipe, main
+from edgejoule.zoo.entry import Family
+
+def train(progress):
+    Path(%r).write_text(f"{os.getpid()}\\n")
+    time.sleep(600)
+
+main(Recipe(family=Family(id="gestures", task="sleeping", architecture="none"), train=train))
+"""
 
 
 @pytest.fixture
@@ -252,27 +264,43 @@ def test_a_stop_ends_the_recipe_and_its_children_and_leaves_nothing(
     command = [sys.executable, "-m", "edgejoule", "models", "train", "gestures", "--catalog-dir", str(directory)]
 
     with subprocess.Popen([*command, "--out", str(places / "out")], stderr=subprocess.PIPE) as process:
-        recipe_pids = wait_for_two(pids)
+        recipe_pids = wait_for_lines(pids, 2)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 128 + signal.SIGINT
     assert b"stopped by Ctrl-C" in said
-    deadline_s = time.monotonic() + PATIENCE_S
-    while any(map(runs, recipe_pids)):
-        assert time.monotonic() < deadline_s, "the recipe lives on"
-        time.sleep(0.05)
+    wait_for_end(recipe_pids)
     assert list(places.iterdir()) == []
 
 
-def wait_for_two(pids: Path) -> list[int]:
-    """Return the numbers of the recipe and its child, once both are there."""
+def test_a_recipe_does_not_outlive_a_command_that_was_killed(directory: Path, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    (directory / "recipes" / "gestures.py").write_text(SLEEPING % str(pids), encoding="utf-8")
+    command = [sys.executable, "-m", "edgejoule", "models", "train", "gestures", "--catalog-dir", str(directory)]
+
+    with subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL) as process:
+        (recipe_pid,) = wait_for_lines(pids, 1)
+        process.kill()
+
+    wait_for_end([recipe_pid])
+
+
+def wait_for_lines(pids: Path, count: int) -> list[int]:
+    """Return the process numbers in a file, once there are so many."""
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         lines = pids.read_text(encoding="utf-8").split("\n") if pids.exists() else []
-        if len(lines) == 3:
-            return [int(line) for line in lines[:2]]
+        if len(lines) == count + 1:
+            return [int(line) for line in lines[:count]]
         assert time.monotonic() < deadline_s, "the recipe never began"
+        time.sleep(0.05)
+
+
+def wait_for_end(pids: list[int]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while any(map(runs, pids)):
+        assert time.monotonic() < deadline_s, "the recipe lives on"
         time.sleep(0.05)
 
 
@@ -281,5 +309,8 @@ def runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     return state != "Z"  # ended, and nobody has asked how yet
