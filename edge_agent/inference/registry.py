@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +65,18 @@ def load_runner(
         f"no inference engine on this machine ({platform.machine()}, Python {platform.python_version()}): "
         f"{'; '.join(reasons)}; install one with: pip install 'edgejoule[{chosen[0].extra}]'"
     )
+
+
+def installed_engines(suffix: str, engines: Sequence[Engine] = ENGINES) -> list[str]:
+    """Return the names of the engines for files that end in ``suffix`` whose packages are installed here."""
+    return [entry.name for entry in engines if entry.suffix == suffix and _is_installed(entry.distribution)]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        return bool(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def _candidates(model: Path, engine: str, engines: Sequence[Engine]) -> list[Engine]:

@@ -1,20 +1,26 @@
-"""``edgejoule models verify``: a model's files, shapes and score against what the catalogue says."""
+"""``edgejoule models verify``: a model's files, shapes, counts and scores against what the catalogue says."""
 
-import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from edge_agent.check_set import load_check_set
-from edge_agent.checking import quality_of, tensors_of
+from edge_agent.checking import check_set_for, quality_of, tensors_of
+from edge_agent.file_content import FileContent
+from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner
+from edge_agent.model_catalog import CatalogModel, find_model, open_check_set, open_model
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import RuntimeIdentity
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
+from edgejoule.zoo.graph import facts_of
 
 SCORE_TOLERANCE: Final = 0.02
 """Kernels of another runtime, or training on another processor, move a few inputs of a check set."""
+COUNTED: Final = ("parameters", "zero_parameters", "macs", "activation_bytes", "precision")
+"""What is counted again from the graph, where the catalogue states it."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -25,65 +31,104 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
+class EngineRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The model over its check set, or random inputs, with one engine. ``score``: None where there is no check set."""
+
+    runtime: RuntimeIdentity
+    score: float | None = None
+
+
 class ModelCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of ``verify``; ``score`` and ``runtime`` are None when the model could not be run."""
+    """The outcome of ``verify``; ``runs`` is empty when the files are not what the catalogue pins."""
 
     model_id: str
     ok: bool
     checks: list[Check]
-    score: float | None = None
-    runtime: RuntimeIdentity | None = None
+    runs: list[EngineRun] = []
 
 
-def verify_entry(directory: Path, catalog: Catalog, entry: ModelEntry) -> ModelCheck:
-    """Compare the files with the catalogue and measure the score again with this machine's runtime."""
-    family = catalog.family_of(entry)
-    model = directory / entry.file
-    checks = [_check_bytes("model sha256", model, entry.sha256), _check_size(model, entry.size_bytes)]
-    if family.check_set:
-        checks.append(_check_bytes("check set sha256", directory / family.check_set, family.check_set_sha256))
-    if not all(check.ok for check in checks):
+def verify_entry(
+    directory: Path, catalog: Catalog, entry: ModelEntry, engines: Sequence[str] = ("auto",)
+) -> ModelCheck:
+    """Compare the files with the catalogue, count again, and measure the score again with each of ``engines``.
+
+    Raises ConfigurationError for an engine that is unknown or not installed, or for a catalogue that cannot be read.
+    """
+    family, model = catalog.family_of(entry), find_model(entry.id, directory)
+    checks, content = _files(model, entry)
+    if content is None:
         return ModelCheck(model_id=entry.id, ok=False, checks=checks)
-    runner = load_runner(model)
-    checks.extend(_check_tensors(runner, entry, family))
-    score = None
-    if family.check_set and entry.check_set_score is not None:
-        check_set = load_check_set(directory / family.check_set)
-        score = quality_of(runner, tensors_of(check_set, runner), check_set).accuracy_ratio
-        close = score is not None and abs(score - entry.check_set_score) <= SCORE_TOLERANCE
-        shown = "the check set has no labels" if score is None else f"{score:.2%} measured"
-        checks.append(Check(f"{family.metric}", close, f"{shown}, {entry.check_set_score:.2%} in the catalog"))
-    return ModelCheck(
-        model_id=entry.id,
-        ok=all(check.ok for check in checks),
-        checks=checks,
-        score=score,
-        runtime=runner.identity,
-    )
-
-
-def _check_bytes(name: str, path: Path, expected: str | None) -> Check:
-    if not path.is_file():
-        return Check(name, ok=False, detail=f"{path} is missing; reinstall edgejoule")
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual == expected:
-        return Check(name, ok=True, detail=actual)
-    return Check(name, ok=False, detail=f"{actual} in {path}, {expected} in the catalog; reinstall edgejoule")
-
-
-def _check_size(path: Path, expected_bytes: int) -> Check:
-    actual_bytes = path.stat().st_size if path.is_file() else None
-    detail = f"{actual_bytes} bytes, {expected_bytes} in the catalog"
-    return Check("model size", ok=actual_bytes == expected_bytes, detail=detail)
-
-
-def _check_tensors(runner: InferenceRunner, entry: ModelEntry, family: Family) -> list[Check]:
-    source = (runner.input_dtype.name, list(runner.input_shape))
-    checks = [
-        Check("input", ok=source == (entry.input_dtype, entry.input_shape), detail=f"{source[0]} {source[1]}"),
-        Check("output", ok=list(runner.output_shape) == entry.output_shape, detail=f"{list(runner.output_shape)}"),
-    ]
+    checks.extend(_counts(content, entry))
     if family.classes:
         named = entry.output_shape[-1] == len(family.classes)
         checks.append(Check("classes", named, f"{len(family.classes)} names for {entry.output_shape[-1]} outputs"))
-    return checks
+    runs = []
+    for engine in engines:
+        runner = load_runner(content, engine=engine)
+        checks.extend(_tensors(runner, entry))
+        check, score = _score(runner, model, family, entry)
+        checks.append(check)
+        runs.append(EngineRun(runtime=runner.identity, score=score))
+    return ModelCheck(model_id=entry.id, ok=all(check.ok for check in checks), checks=checks, runs=runs)
+
+
+def _files(model: CatalogModel, entry: ModelEntry) -> tuple[list[Check], FileContent | None]:
+    """Return what became of the files, and the model's if all is as it is pinned."""
+    checks, content = [], None
+    try:
+        content = open_model(model)
+        checks.append(Check("model sha256", ok=True, detail=content.sha256))
+        size_bytes = len(content.data)
+        detail = f"{size_bytes} bytes, {entry.size_bytes} in the catalog"
+        checks.append(Check("model size", size_bytes == entry.size_bytes, detail))
+    except ConfigurationError as error:
+        checks.append(Check("model sha256", ok=False, detail=str(error)))
+    try:
+        if open_check_set(model) is not None:
+            checks.append(Check("check set sha256", ok=True, detail=f"{model.check_set_sha256}"))
+    except ConfigurationError as error:
+        checks.append(Check("check set sha256", ok=False, detail=str(error)))
+    return checks, content if all(check.ok for check in checks) else None
+
+
+def _counts(content: FileContent, entry: ModelEntry) -> Iterator[Check]:
+    """Count again what the catalogue states."""
+    try:
+        facts = facts_of(content.data)
+    except ValueError as error:
+        yield Check("graph", ok=False, detail=f"{content.path}: {error}")
+        return
+    for name in COUNTED:
+        stated, found = getattr(entry, name), getattr(facts, name)
+        if stated is not None:
+            counted = f"{found:,}" if isinstance(found, int) else f"{found}"
+            same = "as in the catalog" if found == stated else f"{stated} in the catalog"
+            yield Check(name.replace("_", " "), found == stated, f"{counted} counted from the graph, {same}")
+
+
+def _tensors(runner: InferenceRunner, entry: ModelEntry) -> Iterator[Check]:
+    by = runner.identity.runtime
+    source = (runner.input_dtype.name, list(runner.input_shape))
+    target = list(runner.output_shape)
+    yield Check(f"input, {by}", source == (entry.input_dtype, entry.input_shape), f"{source[0]} {source[1]}")
+    yield Check(f"output, {by}", target == entry.output_shape, f"{target}")
+
+
+def _score(
+    runner: InferenceRunner, model: CatalogModel, family: Family, entry: ModelEntry
+) -> tuple[Check, float | None]:
+    by = f"{runner.identity.runtime} {runner.identity.version}, delegate {runner.identity.delegate}"
+    try:
+        check_set = check_set_for(model, runner)
+        quality = quality_of(runner, tensors_of(check_set, runner), check_set)
+    except (ConfigurationError, InferenceError) as error:
+        return Check(f"run, {by}", ok=False, detail=str(error)), None
+    score = {"accuracy": quality.accuracy_ratio, "roc_auc": quality.roc_auc}.get(family.metric)
+    if model.check_set is None:
+        return Check(f"run, {by}", ok=True, detail="on random inputs: no check set comes along"), None
+    if score is None or entry.check_set_score is None:
+        said = "the check set has no such labels" if score is None else "the catalog states no score on the check set"
+        return Check(f"{family.metric}, {by}", ok=entry.check_set_score is None, detail=said), score
+    close = abs(score - entry.check_set_score) <= SCORE_TOLERANCE
+    detail = f"{score:.4f} measured, {entry.check_set_score:.4f} in the catalog"
+    return Check(f"{family.metric}, {by}", close, detail), score

@@ -1,4 +1,4 @@
-"""``edgejoule models verify``: whether files, shapes and scores are what the catalogue says."""
+"""``edgejoule models verify``: whether files, shapes, counts and scores are what the catalogue says."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -13,31 +13,54 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
     parser.add_argument("model_id", nargs="?", metavar="ID", help="only this model")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        metavar="NAME",
+        help="run it with this engine; may be repeated (default: every one that is installed here)",
+    )
     add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and return 0 if all is as it should be. Raises ConfigurationError."""
+    from edge_agent.inference.registry import installed_engines
+    from edge_agent.model_catalog import CATALOG_NAME, file_sha256
     from edgejoule.zoo.catalog_file import find_entry, read_catalog
     from edgejoule.zoo.verify import verify_entry
 
     directory = directory_of(arguments)
     catalog = read_catalog(directory)
+    catalog_sha256 = file_sha256(directory / CATALOG_NAME)
     entries = catalog.model if arguments.model_id is None else [find_entry(directory, arguments.model_id)]
-    outcomes = [verify_entry(directory, catalog, entry) for entry in entries]
-    if arguments.json:
-        write_json({"directory": str(directory), "models": outcomes})
-    else:
-        for outcome in outcomes:
+    engines = arguments.engine or installed_engines(".tflite") or ["auto"]
+    outcomes = []
+    for entry in entries:
+        outcome = verify_entry(directory, catalog, entry, engines)
+        outcomes.append(outcome)
+        if not arguments.json:
             _print(outcome)
+    total_bytes = sum(entry.size_bytes for entry in entries)
+    if arguments.json:
+        write_json(
+            {
+                "directory": str(directory),
+                "catalog_sha256": catalog_sha256,
+                "total_bytes": total_bytes,
+                "models": outcomes,
+            }
+        )
+    else:
+        failed = sum(not outcome.ok for outcome in outcomes)
+        said = f"{failed} of {len(outcomes)} models FAILED" if failed else f"{len(outcomes)} models, all as stated"
+        line = f"{said}; {total_bytes:,} bytes of models; sha256 of {directory / CATALOG_NAME}: {catalog_sha256}"
+        stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE if all(outcome.ok for outcome in outcomes) else EXIT_NO
 
 
 def _print(outcome: "ModelCheck") -> None:
     console = stdout_console()
-    runtime = outcome.runtime
-    by = f" with {runtime.runtime} {runtime.version}, delegate {runtime.delegate}" if runtime else ""
-    console.print(f"{outcome.model_id}{by}", markup=False, soft_wrap=True)
+    console.print(outcome.model_id, markup=False, soft_wrap=True)
     for check in outcome.checks:
         word, style = ("ok", "green") if check.ok else ("FAILURE", "bold red")
         console.print(f"  {word:<8}", style=style, end="")

@@ -163,7 +163,7 @@ def test_errors_are_of_what_integers_stand_for() -> None:
     runner = Reproducing("int8", Quantisation(0.1, 0))
     runner.output_quantisation = Quantisation(0.2, 5)
     marks = CheckSet(x=np.array([[20], [20]], np.int8), anomalous=np.array([0, 1]))
-    assert scored(runner, marks, [[15], [20]]).roc_auc == 1.0
+    assert scored(runner, marks, [[15], [5]]).roc_auc == 1.0
 
 
 def test_a_model_that_does_not_reproduce_its_input_has_no_such_score() -> None:

@@ -1,5 +1,6 @@
 """``edgejoule models list|verify``: what is wrong with a model's files is found and named."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from edge_agent.model_catalog import models_dir
 from edgejoule.cli import main
-from edgejoule.zoo.catalog_file import find_entry, read_catalog
+from edgejoule.zoo.catalog_file import find_entry, read_catalog, with_family, write_catalog
 from edgejoule.zoo.entry import ModelEntry
 from edgejoule.zoo.verify import verify_entry
 
@@ -35,9 +36,13 @@ def test_the_shipped_models_are_what_the_catalog_says(capsys: pytest.CaptureFixt
     assert main(["models", "verify", "--json"]) == 0
 
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert [model["model_id"] for model in answer["models"]] == [MODEL_ID]
-    assert answer["models"][0]["score"] == pytest.approx(0.9267, abs=0.005)
-    assert answer["models"][0]["runtime"]["threads"] == 1
+    entries = read_catalog(models_dir()).model
+    assert [model["model_id"] for model in answer["models"]] == [entry.id for entry in entries]
+    assert answer["total_bytes"] == sum(entry.size_bytes for entry in entries)
+    (digits,) = (model for model in answer["models"] if model["model_id"] == MODEL_ID)
+    (run,) = digits["runs"]
+    assert run["score"] == pytest.approx(0.9267, abs=0.005)
+    assert (run["runtime"]["runtime"], run["runtime"]["threads"]) == ("litert", 1)
 
 
 def test_the_card_states_the_catalogs_figures() -> None:
@@ -70,27 +75,60 @@ def test_a_shorter_file_is_found(directory: Path) -> None:
     model = directory / "digits_mlp" / "int8.tflite"
     model.write_bytes(model.read_bytes()[:-8])
 
-    assert list(_failures(directory)) == ["model sha256", "model size"]
+    assert list(_failures(directory)) == ["model sha256"]
 
 
 def test_a_missing_check_set_is_found(directory: Path) -> None:
     (directory / "digits_mlp" / "check_set.npz").unlink()
 
-    assert "is missing; reinstall" in _failures(directory)["check set sha256"]
+    assert "check_set.npz: cannot read the check set" in _failures(directory)["check set sha256"]
 
 
 @pytest.mark.parametrize(
     ("change", "failing"),
     [
-        ({"input_shape": [1, 32]}, "input"),
-        ({"input_dtype": "float32"}, "input"),
-        ({"check_set_score": 0.97}, "accuracy"),
+        ({"input_shape": [1, 32]}, "input, litert"),
+        ({"input_dtype": "float32"}, "input, litert"),
+        ({"size_bytes": 63121}, "model size"),
+        ({"parameters": 50825}, "parameters"),
+        ({"zero_parameters": 1}, "zero parameters"),
+        ({"macs": 50433}, "macs"),
+        ({"activation_bytes": 1}, "activation bytes"),
+        ({"precision": "mixed"}, "precision"),
+        ({"check_set_score": 0.97}, "accuracy, litert"),
     ],
 )
 def test_a_catalog_that_says_something_else_is_found(directory: Path, change: dict[str, Any], failing: str) -> None:
     entry = msgspec.structs.replace(find_entry(directory, MODEL_ID), **change)
 
-    assert list(_failures(directory, entry)) == [failing]
+    (found,) = _failures(directory, entry)
+    assert found.startswith(failing)
+
+
+def test_a_model_without_a_check_set_runs_on_random_inputs_and_says_so(directory: Path) -> None:
+    catalog = read_catalog(directory)
+    family = msgspec.structs.replace(catalog.family[0], check_set="", check_set_sha256=None)
+    entry = msgspec.structs.replace(find_entry(directory, MODEL_ID), check_set_score=None)
+    write_catalog(directory, with_family(catalog, family, [entry]))
+    outcome = verify_entry(directory, read_catalog(directory), entry)
+    assert outcome.ok
+    assert outcome.checks[-1].detail == "on random inputs: no check set comes along"
+    assert outcome.runs[0].score is None
+
+
+def test_each_engine_that_is_named_runs_it(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalog = read_catalog(directory)
+    outcome = verify_entry(directory, catalog, find_entry(directory, MODEL_ID), ["litert", "auto"])
+    assert [run.runtime.runtime for run in outcome.runs] == ["litert", "litert"]
+    assert main(["models", "verify", MODEL_ID, "--engine", "onnxruntime"]) == 2
+    assert "runs .onnx files" in capsys.readouterr().err
+
+
+def test_the_last_line_says_what_pins_the_catalogue(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", MODEL_ID, "--catalog-dir", str(directory)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("1 models, all as stated; 63,120 bytes")
+    assert last.endswith(hashlib.sha256((directory / "catalog.toml").read_bytes()).hexdigest())
 
 
 def test_a_failed_verification_is_exit_1(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
