@@ -14,7 +14,7 @@ from tests.engines.engines_here import KNOWN, engines_here
 
 HERE = Path(__file__).parent
 REFERENCE_DATA = os.environ.get("EDGEJOULE_REFERENCE_DATA", "")
-collect_ignore = [] if REFERENCE_DATA else ["test_reference_model.py"]
+collect_ignore = [] if REFERENCE_DATA else ["test_reference_graph.py", "test_reference_model.py"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
