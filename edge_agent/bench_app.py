@@ -96,8 +96,7 @@ def bench(order: Order, show: Show, stop: StopFlag) -> Outcome:
     Raises BenchStoppedError when ``stop`` is requested while it measures.
     """
     config = order.config
-    prepared = prepare(config)
-    plan = make_plan(config.bench, prepared.driver.data_sheet, align_s=_align_s(config, prepared), smoke=order.smoke)
+    prepared, plan = plan_of(order)
     with ExitStack() as stack:
         state_dir = stack.enter_context(state_of(config)) if order.keep else None
         spool = None if state_dir is None else BenchSpool(state_dir)
@@ -114,6 +113,14 @@ def bench(order: Order, show: Show, stop: StopFlag) -> Outcome:
         with _publishing(config, state_dir, spool, birth):
             delivered = _delivered(spool, outcome.record.bench_id, show, stop)
         return replace(outcome, delivered=delivered)
+
+
+def plan_of(order: Order) -> tuple[Prepared, Plan]:
+    """Find what the order names, and plan the bench; nothing is opened. Raises ConfigurationError."""
+    config = order.config
+    prepared = prepare(config)
+    sheet = prepared.driver.data_sheet
+    return prepared, make_plan(config.bench, sheet, align_s=_align_s(config, prepared), smoke=order.smoke)
 
 
 def _measure(
