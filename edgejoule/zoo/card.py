@@ -173,11 +173,12 @@ def _development(development: Development | None) -> str:
     if development is None:
         return "Unknown: nobody measured it."
     joules, u = development.development_energy_j, development.development_energy_u_j
+    when = f", {development.date}" if development.date else ""
     energy = si_u(joules, u, "J").replace(NBSP, " ")
     lines = [
         f"- {energy} (k = 1), which is {significant(joules / 3.6e6)} kWh; {METHODS[development.method]}",
         f"- in it: {development.boundary}",
-        f"- {development.duration_s:,.0f} s, {development.cpu_s:,.0f} s of CPU, on {development.processor}",
+        f"- {development.duration_s:,.0f} s, {development.cpu_s:,.0f} s of CPU, on {development.processor}{when}",
     ]
     if development.reused:
         lines.append(f"- not in it: the making of {', '.join(development.reused)}, which it builds on")

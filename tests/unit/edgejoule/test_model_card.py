@@ -93,6 +93,7 @@ def make_development(**changes: Any) -> Development:
         "cpu_s": 1_180.0,
         "processor": "a processor",
         "boundary": "cores of the processor",
+        "date": "2026-11-19",
     }
     return Development(**(facts | changes))
 
@@ -110,7 +111,15 @@ def test_a_card_says_all_that_the_catalogue_knows() -> None:
         *("recipes/gestures.py", "seed 7", "jax 0.10", "load for energy", "It knows ten people only."),
         *("826,368", "46,883", "1,234", "74,520", "4,800", "16,640", "int8 [1, 30, 1, 40]", "tflite-runtime 2.14.0"),
         *("90.00%", "88.00% to 92.00%", "Wilson, n = 300", "-0.60", "89.50%", "10.5", "12.0", "2.3.0", "2026-11-20"),
-        *("24.1 ± 9.6 kJ", "0.00670 kWh", "612 s", "1,180 s of CPU", "cores of the processor", "making of teacher"),
+        *(
+            "24.1 ± 9.6 kJ",
+            "2026-11-19",
+            "0.00670 kWh",
+            "612 s",
+            "1,180 s of CPU",
+            "cores of the processor",
+            "making of teacher",
+        ),
         "edgejoule models train gestures",
     ):
         assert word in page, word
