@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +107,27 @@ def test_a_stage_is_one_line_where_there_is_no_terminal(directory: Path, capsys:
     assert "score 90.00%, 90.00% in the catalogue" in outcome.out
     assert "nothing kept" in outcome.out
     assert (directory / "gestures" / "int8.tflite").read_bytes() == b"old"
+
+
+def test_a_terminal_gets_a_bar_for_each_stage_that_fits_eighty_columns(directory: Path) -> None:
+    command = [sys.executable, "-m", "edgejoule", "models", "train", "gestures", "--catalog-dir", str(directory)]
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    with (
+        os.fdopen(ours, "rb", buffering=0) as screen,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process,
+    ):
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # how Linux says that nobody writes there any more
+            while part := screen.read(4096):
+                shown += part
+        assert process.wait(PATIENCE_S) == 0
+
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()))
+    bars = [line for line in lines if line.startswith("training ") and "2/2" in line]
+    assert "loss 0.5" in bars[-1]
+    assert all(len(bar) <= 80 for bar in bars)
 
 
 def test_out_is_a_catalogue_of_its_own(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
