@@ -96,12 +96,7 @@ def import_model(
 
     Raises ConfigurationError where the id is taken and ``replace`` is not set, and for the catalogue that comes along.
     """
-    _check_id(model_id)
-    if directory.resolve() == models_dir().resolve():
-        raise ConfigurationError(
-            f"{directory}: this is the catalogue that comes with edgejoule; name a folder of your own by --into"
-        )
-    _check_free(directory, model_id, replace=replace)
+    check_target(directory, model_id, replace=replace)
     inputs = None if check_set is None else read_content(check_set, "the check set")
     family, entry = _family(model_id, examined, statements, inputs), _entry(model_id, examined)
     with tempfile.TemporaryDirectory(prefix="edgejoule-import-") as scratch:
@@ -115,6 +110,16 @@ def import_model(
     return Imported(
         directory=directory, catalog_sha256=file_sha256(directory / CATALOG_NAME), model=entry, family=family
     )
+
+
+def check_target(directory: Path, model_id: str, *, replace: bool) -> None:
+    """Raise ConfigurationError unless a model of this id can be put into the catalogue in ``directory``."""
+    _check_id(model_id)
+    if directory.resolve() == models_dir().resolve():
+        raise ConfigurationError(
+            f"{directory}: this is the catalogue that comes with edgejoule; name a folder of your own by --into"
+        )
+    _check_free(directory, model_id, replace=replace)
 
 
 def _check_id(model_id: str) -> None:

@@ -41,8 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the file. Raises ConfigurationError."""
-    from edgejoule.zoo.importing import Statements, examine, id_of, import_model
+    from edgejoule.zoo.importing import Statements, check_target, examine, id_of, import_model
 
+    model_id = arguments.model_id or id_of(arguments.file)
+    if not arguments.dry_run:
+        check_target(arguments.into, model_id, replace=arguments.replace)
     examined = examine(arguments.file, arguments.check_set)
     stated = {name: getattr(arguments, name) for name in ("task", "licence", "data")}
     imported = None
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         imported = import_model(
             examined,
             arguments.into,
-            arguments.model_id or id_of(arguments.file),
+            model_id,
             Statements(**{name: text for name, text in stated.items() if text}),
             check_set=arguments.check_set,
             replace=arguments.replace,
