@@ -8,7 +8,7 @@ import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
-from edgejoule.doctor import machine, runtimes, serial_ports
+from edgejoule.doctor import machine, models, runtimes, serial_ports
 from edgejoule.doctor.finding import DoctorReport, Finding, failure, ok, summarise, warning
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def _examine_machine(agent: "AgentConfig | None") -> Iterator[Finding]:
     is_onnx = model is not None and (model.path.lower().endswith(".onnx") or model.engine == "onnxruntime")
     yield from runtimes.check_engine(facts, required=needed, suffix=".onnx" if is_onnx else ".tflite")
     yield from runtimes.check_packages(runtimes.missing_packages())
+    yield models.check_catalog()
     yield machine.check_sqlite()
     yield machine.check_clock(machine.gather_clock_facts())
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from edge_agent.model_catalog import find_model
+from edge_agent.model_catalog import find_model, models_dir
 from tests.fakes.agent import agent_toml
 
 
@@ -46,9 +47,11 @@ METER = 'driver = "{driver}"\nport = "/dev/null-absent"\nboundary = "{boundary}"
         ({"meter": METER.format(driver="sdm120", boundary="site")}, ["'site'", "the boundary is ac_wall"]),
         ({"meter": METER.format(driver="sdm120", boundary="ac_wall") + "\n[meter.options]\nbaud_hz = 1"}, ["2400"]),
         ({"meter": 'driver = "tc66c"\nport = "capture:///x"\nboundary = "usb_dc"'}, ["recording", "meter replay"]),
-        ({"model": 'id = "digits_mlp_int9"'}, ["digits_mlp_int9", "known: digits_mlp_int8"]),
+        ({"model": 'id = "digits_mlp_int9"'}, ["digits_mlp_int9", "known: ", "digits_mlp_int8"]),
         ({"model": f'id = "digits_mlp_int8"\nsha256 = "{"0" * 64}"'}, ["sha256", "0000", "digits_mlp_int8"]),
         ({"model": f'id = "own"\npath = "m.tflite"\nsha256 = "{"0" * 64}"'}, ["m.tflite", "cannot read"]),
+        ({"model": 'id = "own"\ncatalog = "zoo"'}, ["agent.toml", "catalog_sha256", "model"]),
+        ({"model": f'id = "own"\ncatalog = "zoo"\ncatalog_sha256 = "{"0" * 64}"'}, ["zoo/catalog.toml", "cannot"]),
         ({"broker": 'url = "tcp://localhost:1883"'}, ["agent.toml", "tcp://localhost:1883", "mqtt://host:port"]),
         ({"broker": 'uri = "mqtt://localhost"'}, ["agent.toml", "unknown key `uri`", "`broker`"]),
         ({"window": "window_s = 1.0\nlength = 2"}, ["agent.toml", "unknown key `length`", "`window`"]),
@@ -70,6 +73,15 @@ def test_a_changed_model_file_names_both_hashes(tmp_path: Path) -> None:
     expected, actual = hashlib.sha256(body[:-1]).hexdigest(), hashlib.sha256(body).hexdigest()
     config = agent_toml(tmp_path, model=f'id = "own"\npath = "own.tflite"\nsha256 = "{expected}"')
     assert_one_line(agent("run", config), "own.tflite", expected, actual, "restore")
+
+
+def test_a_tampered_model_of_a_catalogue_is_refused_by_name(tmp_path: Path) -> None:
+    shutil.copytree(models_dir(), tmp_path / "zoo", ignore=shutil.ignore_patterns("recipes"))
+    file = tmp_path / "zoo/digits_mlp/int8.tflite"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    pin = hashlib.sha256((tmp_path / "zoo/catalog.toml").read_bytes()).hexdigest()
+    config = agent_toml(tmp_path, model=f'id = "digits_mlp_int8"\ncatalog = "zoo"\ncatalog_sha256 = "{pin}"')
+    assert_one_line(agent("run", config), str(file), "for model 'digits_mlp_int8'", "restore the file")
 
 
 def test_a_missing_port(tmp_path: Path) -> None:

@@ -98,5 +98,6 @@ def test_driver_and_model_of_an_agent(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert good["level"] == "ok"
     assert (lost["level"], near["level"]) == ("failure", "failure")
-    assert "known: digits_mlp_int8" in lost["text"]
+    assert "known: " in lost["text"]
+    assert "digits_mlp_int8" in lost["text"]
     assert "did you mean tc66c?" in near["text"]

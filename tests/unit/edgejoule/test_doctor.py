@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.model_catalog import file_sha256, find_model
+from edge_agent.model_catalog import file_sha256, find_model, list_models, models_dir
 from edgejoule.cli import main
 from edgejoule.doctor import serial_ports
 from edgejoule.doctor.examination import Subject, examine
@@ -22,6 +23,7 @@ from edgejoule.doctor.machine import (
     check_sqlite,
     gather_directory_facts,
 )
+from edgejoule.doctor.models import check_catalog
 from edgejoule.doctor.runtimes import EngineFacts, check_engine, check_packages, check_python, parse_version
 from edgejoule.doctor.serial_ports import PortFacts, check_configured_port, check_ports, gather_port
 from firmware_bridge.usb import UsbPort
@@ -151,6 +153,20 @@ def test_the_configured_model_is_loaded_as_the_agent_would(tmp_path: Path) -> No
     assert "make the check set for this very model" in _model_finding(tmp_path, own).text
     other = {"input": 'source = "application"', "input.runtime": 'runtime="a"\nversion="1"\ndelegate="-"\nthreads=1'}
     assert _model_finding(tmp_path, 'id = "digits_mlp_int8"', **other).text == "not looked at"
+
+
+def test_a_catalogue_that_is_not_whole_is_a_failure_with_the_file_s_name(tmp_path: Path) -> None:
+    shutil.copytree(models_dir(), tmp_path / "models", ignore=shutil.ignore_patterns("recipes"))
+    count = len(list_models())
+    assert check_catalog(tmp_path / "models").text.startswith(f"{count} come along")
+    file = tmp_path / "models/digits_mlp/check_set.npz"
+    file.write_bytes(file.read_bytes() + b"x")
+    finding = check_catalog(tmp_path / "models")
+    assert (finding.level, "check_set.npz: sha256 is" in finding.text) == ("failure", True)
+    assert "reinstall" in finding.remedy
+    file.unlink()
+    assert check_catalog(tmp_path / "models").level == "failure"
+    assert "catalog.toml" in check_catalog(tmp_path / "nowhere").text
 
 
 def test_missing_packages_name_their_extra() -> None:
@@ -283,7 +299,7 @@ def test_report_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["failures"] == levels.count("failure")
     assert report["warnings"] == levels.count("warning")
     assert all(finding.get("remedy") for finding in report["findings"] if finding["level"] != "ok")
-    assert {"python", "engine", "sqlite", "clock"} <= {finding["topic"] for finding in report["findings"]}
+    assert {"python", "engine", "models", "sqlite", "clock"} <= {finding["topic"] for finding in report["findings"]}
 
 
 def test_failures_are_exit_1_and_shown_with_their_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
