@@ -67,7 +67,8 @@ def test_the_truth_lies_within_u(driver: str, boundary: str, options: str, tmp_p
     assert abs(record.net.value_j - net_j) < 1.5 * record.net.expanded_u_j
     assert record.simulated
     assert record.accuracy_ratio == pytest.approx(0.927, abs=0.005)
-    assert (record.model_macs, record.model_bytes, record.model_accuracy_ratio) == (50_432, 63_120, 0.9267)
+    assert (record.model_macs, record.model_bytes) == (50_432, 63_120)
+    assert record.model_accuracy_ratio == pytest.approx(0.9267, abs=1e-4)
     assert record.baseline_before is not None
     before_w, _ = true_baselines_w(tmp_path, record)
     assert abs(record.baseline_before.power_w - before_w) < 3.0 * record.baseline_before.power_u_w
