@@ -13,6 +13,7 @@ VERBS: Final[dict[str, str]] = {
     "show": "all that is known of a model or a family: its card",
     "verify": "compare files, shapes and scores with the catalogue; exit 1 if they differ",
     "ledger": "MACs, parameters, size and latency beside measured joules, and what orders them",
+    "break-even": "after how many inferences a model has earned back what its making cost",
     "train": "train a family of models again from its recipe (needs the extra [train])",
     "import": "count and check an own .tflite file, and put it into a catalogue of your own",
 }
