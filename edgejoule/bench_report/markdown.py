@@ -3,15 +3,15 @@
 from edgejoule.bench_report.values import Grid, Report
 
 
-def to_markdown(report: Report, drawing: str = "") -> str:
-    """Return the text; ``drawing``: the file name of a drawing beside it, empty for none."""
+def to_markdown(report: Report, drawing: str = "", drawn: str = "power over time") -> str:
+    """Return the text; ``drawing``: the file name of a drawing beside it, empty for none; ``drawn``: what it shows."""
     badges = "".join(f" **[{badge}]**" for badge in report.badges)
     parts = [f"# {_plain(report.title)}{badges}"]
     parts += [f"**{_plain(line)}**" for line in report.headline]
     parts += [f"- **REJECTED**: {_plain(reason)}" for reason in report.reasons]
     parts += [f"- note: {_plain(warning)}" for warning in report.warnings]
     if drawing:
-        parts.append(f"![power over time]({drawing})")
+        parts.append(f"![{drawn}]({drawing})")
     for section in report.sections:
         parts.append(f"## {_plain(section.title)}")
         parts += map(_plain, section.lines)

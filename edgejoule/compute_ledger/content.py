@@ -7,7 +7,6 @@ from typing import Final
 from collector.numbers import NBSP, UNKNOWN, percent, si, si_u, some_of
 from edgejoule.bench_report.content import BOUNDARIES
 from edgejoule.bench_report.values import Grid, Report, Section
-from edgejoule.compute_ledger.pairs import setting_text
 from edgejoule.compute_ledger.values import Energy, Figure, Group, Ledger, Row, Tau
 
 TITLES: Final[dict[Figure, str]] = {
@@ -32,8 +31,9 @@ _ROW_HEADINGS: Final = (
 )
 _TAU_LINE: Final = (
     "Kendall's tau-b: 1 where a figure puts all rows into the order of their joules, 0 where it says nothing, -1 "
-    "where it reverses it. In brackets the 95 % interval: rows drawn anew (by family, where there are five), joules "
-    "within their uncertainty, what rows share of it being shared. p: two-sided, the figure's values given to others."
+    "where it reverses it. Below it the 95 % interval: families, or where there are fewer than five of them files or "
+    "rows, drawn anew, and joules within their uncertainty, the meter's error being one for all rows. p: two-sided, "
+    "the figure's values given to other families, files or rows."
 )
 _CSV_HEADINGS: Final = (
     *("device_id", "boundary", "simulated", "model_id", "model_sha256", "family", "precision", "runtime"),
@@ -85,7 +85,11 @@ def _rows(ledger: Ledger) -> Section:
 
 
 def _row(row: Row) -> tuple[str, ...]:
-    name = f"{row.model_id}{' REJECTED' if row.rejected else ''}\n{setting_text(row)}"
+    runtime, version, delegate, threads = row.setting
+    name = (
+        f"{row.model_id}{' REJECTED' if row.rejected else ''}\n{runtime} {version}\n"
+        f"{delegate}, {threads} thread{'s' if threads != 1 else ''}"
+    )
     return (
         name,
         _count(row.macs),
@@ -119,9 +123,9 @@ def _group_name(group: Group) -> str:
 def _tau(tau: Tau) -> str:
     lines = [_number(tau)]
     if tau.low is not None and tau.high is not None:
-        lines.append(f"({_signed(tau.low)} to {_signed(tau.high)})")
+        lines.append(f"{_signed(tau.low)} to {_signed(tau.high)}")
     if tau.p_value is not None:
-        lines.append(f"p {_chance(tau.p_value)}, {tau.exchanged}")
+        lines.append(f"p {_chance(tau.p_value)}\nby {tau.exchanged}")
     return "\n".join(lines).replace(" ", NBSP)
 
 

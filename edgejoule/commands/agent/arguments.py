@@ -99,7 +99,8 @@ def _how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     how.add_argument("--seconds", type=positive, metavar="S", help="length of a window, at least 10 (10)")
     how.add_argument("--baseline", type=not_negative, metavar="S", help="idling before and after, 0 for none (10)")
     how.add_argument("--warm-up", type=not_negative, metavar="S", help="inference before the first window (3)")
-    how.add_argument("--align", choices=ALIGNMENTS, help="how the clocks are tied together (auto)")
+    methods = f"how the clocks are tied together: {', '.join(ALIGNMENTS)} (auto)"
+    how.add_argument("--align", choices=ALIGNMENTS, metavar="METHOD", help=methods)
     how.add_argument("--smoke", action="store_true", help="a trial of seconds; its record is marked as rejected")
     return how
 

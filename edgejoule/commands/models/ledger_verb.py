@@ -156,7 +156,9 @@ def _write_report(ledger: "Ledger", path: Path, energy: str) -> None:
     beside = path.with_suffix(".svg")
     if drawing:
         beside.write_text(drawing, encoding="utf-8")
-    path.write_text(to_markdown(report, beside.name if drawing else ""), encoding="utf-8")
+    path.write_text(
+        to_markdown(report, beside.name if drawing else "", f"{energy} joules per inference"), encoding="utf-8"
+    )
 
 
 def _print(ledger: "Ledger", arguments: argparse.Namespace) -> None:

@@ -92,7 +92,7 @@ def test_page_markdown_figure_and_rows_are_written(
         assert word in html
     assert not re.search(r'(?:src|href)="(?!#)', html), "the page asks no other server"
     assert figure.read_bytes().startswith(b"\x89PNG")
-    assert "![power over time](ledger.svg)" in text.read_text(encoding="utf-8")
+    assert "![net joules per inference](ledger.svg)" in text.read_text(encoding="utf-8")
     assert "net joules per inference" in (tmp_path / "ledger.svg").read_text(encoding="utf-8")
     assert len(rows.read_text(encoding="utf-8").splitlines()) == 37
     assert f"written: {page}" in capsys.readouterr().out
