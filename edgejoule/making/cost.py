@@ -10,14 +10,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from edgejoule.making.cpu_power import cpu_seconds, power_of, processor_name
 from edgejoule.making.instruments import ExternalMeter, Instrument, Measured, rapl_counters
 from edgejoule.zoo.entry import Development
-
-METER_VARIABLE: Final = "EDGEJOULE_TRAINING_METER"
-"""The environment variable that names a TOML file with a ``[meter]``, as an agent's configuration is."""
+from edgejoule.zoo.recipe_process import METER_VARIABLE
 
 
 class CostMeter:

@@ -21,6 +21,9 @@ ENVIRONMENT: Final = {
     "TQDM_DISABLE": "1",  # litert-quantizer's own bars
 }
 _TRACEBACK: Final = "Traceback (most recent call last)"
+METER_VARIABLE: Final = "EDGEJOULE_TRAINING_METER"
+"""The environment variable that names a TOML file with a ``[meter]``, as an agent's configuration is."""
+
 END_S: Final = 5.0
 """How long a recipe that is to end may take before it is killed."""
 
@@ -34,16 +37,17 @@ class Step(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def run_recipe(recipe: Path, out: Path, show: Callable[[Step], None]) -> None:
+def run_recipe(recipe: Path, out: Path, show: Callable[[Step], None], meter: Path | None = None) -> None:
     """Run ``recipe`` with ``out`` as its argument, and call ``show`` with each step that it tells of.
 
+    ``meter``: a TOML file with the ``[meter]`` in front of this machine, which tells what the making costs.
     Leaving by an exception, as by Ctrl-C, ends the recipe and its children first. Raises ConfigurationError when the
     recipe is missing or fails.
     """
     if not recipe.is_file():
         raise ConfigurationError(f"{recipe}: the recipe is missing; reinstall edgejoule, or restore the file")
     with tempfile.TemporaryFile() as errors:
-        with _started([sys.executable, "-B", str(recipe), str(out)], errors) as process:
+        with _started([sys.executable, "-B", str(recipe), str(out)], meter, errors) as process:
             for line in process.stdout or ():
                 step = _step(line)
                 if step is not None:
@@ -54,10 +58,11 @@ def run_recipe(recipe: Path, out: Path, show: Callable[[Step], None]) -> None:
 
 
 @contextmanager
-def _started(command: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _started(command: list[str], meter: Path | None, errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    named = {} if meter is None else {METER_VARIABLE: str(meter.resolve())}
     process = subprocess.Popen(
         command,
-        env=environment_of_child() | ENVIRONMENT,
+        env=environment_of_child() | ENVIRONMENT | named,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,

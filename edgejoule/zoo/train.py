@@ -70,17 +70,19 @@ def find_recipe(directory: Path, name: str) -> Recipe:
     return Recipe(family_id=family.id, path=path, family=family)
 
 
-def train_again(directory: Path, recipe: Recipe, out: Path, show: Callable[[Step], None]) -> Training:
+def train_again(
+    directory: Path, recipe: Recipe, out: Path, show: Callable[[Step], None], meter: Path | None = None
+) -> Training:
     """Run the recipe into ``out``, a catalogue of its own, and compare it with ``directory``'s.
 
-    ``show`` is called with each step. Raises ConfigurationError if it cannot run.
+    ``show`` is called with each step; ``meter`` as in ``run_recipe``. Raises ConfigurationError if it cannot run.
     """
     missing = [module for module in TRAIN_MODULES if importlib.util.find_spec(module) is None]
     if missing:
         raise ConfigurationError(
             f"training needs packages that are not installed ({', '.join(missing)}): pip install 'edgejoule[train]'"
         )
-    run_recipe(recipe.path, out, show)
+    run_recipe(recipe.path, out, show, meter)
     made = read_catalog(out)
     known = {entry.id: entry for entry in read_catalog(directory).members(recipe.family_id)}
     if not made.model or [family.id for family in made.family] != [recipe.family_id]:

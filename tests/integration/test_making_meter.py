@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.making.cost import METER_VARIABLE, CostMeter, cost_meter_from_environment
+from edgejoule.cli import main
+from edgejoule.making.cost import CostMeter, cost_meter_from_environment
+from edgejoule.zoo.recipe_process import METER_VARIABLE, Step, run_recipe
 from firmware_bridge.emulate import EmulatorSettings, MeterEmulator
 from firmware_bridge.errors import FirmwareBridgeError
 from firmware_bridge.loads import ConstantLoad
@@ -80,3 +82,25 @@ def test_a_file_without_a_meter_is_told_in_one_line(tmp_path: Path) -> None:
     path.write_text("[device]\nid = 'a'\n")
     with pytest.raises(ConfigurationError, match="meter"):
         CostMeter(meter=path)
+
+
+def test_a_recipe_is_told_which_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "import json, os\n"
+        f"note = os.environ.get({METER_VARIABLE!r}, 'none')\n"
+        "print(json.dumps({'stage': 'told', 'done': 1, 'total': 1, 'note': note}))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    steps: list[Step] = []
+    run_recipe(recipe, tmp_path / "out", steps.append, Path("agent.toml"))
+    run_recipe(recipe, tmp_path / "out", steps.append)
+    assert [step.note for step in steps] == [str(tmp_path / "agent.toml"), "none"]
+
+
+def test_train_takes_the_meter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file without a [meter] stops the recipe before it trains, in one line."""
+    (tmp_path / "agent.toml").write_text("[device]\nid = 'a'\n")
+    assert main(["models", "train", "digits_mlp", "--meter", str(tmp_path / "agent.toml")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "missing key `meter`" in said or "meter" in said.rpartition("the recipe failed:")[2]

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="put the family into the catalogue, in the place of its former self, if its scores are as good",
     )
+    parser.add_argument(
+        "--meter", type=Path, metavar="FILE", help="TOML with the [meter] in front of this machine: what it costs"
+    )
     add_common(parser)
 
 
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = directory_of(arguments)
     recipe = find_recipe(directory, arguments.name)
     with handled((signal.SIGTERM,), _stop), _folder(arguments.out) as folder:
-        training = _train(directory, recipe, folder, quiet=arguments.json)
+        training = _train(directory, recipe, folder, arguments.meter, quiet=arguments.json)
         replaced = training.ok and arguments.replace
         stale = replace_family(folder, directory) if replaced else []
     if arguments.json:
@@ -55,14 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_DONE if training.ok else EXIT_NO
 
 
-def _train(directory: Path, recipe: "Recipe", folder: Path, *, quiet: bool) -> "Training":
+def _train(directory: Path, recipe: "Recipe", folder: Path, meter: Path | None, *, quiet: bool) -> "Training":
     from edgejoule.commands.models.train_progress import TrainProgress
     from edgejoule.zoo.train import train_again
 
     if not quiet:
         stderr_console().print(f"training {recipe.family_id} by {recipe.path}", markup=False, soft_wrap=True)
     with TrainProgress(quiet=quiet) as progress:
-        return train_again(directory, recipe, folder, progress.show)
+        return train_again(directory, recipe, folder, progress.show, meter)
 
 
 @contextmanager
