@@ -61,6 +61,21 @@ class Table:
             yield Table(self.data, entry + read("<I", self.data, entry))
 
 
+def stored_bytes(buffer: Table) -> range:
+    """Return where the values of one of a .tflite file's buffers are: in its table, or behind all tables.
+
+    Field 0 holds the values; else fields 1 and 2 say from which byte of the file on, and how many there are. Raises
+    ValueError where they lead out of it.
+    """
+    inside = buffer.vector(0, 1)
+    start, count = buffer.number(1, "<Q"), buffer.number(2, "<Q")
+    if inside or start <= 1:  # 0 and 1 stand for none
+        return inside
+    if start + count > len(buffer.data):
+        raise ValueError(DAMAGED)
+    return range(start, start + count)
+
+
 def read(layout: str, data: bytes, at: int) -> int:
     """Return the number at ``at``. Raises ValueError where the data does not hold it."""
     if at < 0:

@@ -9,7 +9,7 @@ A .tflite file is a FlatBuffer (schema: tensorflow/compiler/mlir/lite/schema/sch
 from enum import Enum
 from typing import Final
 
-from edge_agent.inference.flatbuffer import Table, read
+from edge_agent.inference.flatbuffer import Table, read, stored_bytes
 
 IDENTIFIER: Final = b"TFL3"
 
@@ -25,7 +25,6 @@ _TENSOR_SHAPE: Final = 0
 _TENSOR_IS_VARIABLE: Final = 5
 _OPERATOR_INPUTS: Final = 1
 _OPERATOR_OUTPUTS: Final = 2
-_BUFFER_DATA: Final = 0
 _RESOURCE_OPERATORS: Final = frozenset({142, 143, 144})
 """BuiltinOperator VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE. All are above 127, where only the newer field counts."""
 
@@ -56,7 +55,7 @@ def read_state(data: bytes) -> State:
             operator.vector(_OPERATOR_INPUTS, 4)
             operator.vector(_OPERATOR_OUTPUTS, 4)
     for buffer in model.tables(_MODEL_BUFFERS):
-        buffer.vector(_BUFFER_DATA, 1)
+        stored_bytes(buffer)
     return next((state for state in (State.RESOURCES, State.TENSORS) if state in found), State.NONE)
 
 

@@ -3,6 +3,9 @@
 import warnings
 from typing import Any, Final
 
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import Quantizer, recipe
 
@@ -42,7 +45,25 @@ def dynamic_range_model(float_model: bytes) -> bytes:
 
 def _quantised(quantizer: Any, ranges: Any) -> bytes:
     result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-    return bytes(result.quantized_model)
+    return with_constants_inside(bytes(result.quantized_model))
+
+
+def with_constants_inside(model: bytes) -> bytes:
+    """Return a .tflite file whose constants all stand in its tables.
+
+    litert-quantizer 0.11 puts those of a model with 256 KiB of weights behind the tables, as files above 2 GB need it,
+    and TensorFlow Lite Micro takes each of them for an empty tensor.
+    """
+    tables = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
+    behind = [buffer for buffer in tables.buffers if buffer.offset > 1]
+    if not behind:
+        return model
+    for buffer in behind:
+        buffer.data = np.frombuffer(model, np.uint8, count=buffer.size, offset=buffer.offset)
+        buffer.offset = buffer.size = 0
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(tables.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def _input_name(model: bytes) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from edgejoule.zoo.child import run_module
+from edgejoule.zoo.graph_file import read_graph
 
 DISTRIBUTION: Final = "tflite-micro"
 _MODULE: Final = "tflite_micro"
@@ -32,6 +33,15 @@ def arena_of(data: bytes) -> Arena:
     """Return what the allocator takes for a .tflite file."""
     if importlib.util.find_spec(_MODULE) is None:
         return Arena(arena_bytes=None, note="not tried: the package tflite-micro is not installed (x86-64 Linux only)")
+    try:
+        behind_count = read_graph(data).behind_count
+    except ValueError as error:
+        return Arena(arena_bytes=None, note=f"not tried: {error}")
+    if behind_count:
+        return Arena(
+            arena_bytes=None,
+            note=f"it would find {behind_count} constants empty, since they stand behind the file's tables",
+        )
     version = importlib.metadata.version(DISTRIBUTION)
     ended = run_module(__name__, stdin=data)
     found = _TOTAL.search(ended.stderr)

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edge_agent.inference.flatbuffer import DAMAGED, Table, read
+from edge_agent.inference.flatbuffer import DAMAGED, Table, read, stored_bytes
 from edge_agent.inference.tflite_file import IDENTIFIER
 from edgejoule.zoo.graph_operators import BITS_OF_TYPE, operator_name, type_name
 
@@ -73,10 +73,14 @@ class Subgraph:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a .tflite file holds. ``signatures``: their names."""
+    """What a .tflite file holds. ``signatures``: their names.
+
+    ``behind_count``: constants behind the file's tables, as in one above 2 GB; not every engine looks there.
+    """
 
     subgraphs: tuple[Subgraph, ...]
     signatures: tuple[str, ...] = ()
+    behind_count: int = 0
 
     @cached_property
     def main(self) -> Subgraph:
@@ -100,7 +104,8 @@ def read_graph(data: bytes) -> Graph:
         raise ValueError("it does not begin as a .tflite file does")
     model = Table(data, read("<I", data, 0))
     codes = [_operator_name(code) for code in model.tables(1)]
-    buffers = [_buffer(table) for table in model.tables(4)]
+    tables = list(model.tables(4))
+    buffers = [_buffer(table) for table in tables]
     room = len(data) // 4  # no table is smaller
     subgraphs: list[Subgraph] = []
     for table in model.tables(2):
@@ -110,7 +115,8 @@ def read_graph(data: bytes) -> Graph:
             raise ValueError(DAMAGED)
     if not subgraphs:
         raise ValueError("it holds no graph")
-    return Graph(tuple(subgraphs), tuple(_name(one, 2) for one in model.tables(7)))
+    behind_count = sum(bool(buffer) and not table.vector(0, 1) for table, buffer in zip(tables, buffers, strict=True))
+    return Graph(tuple(subgraphs), tuple(_name(one, 2) for one in model.tables(7)), behind_count)
 
 
 def _operator_name(code: Table) -> str:
@@ -123,15 +129,8 @@ def _name(table: Table, field_number: int) -> str:
 
 
 def _buffer(table: Table) -> bytes:
-    items = table.vector(0, 1)
-    if items:
-        return table.data[items.start : items.stop]
-    start, size = table.number(1, "<Q"), table.number(2, "<Q")
-    if start <= 1:  # 0 and 1 stand for none
-        return b""
-    if start + size > len(table.data):
-        raise ValueError(DAMAGED)
-    return table.data[start : start + size]
+    at = stored_bytes(table)
+    return table.data[at.start : at.stop]
 
 
 def _subgraph(table: Table, codes: list[str], buffers: list[bytes]) -> Subgraph:
