@@ -1,5 +1,6 @@
 """A float32 .tflite model in fewer bits, by litert-quantizer; no TensorFlow."""
 
+import importlib
 import warnings
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ from edgejoule.making.network import F32
 from edgejoule.making.tflite import SIGNATURE
 
 _PRESERVED: Final = ".*experimental_preserve_all_tensors"
+
+importlib.import_module("tqdm").tqdm.monitor_interval = 0
+"""litert-quantizer's bars start a thread that watches them, and it outlives them."""
 
 
 def int8_model(float_model: bytes, calibration: F32) -> bytes:
