@@ -9,6 +9,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import Quantizer, recipe
+from litert_quantizer.calibrator import Calibrator
+from litert_quantizer.recipe_manager import RecipeManager
+from litert_quantizer.utils.qsv_utils import min_max_update
 
 from edgejoule.making.network import F32
 from edgejoule.making.tflite import SIGNATURE
@@ -29,12 +32,23 @@ def int8_model(float_model: bytes, calibration: F32) -> bytes:
         raise ValueError("int8 ranges come from inputs; give some of the training inputs as calibration")
     quantizer = Quantizer(bytearray(float_model))
     quantizer.load_quantization_recipe(recipe.static_wi8_ai8())
-    name = _input_name(float_model)
-    samples = [{name: values[None]} for values in calibration]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_PRESERVED, category=UserWarning)
-        ranges = quantizer.calibrate({SIGNATURE: samples}, num_threads=1)
-        return _quantised(quantizer, ranges)
+        return _quantised(quantizer, _ranges(float_model, calibration))
+
+
+def _ranges(float_model: bytes, calibration: F32) -> Any:
+    """Return for each tensor the least and the greatest value over all of ``calibration``.
+
+    The quantizer's own way is a moving average of them, which in effect sees the last few dozen inputs and cuts what
+    is above their mean: on the speakers of ds_cnn it cost 1.6 points, this costs none.
+    """
+    wanted = RecipeManager()
+    wanted.load_quantization_recipe(recipe.static_wi8_ai8())
+    name = _input_name(float_model)
+    calibrator = Calibrator(float_model, num_threads=1, qsv_update_func=min_max_update)
+    calibrator.calibrate({SIGNATURE: [{name: values[None]} for values in calibration]}, wanted)
+    return calibrator.get_model_qsvs()
 
 
 def dynamic_range_model(float_model: bytes) -> bytes:
