@@ -1,11 +1,11 @@
 """Which devices the demo plays, and the configuration files that they and the collector get."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODEL_ID: Final = "digits_mlp_int8"
 FLEET: Final = "demo"
 
 
@@ -20,6 +20,7 @@ class DemoDevice:
     device_id: str
     device_class: str
     hardware: str
+    model_id: str
     zone: str
     site: str
     meter_driver: str
@@ -33,12 +34,12 @@ class DemoDevice:
 
 
 DEVICES: Final = (
-    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry-pi-4b-4gb", "DEU", "berlin", "tc66c", "usb_dc",
-               5.1, 2.7, 4.1, 0.03, 0.30),
-    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry-pi-zero-2-w", "FRA", "lyon", "ppk2", "dc_input",
-               5.0, 0.70, 1.35, 0.02, 0.15, (("mode", "source"), ("voltage_mv", 5000))),
-    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson-orin-nano-8gb", "POL", "gdansk", "powersensor3",
-               "dc_input", 19.0, 5.2, 7.9, 0.10, 0.20),
+    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry-pi-4b-4gb", "digits_mlp_int8", "DEU", "berlin", "tc66c",
+               "usb_dc", 5.1, 2.7, 4.1, 0.03, 0.30),
+    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry-pi-zero-2-w", "digits_mlp_int8", "FRA", "lyon",
+               "ppk2", "dc_input", 5.0, 0.70, 1.35, 0.02, 0.15, (("mode", "source"), ("voltage_mv", 5000))),
+    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson-orin-nano-8gb", "digits_mlp_int8", "POL", "gdansk",
+               "powersensor3", "dc_input", 19.0, 5.2, 7.9, 0.10, 0.20),
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ simulated = true
 [meter.options]
 {options}
 [model]
-id = "{MODEL_ID}"
+id = "{device.model_id}"
 
 [workload]
 kind = "paced"
@@ -110,8 +111,8 @@ file = {json.dumps(str(root / "inventory.toml"))}
 {influxdb}"""
 
 
-def inventory_toml() -> str:
-    """Return the inventory: what each device is made of and where it draws its power."""
+def inventory_toml(model_rows: Sequence[str]) -> str:
+    """Return the inventory: what each device is made of and where it draws its power, and its models' making."""
     lines = ["[defaults]", "lifetime_years = 5.0", ""]
     for device in DEVICES:
         lines += [
@@ -123,7 +124,7 @@ def inventory_toml() -> str:
             f'device_class = "{device.device_class}"',
             "",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *model_rows])
 
 
 def emulator_words(device: DemoDevice, root: Path, seed: int, gain_error_ratio: float | None) -> list[str]:

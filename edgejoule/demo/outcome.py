@@ -16,6 +16,7 @@ from collector.numbers import si
 from collector.values import LedgerLine, MeterCheck
 from collector.web.report_html import render_report
 from edgejoule.demo.fleet_plan import DEVICES, collector_config_file, truth_file
+from edgejoule.demo.models import DemoModel, demo_models, model_table
 from edgejoule.demo.truth import TruthCurve, check_meter
 from edgejoule.fleet_tables import check_table, report_tables
 from edgejoule.ledger_table import ledger_table
@@ -32,6 +33,7 @@ class DemoOutcome(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
     broker: str
     restarts: dict[str, int]
+    models: list[DemoModel]
     fleet: FleetReport
     ledger: list[LedgerLine]
     meter_checks: list[MeterCheck]
@@ -52,6 +54,7 @@ def conclude(root: Path, restarts: dict[str, int], broker: str) -> DemoOutcome:
         simulated=True,
         broker=broker,
         restarts=restarts,
+        models=demo_models(),
         fleet=fleet,
         ledger=ledger,
         meter_checks=checks,
@@ -62,6 +65,7 @@ def show(outcome: DemoOutcome, root: Path, console: Console) -> None:
     """Print the outcome for people."""
     for table in report_tables(outcome.fleet):
         console.print(table)
+    console.print(model_table(outcome.models))
     console.print(ledger_table(outcome.ledger))
     console.print(check_table(outcome.meter_checks))
     for name, times in outcome.restarts.items():

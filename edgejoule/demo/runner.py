@@ -24,6 +24,7 @@ from edgejoule.demo import fleet_plan
 from edgejoule.demo.children import Household
 from edgejoule.demo.fleet_plan import DEVICES
 from edgejoule.demo.live import LiveView
+from edgejoule.demo.models import inventory_rows
 from edgejoule.demo.outcome import TITLE, conclude, show, write_files
 from edgejoule.demo.watch import Watch
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
@@ -152,7 +153,7 @@ def _write_configs(settings: DemoSettings, root: Path, broker_url: str) -> None:
         (root / folder).mkdir()
     collector_toml = fleet_plan.collector_toml(root, broker_url, settings.influxdb_url)
     fleet_plan.collector_config_file(root).write_text(collector_toml, encoding="utf-8")
-    (root / "inventory.toml").write_text(fleet_plan.inventory_toml(), encoding="utf-8")
+    (root / "inventory.toml").write_text(fleet_plan.inventory_toml(inventory_rows()), encoding="utf-8")
     for device in DEVICES:
         text = fleet_plan.agent_toml(device, root, broker_url, settings.window_s)
         (root / f"{device.device_id}.toml").write_text(text, encoding="utf-8")
