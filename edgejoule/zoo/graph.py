@@ -1,7 +1,7 @@
 """What a .tflite file says of itself: parameters, multiply-accumulates, memory, operators, and what is not int8."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ from edgejoule.zoo.graph_roles import Role, is_parameter, not_int8, precision_of
 
 __all__ = ["Graph", "GraphFacts", "OperatorFacts", "TensorFacts", "facts_of", "read_graph"]
 
+GREATEST_COUNT: Final = 2**63 - 1
+"""What JSON and TOML can say of it."""
 Granularity = Literal["none", "per_tensor", "per_channel"]
 
 
@@ -73,12 +75,15 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts_of(data: bytes) -> GraphFacts:
-    """Return what is counted from a .tflite file. Raises ValueError as ``read_graph`` does."""
+    """Return what is counted from a .tflite file. Raises ValueError as ``read_graph`` does, and for absurd shapes."""
     graph = read_graph(data)
     main, roles = graph.main, roles_of(graph.main)
     by_operator = list(_by_operator(main, roles))
     counts = [one.macs for one in by_operator]
     known_macs = sum(count for count in counts if count is not None)
+    held_bytes = activation_bytes(main)
+    if max(known_macs, held_bytes or 0) > GREATEST_COUNT:
+        raise ValueError("its shapes are larger than any machine's memory")
     parameters = list(_parameters(graph))
     zeros = [zero_count(one) for one in parameters]
     return GraphFacts(
@@ -87,7 +92,7 @@ def facts_of(data: bytes) -> GraphFacts:
         macs=None if None in counts else known_macs,
         known_macs=known_macs,
         unknown_macs=_once(one.name for one in by_operator if one.macs is None),
-        activation_bytes=activation_bytes(main),
+        activation_bytes=held_bytes,
         precision=precision_of(main, roles),
         operators=_once(one.name for one in by_operator),
         by_operator=by_operator,

@@ -85,6 +85,16 @@ def test_weights_that_do_not_fill_their_shape() -> None:
         facts_of(file.to_bytes([x], [y]))
 
 
+def test_shapes_that_nothing_can_hold() -> None:
+    file = GraphFile()
+    huge = (2**30, 2**30, 2**10, 2**10)
+    x, y = file.tensor(huge, "int8"), file.tensor(huge, "int8")
+    file.operator("RELU", [x], [y])
+
+    with pytest.raises(ValueError, match="larger than any machine's memory"):
+        facts_of(file.to_bytes([x], [y]))
+
+
 def test_an_operator_that_names_a_tensor_which_is_not_there() -> None:
     file = GraphFile()
     x = file.tensor((1, 4))
