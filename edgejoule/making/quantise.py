@@ -1,7 +1,9 @@
 """A float32 .tflite model in fewer bits, by litert-quantizer; no TensorFlow."""
 
 import importlib
+import io
 import warnings
+from contextlib import redirect_stderr
 from typing import Any, Final
 
 import flatbuffers
@@ -47,7 +49,8 @@ def _ranges(float_model: bytes, calibration: F32) -> Any:
     wanted.load_quantization_recipe(recipe.static_wi8_ai8())
     name = _input_name(float_model)
     calibrator = Calibrator(float_model, num_threads=1, qsv_update_func=min_max_update)
-    calibrator.calibrate({SIGNATURE: [{name: values[None]} for values in calibration]}, wanted)
+    with redirect_stderr(io.StringIO()):  # a progress bar that cannot be turned off
+        calibrator.calibrate({SIGNATURE: [{name: values[None]} for values in calibration]}, wanted)
     return calibrator.get_model_qsvs()
 
 

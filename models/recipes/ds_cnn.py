@@ -65,7 +65,7 @@ FAMILY = Family(
     limits=[
         "it knows nine speakers and nothing else: anybody else is taken for one of them",
         "its inputs are LPC cepstra, not the benchmark's MFCC, and what makes them from sound does not come along",
-        "270 utterances are few, so another seed gives an accuracy that is another by a point or two",
+        "it learned from 270 utterances; the interval tells of other test inputs, not of another training",
     ],
 )
 
