@@ -1,5 +1,6 @@
 """A float32 .tflite model in fewer bits, by litert-quantizer; no TensorFlow."""
 
+import copy
 import importlib
 import io
 import warnings
@@ -57,10 +58,15 @@ def _ranges(float_model: bytes, calibration: F32) -> Any:
 def dynamic_range_model(float_model: bytes) -> bytes:
     """Return the model with int8 weights, one scale for each output channel, and float32 activations.
 
-    The runtime's kernels scale the activations of each inference to int8 by themselves.
+    The runtime's kernels scale the activations of each inference to int8 by themselves. Dense layers have one scale
+    for all their weights: tflite-runtime 2.14 takes the first of several for all of them without a word, which left
+    12 % of ds_cnn's 98.5 % (tried).
     """
     quantizer = Quantizer(bytearray(float_model))
-    quantizer.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    by_channel = recipe.dynamic_wi8_afp32()
+    dense = copy.deepcopy(by_channel[0]) | {"operation": "FULLY_CONNECTED"}
+    dense["op_config"]["weight_tensor_config"]["granularity"] = "TENSORWISE"
+    quantizer.load_quantization_recipe([*by_channel, dense])
     return _quantised(quantizer, None)
 
 
