@@ -26,10 +26,11 @@ EXERCISES: Final = {
     "FEL": "forward elevation",
     "IR": "internal rotation",
     "ER": "external rotation",
-    "TRAP": "trapezius extension",
-    "ROW": "upright row",
+    "TRAP": "lower trapezius row",
+    "ROW": "bent-over row",
 }
-"""What the labels of the data mean, in their order."""
+"""What the labels of the data mean, in their order: as the authors' page of the whole set, SPAR, names them. Rotations
+and the first row pull a resistance band, the second row lifts a dumbbell."""
 CHANNELS: Final = ("ax", "ay", "az", "wx", "wy", "wz", "a", "w")
 """What ``channels`` gives: three accelerations, three turning rates, and the length of either vector."""
 DATA_PACKAGE: Final = "seglearn==1.2.5"

@@ -35,7 +35,7 @@ def test_every_subject_did_every_exercise_with_either_arm_once() -> None:
 
 
 def test_accelerations_are_in_g() -> None:
-    """The upright row is slow: the acceleration's median length is gravity's, but for the sensors' own error."""
+    """The bent-over row is slow: the acceleration's median length is gravity's, but for the sensors' own error."""
     rows = [channels(one)[:, CHANNELS.index("a")] for one in recordings() if one.exercise == "ROW"]
     assert np.median(np.concatenate(rows)) == pytest.approx(1.0, abs=0.15)
 
