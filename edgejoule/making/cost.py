@@ -102,5 +102,5 @@ def _modelled(processor: str, cpu_s: float) -> Measured:
         row.power_w * cpu_s,
         row.power_u_w * cpu_s,
         "cpu_time",
-        f"modelled: CPU seconds times {row.low_w:g} W to {row.high_w:g} W for a busy core ({row.source})",
+        f"CPU seconds times {row.low_w:g} W to {row.high_w:g} W for a busy core ({row.source})",
     )

@@ -78,7 +78,7 @@ def test_cpu_time_becomes_joules_that_are_said_to_be_modelled(tmp_path: Path) ->
     row = power_of("Intel(R) Xeon(R) Processor")
     assert made.method == "cpu_time"
     assert made.modelled
-    assert made.boundary.startswith("modelled: ")
+    assert made.boundary.startswith("CPU seconds times 3.69 W to 10.4 W")
     assert made.processor == "Intel(R) Xeon(R) Processor"
     assert made.cpu_s >= 0.2
     assert made.duration_s > 0.0
