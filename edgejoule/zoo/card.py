@@ -110,7 +110,7 @@ def _models(family: Family, models: Sequence[ModelEntry]) -> str:
     facts: list[tuple[str, Callable[[ModelEntry], str]]] = [
         ("input", lambda one: f"{one.input_dtype} {one.input_shape}"),
         ("output", lambda one: f"{one.output_dtype} {one.output_shape}"),
-        ("multiply-accumulates", lambda one: _count(one.macs)),
+        ("MACs", lambda one: _count(one.macs)),
         ("parameters", lambda one: _count(one.parameters)),
         ("of them zero", lambda one: _count(one.zero_parameters)),
         ("bytes of the file", lambda one: f"{one.size_bytes:,}"),
@@ -177,7 +177,7 @@ def _development(development: Development | None) -> str:
     energy = si_u(joules, u, "J").replace(NBSP, " ")
     lines = [
         f"- {energy} (k = 1), which is {significant(joules / 3.6e6)} kWh; {METHODS[development.method]}",
-        f"- in it: {development.boundary}",
+        f"- boundary: {development.boundary}",
         f"- {development.duration_s:,.0f} s, {development.cpu_s:,.0f} s of CPU, on {development.processor}{when}",
     ]
     if development.reused:

@@ -76,12 +76,13 @@ def _chosen(arguments: argparse.Namespace, catalog: "Catalog") -> "Catalog":
 
 
 def _print(catalog: "Catalog", latencies: "Sequence[Latency]") -> None:
+    from rich.text import Text
+
     console = stdout_console()
     console.print(_table([_heading()]))
     for family in catalog.family:
         about = f": {family.task}" + (f" (MLPerf Tiny {family.benchmark})" if family.benchmark else "")
-        console.print(family.id, style="bold", end="", markup=False)
-        console.print(about, markup=False)
+        console.print(Text.assemble((family.id, "bold"), about))
         console.print(_table([_row(family, entry, latencies) for entry in catalog.members(family.id)]))
     if catalog.model:
         console.print(_note(catalog, latencies), style="dim", markup=False)
