@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from edgejoule.compute_ledger.content import TITLES
 from edgejoule.compute_ledger.values import Energy, Ledger, Row, Tau
@@ -26,14 +27,16 @@ COLOURS: Final = {
 }
 """Of Okabe and Ito's palette, which people with any colour vision tell apart."""
 MARKERS: Final = "osD^vP*Xph<>"
+UNITS: Final[dict[Kind, str]] = {"macs": "", "parameters": "", "size_bytes": "B", "latency_p50_s": "s"}
 AXES: Final[dict[Kind, str]] = {
     "macs": "MACs of an inference",
     "parameters": "parameters",
-    "size_bytes": "size of the file (bytes)",
-    "latency_p50_s": "latency, p50 (s)",
+    "size_bytes": "size of the file",
+    "latency_p50_s": "latency, p50",
 }
 _LOWEST_RATIO: Final = 0.999
 """A bar down to zero and below has no end on a logarithmic scale."""
+_ROOM_RATIO: Final = 0.4
 _STYLE: Final[dict[Any, Any]] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -73,6 +76,8 @@ def _figure(ledger: Ledger, energy: str) -> Figure:
     for axes in panels[:, 0]:
         axes.set_ylabel(f"{energy} joules per inference")
     words = [f"{ledger.device_id} at {ledger.boundary}, {len(ledger.rows)} rows, bars: U (k = 2)"]
+    if any(row.rejected for row in ledger.rows):
+        words.append("REJECTED BENCHES INCLUDED")
     if ledger.simulated:
         words.append("SIMULATED METER: not measured on hardware")
     figure.suptitle("\n".join(words), fontsize=10)
@@ -102,6 +107,13 @@ def _panel(axes: Axes, ledger: Ledger, kind: Kind, energy: str, markers: dict[st
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    lowest_j = min((joules.value_j for points in alike.values() for _, joules in points), default=None)
+    if lowest_j is not None:
+        axes.set_ylim(bottom=lowest_j * _ROOM_RATIO)  # a bar down to zero runs out of the panel
+    for axis, unit in ((axes.xaxis, UNITS[kind]), (axes.yaxis, "J")):
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(EngFormatter(unit))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(AXES[kind])
     group = ledger.groups[0]
     axes.set_title(_tau_text((group.net if energy == "net" else group.gross)[kind]), fontsize=8.0)

@@ -96,8 +96,12 @@ def plan_sweep(factors: Factors, suffixes: dict[str, str], seed: int) -> SweepPl
 
 def is_done(record: BenchRecord, *, smoke: bool) -> bool:
     """Return whether a record need not be benched again: it is valid, or as valid as a trial can be."""
-    reasons = [reason for reason in record.rejections if not (smoke and reason.startswith(_SMOKE))]
-    return record.gross is not None and not reasons
+    return record.gross is not None and not reasons_against(record, smoke=smoke)
+
+
+def reasons_against(record: BenchRecord, *, smoke: bool) -> list[str]:
+    """Return why a record was rejected, without that it is a trial where one was asked for."""
+    return [reason for reason in record.rejections if not (smoke and reason.startswith(_SMOKE))]
 
 
 def seconds_left(benches: int, planned_s: float, taken_s: Sequence[float]) -> float:

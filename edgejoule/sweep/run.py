@@ -16,7 +16,7 @@ import msgspec
 
 from edgejoule.parent import environment_of_child
 from edgejoule.sweep.held import held_record
-from edgejoule.sweep.plan import Combination, is_done, seconds_left
+from edgejoule.sweep.plan import Combination, is_done, reasons_against, seconds_left
 
 ALIKE_IN_A_ROW: Final = 3
 """So many failures that say the same are a meter or a configuration, not a model: the sweep ends."""
@@ -125,7 +125,8 @@ def _bench(sweep: Sweep, stand: Stand, path: Path, stopper: Stopper, show: Calla
         return Result(combination=one.text, outcome="failed", file="", reason=reason)
     if is_done(record, smoke=sweep.smoke):
         return Result(combination=one.text, outcome="valid", file=str(path))
-    return Result(combination=one.text, outcome="rejected", file=str(path), reason="; ".join(record.rejections))
+    reason = "; ".join(reasons_against(record, smoke=sweep.smoke)) or "it has no result"
+    return Result(combination=one.text, outcome="rejected", file=str(path), reason=reason)
 
 
 def _listen(words: Sequence[str], stopper: Stopper, hear: Callable[[str], None]) -> str:

@@ -173,7 +173,8 @@ def _say_plan(plan: "SweepPlan", one_s: float, *, as_json: bool) -> None:
         console.print(name, markup=False, soft_wrap=True)
     for reason in plan.left_out:
         console.print(f"left out: {reason}", markup=False, soft_wrap=True)
-    console.print(f"{len(names)} benches of about {_span(one_s)} each: {_span(total_s)}", markup=False)
+    benches = "1 bench" if len(names) == 1 else f"{len(names)} benches"
+    console.print(f"{benches} of about {_span(one_s)} each: {_span(total_s)}", markup=False)
 
 
 def _say(results: "Sequence[Result]", plan: "SweepPlan", folder: Path) -> None:

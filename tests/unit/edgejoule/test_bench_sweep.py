@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from edgejoule.sweep.held import held_record, prepare_folder
-from edgejoule.sweep.plan import Factors, SweptModel, is_done, plan_sweep, seconds_left
+from edgejoule.sweep.plan import Factors, SweptModel, is_done, plan_sweep, reasons_against, seconds_left
 from tests.fakes.agent import agent_toml
 from tests.fakes.benches import make_bench
 
@@ -89,6 +89,8 @@ def test_a_rejected_bench_is_made_again_and_a_trial_is_not() -> None:
     trial = make_bench(rejections=("smoke run: 4 windows of 1 s",))
     assert not is_done(trial, smoke=False)
     assert is_done(trial, smoke=True)
+    both = make_bench(rejections=(*trial.rejections, "the device throttled"))
+    assert reasons_against(both, smoke=True) == ["the device throttled"]
 
 
 def test_the_time_left_is_as_planned_and_then_as_it_was() -> None:
