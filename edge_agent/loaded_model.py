@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from edge_agent.check_set import CheckSet
-from edge_agent.checking import Quality, check_set_for, quality_of, tensors_of
+from edge_agent.checking import Quality, check_set_for, is_much_worse, quality_of, tensors_of
 from edge_agent.config import ModelSection
 from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, Tensor
@@ -67,4 +67,12 @@ def load_model(section: ModelSection, model: CatalogModel) -> LoadedModel:
         accuracy_ratio=found.accuracy_ratio,
         **({} if found.roc_auc is None else {"roc_auc": found.roc_auc}),
     )
+    if is_much_worse(found, model.facts.accuracy_ratio):
+        _LOG.warning(
+            "model_much_worse_than_stated",
+            model=model.model_id,
+            accuracy_ratio=found.accuracy_ratio,
+            stated_ratio=model.facts.accuracy_ratio,
+            remedy="this engine or delegate gets the model wrong: choose another one by [model] engine and delegate",
+        )
     return LoadedModel(runner, tensors, found)

@@ -172,8 +172,9 @@ def open_check_set(model: CatalogModel) -> CheckSet | None:
 
 
 def verify(model: CatalogModel) -> None:
-    """Raise ConfigurationError unless the model's file exists and has the sha256 that the catalog states."""
+    """Raise ConfigurationError unless the model's files exist and are what is pinned."""
     _ = open_model(model)
+    _ = open_check_set(model)
 
 
 def file_size_bytes(path: Path) -> int | None:

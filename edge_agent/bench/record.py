@@ -9,6 +9,7 @@ from edge_agent.bench.measured import Measured, MeasuredWindow
 from edge_agent.bench.plan import Plan, smoke_rejection
 from edge_agent.bench.values import BaselineEnergy, MeterState, WindowEnergy
 from edge_agent.bench.verdict import Observed, Verdict, judge
+from edge_agent.checking import is_much_worse
 from edge_agent.model_catalog import NOTHING_KNOWN, ModelFacts
 from edge_agent.uncertainty.energy import PooledSpread, energy_budget
 from edge_agent.uncertainty.type_a import MIN_VALUES, mean_u
@@ -141,7 +142,7 @@ def _judged(
     )
     results = evaluate(windows, _usable(measured.before), _usable(measured.after), state)
     verdict = judge(windows, (measured.before, measured.after), results, _observed(measured), section)
-    return results, Verdict((*rejections, *verdict.rejections), (*verdict.warnings, *_warnings(measured)))
+    return results, Verdict((*rejections, *verdict.rejections), (*verdict.warnings, *_warnings(measured, context)))
 
 
 def _unseen(measured: Measured) -> str:
@@ -169,9 +170,14 @@ def _observed(measured: Measured) -> Observed:
     )
 
 
-def _warnings(measured: Measured) -> list[str]:
+def _warnings(measured: Measured, context: Context) -> list[str]:
     found = []
-    model = measured.model
+    model, stated_ratio = measured.model, context.model.accuracy_ratio
+    if is_much_worse(measured.quality, stated_ratio):
+        found.append(
+            f"the model is right for {measured.quality.accuracy_ratio:.1%} of its check set, and {stated_ratio:.1%} "
+            "are stated: this engine or delegate gets it wrong, choose another one"
+        )
     if model is not None and not model.is_check_set:
         found.append("the inputs are random numbers: there is no score, and energy may depend on the input")
     return found

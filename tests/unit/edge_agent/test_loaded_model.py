@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.config import ModelSection
 from edge_agent.inference.errors import InferenceError
 from edge_agent.inference_loop import InferenceLoop
 from edge_agent.loaded_model import load_model
-from edge_agent.model_catalog import CatalogModel, file_sha256
+from edge_agent.model_catalog import CatalogModel, ModelFacts, file_sha256
 from edge_agent.workload import Run
 
 MODELS = Path(__file__).parents[2] / "data/models"
@@ -41,3 +42,23 @@ def test_what_ran_before_an_input_that_fails_is_counted_and_then_the_failure_is_
     for _ in range(2):
         with pytest.raises(InferenceError, match="fails on an input"):
             loop.run(Run(1e9))
+
+
+@pytest.mark.parametrize(("stated_ratio", "warnings"), [(0.5, 0), (0.61, 1), (None, 0)])
+def test_an_engine_that_gets_the_model_wrong_is_told(
+    tmp_path: Path, stated_ratio: float | None, warnings: int
+) -> None:
+    np.savez(tmp_path / "check.npz", x=np.array([[0, 1], [1, 2]], np.int32), y=[1, 0])
+    path = MODELS / "pick.tflite"
+    model = CatalogModel(
+        model_id="pick",
+        path=path,
+        sha256=file_sha256(path),
+        task="",
+        check_set=tmp_path / "check.npz",
+        facts=ModelFacts(accuracy_ratio=stated_ratio),
+    )
+    with capture_logs() as logs:
+        loaded = load_model(ModelSection(id="pick", path=str(path), sha256=model.sha256), model)
+    assert loaded.quality.accuracy_ratio == 0.5
+    assert [one["event"] for one in logs] == ["model_loaded"] + ["model_much_worse_than_stated"] * warnings

@@ -1,6 +1,7 @@
 """The sequence of a bench in simulated time, where the truth is known to the last digit."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
@@ -10,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.bench.plan import make_plan, smoke_rejection
-from edge_agent.bench.record import is_valid
+from edge_agent.bench.record import conclude, is_valid
 from edge_agent.bench.run import BenchStoppedError
+from edge_agent.checking import Quality
 from edge_agent.config import BenchSection
 from edge_agent.device.cpu import CpuRatios
 from edge_agent.device.observer import ObservedState
+from edge_agent.model_catalog import ModelFacts
 from edge_agent.wire import codec
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import BenchRecord
 from firmware_bridge.registry import get_driver
-from tests.fakes.simulated_bench import BUSY_W, IDLE_W, LATENCY_S, SHEET, T0_S, Trial, World
+from tests.fakes.simulated_bench import BUSY_W, IDLE_W, LATENCY_S, SHEET, T0_S, Trial, World, context
 
 GROSS_J = BUSY_W * LATENCY_S
 NET_J = (BUSY_W - IDLE_W) * LATENCY_S
@@ -141,6 +144,23 @@ def test_accuracy_is_that_of_the_check_set_and_the_state_is_reset_once() -> None
     assert record.accuracy_ratio == 0.75
     assert record.accuracy_count == 4
     assert trial.runner.resets == 1
+
+
+def test_an_accuracy_far_below_the_stated_one_is_a_warning() -> None:
+    trial = Trial()
+    measured = trial.measure()
+    for stated_ratio, warned in ((0.99, True), (0.8, False), (None, False)):
+        facts = replace(context(), model=ModelFacts(accuracy_ratio=stated_ratio))
+        record = conclude(measured, trial.plan(), facts)
+        assert any("right for 75.0% of its check set, and 99.0%" in one for one in record.warnings) == warned
+
+
+def test_anomalies_give_the_record_an_auc_and_no_accuracy() -> None:
+    trial = Trial(labels=None)
+    measured = trial.measure()
+    measured.quality = Quality(roc_auc=0.87, count=4)
+    record = conclude(measured, trial.plan(), context())
+    assert (record.accuracy_ratio, record.roc_auc, record.accuracy_count) == (None, 0.87, 4)
 
 
 def test_without_labels_there_is_no_accuracy() -> None:
