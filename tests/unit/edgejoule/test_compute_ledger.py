@@ -20,7 +20,7 @@ BY_ID = {one.id: one for one in ENTRIES}
 
 
 def ledger(records: list[BenchRecord], **wanted: Any) -> Ledger:
-    return ledger_of(records, [], KNOWN, Wanted(**{"draws": 200, **wanted}))
+    return ledger_of(records, [], KNOWN, Wanted(**{"draws": 100, **wanted}))
 
 
 def test_a_row_for_each_file_and_setting_with_what_the_catalogue_knows() -> None:
@@ -35,7 +35,7 @@ def test_a_row_for_each_file_and_setting_with_what_the_catalogue_knows() -> None
 
 
 def test_what_no_catalogue_knows_is_not_known_and_said() -> None:
-    found = ledger_of(zoo_benches(model_macs=None), [], NOBODY, Wanted(draws=200))
+    found = ledger_of(zoo_benches(model_macs=None), [], NOBODY, Wanted(draws=100))
     assert {(row.precision, row.family, row.macs) for row in found.rows} == {(None, None, None)}
     assert found.groups[0].gross["macs"].value is None
     assert found.groups[0].gross["latency_p50_s"].value == pytest.approx(1.0)
@@ -150,7 +150,7 @@ def test_every_record_has_a_place() -> None:
         bench_of(ENTRIES[0], 1.0, "simulated", simulated=True),
         bench_of(ENTRIES[0], 1.0, "other", device_id="jetson"),
     ]
-    tally = ledger_of(records, ["x.json: no bench record"], KNOWN, Wanted(device_id="pi4-01", draws=200)).tally
+    tally = ledger_of(records, ["x.json: no bench record"], KNOWN, Wanted(device_id="pi4-01", draws=100)).tally
     parts = tally.used + tally.rejected + tally.without_result + tally.unreadable + tally.other_device
     assert tally.read == parts + tally.simulated_aside + tally.measured_aside == 41
 
@@ -237,7 +237,7 @@ def test_inversions_are_named_the_widest_first() -> None:
 
 def test_the_csv_has_every_row_and_leaves_what_is_unknown_empty() -> None:
     records = zoo_benches(net=None, latency_p50_s=None)
-    lines = to_csv(ledger_of(records, [], NOBODY, Wanted(draws=200))).splitlines()
+    lines = to_csv(ledger_of(records, [], NOBODY, Wanted(draws=100))).splitlines()
     assert len(lines) == 1 + len(records)
     cells = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
     assert (cells["net_j"], cells["latency_p50_s"], cells["precision"]) == ("", "", "")

@@ -81,28 +81,24 @@ def test_a_collectors_journal_is_read_too_and_a_bench_in_both_counts_once(
 
 
 def test_page_markdown_figure_and_rows_are_written(
-    sweep: Path, tmp_path: Path, catalog_dir: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, catalog_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page, text, figure, rows = (tmp_path / f"ledger.{kind}" for kind in ("html", "md", "png", "csv"))
-    words = [*LEDGER, "--records", str(sweep), "--catalog-dir", str(catalog_dir)]
-    assert main([*words, "--report", str(page), "--plot", str(figure), "--csv", str(rows)]) == 0
-    assert main([*words, "--report", str(text), "--energy", "net"]) == 0
+    few = write_all(tmp_path / "few", zoo_benches(simulated=True)[4:10])
+    page, text, png, svg, rows = (tmp_path / f"ledger.{kind}" for kind in ("html", "md", "png", "0.svg", "csv"))
+    words = [*LEDGER, "--records", str(few), "--catalog-dir", str(catalog_dir)]
+    assert main([*words, "--report", str(page), "--plot", str(png), "--csv", str(rows)]) == 0
+    assert f"written: {page}" in capsys.readouterr().out
+    assert main([*words, "--report", str(text), "--plot", str(svg), "--energy", "net"]) == 0
     html = page.read_text(encoding="utf-8")
     for word in ("SIMULATED METER", "<svg", "MACs of an inference", "kws_int8", "What orders net joules"):
         assert word in html
     assert not re.search(r'(?:src|href)="(?!#)', html), "the page asks no other server"
-    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert png.read_bytes().startswith(b"\x89PNG")
     assert "![net joules per inference](ledger.svg)" in text.read_text(encoding="utf-8")
-    assert "net joules per inference" in (tmp_path / "ledger.svg").read_text(encoding="utf-8")
-    assert len(rows.read_text(encoding="utf-8").splitlines()) == 37
-    assert f"written: {page}" in capsys.readouterr().out
-
-
-def test_the_figure_is_the_same_for_the_same_benches(tmp_path: Path) -> None:
-    few = write_all(tmp_path / "few", zoo_benches()[:4])
-    for name in ("one.svg", "two.svg"):
-        assert main([*LEDGER, "--records", str(few), "--plot", str(tmp_path / name)]) == 0
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    beside = tmp_path / "ledger.svg"
+    assert "net joules per inference" in beside.read_text(encoding="utf-8")
+    assert beside.read_bytes() == svg.read_bytes(), "the same benches, the same figure"
+    assert len(rows.read_text(encoding="utf-8").splitlines()) == 7
 
 
 def test_a_record_as_it_goes_on_the_wire_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
