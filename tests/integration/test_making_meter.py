@@ -98,6 +98,7 @@ def test_a_recipe_is_told_which_meter(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [step.note for step in steps] == [str(tmp_path / "agent.toml"), "none"]
 
 
+@pytest.mark.train
 def test_train_takes_the_meter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file without a [meter] stops the recipe before it trains, in one line."""
     (tmp_path / "agent.toml").write_text("[device]\nid = 'a'\n")
