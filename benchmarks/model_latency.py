@@ -13,6 +13,7 @@ interpreter that has an engine (``make bench-models``): the rows of the others s
 import argparse
 import datetime as dt
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -46,6 +47,10 @@ SPAN_S: Final = 0.2
 LEAST_CALLS: Final = 20
 DELEGATES: Final = ("auto", "none")
 SHARED_CORES: Final = 2
+QUIET_CORES: Final = 0.2
+IDLE: Final = slice(3, 5)
+"""Where the ticks of a core that does nothing stand, a disk's included."""
+
 PAGE: Final = Path(__file__).parents[1] / "docs" / "models.md"
 TABLE_BEGIN: Final = "<!-- models: written by make bench-models -->"
 TABLE_END: Final = "<!-- end of models -->"
@@ -64,10 +69,10 @@ class Way:
         return load_runner(directory / entry.file, engine=self.engine, delegate=self.delegate, threads=self.threads)
 
 
-def ways() -> list[Way]:
+def ways(most_threads: int = SHARED_CORES) -> list[Way]:
     """Return every way that this interpreter and this machine have."""
     engines = [one.NAME for one in (litert, tflite_runtime) if importlib.util.find_spec(one.MODULE.partition(".")[0])]
-    threads = range(1, 1 + min(SHARED_CORES, os.cpu_count() or 1))
+    threads = range(1, 1 + min(most_threads, os.cpu_count() or 1))
     return [Way(engine, delegate, count) for engine in engines for delegate in DELEGATES for count in threads]
 
 
@@ -139,12 +144,42 @@ def measure(directory: Path, entry: ModelEntry, way: Way, span_s: float) -> Late
     )
 
 
-def quietest(directory: Path, models: Sequence[ModelEntry], rounds: int, span_s: float) -> list[Latency]:
+def busy_cores(stat: Path = Path("/proc/stat"), wait_s: float = 1.0) -> float:
+    """Return how many cores others keep busy while this process waits; NaN where the system does not say."""
+    try:
+        before = _spent(stat)
+        time.sleep(wait_s)
+        spent = [after - was for after, was in zip(_spent(stat), before, strict=True)]
+    except OSError:
+        return math.nan
+    idle = sum(spent[IDLE])
+    return (os.cpu_count() or 1) * (1.0 - idle / max(1, sum(spent)))
+
+
+def _spent(stat: Path) -> list[int]:
+    """Return the ticks of all cores: user, nice, system, idle, waiting for a disk, interrupts, stolen (proc(5))."""
+    return [int(word) for word in stat.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+
+
+def threads_to_try(busy: float) -> int:
+    """Return how many threads can be measured beside ``busy`` cores: threads wait for one that waits for a core."""
+    if busy <= QUIET_CORES or math.isnan(busy):
+        return SHARED_CORES
+    sys.stderr.write(
+        f"others keep {busy:.1f} cores busy: figures come out too high, and those of several threads are left out; "
+        "run it again when the machine is quiet\n"
+    )
+    return 1
+
+
+def quietest(
+    directory: Path, models: Sequence[ModelEntry], rounds: int, span_s: float, tried: Sequence[Way]
+) -> list[Latency]:
     """Return the quietest of ``rounds`` of each model in each way; a round goes over all before the next begins."""
     best: dict[tuple[str, str, str, int], Latency] = {}
     for number in range(rounds):
         for entry in models:
-            for way in ways():
+            for way in tried:
                 try:
                     row = measure(directory, entry, way, span_s)
                 except (ConfigurationError, InferenceError) as error:
@@ -204,7 +239,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         catalog = read_catalog(directory)
         wanted = None if arguments.family is None else find_family(directory, arguments.family).id
         models = [entry for entry in catalog.model if wanted in {None, entry.family}]
-        rows = quietest(directory, models, max(1, arguments.rounds), arguments.span_s)
+        rows = quietest(
+            directory, models, max(1, arguments.rounds), arguments.span_s, ways(threads_to_try(busy_cores()))
+        )
         for row in rows:
             sys.stdout.write(
                 f"{row.model}: {row.runtime} {row.version}, {row.delegate}, {row.threads} threads: "

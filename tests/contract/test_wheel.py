@@ -84,6 +84,9 @@ def test_every_model_of_the_catalog_is_in_the_wheel(names: set[str]) -> None:
     assert {f"edge_agent/_models/{entry['file']}" for entry in catalog["model"]} <= names
     for family in catalog["family"]:
         assert {f"edge_agent/_models/{family[key]}" for key in ("check_set", "recipe") if family.get(key)} <= names
+        assert f"edge_agent/_models/{family['id']}/card.md" in names
+    assert "edge_agent/_models/latency.toml" in names
+    assert "edgejoule/making/cpu_power.toml" in names  # what a training's cost is modelled with
 
 
 def test_the_metadata(wheel: Path) -> None:
