@@ -116,9 +116,9 @@ def train(progress: Progress, plan: Plan = PLAN) -> Trained:
 def plain_limit(x: F32, test_x: F32, anomalous: NDArray[np.int64]) -> str:
     """Return a sentence on what can be had without a network: by the training windows' mean and main directions."""
     mean = x.mean(axis=0)
-    directions = np.linalg.svd(x - mean, full_matrices=False)[2][:NARROWEST]
+    directions = np.linalg.eigh(np.cov(x, rowvar=False))[1][:, -NARROWEST:]
     flat = np.broadcast_to(mean, test_x.shape)
-    projected = mean + (test_x - mean) @ directions.T @ directions
+    projected = mean + (test_x - mean) @ directions @ directions.T
     from_mean, from_plane = (
         roc_auc_score(mean_square_error(made, test_x), anomalous).value for made in (flat, projected)
     )
