@@ -231,7 +231,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="into latency.toml and the cards")
     parser.add_argument("--catalog-dir", type=Path, default=models_dir(), metavar="DIR")
     parser.add_argument("--family", metavar="NAME", help="of this family only")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds, of which the quietest counts ({ROUNDS})")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=ROUNDS,
+        help=f"rounds, of which the quietest counts; 0: only write cards and table again ({ROUNDS})",
+    )
     parser.add_argument("--span-s", type=float, default=SPAN_S, help=f"seconds of one round ({SPAN_S})")
     arguments = parser.parse_args(argv)
     directory: Path = arguments.catalog_dir
@@ -239,9 +244,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         catalog = read_catalog(directory)
         wanted = None if arguments.family is None else find_family(directory, arguments.family).id
         models = [entry for entry in catalog.model if wanted in {None, entry.family}]
-        rows = quietest(
-            directory, models, max(1, arguments.rounds), arguments.span_s, ways(threads_to_try(busy_cores()))
-        )
+        tried = ways(threads_to_try(busy_cores())) if arguments.rounds > 0 else []
+        rows = quietest(directory, models, arguments.rounds, arguments.span_s, tried)
         for row in rows:
             sys.stdout.write(
                 f"{row.model}: {row.runtime} {row.version}, {row.delegate}, {row.threads} threads: "

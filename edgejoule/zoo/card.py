@@ -23,7 +23,7 @@ def card(family: Family, models: Sequence[ModelEntry], latencies: Sequence[Laten
         "## Intended use and limits\n\n" + _use(family),
         _table("## What it is", ["", ""], _about(family)),
         *([_models(family, models)] if models else []),
-        "## Latency\n\n" + _latency(latencies_of(models, latencies)),
+        "## Latency\n\n" + _latency(models, latencies_of(models, latencies)),
         "## Energy\n\n" + _energy(models),
         "## What the making cost\n\n" + _development(family.development),
         "## Make it again\n\n" + _again(family),
@@ -33,7 +33,7 @@ def card(family: Family, models: Sequence[ModelEntry], latencies: Sequence[Laten
 
 
 def overview(catalog: Catalog) -> str:
-    """Return one line for each model, as a table of Markdown."""
+    """Return one line for each model, as a table of Markdown; a task stands at the first of its family."""
     headings = ["model", "task", "score", "95 % interval", "points from float32", "MACs", "parameters", "bytes"]
     rows = []
     for one in catalog.model:
@@ -41,7 +41,7 @@ def overview(catalog: Catalog) -> str:
         rows.append(
             [
                 f"`{one.id}`",
-                family.task,
+                family.task if one is catalog.members(family.id)[0] else "",
                 "not measured"
                 if score is None
                 else f"{score_text(family.metric, score.value)} {METRICS[family.metric]}",
@@ -77,6 +77,10 @@ def points_from_float(model: ModelEntry, models: Sequence[ModelEntry]) -> float 
 def is_plain(model: ModelEntry) -> bool:
     """Return whether the family's id and the precision make up the model's id."""
     return model.id == f"{model.family}_{model.precision}"
+
+
+def _name(model: ModelEntry) -> str:
+    return model.precision if is_plain(model) else f"`{model.id}`"
 
 
 def _sentence(text: str) -> str:
@@ -124,7 +128,7 @@ def _models(family: Family, models: Sequence[ModelEntry]) -> str:
         ("runs with", lambda one: ", ".join(one.runtimes) or "not tried"),
     ]
     rows = [[name, *(fact(one) for one in models)] for name, fact in facts]
-    return _table("## Models", ["", *(one.precision if is_plain(one) else f"`{one.id}`" for one in models)], rows)
+    return _table("## Models", ["", *map(_name, models)], rows)
 
 
 def _count(number: int | None) -> str:
@@ -142,13 +146,14 @@ def _check_score(family: Family, model: ModelEntry) -> str:
     return "" if model.check_set_score is None else score_text(family.metric, model.check_set_score)
 
 
-def _latency(rows: Sequence[Latency]) -> str:
+def _latency(models: Sequence[ModelEntry], rows: Sequence[Latency]) -> str:
     if not rows:
         return "Not measured."
+    names = {one.id: _name(one) for one in models}
     where = sorted({f"{row.processor} ({row.date})" for row in rows})
     cells = [
         [
-            f"`{row.model}`",
+            names[row.model],
             f"{row.runtime} {row.version}",
             row.delegate,
             str(row.threads),

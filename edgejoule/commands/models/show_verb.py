@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.card:
         console.out(text, end="", highlight=False)
     else:
-        from rich.markdown import Markdown
+        from edgejoule.commands.models.card_page import CardPage
 
-        console.print(Markdown(text, hyperlinks=False))
+        console.print(CardPage(text, hyperlinks=False))
     return EXIT_DONE
 
 

@@ -81,6 +81,18 @@ def test_rows_of_a_model_and_what_is_known_of_others_stay(directory: Path, capsy
     assert f"{MODEL_ID}: litert " in capsys.readouterr().out
 
 
+def test_no_round_writes_the_cards_again_with_what_is_known(directory: Path) -> None:
+    write_latencies(directory, [make_row()])
+    (directory / "digits_mlp" / "card.md").unlink()
+
+    assert main(["--write", "--catalog-dir", str(directory), "--rounds", "0"]) == 0
+
+    assert read_latencies(directory) == [make_row()]
+    assert "| an engine 1 | none | 1 | 1.0 | 2.0 |" in (directory / "digits_mlp" / "card.md").read_text(
+        encoding="utf-8"
+    )
+
+
 def test_a_new_row_takes_the_place_of_the_same_engine_and_processor_only() -> None:
     other_engine, other_machine = make_row(runtime="b"), make_row(processor="b")
 

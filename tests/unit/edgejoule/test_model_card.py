@@ -250,6 +250,19 @@ def test_show_gives_the_card_as_it_is_written(directory: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == card(make_family(), models, [make_latency()])
 
 
+def test_show_keeps_a_long_name_whole_in_eighty_columns(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "a_name_of_somebodys_own_that_is_long"
+    write_latencies(directory, [make_latency(model=name, delegate="a_delegate_with_a_name_that_is_long_as_well.so")])
+    assert main(["models", "show", name, "--catalog-dir", str(directory)]) == 0
+
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_show_as_json_is_of_the_model_that_is_named(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "show", "gestures_int8", "--json", "--catalog-dir", str(directory)]) == 0
 
