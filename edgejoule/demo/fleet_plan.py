@@ -34,11 +34,11 @@ class DemoDevice:
 
 
 DEVICES: Final = (
-    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry-pi-4b-4gb", "digits_mlp_int8", "DEU", "berlin", "tc66c",
+    DemoDevice("pi4-berlin", "raspberry-pi-4", "raspberry-pi-4b-4gb", "ds_cnn_int8", "DEU", "berlin", "tc66c",
                "usb_dc", 5.1, 2.7, 4.1, 0.03, 0.30),
-    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry-pi-zero-2-w", "digits_mlp_int8", "FRA", "lyon",
+    DemoDevice("zero2w-lyon", "raspberry-pi-zero-2w", "raspberry-pi-zero-2-w", "autoencoder_int8", "FRA", "lyon",
                "ppk2", "dc_input", 5.0, 0.70, 1.35, 0.02, 0.15, (("mode", "source"), ("voltage_mv", 5000))),
-    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson-orin-nano-8gb", "digits_mlp_int8", "POL", "gdansk",
+    DemoDevice("orin-gdansk", "jetson-orin-nano", "jetson-orin-nano-8gb", "streaming_ds_cnn_int8", "POL", "gdansk",
                "powersensor3", "dc_input", 19.0, 5.2, 7.9, 0.10, 0.20),
 )  # fmt: skip
 

@@ -25,7 +25,7 @@ TOOK_THE_GRAPH = {
     "onnxruntime": "CPUExecutionProvider",
 }
 CLOSE_RATIO = 0.01
-"""Other kernels move an image or two of 540 (facts of the model's card: 0.9267 with LiteRT)."""
+"""Other kernels move an image or two of 450."""
 
 
 @pytest.fixture(scope="session")

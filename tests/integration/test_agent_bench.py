@@ -11,6 +11,7 @@ import pytest
 
 from collector.journal import Journal
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.model_catalog import find_model
 from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import BenchRecord
 from firmware_bridge.faults import Faults
@@ -66,9 +67,10 @@ def test_the_truth_lies_within_u(driver: str, boundary: str, options: str, tmp_p
     assert abs(record.gross.value_j - gross_j) < 1.5 * record.gross.expanded_u_j
     assert abs(record.net.value_j - net_j) < 1.5 * record.net.expanded_u_j
     assert record.simulated
-    assert record.accuracy_ratio == pytest.approx(0.927, abs=0.005)
-    assert (record.model_macs, record.model_bytes) == (50_432, 63_120)
-    assert record.model_accuracy_ratio == pytest.approx(0.9267, abs=1e-4)
+    facts = find_model("digits_mlp_int8").facts
+    assert record.accuracy_ratio == pytest.approx(facts.accuracy_ratio, abs=0.005)
+    assert (record.model_macs, record.model_bytes) == (50_432, facts.size_bytes)
+    assert record.model_accuracy_ratio == facts.accuracy_ratio
     assert record.baseline_before is not None
     before_w, _ = true_baselines_w(tmp_path, record)
     assert abs(record.baseline_before.power_w - before_w) < 3.0 * record.baseline_before.power_u_w

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from collector.journal import Journal
+from edge_agent.model_catalog import find_model
 from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.records import InferenceWindow
 from tests.fakes.agent import (
@@ -25,6 +26,8 @@ from tests.fakes.agent import (
 )
 from tests.fakes.brokers import BrokerProcess, Kind, running_broker
 from tests.fakes.delivery import running_subscriber, wait_until
+
+FACTS = find_model("digits_mlp_int8").facts
 
 
 @pytest.fixture
@@ -90,8 +93,8 @@ def test_joules_per_inference_arrive_at_the_collector_and_are_true(
         assert state.birth.first_invoke_s is not None
         assert state.birth.stateful is False
         birth = state.birth
-        assert (birth.model_macs, birth.model_parameters, birth.model_bytes) == (50_432, 50_826, 63_120)
-        assert birth.model_accuracy_ratio == pytest.approx(0.9267, abs=1e-4)
+        assert (birth.model_macs, birth.model_parameters, birth.model_bytes) == (50_432, 50_826, FACTS.size_bytes)
+        assert birth.model_accuracy_ratio == FACTS.accuracy_ratio
         assert state.health is not None
         assert state.health.meter_connected
         assert state.health.agent_cpu_ratio is not None
