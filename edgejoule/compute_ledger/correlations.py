@@ -49,20 +49,22 @@ def taus_of(rows: Sequence[Row], energies: Sequence[Energy], *, seed: int, draws
     figures = np.array([[_number(row, figure) for figure in FIGURES] for row in rows])
     joules = np.array([energy.value_j for energy in energies])
     values = Pairs(figures).taus(joules[None, :])[0]
-    drawn, clusters = _clusters(rows)
     rng = np.random.default_rng(seed)
-    ends = [(math.nan, math.nan)] * len(FIGURES)
-    if clusters is not None:
-        ends = intervals(figures, energy_draws(energies, rng, draws), clusters, rng)
+    drawn_j = energy_draws(energies, rng, draws)
+    ends: dict[Unit, list[tuple[float, float]]] = {}
     found: dict[Figure, Tau] = {}
     for place, figure in enumerate(FIGURES):
         exchanged, units = _exchangeable(rows, figures[:, place])
+        drawn = _drawn(rows, exchanged)
+        if drawn is not None and drawn not in ends:
+            ends[drawn] = intervals(figures, drawn_j, _names(rows, drawn), rng)
+        low, high = (math.nan, math.nan) if drawn is None else ends[drawn][place]
         chance, exact = p_value(figures[:, place], joules, units, rng)
         found[figure] = Tau(
             value=_finite(values[place]),
-            low=_finite(ends[place][0]),
-            high=_finite(ends[place][1]),
-            drawn=drawn if math.isfinite(ends[place][0]) else None,
+            low=_finite(low),
+            high=_finite(high),
+            drawn=drawn if math.isfinite(low) else None,
             p_value=chance,
             exchanged=exchanged if chance is not None else None,
             exact=exact,
@@ -89,13 +91,15 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _clusters(rows: Sequence[Row]) -> tuple[Unit | None, list[str] | None]:
-    """Return what is drawn anew: families, as their precisions are kin; files or rows where there are too few."""
-    for unit in ("families", "models", "rows"):
-        names = _names(rows, unit)
-        if len(set(names)) >= LEAST_CLUSTERS:
-            return unit, names
-    return None, None
+def _drawn(rows: Sequence[Row], exchanged: Unit) -> Unit | None:
+    """Return what is drawn anew: families, as their precisions are kin, else what the figure is a property of.
+
+    None where there are too few of either: three values of MACs tell nothing of other models, in however many rows.
+    """
+    for unit in ("families", exchanged):
+        if len(set(_names(rows, unit))) >= LEAST_CLUSTERS:
+            return unit
+    return None
 
 
 def _exchangeable(rows: Sequence[Row], values: F64) -> tuple[Unit, list[str]]:

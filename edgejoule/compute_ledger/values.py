@@ -74,7 +74,7 @@ class Row(_Struct, frozen=True, kw_only=True):
 class Tau(_Struct, frozen=True, kw_only=True):
     """Kendall's tau-b of one figure against energy; ``value`` is None where either is the same for all rows.
 
-    ``low`` to ``high``: 95 % interval by drawing ``drawn`` and energies anew, None below five of these. ``p_value``:
+    ``low`` to ``high``: 95 % interval by drawing ``drawn`` and energies anew, None below five of them. ``p_value``:
     two-sided, by giving the figure's values to other ``exchanged``; ``exact``: all ways to do so were tried.
     """
 

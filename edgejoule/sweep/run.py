@@ -94,7 +94,7 @@ class _State:
 def run_sweep(sweep: Sweep, stopper: Stopper, show: Callable[[Stand], None]) -> list[Result]:
     """Bench what the folder does not hold; return what became of each combination, in order."""
     state = _State()
-    held = {one for one in sweep.combinations if _is_held(sweep.folder / one.file_name, smoke=sweep.smoke)}
+    held = {one for one in sweep.combinations if _is_held(one, sweep)}
     for number, one in enumerate(sweep.combinations):
         path = sweep.folder / one.file_name
         if one in held:
@@ -109,9 +109,10 @@ def run_sweep(sweep: Sweep, stopper: Stopper, show: Callable[[Stand], None]) -> 
     return state.results
 
 
-def _is_held(path: Path, *, smoke: bool) -> bool:
-    record = held_record(path)
-    return record is not None and is_done(record, smoke=smoke)
+def _is_held(one: Combination, sweep: Sweep) -> bool:
+    record = held_record(sweep.folder / one.file_name)
+    is_of_it = record is not None and record.model_sha256 == one.model.sha256
+    return record is not None and is_of_it and is_done(record, smoke=sweep.smoke)
 
 
 def _bench(sweep: Sweep, stand: Stand, path: Path, stopper: Stopper, show: Callable[[Stand], None]) -> Result:
@@ -123,6 +124,9 @@ def _bench(sweep: Sweep, stand: Stand, path: Path, stopper: Stopper, show: Calla
     if record is None or (before is not None and record.bench_id == before.bench_id):
         reason = last_line.removeprefix("edgejoule: ") or "it ended without a word"
         return Result(combination=one.text, outcome="failed", file="", reason=reason)
+    if record.model_sha256 != one.model.sha256:
+        reason = f"the file of {one.model.model_id} changed while the sweep ran; begin the sweep again"
+        return Result(combination=one.text, outcome="failed", file=str(path), reason=reason)
     if is_done(record, smoke=sweep.smoke):
         return Result(combination=one.text, outcome="valid", file=str(path))
     reason = "; ".join(reasons_against(record, smoke=sweep.smoke)) or "it has no result"

@@ -13,6 +13,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from edgejoule.sweep.held import held_record, prepare_folder
 from edgejoule.sweep.plan import Factors, SweptModel, is_done, plan_sweep, reasons_against, seconds_left
+from edgejoule.sweep.run import Stopper, Sweep, run_sweep
 from tests.fakes.agent import agent_toml
 from tests.fakes.benches import make_bench
 
@@ -110,6 +111,18 @@ def test_a_folder_holds_one_device_at_one_boundary(tmp_path: Path) -> None:
         prepare_folder(tmp_path, "pi5", bench.boundary)
     with pytest.raises(ConfigurationError, match="name a folder that can be written"):
         prepare_folder(path / "below", bench.device_id, bench.boundary)
+
+
+def test_a_record_of_another_file_is_not_what_a_sweep_looks_for(tmp_path: Path) -> None:
+    (one,) = plan_sweep(Factors([model("a")], ["auto"], ["none"], [1]), SUFFIXES, 0).combinations
+    sweep = Sweep((one,), tmp_path, lambda *_: [], 1.0, smoke=False)
+    outcomes = []
+    for sha256 in ("f" * 64, one.model.sha256):
+        bench = make_bench(model_id="a", model_sha256=sha256)
+        (tmp_path / one.file_name).write_bytes(msgspec.json.encode(bench))
+        (result,) = run_sweep(sweep, Stopper(requests=1), lambda _: None)
+        outcomes.append(result.outcome)
+    assert outcomes == ["not_tried", "held"]
 
 
 def test_a_dry_run_says_what_and_how_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
