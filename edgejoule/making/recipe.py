@@ -169,6 +169,8 @@ def _check_set(recipe: Recipe, trained: Trained, models: dict[Precision, bytes],
 
 def _check_set_of(family_id: str, model: bytes, beside: Path, out: Path) -> str:
     name = find_family(beside, family_id).check_set
+    if not name:
+        raise ConfigurationError(f"{beside}: family {family_id!r} has no check set; name one that has, or none")
     (out / name).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(beside / name, out / name)
     with np.load(out / name) as arrays:
