@@ -26,6 +26,8 @@ ARRAY_FILE_ERRORS: Final = (
     ValueError,
     KeyError,
     TypeError,
+    OverflowError,  # a header with sizes that no machine has
+    MemoryError,
     RuntimeError,  # an encrypted archive, or (NotImplementedError) one packed in a way that Python does not know
     tokenize.TokenError,  # numpy.load on a header that breaks off
     zipfile.BadZipFile,
@@ -53,8 +55,10 @@ def load_check_set(source: Path | FileContent) -> CheckSet:
         with np.load(io.BytesIO(content.data), allow_pickle=False) as arrays:
             found = {name: arrays.get(name) for name in ("x", "y", "anomalous", "scale", "zero_point")}
             x = arrays["x"]
+        if not all(isinstance(one, np.ndarray | None) for one in found.values()):
+            raise ValueError("what it holds are no arrays as np.savez writes them")
     except ARRAY_FILE_ERRORS as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigurationError(f"{path}: not a check set (an npz file with x and y): {reason}") from error
     y, anomalous = found["y"], found["anomalous"]
     if y is not None and not _are_labels(y, x.shape[:1]):

@@ -50,11 +50,6 @@ class Scoring:
         elif self._set.anomalous is not None:
             said = numbers(output, self._runner.output_quantisation)
             meant = numbers(tensor, self._runner.input_quantisation)
-            if said.size != meant.size:
-                raise ConfigurationError(
-                    f"the check set tells anomalous inputs by how well they are reproduced, but the model makes "
-                    f"{said.size} numbers of {meant.size}; give it a check set with y, or none"
-                )
             self._errors.append(float(np.mean((said.ravel() - meant.ravel()) ** 2)))
         self._count += 1
 
@@ -107,13 +102,28 @@ def check_set_for(model: CatalogModel, runner: InferenceRunner) -> CheckSet:
     if found is None:
         return CheckSet(x=_random_inputs(runner.input_shape, runner.input_dtype))
     x = _converted(found, runner)
-    per_input = int(np.prod(runner.input_shape))
+    per_input = math.prod(runner.input_shape)
     if x is None or not x.ndim or not x.size or math.prod(x.shape[1:]) != per_input:
         raise ConfigurationError(
             f"{model.check_set}: x is {found.x.dtype} {found.x.shape}, but {model.model_id} takes "
             f"{runner.input_dtype} {runner.input_shape}; make the check set for this very model"
         )
+    _refuse_other_answers(model, found, math.prod(runner.output_shape), per_input)
     return CheckSet(x=x, y=found.y, anomalous=found.anomalous)
+
+
+def _refuse_other_answers(model: CatalogModel, found: CheckSet, outputs: int, inputs: int) -> None:
+    """Raise ConfigurationError for marks that a model of so many numbers in and out can never meet."""
+    if found.y is not None and not bool(np.all((found.y >= 0) & (found.y < outputs))):
+        raise ConfigurationError(
+            f"{model.check_set}: y names classes from {int(found.y.min())} to {int(found.y.max())}, but "
+            f"{model.model_id} has {outputs} outputs, which count from 0; make the check set for this very model"
+        )
+    if found.anomalous is not None and outputs != inputs:
+        raise ConfigurationError(
+            f"{model.check_set}: it tells anomalous inputs by how well they are reproduced, but {model.model_id} "
+            f"makes {outputs} numbers of {inputs}; give it a check set with y, or none"
+        )
 
 
 def tensors_of(check_set: CheckSet, runner: InferenceRunner) -> list[Tensor]:

@@ -32,7 +32,7 @@ def read_content(path: Path, what: str = "the model") -> FileContent:
     A pipe, a device and the like are refused without waiting for what they would say.
     """
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise ConfigurationError(f"{path}: cannot read {what}: it is no regular file; name a file")
@@ -60,6 +60,11 @@ def read_pinned(path: Path, sha256: str, whose: str, what: str = "the model") ->
     if content.sha256 != sha256:
         raise ConfigurationError(
             f"{path}: sha256 is {content.sha256}, but {sha256} is expected for {whose}; restore the file (reinstall "
-            "edgejoule), or state the new hash if the change is meant"
+            "edgejoule if it came with it), or state the new hash if the change is meant"
         )
     return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -5,6 +5,8 @@ part it is. Another one, ``[model] catalog``, is pinned itself by ``catalog_sha2
 """
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -107,14 +109,29 @@ def list_models(directory: Path | None = None, sha256: str | None = None) -> lis
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: cannot read it: it is not UTF-8 text; restore the catalogue") from error
     catalog = decode_toml(text, _Catalog, str(path))
+    check_ids(path, [family.id for family in catalog.family], [(entry.id, entry.family) for entry in catalog.model])
     families = {family.id: family for family in catalog.family}
-    return [_model(root, entry, families.get(entry.family)) for entry in catalog.model]
+    return [_model(root, entry, families[entry.family]) for entry in catalog.model]
 
 
-def _model(root: Path, entry: _Entry, family: _Family | None) -> CatalogModel:
+def check_ids(path: Path, families: Sequence[str], models: Sequence[tuple[str, str]]) -> None:
+    """Raise ConfigurationError for an id that stands twice, and for a model whose family is not there.
+
+    ``models``: id and family of each. ``path``: the catalogue's name in messages.
+    """
+    for what, ids in (("family", families), ("model", [one for one, _ in models])):
+        twice = next((one for one, count in Counter(ids).items() if count > 1), None)
+        if twice is not None:
+            raise ConfigurationError(f"{path}: {what} {twice!r} stands twice; remove one")
+    for one, family in models:
+        if family not in families:
+            raise ConfigurationError(
+                f"{path}: model {one!r} belongs to family {family!r}, which is not there; add its [[family]]"
+            )
+
+
+def _model(root: Path, entry: _Entry, family: _Family) -> CatalogModel:
     where = f"{root / CATALOG_NAME}: model {entry.id!r}"
-    if family is None:
-        raise ConfigurationError(f"{where} belongs to family {entry.family!r}, which is not there; add its [[family]]")
     if family.check_set and family.check_set_sha256 is None:
         raise ConfigurationError(
             f"{where}: its family {family.id!r} has a check_set without check_set_sha256; state its hash"
@@ -145,7 +162,7 @@ def find_model(model_id: str, directory: Path | None = None, sha256: str | None 
     for model in models:
         if model.model_id == model_id:
             return model
-    known = ", ".join(sorted(model.model_id for model in models))
+    known = ", ".join(sorted(model.model_id for model in models)) or "none"
     raise ConfigurationError(
         f"model {model_id!r} is not in the catalog; known: {known}; or give [model] path and sha256 of your own file"
     )

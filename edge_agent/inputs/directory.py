@@ -134,5 +134,5 @@ def _load(path: Path) -> Tensor:
 def _damaged(path: Path, error: Exception) -> ConfigurationError:
     if isinstance(error, OSError) and error.strerror:
         return ConfigurationError(f"{path}: cannot read it: {error.strerror}; restore it, or let this user read it")
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()) or type(error).__name__
     return ConfigurationError(f"{path}: not an array file: {reason}; write it with numpy.save")

@@ -28,10 +28,10 @@ def decode_toml(text: str, into: type[T], where: str) -> T:
         if place is not None:
             raise ConfigurationError(f"{where}: `{place}` holds the character NUL, which no name can; remove it")
         return msgspec.convert(document, into)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {_plain(str(error))}{_known(str(error), into)}") from error
+    except (ValueError, RecursionError) as error:  # the parser's, also for thousands of digits or of brackets
+        raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
 
 
 def read_toml(path: Path, into: type[T]) -> T:

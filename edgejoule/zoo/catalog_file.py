@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge_agent.model_catalog import CATALOG_NAME
+from edge_agent.model_catalog import CATALOG_NAME, check_ids
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import read_toml
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
@@ -25,17 +25,7 @@ def read_catalog(directory: Path) -> Catalog:
     """
     path = directory / CATALOG_NAME
     catalog = read_toml(path, Catalog)
-    families = [family.id for family in catalog.family]
-    for what, ids in (("family", families), ("model", [entry.id for entry in catalog.model])):
-        twice = sorted({one for one in ids if ids.count(one) > 1})
-        if twice:
-            raise ConfigurationError(f"{path}: {what} {twice[0]!r} stands twice; remove one")
-    for entry in catalog.model:
-        if entry.family not in families:
-            raise ConfigurationError(
-                f"{path}: model {entry.id!r} belongs to family {entry.family!r}, which is not there; add its "
-                "[[family]]"
-            )
+    check_ids(path, [family.id for family in catalog.family], [(entry.id, entry.family) for entry in catalog.model])
     return catalog
 
 

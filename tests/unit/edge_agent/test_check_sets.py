@@ -1,6 +1,8 @@
 """Check sets in the type that a model takes, and the scores on them."""
 
 import io
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,25 @@ def test_classes_and_anomalies_exclude_each_other(tmp_path: Path) -> None:
         load_check_set(tmp_path / "check.npz")
 
 
+@pytest.mark.parametrize("sizes", ["10000000000000", "1" + "0" * 30, "-1"])
+def test_sizes_that_no_machine_has_are_one_line(tmp_path: Path, sizes: str) -> None:
+    header = f"{{'descr': '|i1', 'fortran_order': False, 'shape': ({sizes},), }}".ljust(117) + "\n"
+    with zipfile.ZipFile(tmp_path / "check.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    with pytest.raises(ConfigurationError, match=r"check\.npz: not a check set .*: \S"):
+        load_check_set(tmp_path / "check.npz")
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x", "y.npy"])
+def test_what_is_no_array_is_one_line(tmp_path: Path, name: str) -> None:
+    if name == "y.npy":
+        np.savez(tmp_path / "check.npz", x=X)
+    with zipfile.ZipFile(tmp_path / "check.npz", "a") as archive:
+        archive.writestr(name, b"no array")
+    with pytest.raises(ConfigurationError, match=r"check\.npz: not a check set .*: what it holds are no arrays"):
+        load_check_set(tmp_path / "check.npz")
+
+
 @pytest.mark.parametrize("cut", [10, 100, 400])
 def test_a_check_set_that_was_cut_is_one_line(tmp_path: Path, cut: int) -> None:
     made = io.BytesIO()
@@ -166,10 +187,17 @@ def test_errors_are_of_what_integers_stand_for() -> None:
     assert scored(runner, marks, [[15], [5]]).roc_auc == 1.0
 
 
-def test_a_model_that_does_not_reproduce_its_input_has_no_such_score() -> None:
-    marks = CheckSet(x=np.zeros((1, 2), np.float32), anomalous=np.array([1]))
-    with pytest.raises(ConfigurationError, match=r"makes 3 numbers of 2"):
-        scored(Reproducing("float32"), marks, [[0, 0, 0]])
+def test_marks_that_a_model_can_never_meet_are_refused_before_it_runs(tmp_path: Path) -> None:
+    three = Reproducing("int8")
+    three.output_shape = (1, 3)
+    marked = written(tmp_path, x=X, anomalous=[1, 0])
+    with pytest.raises(ConfigurationError, match=r"check\.npz: .* but m makes 3 numbers of 2; give it a check set"):
+        check_set_for(marked, three)
+    for labels, said in (([0, 3], "from 0 to 3"), ([-1, 2], "from -1 to 2")):
+        labelled = written(tmp_path, x=X, y=labels)
+        with pytest.raises(ConfigurationError, match=rf"check\.npz: y names classes {said}, but m has 3 outputs"):
+            check_set_for(labelled, three)
+    assert check_set_for(written(tmp_path, x=X, y=[0, 2]), three).y is not None
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))

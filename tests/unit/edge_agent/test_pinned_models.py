@@ -193,6 +193,30 @@ def test_a_pipe_in_the_place_of_a_model_is_refused_without_waiting(tmp_path: Pat
         read_content(tmp_path)
 
 
+def test_a_folder_in_the_place_of_a_model_leaves_nothing_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(ConfigurationError, match="cannot read the model: Is a directory"):
+        read_content(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+@pytest.mark.parametrize("what", ["family", "model"])
+def test_an_id_that_stands_twice_is_refused(catalog: Path, what: str) -> None:
+    """Which of the two would run, and which would an application's records name?"""
+    text = text_of(catalog)
+    first = text.index(f"[[{what}]]")
+    block = text[first : text.index("[[", first + 2)]
+    (catalog / CATALOG_NAME).write_text(text + block, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"{CATALOG_NAME}: {what} '\w+' stands twice; remove one"):
+        list_models(catalog)
+
+
+def test_a_catalogue_without_models_says_so(catalog: Path) -> None:
+    (catalog / CATALOG_NAME).write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="not in the catalog; known: none; or give"):
+        find_model(MODEL_ID, catalog)
+
+
 def test_a_file_of_more_than_is_read_is_refused_before_it_is(tmp_path: Path) -> None:
     with (tmp_path / "m.tflite").open("wb") as file:
         file.truncate(MAX_BYTES + 1)

@@ -41,6 +41,8 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
         ),
         ('[[device]]\nport = "\\u0000"', "f.toml: `device.0.port` holds the character NUL"),
         ("[meter", "f.toml: not valid TOML: "),
+        pytest.param("a = " + "[" * 5000, "f.toml: not valid TOML: ", id="brackets"),
+        pytest.param("a = " + "9" * 5000, "f.toml: not valid TOML: ", id="digits"),
     ],
 )
 def test_a_fault_is_one_line(text: str, message: str) -> None:
