@@ -39,7 +39,7 @@ FAMILY = Family(
         "and multiply-accumulates are the benchmark's, so that both compare with published figures; the task is not, "
         "so that the accuracy does not"
     ),
-    limits=[*LIMITS, f"trained for {PLAN.epochs} rounds only, for a cheap retraining: longer training scores higher"],
+    limits=[*LIMITS, f"trained for {PLAN.epochs} rounds only, so that training it again is cheap"],
 )
 
 
