@@ -18,6 +18,8 @@ def check_catalog(directory: Path | None = None) -> Finding:
         models = list_models(directory)
     except ConfigurationError as error:
         return failure(TOPIC, str(error), REMEDY)
+    if not models:
+        return failure(TOPIC, "the catalogue that comes along holds no model", REMEDY)
     for model in models:
         try:
             _ = open_model(model)

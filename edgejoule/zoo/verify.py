@@ -9,7 +9,7 @@ import msgspec
 from edge_agent.checking import check_set_for, quality_of, tensors_of
 from edge_agent.file_content import FileContent
 from edge_agent.inference.errors import InferenceError
-from edge_agent.inference.registry import load_runner
+from edge_agent.inference.registry import installed_engines, load_runner
 from edge_agent.inference.runner import InferenceRunner
 from edge_agent.model_catalog import CatalogModel, find_model, open_check_set, open_model
 from edge_agent.wire.errors import ConfigurationError
@@ -17,6 +17,7 @@ from edge_agent.wire.records import RuntimeIdentity
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
 from edgejoule.zoo.graph import facts_of
 
+SUFFIX: Final = ".tflite"
 SCORE_TOLERANCE: Final = 0.02
 """Kernels of another runtime, or training on another processor, move a few inputs of a check set."""
 COUNTED: Final = ("parameters", "zero_parameters", "macs", "activation_bytes", "precision")
@@ -52,7 +53,7 @@ def verify_entry(
 ) -> ModelCheck:
     """Compare the files with the catalogue, count again, and measure the score again with each of ``engines``.
 
-    Raises ConfigurationError for an engine that is unknown or not installed, or for a catalogue that cannot be read.
+    An engine that refuses the model is a failed check. Raises ConfigurationError for a catalogue that cannot be read.
     """
     family, model = catalog.family_of(entry), find_model(entry.id, directory)
     checks, content = _files(model, entry)
@@ -60,16 +61,35 @@ def verify_entry(
         return ModelCheck(model_id=entry.id, ok=False, checks=checks)
     checks.extend(_counts(content, entry))
     if family.classes:
-        named = entry.output_shape[-1] == len(family.classes)
-        checks.append(Check("classes", named, f"{len(family.classes)} names for {entry.output_shape[-1]} outputs"))
+        outputs = entry.output_shape[-1] if entry.output_shape else 1
+        named = outputs == len(family.classes)
+        checks.append(Check("classes", named, f"{len(family.classes)} names for {outputs} outputs"))
     runs = []
     for engine in engines:
-        runner = load_runner(content, engine=engine)
+        try:
+            runner = load_runner(content, engine=engine)
+        except ConfigurationError as error:
+            checks.append(Check(f"run, {engine}", ok=False, detail=str(error)))
+            continue
         checks.extend(_tensors(runner, entry))
         check, score = _score(runner, model, family, entry)
         checks.append(check)
         runs.append(EngineRun(runtime=runner.identity, score=score))
     return ModelCheck(model_id=entry.id, ok=all(check.ok for check in checks), checks=checks, runs=runs)
+
+
+def engines_here(asked: Sequence[str] | None) -> list[str]:
+    """Return the engines that are asked for, or every one for .tflite files that is installed here.
+
+    Raises ConfigurationError where one is not installed, or none is.
+    """
+    here = installed_engines(SUFFIX)
+    absent = next((one for one in asked or () if one not in {"auto", *here}), None)
+    if absent is not None or not here:
+        missing = "no engine" if absent is None else f"--engine {absent}: no such engine"
+        remedy = f"use one of: {', '.join(here)}" if here else "install one with: pip install 'edgejoule[agent]'"
+        raise ConfigurationError(f"{missing} for {SUFFIX} files is installed here; {remedy}")
+    return list(asked or here)
 
 
 def _files(model: CatalogModel, entry: ModelEntry) -> tuple[list[Check], FileContent | None]:
@@ -108,10 +128,12 @@ def _counts(content: FileContent, entry: ModelEntry) -> Iterator[Check]:
 
 def _tensors(runner: InferenceRunner, entry: ModelEntry) -> Iterator[Check]:
     by = runner.identity.runtime
-    source = (runner.input_dtype.name, list(runner.input_shape))
-    target = list(runner.output_shape)
-    yield Check(f"input, {by}", source == (entry.input_dtype, entry.input_shape), f"{source[0]} {source[1]}")
-    yield Check(f"output, {by}", target == entry.output_shape, f"{target}")
+    for what, found, stated in (
+        ("input", f"{runner.input_dtype} {[*runner.input_shape]}", f"{entry.input_dtype} {entry.input_shape}"),
+        ("output", f"{[*runner.output_shape]}", f"{entry.output_shape}"),
+    ):
+        same = "" if found == stated else f", {stated} in the catalog"
+        yield Check(f"{what}, {by}", found == stated, f"{found}{same}")
 
 
 def _score(

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.commands.models.arguments import add_common, directory_of
 from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 
@@ -24,16 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and return 0 if all is as it should be. Raises ConfigurationError."""
-    from edge_agent.inference.registry import installed_engines
     from edge_agent.model_catalog import CATALOG_NAME, file_sha256
     from edgejoule.zoo.catalog_file import find_entry, read_catalog
-    from edgejoule.zoo.verify import verify_entry
+    from edgejoule.zoo.verify import engines_here, verify_entry
 
     directory = directory_of(arguments)
     catalog = read_catalog(directory)
     catalog_sha256 = file_sha256(directory / CATALOG_NAME)
     entries = catalog.model if arguments.model_id is None else [find_entry(directory, arguments.model_id)]
-    engines = arguments.engine or installed_engines(".tflite") or ["auto"]
+    if not entries:
+        raise ConfigurationError(f"{directory / CATALOG_NAME}: there is no model in it; restore the catalogue")
+    engines = engines_here(arguments.engine)
     outcomes = []
     for entry in entries:
         outcome = verify_entry(directory, catalog, entry, engines)

@@ -167,6 +167,8 @@ def test_a_catalogue_that_is_not_whole_is_a_failure_with_the_file_s_name(tmp_pat
     file.unlink()
     assert check_catalog(tmp_path / "models").level == "failure"
     assert "catalog.toml" in check_catalog(tmp_path / "nowhere").text
+    (tmp_path / "models" / "catalog.toml").write_bytes(b"")
+    assert check_catalog(tmp_path / "models").level == "failure", "an emptied catalogue is not whole"
 
 
 def test_missing_packages_name_their_extra() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from edge_agent.model_catalog import models_dir
 from edgejoule.cli import main
-from edgejoule.zoo.catalog_file import find_entry, read_catalog, with_family, write_catalog
-from edgejoule.zoo.entry import ModelEntry
+from edgejoule.zoo.catalog_file import find_entry, find_family, read_catalog, with_family, write_catalog
+from edgejoule.zoo.entry import Catalog, ModelEntry
 from edgejoule.zoo.verify import verify_entry
 
 MODEL_ID = "digits_mlp_int8"
@@ -110,8 +110,40 @@ def test_each_engine_that_is_named_runs_it(directory: Path, capsys: pytest.Captu
     catalog = read_catalog(directory)
     outcome = verify_entry(directory, catalog, find_entry(directory, MODEL_ID), ["litert", "auto"])
     assert [run.runtime.runtime for run in outcome.runs] == ["litert", "litert"]
-    assert main(["models", "verify", MODEL_ID, "--engine", "onnxruntime"]) == 2
-    assert "runs .onnx files" in capsys.readouterr().err
+    for engine in ("onnxruntime", "nonsense"):
+        assert main(["models", "verify", MODEL_ID, "--engine", engine]) == 2
+        assert f"--engine {engine}: no such engine for .tflite files is installed here" in capsys.readouterr().err
+
+
+def test_a_model_that_an_engine_refuses_is_a_failure_and_the_others_are_verified(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = directory / "digits_mlp" / "int8.tflite"
+    path.write_bytes(path.read_bytes()[:30000])
+    catalog = read_catalog(directory)
+    cut = {"size_bytes": 30000, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    models = [
+        msgspec.structs.replace(one, **cut) if one.id == MODEL_ID else one for one in catalog.members("digits_mlp")
+    ]
+    write_catalog(directory, Catalog(family=[find_family(directory, "digits_mlp")], model=models))
+    assert main(["models", "verify", "--catalog-dir", str(directory)]) == 1
+    said = capsys.readouterr().out
+    assert "FAILURE  run, litert: " in said
+    assert "cannot load it: the file is cut short" in said
+    assert f"1 of {len(models)} models FAILED" in said
+
+
+def test_a_scalar_for_several_classes_is_a_failure(directory: Path) -> None:
+    entry = msgspec.structs.replace(find_entry(directory, MODEL_ID), output_shape=[])
+    failures = _failures(directory, entry)
+    assert failures["classes"] == "10 names for 1 outputs"
+    assert failures["output, litert"] == "[1, 10], [] in the catalog"
+
+
+def test_a_catalogue_that_was_emptied_is_not_as_stated(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "catalog.toml").write_bytes(b"")
+    assert main(["models", "verify", "--catalog-dir", str(directory)]) == 2
+    assert "catalog.toml: there is no model in it; restore" in capsys.readouterr().err
 
 
 def test_the_last_line_says_what_pins_the_catalogue(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
