@@ -44,7 +44,7 @@ def bench_table(entries: Sequence[BenchEntry]) -> Table:
     badge = " [bold black on yellow] SIMULATED METERS [/]" if simulated else ""
     table = plain_table(f"Benches: joules per inference ± U (k = 2){badge}")
     table.add_column("device, bench, model,\nruntime, meter, start", overflow="fold")
-    for heading in ("J/inf.", "above\nidle", "p50\nlatency", "accu-\nracy"):
+    for heading in ("J/inf.", "above\nidle", "p50\nlatency", "accu-\nracy,\nAUC"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("valid", no_wrap=True)
     for entry in entries:
@@ -120,7 +120,7 @@ def _bench_cells(entry: BenchEntry) -> tuple[str, ...]:
         _result(bench.gross),
         _result(bench.net),
         si(bench.latency_p50_s, "s"),
-        percent(bench.accuracy_ratio, 1),
+        percent(bench.accuracy_ratio, 1) if bench.roc_auc is None else f"{bench.roc_auc:.3f}",
         "[green]yes[/]" if entry.valid else "[bold red]NO[/]",
     )
 

@@ -133,7 +133,10 @@ def test_benches_with_their_uncertainty_and_why_one_is_not_valid(
     assert "no bench is stored" in capsys.readouterr().out
     with closing(Journal(journal_path(state_dir))) as journal:
         journal.put_bench("lab", make_bench("good"), 1)
-        journal.put_bench("lab", make_bench("hot", simulated=False, rejections=("throttled in window 2",)), 2)
+        hot_bench = make_bench(
+            "hot", simulated=False, rejections=("throttled in window 2",), accuracy_ratio=None, roc_auc=0.8712
+        )
+        journal.put_bench("lab", hot_bench, 2)
         name = BenchName(schema_version=1, device_id="pi4-01", bench_id="odd")
         journal.refuse_bench("lab", name, b"{}", "Object missing required field", 3)
     assert main([*words, "--json"]) == 0
@@ -150,6 +153,7 @@ def test_benches_with_their_uncertainty_and_why_one_is_not_valid(
         "± 0.080 mJ",
         "210 µs",
         "97.5 %",
+        " 0.871 ",
         "litert 2.1.0, xnnpack, 1 thread",
     ):
         assert shown in text
