@@ -4,7 +4,6 @@ An engine can end its process on a file that only looks whole, so nobody runs a 
 """
 
 import importlib.metadata
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ import msgspec
 
 from edge_agent.checking import check_set_for, quality_of, tensors_of
 from edge_agent.inference.errors import InferenceError
-from edge_agent.inference.registry import ENGINES, Engine, load_runner
+from edge_agent.inference.registry import ENGINES, Engine, installed_engines, load_runner
 from edge_agent.model_catalog import CatalogModel
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import RuntimeIdentity
@@ -44,14 +43,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 def try_engines(model: Path, check_set: Path | None = None) -> list[Trial]:
     """Run the model once, or over its check set, with every engine that is installed here, in their preference."""
-    return [_try(engine, model, check_set) for engine in ENGINES if engine.suffix == _SUFFIX and _installed(engine)]
-
-
-def _installed(engine: Engine) -> bool:
-    try:
-        return bool(importlib.metadata.version(engine.distribution))
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    here = installed_engines(_SUFFIX)
+    return [_try(engine, model, check_set) for engine in ENGINES if engine.name in here]
 
 
 def _try(engine: Engine, model: Path, check_set: Path | None) -> Trial:
