@@ -164,7 +164,8 @@ def find_model(model_id: str, directory: Path | None = None, sha256: str | None 
             return model
     known = ", ".join(sorted(model.model_id for model in models)) or "none"
     raise ConfigurationError(
-        f"model {model_id!r} is not in the catalog; known: {known}; or give [model] path and sha256 of your own file"
+        f"model {model_id!r} is not in {'the catalog' if directory is None else directory / CATALOG_NAME}; known: "
+        f"{known}; or give [model] path and sha256 of your own file"
     )
 
 

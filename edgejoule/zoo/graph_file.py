@@ -105,7 +105,7 @@ def read_graph(data: bytes) -> Graph:
     model = Table(data, read("<I", data, 0))
     codes = [_operator_name(code) for code in model.tables(1)]
     tables = list(model.tables(4))
-    buffers = [_buffer(table) for table in tables]
+    buffers = _buffers(data, [stored_bytes(table) for table in tables])
     room = len(data) // 4  # no table is smaller
     subgraphs: list[Subgraph] = []
     for table in model.tables(2):
@@ -128,9 +128,12 @@ def _name(table: Table, field_number: int) -> str:
     return "".join(one if one.isprintable() else "\ufffd" for one in table.text(field_number))
 
 
-def _buffer(table: Table) -> bytes:
-    at = stored_bytes(table)
-    return table.data[at.start : at.stop]
+def _buffers(data: bytes, places: list[range]) -> list[bytes]:
+    """Return the values in each place, those of equal places once. Raises ValueError if others overlap: too many."""
+    if sum(map(len, set(places))) > len(data):
+        raise ValueError(DAMAGED)
+    values = {place: data[place.start : place.stop] for place in set(places)}
+    return [values[place] for place in places]
 
 
 def _subgraph(table: Table, codes: list[str], buffers: list[bytes]) -> Subgraph:

@@ -71,3 +71,16 @@ def test_a_model_of_many_weights_is_made_with_all_of_them_inside() -> None:
 
     assert read_graph(made).behind_count == 0
     assert facts_of(made).parameters == 512 * 512 + 512 + 512 * 4 + 4
+
+
+def test_constants_that_overlap_are_refused_before_they_fill_the_memory() -> None:
+    """A file of a megabyte could hold a terabyte of them."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(DIGITS))
+    for start in range(1000):
+        buffer = schema.BufferT()
+        buffer.offset, buffer.size = 8 + start, 40_000
+        model.buffers.append(buffer)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with pytest.raises(ValueError, match="damaged"):
+        read_graph(bytes(builder.Output()))
