@@ -201,12 +201,13 @@ def merged(known: Sequence[Latency], measured: Sequence[Latency]) -> list[Latenc
 def write(directory: Path, rows: Sequence[Latency]) -> None:
     """Write latency.toml, what each model ran with, and the cards. Raises ConfigurationError."""
     catalog = read_catalog(directory)
-    write_latencies(directory, latencies_of(catalog.model, merged(read_latencies(directory), rows)))
+    latencies = latencies_of(catalog.model, merged(read_latencies(directory), rows))
+    write_latencies(directory, latencies)
     models = [_with_runtimes(entry, rows) for entry in catalog.model]
     catalog = msgspec.structs.replace(catalog, model=models)
     write_catalog(directory, catalog)
     for family in catalog.family:
-        write_card(directory, catalog, family)
+        write_card(directory / family.id, catalog, family, latencies)
     if directory.resolve() == models_dir().resolve() and PAGE.is_file():
         PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), overview(catalog)), encoding="utf-8")
 

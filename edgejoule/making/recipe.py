@@ -27,15 +27,14 @@ from edgejoule.making.quality import LoadedFile, accuracy_score, mean_square_err
 from edgejoule.making.quantise import dynamic_range_model, int8_model
 from edgejoule.parent import die_with_parent_if_asked
 from edgejoule.zoo.arena import arena_of
-from edgejoule.zoo.card import card
 from edgejoule.zoo.catalog_file import find_family, write_catalog
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry, Precision, Score
+from edgejoule.zoo.family_files import write_card
 from edgejoule.zoo.graph import facts_of
 from edgejoule.zoo.latency import read_latencies
 from firmware_bridge.errors import FirmwareBridgeError
 
 CHECK_SET_NAME: Final = "check_set.npz"
-CARD_NAME: Final = "card.md"
 TOOLS: Final = ("jax", "litert-quantizer", "ai-edge-litert", "numpy")
 
 
@@ -123,7 +122,7 @@ def build(recipe: Recipe, out: Path, progress: Progress) -> Catalog:
         entries.append(_entry(family.id, precision, model, score, on_check_set))
     catalog = Catalog(family=[family], model=entries)
     write_catalog(out, catalog)
-    (out / family.id / CARD_NAME).write_text(card(family, entries, read_latencies(beside)), encoding="utf-8")
+    write_card(out / family.id, catalog, family, read_latencies(beside))
     return catalog
 
 

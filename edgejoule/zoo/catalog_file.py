@@ -1,6 +1,5 @@
 """catalog.toml read, checked, extended and written, so that the same content is the same bytes."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from edge_agent.model_catalog import CATALOG_NAME, check_ids
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import read_toml
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
+from edgejoule.zoo.text_files import refuse_control_characters, toml_text, write_in_one_step
 
 HEADER: Final = """\
 # Models and the families that they belong to. Paths are relative to this file.
@@ -21,11 +21,13 @@ HEADER: Final = """\
 def read_catalog(directory: Path) -> Catalog:
     """Return the catalogue in ``directory``.
 
-    Raises ConfigurationError, also for an id that stands twice and for a model without its family.
+    Raises ConfigurationError, also for an id that stands twice, for a model without its family, and for texts with
+    control characters.
     """
     path = directory / CATALOG_NAME
     catalog = read_toml(path, Catalog)
     check_ids(path, [family.id for family in catalog.family], [(entry.id, entry.family) for entry in catalog.model])
+    refuse_control_characters(catalog, str(path))
     return catalog
 
 
@@ -34,7 +36,7 @@ def find_entry(directory: Path, model_id: str) -> ModelEntry:
     entries = read_catalog(directory).model
     found = next((entry for entry in entries if entry.id == model_id), None)
     if found is None:
-        known = ", ".join(entry.id for entry in entries)
+        known = ", ".join(entry.id for entry in entries) or "none"
         raise ConfigurationError(f"model {model_id!r} is not in {directory / CATALOG_NAME}; known: {known}")
     return found
 
@@ -45,7 +47,7 @@ def find_family(directory: Path, name: str) -> Family:
     by_model = {entry.id: entry.family for entry in catalog.model}
     found = next((family for family in catalog.family if family.id == by_model.get(name, name)), None)
     if found is None:
-        known = ", ".join(family.id for family in catalog.family)
+        known = ", ".join(family.id for family in catalog.family) or "none"
         raise ConfigurationError(
             f"{name!r} is neither a family nor a model of {directory / CATALOG_NAME}; families: {known}"
         )
@@ -65,13 +67,8 @@ def with_family(catalog: Catalog, family: Family, models: Sequence[ModelEntry]) 
 def write_catalog(directory: Path, catalog: Catalog) -> Path:
     """Write catalog.toml in one step and return its path. Raises ConfigurationError if it cannot be written."""
     path = directory / CATALOG_NAME
-    part = path.with_suffix(".toml.part")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        part.write_text(catalog_text(catalog), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; name a folder of yours") from error
+    refuse_control_characters(catalog, str(path))
+    write_in_one_step(path, catalog_text(catalog))
     return path
 
 
@@ -100,5 +97,5 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return toml_text(value)
     return repr(value)

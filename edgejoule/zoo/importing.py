@@ -4,6 +4,7 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from edgejoule.zoo.catalog_file import read_catalog, write_catalog
 from edgejoule.zoo.entry import NOT_STATED, Catalog, Family, Metric, ModelEntry
 from edgejoule.zoo.family_files import replace_family
 from edgejoule.zoo.graph import GraphFacts, TensorFacts, facts_of
+from edgejoule.zoo.text_files import refuse_control_characters
 from edgejoule.zoo.trial import Trial, try_engines
 
 CHECK_SET_NAME: Final = "check_set.npz"
@@ -66,9 +68,12 @@ def examine(path: Path, check_set: Path | None = None) -> Examined:
     if check_set is not None:
         load_check_set(check_set)
     with tempfile.TemporaryDirectory(prefix="edgejoule-import-") as scratch:
-        copy = Path(scratch) / f"{path.stem}.tflite"
+        copy = Path(scratch) / "model.tflite"
         copy.write_bytes(content.data)
-        trials = try_engines(copy, check_set)
+        trials = [
+            msgspec.structs.replace(one, problem=one.problem.replace(str(copy), str(path)))
+            for one in try_engines(copy, check_set)
+        ]
     refused = next((one for one in trials if check_set is not None and str(check_set) in one.problem), None)
     if refused is not None:
         raise ConfigurationError(refused.problem)
@@ -96,7 +101,7 @@ def import_model(
 
     Raises ConfigurationError where the id is taken and ``replace`` is not set, and for the catalogue that comes along.
     """
-    check_target(directory, model_id, replace=replace)
+    refuse_control_characters(statements, "--task, --licence, --data")
     inputs = None if check_set is None else read_content(check_set, "the check set")
     family, entry = _family(model_id, examined, statements, inputs), _entry(model_id, examined)
     with tempfile.TemporaryDirectory(prefix="edgejoule-import-") as scratch:
@@ -106,7 +111,7 @@ def import_model(
         if inputs is not None:
             (made / family.check_set).write_bytes(inputs.data)
         write_catalog(made, Catalog(family=[family], model=[entry]))
-        replace_family(made, directory)
+        replace_family(made, directory, partial(check_target, directory, model_id, replace=replace))
     return Imported(
         directory=directory, catalog_sha256=file_sha256(directory / CATALOG_NAME), model=entry, family=family
     )

@@ -1,10 +1,10 @@
 """What the making of a model cost, as the ``[[model]]`` that a collector's inventory takes. Pure."""
 
-import json
 from typing import Final
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.zoo.entry import Development, Family, ModelEntry
+from edgejoule.zoo.text_files import toml_text
 
 J_PER_KWH: Final = 3.6e6
 NORMAL_90: Final = 1.6448536269514722
@@ -32,12 +32,12 @@ def inventory_row(family: Family, model: ModelEntry, zone: str) -> str:
     value, low, high = (round_kwh(joules / J_PER_KWH) for joules in limits_j(made))
     lines = [
         "[[model]]",
-        f"id = {_text(model.id)}",
+        f"id = {toml_text(model.id)}",
         f"energy_kwh = {{ value = {value}, low = {low}, high = {high} }}",
-        f"zone = {_text(zone)}",
-        f"source = {_text(_source(family, made))}",
-        f"vintage = {_text(made.date or 'not noted')}",
-        f"licence = {_text(family.licence)}",
+        f"zone = {toml_text(zone)}",
+        f"source = {toml_text(_source(family, made))}",
+        f"vintage = {toml_text(made.date or 'not noted')}",
+        f"licence = {toml_text(family.licence)}",
         "# One run of the recipe: put the number of all runs, searches and failures included, in runs.",
         "# runs = 1",
         "# For how many inferences it was made, in all places; absent, those of a report share the whole.",
@@ -63,7 +63,3 @@ def round_kwh(kwh: float) -> str:
 
 def _source(family: Family, made: Development) -> str:
     return f"making of {family.id}, one run of its recipe, {METHODS[made.method]}; {made.boundary}; {made.processor}"
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

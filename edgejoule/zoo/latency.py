@@ -1,6 +1,5 @@
 """latency.toml beside a catalogue: how long each model takes with each runtime, by this repository's benchmark."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,10 +7,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Identifier, Sha256
 from edge_agent.wire.toml_config import read_toml
 from edgejoule.zoo.entry import ModelEntry
+from edgejoule.zoo.text_files import refuse_control_characters, toml_text, write_in_one_step
 
 LATENCY_NAME: Final = "latency.toml"
 HEADER: Final = """\
@@ -48,7 +47,9 @@ class _LatencyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def read_latencies(directory: Path) -> list[Latency]:
     """Return the rows of ``directory``'s latency.toml, none where there is no such file. Raises ConfigurationError."""
     path = directory / LATENCY_NAME
-    return read_toml(path, _LatencyFile).latency if path.exists() else []
+    rows = read_toml(path, _LatencyFile).latency if path.exists() else []
+    refuse_control_characters(rows, str(path))
+    return rows
 
 
 def latencies_of(models: Iterable[ModelEntry], latencies: Iterable[Latency]) -> list[Latency]:
@@ -66,19 +67,11 @@ def usual_latency(model: ModelEntry, latencies: Iterable[Latency]) -> Latency | 
 def write_latencies(directory: Path, latencies: Sequence[Latency]) -> Path:
     """Write latency.toml in one step and return its path. Raises ConfigurationError if it cannot be written."""
     path = directory / LATENCY_NAME
-    part = path.with_suffix(".toml.part")
-    try:
-        part.write_text("\n".join([HEADER, *map(_row, latencies)]), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; name a folder of yours") from error
+    write_in_one_step(path, "\n".join([HEADER, *map(_row, latencies)]))
     return path
 
 
 def _row(latency: Latency) -> str:
     values = msgspec.structs.asdict(latency)
-    return "[[latency]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in values.items())
-
-
-def _value(value: str | float) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
+    lines = (f"{key} = {toml_text(one) if isinstance(one, str) else repr(one)}\n" for key, one in values.items())
+    return "[[latency]]\n" + "".join(lines)

@@ -151,6 +151,24 @@ def test_a_missing_file_and_an_impossible_id_are_one_line_each(
     assert "cannot read the model" in _refusal(capsys, tmp_path / "none.tflite", "--into", tmp_path)
     assert "an id is letters, digits" in _refusal(capsys, DIGITS, "--id", "../x", "--into", tmp_path)
     assert "give --id" in _refusal(capsys, tmp_path / "---.tflite", "--into", tmp_path)
+    assert "--task, --licence, --data: '\\udcff' holds control" in _refusal(
+        capsys, DIGITS, "--task", "\udcff", "--into", tmp_path
+    )
+
+
+def test_a_file_may_have_the_longest_name_and_messages_call_it_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = GraphFile()
+    x, y = file.tensor((1, 4)), file.tensor((1, 4))
+    file.operator("CUSTOM", [x], [y], custom="Spectrum")
+    own = tmp_path / ("a" * 255)
+    own.write_bytes(file.to_bytes([x], [y]))
+
+    assert _import(own, "--into", tmp_path / "own", "--json") == 0
+
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert answer["engines"][0]["problem"].startswith(f"{own}: litert ")
 
 
 def test_a_check_set_that_does_not_fit_is_refused_and_nothing_is_written(

@@ -38,23 +38,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and return 0 if the scores are the catalogue's. Raises ConfigurationError."""
+    from edge_agent.wire.errors import ConfigurationError
     from edgejoule.signals import handled
-    from edgejoule.zoo.family_files import replace_family
+    from edgejoule.zoo.family_files import check_writable, replace_family
     from edgejoule.zoo.train import find_recipe
 
     directory = directory_of(arguments)
     recipe = find_recipe(directory, arguments.name)
-    with handled((signal.SIGTERM,), _stop), _folder(arguments.out) as folder:
+    if arguments.replace:
+        check_writable(directory)
+    stale, replaced, refusal = [], None, None
+    with handled(_heard(), _stop), _folder(arguments.out) as folder:
         training = _train(directory, recipe, folder, arguments.meter, quiet=arguments.json)
-        replaced = training.ok and arguments.replace
-        stale = replace_family(folder, directory) if replaced else []
+        if training.ok and arguments.replace:
+            try:
+                stale, replaced = replace_family(folder, directory), directory
+            except ConfigurationError as error:  # what --out keeps took long to train
+                refusal = error
     if arguments.json:
         write_json(training)
     else:
-        _print(training, arguments.out, directory if replaced else None)
+        _print(training, arguments.out, replaced)
     if stale:
         text = f"{', '.join(stale)} pinned the former check set of {recipe.family_id}: train them again too"
         stderr_console().print(text, markup=False, soft_wrap=True)
+    if refusal is not None:
+        raise refusal
     return EXIT_DONE if training.ok else EXIT_NO
 
 
@@ -78,6 +87,11 @@ def _folder(out: Path | None) -> Iterator[Path]:
     else:
         with tempfile.TemporaryDirectory(prefix="edgejoule-train-") as scratch:
             yield Path(scratch)
+
+
+def _heard() -> list[signal.Signals]:
+    """Return what ends a training beside Ctrl-C: a request, and a terminal that is closed, unless nohup ignores it."""
+    return [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
 
 
 def _stop(*_: object) -> Never:

@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from edgejoule.zoo.catalog_file import read_catalog, write_catalog
 from edgejoule.zoo.entry import Catalog
-from edgejoule.zoo.family_files import new_folder, replace_family
 from edgejoule.zoo.latency import write_latencies
 from edgejoule.zoo.recipe_process import Step, run_recipe
 from tests.unit.edgejoule.test_model_card import make_entry, make_family, make_latency
@@ -218,28 +216,29 @@ def test_a_recipe_outside_the_catalogue_is_not_run(directory: Path, capsys: pyte
     assert "lies outside" in capsys.readouterr().err
 
 
-def test_a_failed_catalogue_brings_the_old_folder_back(directory: Path, tmp_path: Path) -> None:
-    run_recipe(directory / "recipes" / "gestures.py", tmp_path / "out", lambda _: None)
-    before = (directory / "catalog.toml").read_bytes()
-    (directory / "catalog.toml.part").mkdir()  # in the way of the new catalogue
+def test_a_catalogue_that_cannot_be_written_is_said_before_any_training(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / f".{os.getpid()}.probe").mkdir()
 
-    with pytest.raises(ConfigurationError, match=r"catalog\.toml: cannot be written"):
-        replace_family(tmp_path / "out", directory)
+    assert train(directory, "--replace") == 2
 
+    assert capsys.readouterr().err.startswith(f"edgejoule: {directory}: cannot be written: ")
+
+
+def test_what_cannot_be_put_into_the_catalogue_is_still_kept(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / f".catalog.toml.{os.getpid()}.part").mkdir()  # in the way of the new catalogue
+
+    assert train(directory, "--replace", "--out", str(tmp_path / "out")) == 2
+
+    outcome = capsys.readouterr()
+    assert f"written to {tmp_path / 'out'}\n" in outcome.out
+    assert f"written to {directory}\n" not in outcome.out
+    assert "catalog.toml: cannot be written" in outcome.err
+    assert (tmp_path / "out" / "gestures" / "int8.tflite").read_bytes() == b"new"
     assert (directory / "gestures" / "int8.tflite").read_bytes() == b"old"
-    assert (directory / "gestures" / "left_over").exists()
-    assert (directory / "catalog.toml").read_bytes() == before
-
-
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    with suppress(KeyError), new_folder(tmp_path / "out") as folder:
-        (folder / "file").write_text("half", encoding="utf-8")
-        raise KeyError
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "out").mkdir()
-    with new_folder(tmp_path / "out") as folder:
-        (folder / "file").write_text("whole", encoding="utf-8")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
 
 
 def test_a_recipe_that_is_killed_says_so(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +276,7 @@ def test_a_recipes_own_remedy_is_the_only_one(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_ends_the_recipe_and_its_children_and_leaves_nothing(
     number: signal.Signals, directory: Path, tmp_path: Path
 ) -> None:
