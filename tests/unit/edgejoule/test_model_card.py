@@ -233,13 +233,36 @@ def test_a_filter_that_no_model_fits_names_the_tasks(directory: Path, capsys: py
     assert "How people walk; gesture recognition" in capsys.readouterr().err
 
 
-def test_list_for_people(directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize(
+    ("columns", "figures", "left_out"),
+    [
+        (30, "", "MACs, params, bytes, arena, p50"),
+        (60, "   826 k  46.9 k", "bytes, arena, p50"),
+        (77, "   826 k  46.9 k  74.5 k  16.6 k", "p50"),
+        (80, "   826 k  46.9 k  74.5 k  16.6 k  10.5 µs", ""),
+        (200, "   826 k  46.9 k  74.5 k  16.6 k  10.5 µs", ""),
+    ],
+)
+def test_list_for_people(
+    columns: int,
+    figures: str,
+    left_out: str,
+    directory: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert main(["models", "list", "--catalog-dir", str(directory)]) == 0
 
-    text = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+    lines = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    text = " ".join(" ".join(lines).split())
     assert "gestures: gesture recognition (MLPerf Tiny SWW)" in text
-    assert "int8                90.0% (88.0-92.0)   826 k  46.9 k  74.5 k  16.6 k  10.5 µs" in text
+    (row,) = (line for line in lines if line.startswith("  int8 "))
+    assert row.endswith(f" 90.0% (88.0-92.0){figures}")
+    assert len(row) <= max(columns, 37)
+    assert any(line.split()[0] == "a_name_of_somebodys_own_that_is_long" for line in lines if line)
+    assert (f"No room here for {left_out}." in text) == bool(left_out)
+    assert ("p50: one thread" in text) == (not left_out)
     assert "…" not in text
 
 
