@@ -82,12 +82,13 @@ def facts_of(data: bytes) -> GraphFacts:
     counts = [one.macs for one in by_operator]
     known_macs = sum(count for count in counts if count is not None)
     held_bytes = activation_bytes(main)
-    if max(known_macs, held_bytes or 0) > GREATEST_COUNT:
-        raise ValueError("its shapes are larger than any machine's memory")
     parameters = list(_parameters(graph))
+    parameter_count = sum(one.value_count for one in parameters)
+    if max(known_macs, parameter_count, held_bytes or 0) > GREATEST_COUNT:
+        raise ValueError("its shapes are larger than any machine's memory")
     zeros = [zero_count(one) for one in parameters]
     return GraphFacts(
-        parameters=sum(one.value_count for one in parameters),
+        parameters=parameter_count,
         zero_parameters=None if None in zeros else sum(count for count in zeros if count is not None),
         macs=None if None in counts else known_macs,
         known_macs=known_macs,

@@ -186,12 +186,17 @@ def _tensor(table: Table, buffers: list[bytes]) -> Tensor:
 
 
 def _check_size(tensor: Tensor) -> None:
+    if not tensor.constant:
+        return
+    if any(size < 0 for size in tensor.shape):
+        raise ValueError(f"tensor {tensor.name!r} has values, but its shape leaves open how many")
     bits = BITS_OF_TYPE.get(tensor.dtype)
-    if bits is None or tensor.sparse or not tensor.constant or any(size < 0 for size in tensor.shape):
+    if bits is None:
         return
     needed_bytes = math.ceil(tensor.value_count * bits / 8)
-    if len(tensor.data) != needed_bytes:
-        raise ValueError(f"tensor {tensor.name!r} has {len(tensor.data)} bytes of values, its shape {needed_bytes}")
+    has_bytes = len(tensor.data)
+    if has_bytes > needed_bytes or (has_bytes < needed_bytes and not tensor.sparse):
+        raise ValueError(f"tensor {tensor.name!r} has {has_bytes} bytes of values, its shape {needed_bytes}")
 
 
 def _numbers(table: Table, field_number: int) -> tuple[int, ...]:

@@ -28,7 +28,8 @@ def _digits() -> bytes:
 def _read(data: bytes) -> None:
     problem = ""
     try:
-        facts_of(data)
+        facts = facts_of(data)
+        assert 0 <= (facts.zero_parameters or 0) <= facts.parameters
     except ValueError as error:
         problem = str(error)
     assert "\n" not in problem
@@ -76,12 +77,31 @@ def test_a_file_that_was_cut_short(model: Callable[[], bytes], ratio: float) -> 
         facts_of(whole[: int(ratio * len(whole))])
 
 
-def test_weights_that_do_not_fill_their_shape() -> None:
+@pytest.mark.parametrize(
+    ("shape", "sparse", "said"),
+    [
+        ((4, 5), False, "tensor 'w' has 64 bytes of values, its shape 80"),
+        ((4, 3), True, "tensor 'w' has 64 bytes of values, its shape 48"),
+        ((4, -1), False, "tensor 'w' has values, but its shape leaves open how many"),
+    ],
+)
+def test_weights_that_do_not_fill_their_shape(shape: tuple[int, ...], said: str, *, sparse: bool) -> None:
     file = GraphFile()
-    x, w, y = file.tensor((1, 4)), file.tensor((4, 4), name="w", data=bytes(60)), file.tensor((1, 4))
+    x, y = file.tensor((1, 4)), file.tensor((1, 4))
+    w = file.tensor(shape, name="w", data=bytes(64), sparse=sparse)
     file.operator("FULLY_CONNECTED", [x, w, -1], [y])
 
-    with pytest.raises(ValueError, match="tensor 'w' has 60 bytes of values, its shape 64"):
+    with pytest.raises(ValueError, match=said):
+        facts_of(file.to_bytes([x], [y]))
+
+
+def test_more_weights_than_anybody_can_count() -> None:
+    file = GraphFile()
+    x, y = file.tensor((1, 4)), file.tensor((1, 4))
+    w = file.tensor((2**30, 2**30, 2**30), data=bytes(64), sparse=True)
+    file.operator("CUSTOM", [x, w], [y], custom="Rare")
+
+    with pytest.raises(ValueError, match="larger than any machine's memory"):
         facts_of(file.to_bytes([x], [y]))
 
 
