@@ -5,14 +5,12 @@ Fieller's (E. C. Fieller, J. Roy. Stat. Soc. B 16, 1954), which has no upper end
 """
 
 import math
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
 
-from edgejoule.compute_ledger.values import Energy
-
-NORMAL_95: Final = 1.959963984540054
-"""97.5 % quantile of the standard normal distribution."""
+NORMAL_95: Final = NormalDist().inv_cdf(0.975)
 
 
 class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +27,6 @@ class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
     inferences: float | None
     low: float | None
     high: float | None
-
-
-def saved_by(new: Energy, old: Energy) -> tuple[float, float]:
-    """Return the joules that an inference of ``new`` draws less than one of ``old``, and their standard uncertainty.
-
-    An error of the meter that both share acts on their difference.
-    """
-    names = {*new.shared_j, *old.shared_j}
-    shared_j = [old.shared_j.get(name, 0.0) - new.shared_j.get(name, 0.0) for name in names]
-    return old.value_j - new.value_j, math.hypot(new.own_u_j, old.own_u_j, *shared_j)
 
 
 def break_even(development_j: float, development_u_j: float, saved_j: float, saved_u_j: float) -> BreakEven:

@@ -31,9 +31,9 @@ _ROW_HEADINGS: Final = (
 )
 _TAU_LINE: Final = (
     "Kendall's tau-b: 1 where a figure puts all rows into the order of their joules, 0 where it says nothing, -1 "
-    "where it reverses it. Below it the 95 % interval: families drawn anew, or where there are fewer than five of "
-    "them what the figure belongs to, and joules within their uncertainty, the meter's error being one for all rows. "
-    "p: two-sided, the figure's values given to other families, files or rows."
+    "where it reverses it. Below it the 95 % interval: families drawn anew, and joules within their uncertainty, the "
+    "meter's error being one for all rows; none for two to four families, and within one family files or rows are "
+    "drawn. p: two-sided, by giving the figure's values to other families, files or rows, those of one all together."
 )
 _CSV_HEADINGS: Final = (
     *("device_id", "boundary", "simulated", "model_id", "model_sha256", "family", "precision", "runtime"),

@@ -1,13 +1,13 @@
 """How well MACs, parameters, size and latency order joules: Kendall's tau-b, over all rows and within groups. Pure."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from edgejoule.compute_ledger.kendall import F64, LEAST_CLUSTERS, Pairs, intervals, p_value
+from edgejoule.compute_ledger.kendall import F64, LEAST_CLUSTERS, Blocks, Pairs, intervals, p_value
 from edgejoule.compute_ledger.values import FIGURES, Energy, Figure, Group, Kind, Row, Tau, Unit
 
 LEAST_ROWS: Final = 3
@@ -54,12 +54,12 @@ def taus_of(rows: Sequence[Row], energies: Sequence[Energy], *, seed: int, draws
     ends: dict[Unit, list[tuple[float, float]]] = {}
     found: dict[Figure, Tau] = {}
     for place, figure in enumerate(FIGURES):
-        exchanged, units = _exchangeable(rows, figures[:, place])
-        drawn = _drawn(rows, exchanged)
+        drawn = _drawn(rows, figures[:, place])
         if drawn is not None and drawn not in ends:
             ends[drawn] = intervals(figures, drawn_j, _names(rows, drawn), rng)
         low, high = (math.nan, math.nan) if drawn is None else ends[drawn][place]
-        chance, exact = p_value(figures[:, place], joules, units, rng)
+        exchanged, blocks = _exchangeable(rows, figures[:, place])
+        chance, exact = p_value(figures[:, place], joules, blocks, rng)
         found[figure] = Tau(
             value=_finite(values[place]),
             low=_finite(low),
@@ -91,25 +91,39 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _drawn(rows: Sequence[Row], exchanged: Unit) -> Unit | None:
-    """Return what is drawn anew: families, as their precisions are kin, else what the figure is a property of.
+def _drawn(rows: Sequence[Row], values: F64) -> Unit | None:
+    """Return what is drawn anew: families, as their precisions are kin; within one family what a figure belongs to.
 
-    None where there are too few of either: three values of MACs tell nothing of other models, in however many rows.
+    None where there are fewer than five: three values of MACs tell nothing of other models, in however many rows.
     """
-    for unit in ("families", exchanged):
-        if len(set(_names(rows, unit))) >= LEAST_CLUSTERS:
-            return unit
-    return None
+    if len(set(_names(rows, "families"))) > 1:
+        unit: Unit = "families"
+    else:
+        unit = "models" if _are_one_valued(_names(rows, "models"), values) else "rows"
+    return unit if len(set(_names(rows, unit))) >= LEAST_CLUSTERS else None
 
 
-def _exchangeable(rows: Sequence[Row], values: F64) -> tuple[Unit, list[str]]:
-    """Return the coarsest units that each have one value: what that value is a property of."""
-    for unit in ("families", "models"):
+def _exchangeable(rows: Sequence[Row], values: F64) -> tuple[Unit, Blocks]:
+    """Return the coarsest units of which there are several, and by which keys their rows' values belong together."""
+    settings = [str(row.setting) for row in rows]
+    precisions = [str(row.precision) for row in rows]
+    both = [f"{precision} {setting}" for precision, setting in zip(precisions, settings, strict=True)]
+    choices_of: tuple[tuple[Unit, tuple[list[str], ...]], ...] = (
+        ("families", (precisions, both)),
+        ("models", (settings,)),
+    )
+    for unit, choices in choices_of:
         names = _names(rows, unit)
-        distinct = Counter(name for name, _ in {(name, str(value)) for name, value in zip(names, values, strict=True)})
-        if max(distinct.values()) == 1 and len(distinct) > 1:
-            return unit, names
-    return "rows", _names(rows, "rows")
+        if len(set(names)) == 1:
+            continue
+        for keys in ([""] * len(rows), *choices):
+            if _are_one_valued(list(zip(names, keys, strict=True)), values):
+                return unit, Blocks(names, keys)
+    return "rows", Blocks(_names(rows, "rows"), [""] * len(rows))
+
+
+def _are_one_valued(names: Sequence[object], values: F64) -> bool:
+    return len({(name, str(value)) for name, value in zip(names, values, strict=True)}) == len(set(names))
 
 
 def _names(rows: Sequence[Row], unit: Unit) -> list[str]:

@@ -14,6 +14,8 @@ from edgejoule.compute_ledger.rows import Known, rows_of
 from edgejoule.compute_ledger.values import Ledger, Row, Tally
 
 DEFAULT_DRAWS: Final = 2000
+MOST_ROWS: Final = 2000
+"""Two million pairs, in each of so many draws."""
 _SMOKE: Final = "smoke run:"
 
 
@@ -35,6 +37,9 @@ class Wanted:
 
 def ledger_of(records: Sequence[BenchRecord], unreadable: Sequence[str], known: Known, wanted: Wanted) -> Ledger:
     """Return the ledger. Raises ConfigurationError where it is not clear which device or boundary, or none is left."""
+    if not records:
+        such = f", such as {unreadable[0]}" if unreadable else ""
+        raise ConfigurationError(f"no bench could be read{such}")
     wanted = _settled(records, wanted)
     here = [one for one in records if (one.device_id, one.boundary) == (wanted.device_id, wanted.boundary)]
     kind = [one for one in here if one.simulated == wanted.simulated]
@@ -43,12 +48,18 @@ def ledger_of(records: Sequence[BenchRecord], unreadable: Sequence[str], known: 
     if not used:
         raise ConfigurationError(_nothing_left(here, wanted))
     rows = rows_of(used, known)
+    if len(rows) > MOST_ROWS:
+        raise ConfigurationError(
+            f"the benches are of {len(rows)} rows (model files, each by runtime, delegate and threads), and a "
+            f"ledger has {MOST_ROWS} at most; name fewer of them"
+        )
+    used_count = sum(len(row.bench_ids) for row in rows)
     comparable_pairs, inversions = inversions_of(rows)
     aside = len(here) - len(kind)
     tally = Tally(
         read=len(records) + len(unreadable),
-        used=len(used),
-        rejected=len(with_result) - len(used),
+        used=used_count,
+        rejected=len(with_result) - used_count,
         without_result=len(kind) - len(with_result),
         unreadable=len(unreadable),
         other_device=len(records) - len(here),
@@ -90,10 +101,9 @@ def _settled(records: Sequence[BenchRecord], wanted: Wanted) -> Wanted:
 
 def _only(names: set[str], what: str, flag: str) -> str:
     if len(names) != 1:
-        found = some_of(sorted(names)) or "none could be read"
         raise ConfigurationError(
-            f"a ledger is of one device at one boundary, and these benches are of {len(names)} {what} ({found}); "
-            f"choose by {flag}"
+            f"a ledger is of one device at one boundary, and these benches are of {len(names)} {what} "
+            f"({some_of(sorted(names))}); choose by {flag}"
         )
     return names.pop()
 
@@ -105,7 +115,14 @@ def _nothing_left(here: Sequence[BenchRecord], wanted: Wanted) -> str:
         return (
             f"there is no {what} bench of {wanted.device_id} at {wanted.boundary}; leave out --simulated, or bench it"
         )
-    reason, _ = Counter(reason for one in kind for reason in one.rejections).most_common(1)[0]
+    reasons = Counter(reason for one in kind for reason in one.rejections).most_common(1)
+    if not any(one.gross is not None for one in kind):
+        why = f", most often because: {reasons[0][0]}" if reasons else ""
+        return (
+            f"all {len(kind)} {what} benches of {wanted.device_id} at {wanted.boundary} ended without a result{why}; "
+            "bench again"
+        )
+    ((reason, _),) = reasons
     return (
         f"none of the {len(kind)} {what} benches of {wanted.device_id} at {wanted.boundary} is valid, most often "
         f"because: {reason}; bench again, or say --include-rejected to look at them all the same"

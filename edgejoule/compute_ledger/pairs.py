@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
 
+from edgejoule.compute_ledger.rows import difference
 from edgejoule.compute_ledger.values import Energy, Inversion, Row, Spread
 
 COVERAGE_FACTOR: Final = 2.0
@@ -50,10 +51,8 @@ def spreads_of(rows: Sequence[Row]) -> list[Spread]:
 
 def is_surely_more(more: Energy, less: Energy) -> bool:
     """Return whether ``more`` is above ``less`` by more than U of their difference."""
-    names = {*more.shared_j, *less.shared_j}
-    apart_j = [more.shared_j.get(name, 0.0) - less.shared_j.get(name, 0.0) for name in names]
-    u_j = math.hypot(more.own_u_j, less.own_u_j, *apart_j)
-    return more.value_j - less.value_j > COVERAGE_FACTOR * u_j
+    apart_j, u_j = difference(more, less)
+    return apart_j > COVERAGE_FACTOR * u_j
 
 
 def setting_text(row: Row) -> str:

@@ -47,7 +47,7 @@ def _row(group: Sequence[BenchRecord], known: Known) -> Row:
     used = valid or group
     last, entry = used[-1], known.entries.get(used[-1].model_sha256)
     latencies_s = [record.latency_p50_s for record in used if record.latency_p50_s is not None]
-    nets = [record.net for record in used if record.net is not None]
+    nets = [(record.net, record.systematic_id) for record in used if record.net is not None]
     runtime = last.runtime
     return Row(
         model_id=last.model_id,
@@ -63,7 +63,7 @@ def _row(group: Sequence[BenchRecord], known: Known) -> Row:
         size_bytes=_first(last.model_bytes, None if entry is None else entry.size_bytes),
         latency_p50_s=fmean(latencies_s) if latencies_s else None,
         gross=mean_energy([(one.gross, one.systematic_id) for one in used if one.gross is not None]),
-        net=mean_energy([(net, last.systematic_id) for net in nets]) if len(nets) == len(used) else None,
+        net=mean_energy(nets) if len(nets) == len(used) else None,
         rejected=not valid,
         bench_ids=[record.bench_id for record in used],
     )
@@ -95,6 +95,13 @@ def mean_energy(results: Sequence[tuple[Measurand, str]]) -> Energy:
         own_u_j=own_j,
         shared_j=dict(shared_j),
     )
+
+
+def difference(more: Energy, less: Energy) -> tuple[float, float]:
+    """Return ``more`` - ``less`` and its standard uncertainty: an error that both share acts on their difference."""
+    names = {*more.shared_j, *less.shared_j}
+    apart_j = [more.shared_j.get(name, 0.0) - less.shared_j.get(name, 0.0) for name in names]
+    return more.value_j - less.value_j, math.hypot(more.own_u_j, less.own_u_j, *apart_j)
 
 
 def own_u_j(result: Measurand) -> float:

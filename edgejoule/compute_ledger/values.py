@@ -75,7 +75,8 @@ class Tau(_Struct, frozen=True, kw_only=True):
     """Kendall's tau-b of one figure against energy; ``value`` is None where either is the same for all rows.
 
     ``low`` to ``high``: 95 % interval by drawing ``drawn`` and energies anew, None below five of them. ``p_value``:
-    two-sided, by giving the figure's values to other ``exchanged``; ``exact``: all ways to do so were tried.
+    two-sided, by giving the figure's values to other ``exchanged``, those of one all together; ``exact``: all ways to
+    do so were tried.
     """
 
     value: float | None

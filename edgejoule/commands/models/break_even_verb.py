@@ -28,14 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show it. Raises ConfigurationError for benches that cannot be compared, or a making that nobody measured."""
-    from edgejoule.compute_ledger.break_even import break_even, saved_by
+    from edgejoule.compute_ledger.break_even import break_even
     from edgejoule.compute_ledger.records import read_record
+    from edgejoule.compute_ledger.rows import difference
 
     new, old = read_record(arguments.new), read_record(arguments.old)
     _check(new, old)
     made = _development(new, arguments.catalog_dir)
-    energies = [_energy(one, net=arguments.net) for one in (new, old)]
-    result = break_even(made.development_energy_j, made.development_energy_u_j, *saved_by(energies[0], energies[1]))
+    saved = difference(_energy(old, net=arguments.net), _energy(new, net=arguments.net))
+    result = break_even(made.development_energy_j, made.development_energy_u_j, *saved)
     if arguments.json:
         write_json({"new": new.model_id, "old": old.model_id, "simulated": new.simulated, "development": made,
                     "energy": "net" if arguments.net else "gross", "break_even": result})  # fmt: skip
@@ -100,7 +101,7 @@ def _lines(new: "BenchRecord", old: "BenchRecord", made: "Development", result: 
     from collector.numbers import NBSP, si_u
 
     def joules(value_j: float, u_j: float) -> str:
-        return f"{si_u(value_j, u_j, 'J').replace(NBSP, ' ')} (k = 1)"
+        return f"{si_u(value_j, 2.0 * u_j, 'J').replace(NBSP, ' ')} (U, k = 2)"
 
     if new.simulated:
         yield "SIMULATED METER: these joules were not measured on hardware"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from edge_agent.wire.records import BenchRecord
 from edgejoule.cli import main
-from edgejoule.compute_ledger.break_even import NORMAL_95, break_even, saved_by
+from edgejoule.compute_ledger.break_even import NORMAL_95, break_even
+from edgejoule.compute_ledger.rows import difference
 from edgejoule.compute_ledger.values import Energy
 from edgejoule.zoo.catalog_file import write_catalog
 from edgejoule.zoo.entry import Catalog, Development
@@ -89,7 +90,7 @@ def test_figures_that_cannot_be_are_refused(figures: tuple[float, float, float, 
 def test_the_meters_gain_acts_on_the_difference() -> None:
     old = Energy(value_j=2.0, u_j=0.2, own_u_j=0.03, shared_j={"m: gain": 0.2})
     new = Energy(value_j=1.5, u_j=0.15, own_u_j=0.04, shared_j={"m: gain": 0.15})
-    value_j, u_j = saved_by(new, old)
+    value_j, u_j = difference(old, new)
     assert value_j == pytest.approx(0.5)
     assert u_j == pytest.approx(math.hypot(0.03, 0.04, 0.05))
 
@@ -127,7 +128,7 @@ def test_two_benches_and_a_catalogue_give_a_number(
     assert json.loads(capsys.readouterr().out)["break_even"]["inferences"] == pytest.approx(5_000.0 / 1e-3)
     assert main(words) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "modelled, not measured" in said
+    assert "making of mlp_int8: 5.0 ± 2.0 kJ (U, k = 2), modelled, not measured" in said
     assert "not in it: the making of resnet8" in said
     assert "earned back after 2.5e+06 inferences" in said
     assert "SIMULATED" not in said
