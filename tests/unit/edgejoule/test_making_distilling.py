@@ -11,6 +11,8 @@ from edgejoule.making.fit import Plan, fit
 from edgejoule.making.network import F32, Dense, Network, Softmax, infer, initial
 from edgejoule.making.progress import Silence
 
+pytestmark = pytest.mark.train
+
 LABELS = np.array([0, 2])
 
 

@@ -15,6 +15,8 @@ from edgejoule.making.reading import parameters_of
 from edgejoule.making.resnet import residual_network
 from edgejoule.making.tflite import float_model
 
+pytestmark = pytest.mark.train
+
 WHOLE = residual_network([(4, 1), (6, 2)], batch_norm=False)
 X = np.random.default_rng(0).random((4, 32, 32, 3)).astype(np.float32)
 
