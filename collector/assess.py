@@ -24,6 +24,7 @@ from collector.intensity.provider import IntensityProvider
 from collector.intensity.zone_steps import LAST_UNIX_NS, ZoneSteps, wholly_known
 from collector.inventory import DeviceEntry, Inventory, embodied_parts
 from collector.live_grams import NO_GRAMS, Grams, Metered, Rates, grams_of, share_of
+from collector.model_row import ModelMaking, makings
 from edge_agent.wire.errors import ConfigurationError
 
 NS_PER_S: Final = 1_000_000_000
@@ -120,6 +121,10 @@ class Assessor:
         if entry is None:
             return DevicePlace()
         return DevicePlace(site=entry.site, zone=entry.zone, hardware=entry.hardware, device_class=entry.device_class)
+
+    def makings(self) -> tuple[ModelMaking, ...]:
+        """Return what making the models of the inventory took and emitted."""
+        return makings(self._inventory.models, self._intensity.yearly)
 
     def policy(self, device_id: str) -> Policy | None:
         """Return how a device's hardware is charged, None for one without a planned life."""

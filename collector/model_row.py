@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from collector.carbon.development import Development
+from collector.carbon.development import Development, training_energy_j
 from collector.carbon.estimate import Estimate, exactly
 from collector.carbon.factors import Factor
 from collector.carbon.operational import CarbonIntensity
@@ -46,6 +46,24 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     licence: Text = "user's own"
 
 
+class ModelMaking(msgspec.Struct, frozen=True, kw_only=True):
+    """What the making of a model took and emitted, all ``runs`` of it, whoever uses the model; no device's account.
+
+    ``energy_j``: None where only its grams are stated. ``gco2e``: at the yearly intensity of ``zone``, None where that
+    is not known. ``source``: the inventory's word for where the figure comes from.
+    """
+
+    model_id: str
+    energy_j: Estimate | None
+    gco2e: Estimate | None
+    zone: str
+    runs: float
+    lifetime_inferences: float | None
+    factors: tuple[Factor, ...]
+    source: str
+    vintage: str
+
+
 def check_models(rows: Iterable[ModelRow], where: str) -> tuple[ModelRow, ...]:
     """Return the rows. Raises ConfigurationError for a model that stands twice, or is said in no way or in two."""
     checked: dict[str, ModelRow] = {}
@@ -73,6 +91,27 @@ def developments(
     has none.
     """
     return tuple(_development(row, yearly, f"{where}: model {row.id!r}") for row in rows)
+
+
+def makings(rows: Iterable[ModelRow], yearly: Callable[[str], CarbonIntensity | None]) -> tuple[ModelMaking, ...]:
+    """Return what the making of each model took and emitted; grams of a zone without an intensity are unknown."""
+    return tuple(_making(row, yearly) for row in rows)
+
+
+def _making(row: ModelRow, yearly: Callable[[str], CarbonIntensity | None]) -> ModelMaking:
+    made = None if row.zone and yearly(row.zone) is None else _development(row, yearly, f"model {row.id!r}")
+    factors = _own(row, f"model {row.id!r}") if made is None else made.factors
+    return ModelMaking(
+        model_id=row.id,
+        energy_j=training_energy_j(factors, row.runs),
+        gco2e=None if made is None else made.whole_gco2e(),
+        zone=row.zone,
+        runs=row.runs,
+        lifetime_inferences=row.lifetime_inferences,
+        factors=factors,
+        source=row.source,
+        vintage=row.vintage,
+    )
 
 
 def _development(row: ModelRow, yearly: Callable[[str], CarbonIntensity | None], place: str) -> Development:

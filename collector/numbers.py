@@ -58,11 +58,20 @@ def grams(estimate: Estimate | None) -> str:
 
 def grams_range(estimate: Estimate | None) -> str:
     """Return ``low to high`` in the prefix of the value, empty when unknown."""
+    return _range(estimate, "g")
+
+
+def joules_range(estimate: Estimate | None) -> str:
+    """Return ``low to high`` of joules, empty when unknown."""
+    return _range(estimate, "J")
+
+
+def _range(estimate: Estimate | None, unit: str) -> str:
     if estimate is None:
         return ""
     scale, letter = prefix_of(estimate.value)
     low, high = significant(estimate.low / scale, 2), significant(estimate.high / scale, 2)
-    return f"{low} to {high}{NBSP}{letter}g"
+    return f"{low} to {high}{NBSP}{letter}{unit}"
 
 
 def plain(estimate: Estimate) -> str:

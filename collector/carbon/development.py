@@ -61,10 +61,7 @@ class Development(msgspec.Struct, frozen=True, kw_only=True):
 
     def energy_j(self) -> Estimate | None:
         """Return the electricity of the making, PUE and all runs included; None where only its grams are known."""
-        of_energy = [factor for factor in self.factors if factor.estimate.unit in _ENERGY]
-        if not any(factor.estimate.unit == "kWh" for factor in of_energy):
-            return None
-        return _product(of_energy, "kWh").scaled(self.runs * J_PER_KWH, unit=JOULE)
+        return training_energy_j(self.factors, self.runs)
 
 
 class DevelopmentCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +100,14 @@ def development_charge(
     charged = min(inferences, max(planned - (before or 0.0), 0.0))
     beyond = None if before is None else inferences - charged
     return DevelopmentCharge(share_ratio=charged / planned, policy=made.policy, beyond_plan=beyond)
+
+
+def training_energy_j(factors: Sequence[Factor], runs: float) -> Estimate | None:
+    """Return the electricity of ``runs`` trainings; None where no factor is in kWh. Other factors are passed over."""
+    of_energy = [factor for factor in factors if factor.estimate.unit in _ENERGY]
+    if not any(factor.estimate.unit == "kWh" for factor in of_energy):
+        return None
+    return _product(of_energy, "kWh").scaled(runs * J_PER_KWH, unit=JOULE)
 
 
 def _product(factors: Sequence[Factor], unit: str) -> Estimate:

@@ -32,6 +32,7 @@ def fleet_report(journal: Journal, lake_dir: LakeWhere | None, assessor: Assesso
         notes=notes_of(devices, total),
         factors=tuple(assessor.factors()) if assessor else (),
         series=tuple(device_series(table)),
+        makings=assessor.makings() if assessor else (),
         systematic_u_j=dict(sorted(accounts.total_sums().energy.systematic_j.items())),
     )
 

@@ -5,6 +5,7 @@ import msgspec
 from collector.carbon.amortisation import Policy
 from collector.carbon.estimate import Estimate
 from collector.carbon.factors import Factor
+from collector.model_row import ModelMaking
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +105,7 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     A total's grams are None as soon as one device's are unknown; ``unknown_operational`` and ``unknown_embodied``
     name those devices. ``notes`` are sentences that must stand beside the figures. ``systematic_u_j``: the systematic
     standard uncertainty of the total energy by systematic id: within one it adds linearly, over windows and devices;
-    between them in quadrature.
+    between them in quadrature. ``makings``: of the models that the inventory lists, in no account of the others.
     """
 
     devices: tuple[DeviceAccount, ...]
@@ -116,3 +117,4 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     factors: tuple[Factor, ...]
     series: tuple[DeviceSeries, ...]
     systematic_u_j: dict[str, float]
+    makings: tuple[ModelMaking, ...] = ()

@@ -42,6 +42,7 @@ _FILTERS: Final = {
     "percent": numbers.percent,
     "count": numbers.count,
     "span": numbers.span,
+    "joules_range": numbers.joules_range,
     "grams": numbers.grams,
     "grams_range": numbers.grams_range,
     "plain": numbers.plain,

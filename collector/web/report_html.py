@@ -1,8 +1,9 @@
 """The fleet report as one self-contained page: no script, no request to anywhere, light and dark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from collector import numbers
+from collector.carbon.factors import Factor
 from collector.fleet.values import FleetReport
 from collector.values import LedgerLine, MeterCheck
 from collector.web import plots
@@ -23,12 +24,18 @@ def render_report(
         ledger=ledger,
         adds_up=all(line.adds_up for line in ledger),
         checks=meter_checks,
-        factors=ordered(report.factors),
+        factors=ordered(_factors(report)),
         figures=_figures(report),
         first_unix_ns=min((device.first_unix_ns for device in report.devices), default=None),
         last_unix_ns=max((device.last_unix_ns for device in report.devices), default=None),
         hidden_devices=max(0, len(report.devices) - plots.MAX_DEVICES),
     )
+
+
+def _factors(report: FleetReport) -> Iterable[Factor]:
+    """Return every factor of the report, those of making the models too, each once."""
+    of_makings = (factor for one in report.makings for factor in one.factors)
+    return {(factor.id, factor.vintage): factor for factor in (*of_makings, *report.factors)}.values()
 
 
 def _figures(report: FleetReport) -> list[tuple[str, str, str]]:

@@ -94,6 +94,7 @@ def test_the_main_job(tmp_path: Path) -> None:
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "simulated" in page.lower()
     assert "<svg" in page
+    assert all(model["model_id"] in page.partition("Making of the models")[2] for model in report["models"])
 
 
 @pytest.mark.mosquitto

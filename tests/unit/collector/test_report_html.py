@@ -220,3 +220,45 @@ def test_digits_follow_the_uncertainty(value: float | None, u: float | None, exp
 def test_almost_all_is_not_all() -> None:
     assert numbers.percent(0.99996, 1).startswith("99.99")
     assert numbers.percent(1.0, 1).startswith("100.0")
+
+
+MODELS = """
+[[model]]
+id = "kws"
+energy_kwh = { value = 2.0, low = 1.0, high = 4.0 }
+zone = "DE"
+source = "modelled from CPU time, not measured"
+vintage = "2025"
+[[model]]
+id = "vww"
+energy_kwh = { value = 0.5 }
+zone = "Utopia"
+source = "log"
+vintage = "2025"
+[[model]]
+id = "bought"
+kgco2e = { value = 0.25 }
+source = "its card"
+vintage = "2024"
+"""
+
+
+def test_what_making_the_models_took_has_a_row_for_each(journal: Journal) -> None:
+    report, text = render(journal, make_fleet_rows(4), INVENTORY + MODELS)
+    _, bare = render(journal, [])
+    assert "Making of the models" not in bare
+    rows = {
+        name: html.unescape(re.sub(r"<[^>]+>", " ", row)).replace(numbers.NBSP, " ")
+        for name, row in re.findall(r'<tr><td class="id">(kws|vww|bought)</td>(.*?)</tr>', text)
+    }
+    assert "7.20 MJ" in rows["kws"]
+    assert "(3.6 to 14 MJ)" in rows["kws"]
+    assert "modelled from CPU time, not measured" in rows["kws"]
+    assert "1.80 MJ" in rows["vww"]
+    assert "unknown" in rows["vww"], "no yearly intensity: joules are known, grams are not"
+    assert "unknown" in rows["bought"]
+    assert "250 g" in rows["bought"]
+    assert "model-kws-training" in text, "its figures stand among the factors"
+    without = report_on(journal)
+    assert report.total == without.total, "and in no account of the devices"
+    assert Page(text).open == []
