@@ -74,7 +74,7 @@ def headline(ledger: Ledger) -> tuple[str, ...]:
             f"fewer MACs, more joules: {len(ledger.inversions)} of {ledger.comparable_pairs} pairs under one setting "
             f"({share})"
         )
-    return f"tau-b against gross joules, {whole.row_count} rows: {taus}", pairs
+    return f"tau-b against gross joules, {_row_count(whole)}: {taus}", pairs
 
 
 def _rows(ledger: Ledger) -> Section:
@@ -117,7 +117,11 @@ def _taus(ledger: Ledger, *, net: bool) -> Section:
 
 def _group_name(group: Group) -> str:
     name = "all" if group.kind == "all" else f"{group.kind} {group.name}"
-    return f"{name}\n{group.row_count} rows"
+    return f"{name}\n{_row_count(group)}"
+
+
+def _row_count(group: Group) -> str:
+    return "1 row" if group.row_count == 1 else f"{group.row_count} rows"
 
 
 def _tau(tau: Tau) -> str:

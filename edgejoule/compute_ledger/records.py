@@ -54,6 +54,8 @@ def read_all(files: Iterable[Path], folders: Iterable[Path], state_dirs: Iterabl
 def read_record(path: Path) -> BenchRecord:
     """Return the bench in a file, as ``agent bench --json`` and the spool write it. Raises ConfigurationError."""
     remedy = "name a file that 'edgejoule agent bench --json FILE' wrote"
+    if path.is_dir():
+        raise ConfigurationError(f"{path}: a folder, no bench record; for a ledger of all in it: --records {path}")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigurationError(f"{path}: too large for a bench record ({_MOST_BYTES} bytes at most); {remedy}")

@@ -97,8 +97,8 @@ class RaplCounters:
             energy_j,
             math.hypot(RAPL_LIMIT_RATIO * energy_j, unseen_j) / _SQRT_3,
             "rapl",
-            f"energy counters of {', '.join(self._zones)}: the processor, idle power and other work included; not "
-            "disks, fans, supply losses",
+            f"energy counters of {', '.join(self._zones)}: idle power and other work included; not disks, fans, "
+            "supply losses, and memory only where those counters have it",
         )
 
     def _run(self) -> None:

@@ -129,7 +129,7 @@ def _write_files(ledger: "Ledger", arguments: argparse.Namespace) -> None:
             _write_report(ledger, arguments.report, arguments.energy)
     except OSError as error:
         raise ConfigurationError(
-            f"{error.filename}: cannot be written: {error.strerror}; name another file"
+            f"{error.filename or 'the output'}: cannot be written: {error.strerror}; name another file"
         ) from error
 
 

@@ -134,6 +134,7 @@ def test_what_is_no_bench_is_an_error_where_named_and_passed_over_in_a_folder(
     [
         ([], "nothing to read"),
         (["missing.json"], "missing.json: cannot be read: No such file or directory; name a file"),
+        (["."], ".: a folder, no bench record; for a ledger of all in it: --records ."),
         (["--records", "nowhere"], "nowhere: there is no such folder"),
         (["--records", "."], "holds no .json file"),
         (["--state-dir", "nowhere"], "nowhere"),
