@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 GRACE_S = 3.0
 POLL_S = 0.02
 MAY_BE_MISSING_IN_CI = ("hardware", "gpu")
+MODULES_OF_TRAIN = ("jax", "litert_quantizer", "seglearn", "skimage", "sklearn", "sktime")
 HOW_TO_RUN_MORE = (
     "to run them: `make test` as root (or with sudo that asks for no password) on Debian or Ubuntu installs what they "
     "need; hardware: `--meter-port DRIVER=PORT`; a GPU: on a machine that has one"
@@ -83,8 +84,12 @@ def _lacks_grafana_ui(_config: pytest.Config) -> str | None:
 
 
 def _lacks_train(_config: pytest.Config) -> str | None:
-    missing = [name for name in ("sklearn", "litert_quantizer") if importlib.util.find_spec(name) is None]
+    missing = _missing_of_train()
     return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
+
+
+def _missing_of_train() -> list[str]:
+    return [name for name in MODULES_OF_TRAIN if importlib.util.find_spec(name) is None]
 
 
 def _lacks_micropython(_config: pytest.Config) -> str | None:
@@ -140,8 +145,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a file that imports what only the extra [train] brings, where that is missing."""
     report = yield
+    text = str(report.longrepr)
+    if report.failed and any(f"No module named '{name}" in text for name in _missing_of_train()):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Skipped: {_lacks_train(collector.config)}")
     if report.skipped and in_ci():
         report.outcome = "failed"
         report.longrepr = f"a whole file skipped, though CI=true demands every test: {_reason(report)}"

@@ -80,6 +80,20 @@ SKIPS = """
         pass
 """
 
+WITHOUT_TRAIN = """
+    import importlib.machinery
+    known = importlib.machinery.PathFinder.find_spec
+    class Finder:
+        def __call__(self, name, path=None, target=None):
+            return None if name.partition(".")[0] in {"jax", "sktime"} else known(name, path, target)
+    importlib.machinery.PathFinder.find_spec = Finder()
+"""
+TRAINS = """
+    import jax.numpy
+    def test_trains():
+        pass
+"""
+
 
 def run_pytest(folder: Path, source: str, *, ci: bool) -> subprocess.CompletedProcess[str]:
     """Run ``source`` as a test file under a copy of the guard; no plug-in of the outer run reaches it."""
@@ -90,7 +104,7 @@ def run_pytest(folder: Path, source: str, *, ci: bool) -> subprocess.CompletedPr
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         cwd=folder,
-        env=environment | ({"CI": "true"} if ci else {}),
+        env=environment | {"PYTHONPATH": str(folder)} | ({"CI": "true"} if ci else {}),
         capture_output=True,
         text=True,
         timeout=60,
@@ -127,3 +141,14 @@ def test_in_ci_only_hardware_may_be_skipped(tmp_path: Path) -> None:
     assert outcome.returncode == 1, outcome.stdout
     assert "1 passed, 1 skipped, 1 error" in outcome.stdout
     assert "CI=true demands every test: just because" in outcome.stdout
+
+
+@pytest.mark.parametrize("ci", [False, True])
+def test_a_file_that_imports_what_trains_is_skipped_where_that_is_missing(tmp_path: Path, *, ci: bool) -> None:
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(WITHOUT_TRAIN))
+
+    outcome = run_pytest(tmp_path, TRAINS, ci=ci)
+
+    assert "the extra [train] is not installed (jax, sktime missing)" in outcome.stdout
+    assert ("1 error" if ci else "1 skipped") in outcome.stdout
+    assert "test_planted.py::" not in outcome.stdout
