@@ -28,6 +28,7 @@ from edgejoule.making.quantise import dynamic_range_model, int8_model
 from edgejoule.parent import die_with_parent_if_asked
 from edgejoule.zoo.arena import arena_of
 from edgejoule.zoo.catalog_file import find_family, write_catalog
+from edgejoule.zoo.counted_entry import counted_entry
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry, Precision, Score
 from edgejoule.zoo.family_files import write_card
 from edgejoule.zoo.graph import facts_of
@@ -96,13 +97,17 @@ def build(recipe: Recipe, out: Path, progress: Progress) -> Catalog:
     Raises ConfigurationError where something that is needed is not installed or not there.
     """
     beside = catalog_beside(inspect.getfile(recipe.train))
+    out.mkdir(parents=True, exist_ok=True)
+    shared = _check_set_of(recipe.check_set_from, beside) if recipe.check_set_from else ""
     with cost_meter_from_environment() as cost, jax.default_device(jax.devices("cpu")[0]):
         trained = recipe.train(progress)
         models = _models(recipe.precisions, trained, progress)
         scores = [_score(model, trained, progress, at, len(models)) for at, model in enumerate(models.values())]
     if cost.note:
         progress.step("cost", 1, 1, cost.note)
-    check_set = _check_set(recipe, trained, models, beside, out)
+    check_set = shared or _own_check_set(recipe.family.id, trained, models, out)
+    if shared:
+        _take_along(shared, recipe.check_set_from, models["int8"], beside, out)
     family = msgspec.structs.replace(
         recipe.family,
         metric="accuracy" if trained.test_y is not None else "roc_auc",
@@ -154,22 +159,25 @@ def score_of(made: F32, trained: Trained) -> Score:
     return roc_auc_score(mean_square_error(made, trained.test_x), trained.anomalous, trained.groups)
 
 
-def _check_set(recipe: Recipe, trained: Trained, models: dict[Precision, bytes], beside: Path, out: Path) -> str:
+def _own_check_set(family_id: str, trained: Trained, models: dict[Precision, bytes], out: Path) -> str:
     """Write the check set below ``out`` and return its path there, "" for none."""
-    if recipe.check_set_from:
-        return _check_set_of(recipe.check_set_from, models["int8"], beside, out)
     if trained.check is None:
         return ""
-    name = f"{recipe.family.id}/{CHECK_SET_NAME}"
+    name = f"{family_id}/{CHECK_SET_NAME}"
     y, anomalous = (None if one is None else one[trained.check] for one in (trained.test_y, trained.anomalous))
     write_check_set(out / name, models["int8"], trained.test_x[trained.check], y, anomalous)
     return name
 
 
-def _check_set_of(family_id: str, model: bytes, beside: Path, out: Path) -> str:
+def _check_set_of(family_id: str, beside: Path) -> str:
     name = find_family(beside, family_id).check_set
     if not name:
         raise ConfigurationError(f"{beside}: family {family_id!r} has no check set; name one that has, or none")
+    return name
+
+
+def _take_along(name: str, family_id: str, model: bytes, beside: Path, out: Path) -> None:
+    """Copy the check set of another family below ``out``; it has to be on the scale of ``model``'s input."""
     (out / name).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(beside / name, out / name)
     with np.load(out / name) as arrays:
@@ -179,7 +187,6 @@ def _check_set_of(family_id: str, model: bytes, beside: Path, out: Path) -> str:
             f"{beside / name}: it has another input scale than this family's int8 model; calibrate on the inputs that "
             f"{family_id} was calibrated on"
         )
-    return name
 
 
 def _check_set_score(model: bytes, path: Path) -> float:
@@ -194,24 +201,14 @@ def _entry(
     family_id: str, precision: Precision, model: bytes, score: Score, check_set_score: float | None
 ) -> ModelEntry:
     facts = facts_of(model)
-    source, target = facts.inputs[0], facts.outputs[0]
-    return ModelEntry(
-        id=f"{family_id}_{precision}",
-        family=family_id,
-        precision=facts.precision,
-        file=f"{family_id}/{precision}.tflite",
-        sha256=_sha256(model),
-        size_bytes=len(model),
-        input_shape=source.shape,
-        input_dtype=source.dtype,
-        output_shape=target.shape,
-        output_dtype=target.dtype,
-        parameters=facts.parameters,
-        zero_parameters=facts.zero_parameters,
-        macs=facts.macs,
-        activation_bytes=facts.activation_bytes,
+    if facts.precision != precision:
+        raise ConfigurationError(
+            f"{family_id}: what was to be {precision} is {facts.precision}; leave {precision} out of its precisions, "
+            "or use the version of litert-quantizer that the extra [train] asks for"
+        )
+    return msgspec.structs.replace(
+        counted_entry(f"{family_id}_{precision}", family_id, model, facts),
         arena_bytes=arena_of(model).arena_bytes,
-        operators=facts.operators,
         runtimes=[f"litert {importlib.metadata.version('ai-edge-litert')}"],
         score=score,
         check_set_score=check_set_score,

@@ -1,6 +1,5 @@
 """A .tflite file of the user's own, made into an entry of their own catalogue: counted, tried, copied, hash pinned."""
 
-import hashlib
 import re
 import tempfile
 from collections import Counter
@@ -17,6 +16,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import Identifier
 from edgejoule.zoo.arena import Arena, arena_of
 from edgejoule.zoo.catalog_file import read_catalog, write_catalog
+from edgejoule.zoo.counted_entry import counted_entry
 from edgejoule.zoo.entry import NOT_STATED, Catalog, Family, Metric, ModelEntry
 from edgejoule.zoo.family_files import replace_family
 from edgejoule.zoo.graph import GraphFacts, TensorFacts, facts_of
@@ -214,33 +214,10 @@ def short_name(name: str) -> str:
 
 
 def _entry(model_id: str, examined: Examined) -> ModelEntry:
-    facts, data = examined.facts, examined.content.data
-    source, target = _one(facts.inputs), _one(facts.outputs)
     ran = [one for one in examined.trials if one.ran]
-    return ModelEntry(
-        id=model_id,
-        family=model_id,
-        precision=facts.precision,
-        file=f"{model_id}/{facts.precision}.tflite",
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        input_shape=source.shape,
-        input_dtype=source.dtype,
-        output_shape=target.shape,
-        output_dtype=target.dtype,
-        parameters=facts.parameters,
-        zero_parameters=facts.zero_parameters,
-        macs=facts.macs,
-        activation_bytes=facts.activation_bytes,
+    return msgspec.structs.replace(
+        counted_entry(model_id, model_id, examined.content.data, examined.facts),
         arena_bytes=examined.arena.arena_bytes,
-        operators=facts.operators,
         runtimes=[f"{one.engine} {one.version}" for one in ran],
         check_set_score=next((one.score for one in ran if one.score is not None), None),
     )
-
-
-def _one(tensors: list[TensorFacts]) -> TensorFacts:
-    """Return the first of a graph's inputs or outputs, the one that an agent uses."""
-    if not tensors:
-        raise ConfigurationError("the model has no input or no output; give one that takes something and answers")
-    return tensors[0]

@@ -121,8 +121,21 @@ def test_a_family_without_a_check_set_cannot_share_it(tmp_path: Path) -> None:
     models = tmp_path / "models"
     made(recipe(models, "echo", AUTOENCODER), models)
 
+    module = classifier(models, "first", other="echo")
+    vars(module)["X"] = None  # training would fail by it
+
     with pytest.raises(ConfigurationError, match="family 'echo' has no check set"):
-        build(classifier(models, "first", other="echo").RECIPE, tmp_path / "out", Silence())
+        build(module.RECIPE, tmp_path / "out", Silence())
+
+
+def test_a_precision_that_does_not_come_out_is_not_claimed(tmp_path: Path) -> None:
+    text = AUTOENCODER.replace("float_model=float_model(", "float_model=int8_model(float_model(")
+    text = text.replace("(both,)),", "(both,)), X),").replace(
+        "import numpy as np", "import numpy as np\nfrom edgejoule.making.quantise import int8_model"
+    )
+
+    with pytest.raises(ConfigurationError, match="echo: what was to be float32 is int8; leave float32 out"):
+        build(recipe(tmp_path / "models", "echo", text).RECIPE, tmp_path / "out", Silence())
 
 
 def test_an_anomaly_detector_has_an_area_and_may_ship_no_data(tmp_path: Path) -> None:
