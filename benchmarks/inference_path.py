@@ -19,8 +19,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.harness import Comparison, benchmark
+from edge_agent.checking import random_inputs
 from edge_agent.inference.registry import load_runner
-from edge_agent.inference.runner import InferenceRunner, Tensor
+from edge_agent.inference.runner import Tensor
 from edge_agent.inference_loop import InferenceLoop
 from edge_agent.model_catalog import find_model
 from edge_agent.workload import Run
@@ -29,16 +30,6 @@ from firmware_bridge.stream import host_time_s
 INPUTS = 200
 LIMIT_RATIO = 1.05
 NEVER_S = float("inf")
-
-
-def random_inputs(runner: InferenceRunner) -> list[Tensor]:
-    """Return seeded inputs over the whole range of the model's type."""
-    generator = np.random.default_rng(0)
-    size = (INPUTS, *runner.input_shape)
-    if np.issubdtype(runner.input_dtype, np.integer):
-        limits = np.iinfo(runner.input_dtype)
-        return list(generator.integers(limits.min, limits.max, size=size, dtype=runner.input_dtype, endpoint=True))
-    return list(generator.standard_normal(size).astype(runner.input_dtype))
 
 
 def bare_loop(model: Path, inputs: list[Tensor]) -> Callable[[], Any]:
@@ -62,7 +53,7 @@ def bare_loop(model: Path, inputs: list[Tensor]) -> Callable[[], Any]:
 def against_bare(model: Path, name: str, limit_ratio: float | None) -> Comparison:
     """Compare both paths on one model, which have to give the same answer first."""
     runner = load_runner(model, engine="litert")
-    inputs = random_inputs(runner)
+    inputs = list(random_inputs(runner, INPUTS))
     bare = bare_loop(model, inputs)
     np.testing.assert_array_equal([runner.infer(one) for one in inputs][-1], bare())
     loop = InferenceLoop(runner, inputs, host_time_s)

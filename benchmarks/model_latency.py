@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.harness import Comparison, benchmark
+from edge_agent.checking import random_inputs
 from edge_agent.inference import litert, tflite_runtime
 from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.registry import load_runner
@@ -76,16 +77,6 @@ def ways(most_threads: int = SHARED_CORES) -> list[Way]:
     return [Way(engine, delegate, count) for engine in engines for delegate in DELEGATES for count in threads]
 
 
-def inputs_of(runner: InferenceRunner) -> list[Tensor]:
-    """Return seeded inputs over the whole range of the model's type."""
-    generator = np.random.default_rng(0)
-    size = (INPUTS, *runner.input_shape)
-    if np.issubdtype(runner.input_dtype, np.integer):
-        limits = np.iinfo(runner.input_dtype)
-        return list(generator.integers(limits.min, limits.max, size=size, dtype=runner.input_dtype, endpoint=True))
-    return list(generator.standard_normal(size).astype(runner.input_dtype))
-
-
 def run_all(runner: InferenceRunner, inputs: Sequence[Tensor]) -> None:
     """Run every input once."""
     for tensor in inputs:
@@ -102,8 +93,8 @@ def every_model() -> Iterator[Comparison]:
             of = runner.identity
             yield Comparison(
                 name=f"{entry.id}: one inference with {of.runtime}, {of.delegate}, {of.threads} threads",
-                ours=partial(run_all, runner, inputs_of(runner)),
-                other=partial(run_all, floor, inputs_of(floor)),
+                ours=partial(run_all, runner, list(random_inputs(runner, INPUTS))),
+                other=partial(run_all, floor, list(random_inputs(floor, INPUTS))),
                 other_name=f"{SMALLEST} in the same way",
                 kind="floor",
                 operations=INPUTS,
@@ -128,7 +119,7 @@ def spans_us(call: Callable[[Tensor], Any], inputs: Sequence[Tensor], span_s: fl
 def measure(directory: Path, entry: ModelEntry, way: Way, span_s: float) -> Latency:
     """Return one round of a model in one way. Raises ConfigurationError."""
     runner = way.load(directory, entry)
-    p50_us, p95_us = np.percentile(spans_us(runner.infer, inputs_of(runner), span_s), [50, 95])
+    p50_us, p95_us = np.percentile(spans_us(runner.infer, list(random_inputs(runner, INPUTS)), span_s), [50, 95])
     of = runner.identity
     return Latency(
         model=entry.id,

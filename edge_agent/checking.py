@@ -100,7 +100,7 @@ def check_set_for(model: CatalogModel, runner: InferenceRunner) -> CheckSet:
     """
     found = open_check_set(model)
     if found is None:
-        return CheckSet(x=_random_inputs(runner.input_shape, runner.input_dtype))
+        return CheckSet(x=random_inputs(runner))
     x = _converted(found, runner)
     per_input = math.prod(runner.input_shape)
     if x is None or not x.ndim or not x.size or math.prod(x.shape[1:]) != per_input:
@@ -158,9 +158,10 @@ def _converted(found: CheckSet, runner: InferenceRunner) -> Tensor | None:
     return moved.clip(limits.min, limits.max).astype(takes)
 
 
-def _random_inputs(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+def random_inputs(runner: InferenceRunner, count: int = RANDOM_INPUTS) -> Tensor:
+    """Return seeded inputs (count, ...) over the whole range of the type that the model takes."""
     generator = np.random.default_rng(0)
-    size = (RANDOM_INPUTS, *shape)
+    size, dtype = (count, *runner.input_shape), runner.input_dtype
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)
         return generator.integers(limits.min, limits.max, size=size, dtype=dtype, endpoint=True)

@@ -82,8 +82,10 @@ def main(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         build(recipe, arguments.out, progress_from_environment())
-    except (ConfigurationError, FirmwareBridgeError, OSError) as error:
+    except (ConfigurationError, FirmwareBridgeError) as error:
         raise SystemExit(str(error)) from error
+    except OSError as error:
+        raise SystemExit(f"{error}; see that there is room, and that the folder is yours") from error
 
 
 def catalog_beside(recipe_file: str) -> Path:

@@ -12,7 +12,6 @@ import pytest
 from benchmarks.model_latency import (
     SHARED_CORES,
     busy_cores,
-    inputs_of,
     main,
     merged,
     spans_us,
@@ -118,15 +117,6 @@ def test_a_busy_machine_is_not_asked_for_several_threads(tmp_path: Path, capsys:
     assert "others keep 1.4 cores busy" in capsys.readouterr().err
     assert math.isnan(busy_cores(tmp_path / "nothing"))
     assert 0.0 <= busy_cores(wait_s=0.05) <= (os.cpu_count() or 1)
-
-
-def test_inputs_are_seeded_and_of_the_models_type() -> None:
-    runner = ways()[0].load(models_dir(), find_entry(models_dir(), MODEL_ID))
-
-    one, two = inputs_of(runner), inputs_of(runner)
-
-    assert {(tensor.dtype, tensor.shape) for tensor in one} == {(runner.input_dtype, runner.input_shape)}
-    assert all((a == b).all() for a, b in zip(one, two, strict=True))
 
 
 def test_a_catalogue_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

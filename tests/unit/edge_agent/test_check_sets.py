@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from edge_agent.check_set import CheckSet, load_check_set
-from edge_agent.checking import Quality, Scoring, check_set_for, roc_auc
+from edge_agent.checking import Quality, Scoring, check_set_for, random_inputs, roc_auc
 from edge_agent.inference.runner import Quantisation
 from edge_agent.model_catalog import CatalogModel
 from edge_agent.wire.errors import ConfigurationError
@@ -213,3 +213,12 @@ def test_the_auc_is_scikit_learn_s(pairs: list[tuple[int, bool]]) -> None:
 def test_a_score_that_is_no_number_is_the_highest() -> None:
     assert roc_auc(np.array([1.0, np.nan]), np.array([0, 1])) == 1.0
     assert roc_auc(np.array([np.nan, 1.0]), np.array([0, 1])) == 0.0
+
+
+@pytest.mark.parametrize(("dtype", "limits"), [(np.int8, (-128, 127)), (np.uint8, (0, 255)), (np.float32, None)])
+def test_random_inputs_are_seeded_and_span_the_models_type(dtype: Any, limits: tuple[int, int] | None) -> None:
+    made = random_inputs(Reproducing(dtype, shape=(1, 4)), 2000)
+
+    assert (made.dtype, made.shape) == (dtype, (2000, 1, 4))
+    assert np.array_equal(made, random_inputs(Reproducing(dtype, shape=(1, 4)), 2000))
+    assert limits is None or (made.min(), made.max()) == limits
