@@ -19,8 +19,8 @@ from edgejoule.parent import environment_of_child
 ENVIRONMENT: Final = {
     "EDGEJOULE_PROGRESS": "json",
     "TQDM_DISABLE": "1",  # litert-quantizer's own bars
-    # glibc keeps the memory of one training step for the next: a fifth less CPU time (tried on resnet8), which otherwise
-    # goes to page faults, for half a gigabyte more.
+    # glibc keeps the memory of one training step for the next: a fifth less CPU time (tried on resnet8), for half a
+    # gigabyte more.
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
     "MALLOC_TOP_PAD_": "268435456",
