@@ -1,6 +1,5 @@
 """A recipe from its file to a catalogue of its own: scores, check sets of its own or of another, one-line errors."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +12,7 @@ from edgejoule.making.recipe import build, main
 from edgejoule.zoo.catalog_file import read_catalog
 from edgejoule.zoo.entry import Catalog
 from edgejoule.zoo.verify import verify_entry
+from tests.fakes.recipes import load_recipe
 
 pytestmark = pytest.mark.train
 
@@ -68,12 +68,7 @@ def recipe(models: Path, name: str, text: str) -> ModuleType:
     path = models / "recipes" / f"{name}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe(path)
 
 
 def classifier(models: Path, name: str, other: str = "", scale: float = 2.0) -> ModuleType:
@@ -151,5 +146,5 @@ def test_an_anomaly_detector_has_an_area_and_may_ship_no_data(tmp_path: Path) ->
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
-    with pytest.raises(SystemExit, match="Not a directory.*; see that there is room"):
+    with pytest.raises(SystemExit, match=r"Not a directory.*; see that there is room"):
         main(recipe(tmp_path / "models", "echo", AUTOENCODER).RECIPE, [str(tmp_path / "file" / "out")])

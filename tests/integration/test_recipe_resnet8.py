@@ -1,6 +1,5 @@
 """The recipes of ResNet-8 and of its smaller ones run on a few pictures, each from the files of the one before."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from edgejoule.making.recipe import Trained
 from edgejoule.zoo.catalog_file import read_catalog
 from edgejoule.zoo.graph import facts_of
 from tests.fakes.fashion_mnist_files import write_part
+from tests.fakes.recipes import load_recipe
 
 TRAIN_COUNT, TEST_COUNT = 200, 40
 
@@ -49,12 +49,7 @@ def made(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _recipe(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", models_dir() / "recipes" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe(models_dir() / "recipes" / f"{name}.py")
 
 
 def _trained(name: str, pictures: Path, made: Path) -> Trained:

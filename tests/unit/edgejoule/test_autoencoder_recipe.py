@@ -1,15 +1,10 @@
 """The recipe of the autoencoder: the benchmark's network to the last multiply-accumulate, and a short training."""
 
 import dataclasses
-import importlib.util
 from types import ModuleType
 
 import numpy as np
 import pytest
-
-pytest.importorskip("jax")
-pytest.importorskip("litert_quantizer")
-pytest.importorskip("seglearn")
 
 from edge_agent.model_catalog import models_dir
 from edgejoule.making.data.smartwatch import recordings
@@ -18,16 +13,14 @@ from edgejoule.making.progress import Silence
 from edgejoule.making.quality import mean_square_error, predictions, roc_auc_score
 from edgejoule.making.tflite import float_model
 from edgejoule.zoo.graph import facts_of
+from tests.fakes.recipes import load_recipe
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("autoencoder_recipe", models_dir() / "recipes" / "autoencoder.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe(models_dir() / "recipes" / "autoencoder.py")
 
 
 def test_the_network_is_the_benchmarks(recipe: ModuleType) -> None:

@@ -1,30 +1,23 @@
 """The recipe of mobilenet_v1: the benchmark's network to the last multiply-accumulate, and how pictures are varied."""
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
 import pytest
-
-pytest.importorskip("jax")
-pytest.importorskip("litert_quantizer")
-pytest.importorskip("skimage")
 
 from edge_agent.model_catalog import models_dir
 from edgejoule.making.data.faces import Pictures, load, network_input
 from edgejoule.making.network import initial
 from edgejoule.making.tflite import float_model
 from edgejoule.zoo.graph import facts_of
+from tests.fakes.recipes import load_recipe
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mobilenet_recipe", models_dir() / "recipes" / "mobilenet_v1.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe(models_dir() / "recipes" / "mobilenet_v1.py")
 
 
 @pytest.fixture(scope="module")

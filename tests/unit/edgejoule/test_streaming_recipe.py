@@ -1,7 +1,5 @@
 """The streaming recipe: the benchmark's network to the last multiply-accumulate, and how training data are varied."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -9,25 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("jax")
-pytest.importorskip("litert_quantizer")
-
 from edge_agent.model_catalog import models_dir
 from edgejoule.making.data.smartwatch import EXERCISES, Recording, channels, recordings, windows
 from edgejoule.making.network import initial
 from edgejoule.making.tflite import float_model
 from edgejoule.zoo.graph import facts_of
+from tests.fakes.recipes import load_recipe
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    path: Path = models_dir() / "recipes" / "streaming_ds_cnn.py"
-    spec = importlib.util.spec_from_file_location("streaming_ds_cnn_recipe", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe(models_dir() / "recipes" / "streaming_ds_cnn.py")
 
 
 def test_the_network_is_the_benchmarks_with_seven_classes_for_three(recipe: ModuleType) -> None:
