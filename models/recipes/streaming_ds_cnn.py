@@ -92,6 +92,7 @@ FAMILY = Family(
     limits=[
         "it always answers with an exercise: there is no class for rest or for another movement",
         "three test subjects tell little of people in general",
+        "subject 10 seems to have kept pace with subject 7, who is trained on",
         "a left arm's data have to be mirrored first, as edgejoule/making/data/smartwatch.py does",
         "no medical device: it does not judge whether an exercise is done well",
     ],
