@@ -19,7 +19,6 @@ F32 = NDArray[np.float32]
 Side = Literal["left", "right"]
 
 SAMPLE_RATE_HZ: Final = 50
-SUBJECTS: Final = tuple(range(1, 11))
 EXERCISES: Final = {
     "PEN": "pendulum",
     "ABD": "abduction",
