@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,9 +21,19 @@ from edgejoule.zoo.graph import facts_of
 from tests.fakes.fashion_mnist_files import write_part
 from tests.fakes.recipes import load_recipe
 
-TRAIN_COUNT, TEST_COUNT = 200, 40
+TRAIN_COUNT, TEST_COUNT = 64, 20
+
+OPTION = "jax_disable_most_optimizations"
+"""So few pictures take less time to learn from than programs for them to be made fast."""
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.xdist_group("resnet8")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_programs() -> Iterator[None]:
+    jax.config.update(OPTION, True)  # type: ignore[no-untyped-call]
+    yield
+    jax.config.update(OPTION, False)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +55,7 @@ def made(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the catalogue that the recipe of resnet8 makes of these pictures, run as a program."""
     out = tmp_path_factory.mktemp("made")
     command = [sys.executable, "-B", str(models_dir() / "recipes" / "resnet8.py"), str(out)]
-    environment = os.environ | {DIRECTORY_VARIABLE: str(pictures), "TQDM_DISABLE": "1"}
+    environment = os.environ | {DIRECTORY_VARIABLE: str(pictures), "TQDM_DISABLE": "1", OPTION.upper(): "1"}
     subprocess.run(command, env=environment, check=True, timeout=240)
     return out
 
