@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
-    parser.add_argument("model_id", nargs="?", metavar="ID", help="only this model")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only this model, or the models of this family")
     parser.add_argument(
         "--engine",
         action="append",
@@ -26,13 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and return 0 if all is as it should be. Raises ConfigurationError."""
     from edge_agent.model_catalog import CATALOG_NAME, file_sha256
-    from edgejoule.zoo.catalog_file import find_entry, read_catalog
+    from edgejoule.zoo.catalog_file import find_family, read_catalog
     from edgejoule.zoo.verify import engines_here, verify_entry
 
     directory = directory_of(arguments)
     catalog = read_catalog(directory)
     catalog_sha256 = file_sha256(directory / CATALOG_NAME)
-    entries = catalog.model if arguments.model_id is None else [find_entry(directory, arguments.model_id)]
+    entries = catalog.model
+    if arguments.name is not None:
+        members = catalog.members(find_family(directory, arguments.name).id)
+        entries = [entry for entry in members if entry.id == arguments.name] or members
     if not entries:
         raise ConfigurationError(f"{directory / CATALOG_NAME}: there is no model in it; restore the catalogue")
     engines = engines_here(arguments.engine)
@@ -54,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         failed = sum(not outcome.ok for outcome in outcomes)
-        said = f"{failed} of {len(outcomes)} models FAILED" if failed else f"{len(outcomes)} models, all as stated"
+        models = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
+        said = f"{failed} of {models} FAILED" if failed else f"{models}, all as stated"
         line = f"{said}; {total_bytes:,} bytes of models; sha256 of {directory / CATALOG_NAME}: {catalog_sha256}"
         stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE if all(outcome.ok for outcome in outcomes) else EXIT_NO

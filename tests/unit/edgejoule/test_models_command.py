@@ -150,7 +150,7 @@ def test_the_last_line_says_what_pins_the_catalogue(directory: Path, capsys: pyt
     assert main(["models", "verify", MODEL_ID, "--catalog-dir", str(directory)]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     size_bytes = find_entry(directory, MODEL_ID).size_bytes
-    assert last.startswith(f"1 models, all as stated; {size_bytes:,} bytes")
+    assert last.startswith(f"1 model, all as stated; {size_bytes:,} bytes")
     assert last.endswith(hashlib.sha256((directory / "catalog.toml").read_bytes()).hexdigest())
 
 
@@ -161,13 +161,20 @@ def test_a_failed_verification_is_exit_1(directory: Path, capsys: pytest.Capture
     assert "FAILURE" in capsys.readouterr().out
 
 
+def test_a_family_is_verified_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", "digits_mlp", "--json"]) == 0
+
+    members = [entry.id for entry in read_catalog(models_dir()).members("digits_mlp")]
+    assert [model["model_id"] for model in json.loads(capsys.readouterr().out)["models"]] == members
+
+
 def test_an_unknown_model_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "verify", "digits"]) == 2
 
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "known: " in error
-    assert MODEL_ID in error
+    assert "families: " in error
+    assert "digits_mlp" in error
 
 
 def test_list_as_json_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
