@@ -29,6 +29,7 @@ from edgejoule.making.network import (
 )
 from edgejoule.making.recipe import Trained
 from edgejoule.making.tflite import float_model
+from edgejoule.zoo.entry import Family
 
 INPUT_NAME: Final = "picture"
 OUTPUT_NAME: Final = "probabilities"
@@ -41,13 +42,6 @@ CHECK_COUNT: Final = 200
 SHIFT: Final = 1
 """By how many pixels at most ``varied`` moves a picture along each axis."""
 
-DATA: Final = (
-    "Fashion-MNIST: 70,000 pictures of clothes from a shop's catalogue, 28x28 pixels, grey (H. Xiao, K. Rasul and "
-    "R. Vollgraf, arXiv 1708.07747, 2017)"
-)
-DATA_PACKAGE: Final = f"the Debian package {PACKAGE}"
-DATA_LICENCE: Final = "MIT"
-TEST_SET: Final = "the 10,000 pictures that the data's authors set apart; none was used for training or calibration"
 LIMITS: Final = (
     "it knows one shop's product pictures, cut out and centred on black: expect nothing of photographs",
     "the pictures are grey and smaller than its input: all three channels hold the same values, and the edge is black",
@@ -55,6 +49,30 @@ LIMITS: Final = (
 
 Block = tuple[int, int]
 """Filters and stride of a residual block."""
+
+
+def clothes_family(
+    family_id: str, *, architecture: str, seed: int, intended_use: str, limits: Sequence[str], benchmark: str = ""
+) -> Family:
+    """Return what a recipe states of a network for these pictures. ``limits``: beside those of all such networks."""
+    return Family(
+        id=family_id,
+        task="image classification: pictures of clothes, ten kinds",
+        architecture=architecture,
+        benchmark=benchmark,
+        classes=list(CLASSES),
+        data=(
+            "Fashion-MNIST: 70,000 pictures of clothes from a shop's catalogue, 28x28 pixels, grey (H. Xiao, K. Rasul "
+            "and R. Vollgraf, arXiv 1708.07747, 2017)"
+        ),
+        data_package=f"the Debian package {PACKAGE}",
+        data_licence="MIT",
+        licence="Apache-2.0",
+        test_set="the 10,000 pictures that the data's authors set apart; none was used for training or calibration",
+        seed=seed,
+        intended_use=intended_use,
+        limits=[*LIMITS, *limits],
+    )
 
 
 def residual_network(blocks: Sequence[Block], *, stem_stride: int = 1, batch_norm: bool = True) -> Network:

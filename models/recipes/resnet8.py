@@ -2,44 +2,27 @@
 
 from pathlib import Path
 
-from edgejoule.making.data.fashion_mnist import CLASSES, load
+from edgejoule.making.data.fashion_mnist import load
 from edgejoule.making.fit import Plan, fit
 from edgejoule.making.network import initial
 from edgejoule.making.progress import Progress
 from edgejoule.making.recipe import Recipe, Trained, main
-from edgejoule.making.resnet import (
-    DATA,
-    DATA_LICENCE,
-    DATA_PACKAGE,
-    LIMITS,
-    TEST_SET,
-    residual_network,
-    trained,
-    varied,
-)
-from edgejoule.zoo.entry import Family
+from edgejoule.making.resnet import clothes_family, residual_network, trained, varied
 
 SEED = 8
 NETWORK = residual_network([(16, 1), (32, 2), (64, 2)])
 PLAN = Plan(epochs=4, batch_size=64, learning_rate=4e-3, weight_decay=5e-3, seed=SEED)
-FAMILY = Family(
-    id="resnet8",
-    task="image classification: pictures of clothes, ten kinds",
+FAMILY = clothes_family(
+    "resnet8",
     architecture="ResNet-8: three residual blocks of 16, 32 and 64 filters",
     benchmark="IC",
-    classes=list(CLASSES),
-    data=DATA,
-    data_package=DATA_PACKAGE,
-    data_licence=DATA_LICENCE,
-    licence="Apache-2.0",
-    test_set=TEST_SET,
     seed=SEED,
     intended_use=(
         "energy and latency of the benchmark's image classification network, with weights that were trained: tensors "
         "and multiply-accumulates are the benchmark's, so that both compare with published figures; the task is not, "
         "so that the accuracy does not"
     ),
-    limits=[*LIMITS, f"trained for {PLAN.epochs} rounds only, so that training it again is cheap"],
+    limits=[f"trained for {PLAN.epochs} rounds only, so that training it again is cheap"],
 )
 
 

@@ -5,24 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.model_catalog import find_model, open_model
-from edgejoule.making.data.fashion_mnist import CLASSES, U8, load, network_input
+from edgejoule.making.data.fashion_mnist import U8, load, network_input
 from edgejoule.making.distilling import taught_loss, taught_targets
 from edgejoule.making.fit import Plan, fit
 from edgejoule.making.network import F32, initial
 from edgejoule.making.progress import Progress
 from edgejoule.making.quality import predictions
 from edgejoule.making.recipe import Recipe, Trained, catalog_beside, main
-from edgejoule.making.resnet import (
-    DATA,
-    DATA_LICENCE,
-    DATA_PACKAGE,
-    LIMITS,
-    TEST_SET,
-    residual_network,
-    trained,
-    varied,
-)
-from edgejoule.zoo.entry import Family
+from edgejoule.making.resnet import clothes_family, residual_network, trained, varied
 
 SEED = 11
 TEACHER = "resnet8"
@@ -31,25 +21,17 @@ TEACHER_RATIO = 0.5
 PART_COUNT = 5_000
 NETWORK = residual_network([(16, 1), (32, 2)], stem_stride=2)
 PLAN = Plan(epochs=6, batch_size=64, learning_rate=5e-3, weight_decay=5e-3, seed=SEED)
-FAMILY = Family(
-    id="resnet8_distilled",
-    task="image classification: pictures of clothes, ten kinds",
+FAMILY = clothes_family(
+    "resnet8_distilled",
     architecture=(
         "residual network of two blocks of 16 and 32 filters behind a convolution of stride 2; taught by resnet8"
     ),
-    classes=list(CLASSES),
-    data=DATA,
-    data_package=DATA_PACKAGE,
-    data_licence=DATA_LICENCE,
-    licence="Apache-2.0",
-    test_set=TEST_SET,
     seed=SEED,
     intended_use=(
         "beside resnet8_pruned_channels: as many parameters, a third fewer multiply-accumulates, and the same "
         "pictures, so that either can be set against joules"
     ),
     limits=[
-        *LIMITS,
         "it has not the shape of a benchmark's model",
         "the teacher answered for each training picture as it is; the student saw it moved and mirrored",
     ],

@@ -3,23 +3,13 @@
 from pathlib import Path
 
 from edge_agent.model_catalog import find_model, open_model
-from edgejoule.making.data.fashion_mnist import CLASSES, load
+from edgejoule.making.data.fashion_mnist import load
 from edgejoule.making.fit import Plan, fit
 from edgejoule.making.progress import Progress
 from edgejoule.making.pruning import with_fewer_filters
 from edgejoule.making.reading import parameters_of
 from edgejoule.making.recipe import Recipe, Trained, catalog_beside, main
-from edgejoule.making.resnet import (
-    DATA,
-    DATA_LICENCE,
-    DATA_PACKAGE,
-    LIMITS,
-    TEST_SET,
-    residual_network,
-    trained,
-    varied,
-)
-from edgejoule.zoo.entry import Family
+from edgejoule.making.resnet import clothes_family, residual_network, trained, varied
 
 SEED = 10
 BEGUN_AS = "resnet8"
@@ -27,22 +17,15 @@ KEPT_RATIO = 0.5
 WHOLE = residual_network([(16, 1), (32, 2), (64, 2)], batch_norm=False)
 NETWORK = residual_network([(8, 1), (16, 2), (32, 2)], batch_norm=False)
 PLAN = Plan(epochs=5, batch_size=64, learning_rate=2e-3, seed=SEED)
-FAMILY = Family(
-    id="resnet8_pruned_channels",
-    task="image classification: pictures of clothes, ten kinds",
+FAMILY = clothes_family(
+    "resnet8_pruned_channels",
     architecture="ResNet-8 with half of the filters: residual blocks of 8, 16 and 32",
-    classes=list(CLASSES),
-    data=DATA,
-    data_package=DATA_PACKAGE,
-    data_licence=DATA_LICENCE,
-    licence="Apache-2.0",
-    test_set=TEST_SET,
     seed=SEED,
     intended_use=(
         "beside resnet8: about a quarter of the parameters and of the multiply-accumulates, and the same pictures, so "
         "that either can be set against joules"
     ),
-    limits=[*LIMITS, "it has the layers of the benchmark's model but not its shape"],
+    limits=["it has the layers of the benchmark's model but not its shape"],
 )
 
 

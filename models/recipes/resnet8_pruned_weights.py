@@ -3,47 +3,29 @@
 from pathlib import Path
 
 from edge_agent.model_catalog import find_model, open_model
-from edgejoule.making.data.fashion_mnist import CLASSES, load
+from edgejoule.making.data.fashion_mnist import load
 from edgejoule.making.fit import Plan, fit
 from edgejoule.making.progress import Progress
 from edgejoule.making.pruning import largest_weights
 from edgejoule.making.reading import parameters_of
 from edgejoule.making.recipe import Recipe, Trained, catalog_beside, main
-from edgejoule.making.resnet import (
-    DATA,
-    DATA_LICENCE,
-    DATA_PACKAGE,
-    LIMITS,
-    TEST_SET,
-    residual_network,
-    trained,
-    varied,
-)
-from edgejoule.zoo.entry import Family
+from edgejoule.making.resnet import clothes_family, residual_network, trained, varied
 
 SEED = 9
 BEGUN_AS = "resnet8"
 KEPT_RATIO = 0.25
 NETWORK = residual_network([(16, 1), (32, 2), (64, 2)], batch_norm=False)
 PLAN = Plan(epochs=2, batch_size=64, learning_rate=1e-3, seed=SEED)
-FAMILY = Family(
-    id="resnet8_pruned_weights",
-    task="image classification: pictures of clothes, ten kinds",
+FAMILY = clothes_family(
+    "resnet8_pruned_weights",
     architecture="ResNet-8 as resnet8, three of four weights zero in each layer but the first and the last",
     benchmark="IC",
-    classes=list(CLASSES),
-    data=DATA,
-    data_package=DATA_PACKAGE,
-    data_licence=DATA_LICENCE,
-    licence="Apache-2.0",
-    test_set=TEST_SET,
     seed=SEED,
     intended_use=(
         "beside resnet8: a quarter of the weights, yet the same tensors, so that fewer parameters can be set against "
         "joules"
     ),
     limits=[
-        *LIMITS,
         "kernels multiply by the zeros as by any other number: it has as many multiply-accumulates as resnet8",
         "the file stores the zeros: it is as large as resnet8's, and smaller only once it is packed",
     ],
