@@ -127,18 +127,19 @@ def _row_count(group: Group) -> str:
 def _tau(tau: Tau) -> str:
     lines = [_number(tau)]
     if tau.low is not None and tau.high is not None:
-        lines.append(f"{_signed(tau.low)} to {_signed(tau.high)}")
+        lines.append(f"{tau_text(tau.low)} to {tau_text(tau.high)}")
     if tau.p_value is not None:
         lines.append(f"p {_chance(tau.p_value)}\nby {tau.exchanged}")
     return "\n".join(lines).replace(" ", NBSP)
 
 
 def _number(tau: Tau) -> str:
-    return UNKNOWN if tau.value is None else _signed(tau.value)
+    return UNKNOWN if tau.value is None else tau_text(tau.value)
 
 
-def _signed(value: float) -> str:
-    return f"{value + 0.0:.2f}"
+def tau_text(value: float) -> str:
+    """Return a tau with two digits; what rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _chance(value: float) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from edgejoule.compute_ledger.content import TITLES
+from edgejoule.compute_ledger.content import TITLES, tau_text
 from edgejoule.compute_ledger.values import Energy, Ledger, Row, Tau
 from edgejoule.compute_ledger.values import Figure as Kind
 
@@ -123,8 +123,8 @@ def _panel(axes: Axes, ledger: Ledger, kind: Kind, energy: str, markers: dict[st
 def _tau_text(tau: Tau) -> str:
     if tau.value is None:
         return "tau-b not known"
-    text = f"tau-b {tau.value:.2f}"
-    return text if tau.low is None or tau.high is None else f"{text} ({tau.low:.2f} to {tau.high:.2f})"
+    text = f"tau-b {tau_text(tau.value)}"
+    return text if tau.low is None or tau.high is None else f"{text} ({tau_text(tau.low)} to {tau_text(tau.high)})"
 
 
 def _energy(row: Row, energy: str) -> Energy | None:

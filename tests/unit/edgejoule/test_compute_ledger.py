@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import BenchRecord, RuntimeIdentity
-from edgejoule.compute_ledger.content import headline, report_of, to_csv
+from edgejoule.compute_ledger.content import headline, report_of, tau_text, to_csv
 from edgejoule.compute_ledger.ledger import MOST_ROWS, Wanted, ledger_of
 from edgejoule.compute_ledger.pairs import inversions_of, spreads_of
 from edgejoule.compute_ledger.rows import Known, mean_energy, rows_of
@@ -278,3 +278,8 @@ def test_more_rows_than_pairs_can_be_looked_at_are_refused() -> None:
     ]  # fmt: skip
     with pytest.raises(ConfigurationError, match=rf"{MOST_ROWS + 1} rows.*{MOST_ROWS} at most"):
         ledger(records)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(-0.0004, "0.00"), (-0.0, "0.00"), (-0.126, "-0.13"), (1.0, "1.00")])
+def test_a_tau_that_rounds_to_zero_has_no_sign(value: float, shown: str) -> None:
+    assert tau_text(value) == shown
