@@ -1,14 +1,16 @@
 """What the models of the demo are, and what their making cost: as the catalogue states it, and for the inventory."""
 
+from collections.abc import Iterator
+
 import msgspec
 from rich.table import Table
 
 from collector.numbers import UNKNOWN, si, si_u
 from edge_agent.model_catalog import models_dir
-from edgejoule.demo.fleet_plan import DEVICES
+from edgejoule.demo.fleet_plan import DEVICES, DemoDevice
 from edgejoule.fleet_tables import plain_table
 from edgejoule.zoo.catalog_file import read_catalog
-from edgejoule.zoo.entry import DevelopmentMethod
+from edgejoule.zoo.entry import DevelopmentMethod, Family, ModelEntry
 from edgejoule.zoo.inventory_row import inventory_row
 
 
@@ -30,12 +32,8 @@ class DemoModel(msgspec.Struct, frozen=True, kw_only=True):
 
 def demo_models() -> list[DemoModel]:
     """Return the model of each device. Raises ConfigurationError for a catalogue that is not whole."""
-    catalog = read_catalog(models_dir())
-    by_id = {entry.id: entry for entry in catalog.model}
     found = []
-    for device in DEVICES:
-        entry = by_id[device.model_id]
-        family = catalog.family_of(entry)
+    for device, entry, family in _models_of_devices():
         made = family.development
         found.append(
             DemoModel(
@@ -57,15 +55,20 @@ def inventory_rows() -> list[str]:
 
     They are taken to be made on the grid of the device that runs them, as the demo tells of no other place.
     """
-    catalog = read_catalog(models_dir())
-    by_id = {entry.id: entry for entry in catalog.model}
     rows: dict[str, str] = {}
-    for device in DEVICES:
-        entry = by_id[device.model_id]
-        family = catalog.family_of(entry)
+    for device, entry, family in _models_of_devices():
         if family.development is not None:
             rows.setdefault(family.id, inventory_row(family, entry, device.zone))
     return list(rows.values())
+
+
+def _models_of_devices() -> Iterator[tuple[DemoDevice, ModelEntry, Family]]:
+    """Yield each device with its model and that model's family."""
+    catalog = read_catalog(models_dir())
+    by_id = {entry.id: entry for entry in catalog.model}
+    for device in DEVICES:
+        entry = by_id[device.model_id]
+        yield device, entry, catalog.family_of(entry)
 
 
 def model_table(models: list[DemoModel]) -> Table:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from edge_agent.model_catalog import list_models, open_check_set, open_model
+from edge_agent.model_catalog import list_models, verify
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.doctor.finding import Finding, failure, ok
 
@@ -22,8 +22,7 @@ def check_catalog(directory: Path | None = None) -> Finding:
         return failure(TOPIC, "the catalogue that comes along holds no model", REMEDY)
     for model in models:
         try:
-            _ = open_model(model)
-            _ = open_check_set(model)
+            verify(model)
         except ConfigurationError as error:
             problems.append(str(error))
     if problems:

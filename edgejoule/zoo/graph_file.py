@@ -45,7 +45,7 @@ class Tensor:
     @property
     def value_count(self) -> int:
         """Return how many values the shape holds; a size that is not known counts as 1."""
-        return math.prod(max(size, 1) if size < 0 else size for size in self.shape)
+        return math.prod(1 if size < 0 else size for size in self.shape)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """``edgejoule models verify``: a model's files, shapes, counts and scores against what the catalogue says."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ from edge_agent.file_content import FileContent
 from edge_agent.inference.errors import InferenceError
 from edge_agent.inference.registry import installed_engines, load_runner
 from edge_agent.inference.runner import InferenceRunner
-from edge_agent.model_catalog import CatalogModel, find_model, open_check_set, open_model
+from edge_agent.model_catalog import CatalogModel, open_check_set, open_model
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import RuntimeIdentity
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
@@ -49,13 +48,13 @@ class ModelCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_entry(
-    directory: Path, catalog: Catalog, entry: ModelEntry, engines: Sequence[str] = ("auto",)
+    model: CatalogModel, catalog: Catalog, entry: ModelEntry, engines: Sequence[str] = ("auto",)
 ) -> ModelCheck:
     """Compare the files with the catalogue, count again, and measure the score again with each of ``engines``.
 
-    An engine that refuses the model is a failed check. Raises ConfigurationError for a catalogue that cannot be read.
+    ``model``: what an agent would open for ``entry``. An engine that refuses the model is a failed check.
     """
-    family, model = catalog.family_of(entry), find_model(entry.id, directory)
+    family = catalog.family_of(entry)
     checks, content = _files(model, entry)
     if content is None:
         return ModelCheck(model_id=entry.id, ok=False, checks=checks)

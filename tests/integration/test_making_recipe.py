@@ -6,6 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from edge_agent.model_catalog import find_model
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.making.progress import Silence
 from edgejoule.making.recipe import build, main
@@ -86,7 +87,7 @@ def test_a_family_may_bring_its_own_check_set_or_share_anothers(tmp_path: Path) 
     models = tmp_path / "models"
     first = made(classifier(models, "first"), models)
 
-    assert all(verify_entry(models, first, entry).ok for entry in first.model)
+    assert all(verify_entry(find_model(entry.id, models), first, entry).ok for entry in first.model)
     (family,) = first.family
     assert (family.metric, family.check_set, family.recipe) == ("accuracy", "first/check_set.npz", "recipes/first.py")
     assert family.limits == ["none", "told by training"]
@@ -101,7 +102,7 @@ def test_a_family_may_bring_its_own_check_set_or_share_anothers(tmp_path: Path) 
     assert second.family[0].check_set == "first/check_set.npz"
     assert second.family[0].check_set_sha256 == family.check_set_sha256
     assert not (tmp_path / "out" / "second" / "check_set.npz").exists()
-    assert all(verify_entry(tmp_path / "out", second, entry).ok for entry in second.model)
+    assert all(verify_entry(find_model(entry.id, tmp_path / "out"), second, entry).ok for entry in second.model)
 
 
 def test_a_check_set_on_another_scale_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgejoule.argument_types import whole
+from edgejoule.commands.agent.arguments import BOUNDARIES
 from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 REPORT_SUFFIXES: Final = (".html", ".md")
 PLOT_SUFFIXES: Final = (".svg", ".png")
 CSV_SUFFIXES: Final = (".csv",)
-BOUNDARIES: Final = ("ac_wall", "usb_dc", "dc_input", "rail")
 MOST_DRAWS: Final = 100_000
 
 

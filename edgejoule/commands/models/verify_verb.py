@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and return 0 if all is as it should be. Raises ConfigurationError."""
-    from edge_agent.model_catalog import CATALOG_NAME, file_sha256
+    from edge_agent.model_catalog import CATALOG_NAME, file_sha256, list_models
     from edgejoule.zoo.catalog_file import find_family, read_catalog
     from edgejoule.zoo.verify import engines_here, verify_entry
 
@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not entries:
         raise ConfigurationError(f"{directory / CATALOG_NAME}: there is no model in it; restore the catalogue")
     engines = engines_here(arguments.engine)
+    models = {model.model_id: model for model in list_models(directory)}
     outcomes = []
     for entry in entries:
-        outcome = verify_entry(directory, catalog, entry, engines)
+        outcome = verify_entry(models[entry.id], catalog, entry, engines)
         outcomes.append(outcome)
         if not arguments.json:
             _print(outcome)
@@ -57,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         failed = sum(not outcome.ok for outcome in outcomes)
-        models = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
-        said = f"{failed} of {models} FAILED" if failed else f"{models}, all as stated"
+        count = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
+        said = f"{failed} of {count} FAILED" if failed else f"{count}, all as stated"
         line = f"{said}; {total_bytes:,} bytes of models; sha256 of {directory / CATALOG_NAME}: {catalog_sha256}"
         stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE if all(outcome.ok for outcome in outcomes) else EXIT_NO

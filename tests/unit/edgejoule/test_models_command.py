@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent.model_catalog import models_dir
+from edge_agent.model_catalog import find_model, models_dir
 from edgejoule.cli import main
 from edgejoule.zoo.catalog_file import find_entry, find_family, read_catalog, with_family, write_catalog
 from edgejoule.zoo.entry import Catalog, ModelEntry
@@ -27,7 +27,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 def _failures(directory: Path, entry: ModelEntry | None = None) -> dict[str, str]:
-    outcome = verify_entry(directory, read_catalog(directory), entry or find_entry(directory, MODEL_ID))
+    entry = entry or find_entry(directory, MODEL_ID)
+    outcome = verify_entry(find_model(entry.id, directory), read_catalog(directory), entry)
     assert outcome.ok == all(check.ok for check in outcome.checks)
     return {check.name: check.detail for check in outcome.checks if not check.ok}
 
@@ -100,7 +101,7 @@ def test_a_model_without_a_check_set_runs_on_random_inputs_and_says_so(directory
     family = msgspec.structs.replace(catalog.family[0], check_set="", check_set_sha256=None)
     entry = msgspec.structs.replace(find_entry(directory, MODEL_ID), check_set_score=None)
     write_catalog(directory, with_family(catalog, family, [entry]))
-    outcome = verify_entry(directory, read_catalog(directory), entry)
+    outcome = verify_entry(find_model(entry.id, directory), read_catalog(directory), entry)
     assert outcome.ok
     assert outcome.checks[-1].detail == "on random inputs: no check set comes along"
     assert outcome.runs[0].score is None
@@ -108,7 +109,9 @@ def test_a_model_without_a_check_set_runs_on_random_inputs_and_says_so(directory
 
 def test_each_engine_that_is_named_runs_it(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     catalog = read_catalog(directory)
-    outcome = verify_entry(directory, catalog, find_entry(directory, MODEL_ID), ["litert", "auto"])
+    outcome = verify_entry(
+        find_model(MODEL_ID, directory), catalog, find_entry(directory, MODEL_ID), ["litert", "auto"]
+    )
     assert [run.runtime.runtime for run in outcome.runs] == ["litert", "litert"]
     for engine in ("onnxruntime", "nonsense"):
         assert main(["models", "verify", MODEL_ID, "--engine", engine]) == 2
