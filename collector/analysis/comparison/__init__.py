@@ -1,0 +1,1 @@
+"""Edge against cloud: a scenario is read, resolved into figures, drawn in many worlds, and answered."""
