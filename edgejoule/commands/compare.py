@@ -26,7 +26,7 @@ ROWS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the scenario, where measurements come from, and the draws."""
-    parser.add_argument("scenario", type=Path, metavar="SCENARIO.toml", help="what to compare; see docs/examples")
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO.toml", help="what to compare; see examples")
     parser.add_argument(
         "--state-dir", type=Path, metavar="DIR", help="take the edge's joules from a collector's state"
     )

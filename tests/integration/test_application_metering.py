@@ -29,7 +29,7 @@ from tests.fakes.agent import (
 )
 from tests.fakes.delivery import wait_until
 
-EXAMPLES = Path(__file__).parents[2] / "docs/examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SHA256 = "a" * 64
 RUNTIME = 'runtime = "own"\nversion = "7"\ndelegate = "none"\nthreads = 1'
 SPIN_S = 0.02

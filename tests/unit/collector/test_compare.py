@@ -17,7 +17,7 @@ from collector.carbon.montecarlo import Draws, estimate_of, percentiles
 from collector.intensity.yearly_table import load_yearly_table
 from edge_agent.wire.errors import ConfigurationError
 
-EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "compare-keyword-spotting.toml"
 TABLE = load_yearly_table()
 
 # 50 kB image: a T4 for 5 ms at 70 W behind a PUE of 1.15, or a Raspberry Pi at 4 W for 50 ms.

@@ -12,7 +12,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from tests.fakes.windows import JETSON, PI4, DeviceProfile, make_batch
 
-EXAMPLE = str(Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml")
+EXAMPLE = str(Path(__file__).parents[3] / "examples" / "compare-keyword-spotting.toml")
 
 
 def store(state_dir: Path, *profiles: DeviceProfile, fleet: str = "lab") -> Path:

@@ -21,7 +21,7 @@ from tests.fakes.delivery import make_birth
 from tests.fakes.windows import FLEET, PROFILES, commit_rows, make_batch, make_fleet_rows
 
 LONG_NAME = "greenhouse-north-raspberry-pi-4b-number-0017"
-EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "compare-keyword-spotting.toml"
 HELP = [
     ["demo"],
     ["doctor"],

@@ -11,7 +11,7 @@ from collector.journal import Journal
 from edgejoule.cli import main
 from tests.fakes.windows import commit_rows, make_fleet_rows
 
-EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "compare-keyword-spotting.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "compare-keyword-spotting.toml"
 INVENTORY = """
 [defaults]
 lifetime_years = 5.0
