@@ -113,12 +113,13 @@ class ThinClient:
 class CloudSide:
     """The server. All of it is charged per inference, since other work fills it.
 
-    ``energy``: J per inference at the plug of the computer (before PUE), idle share included; else ``idle_power`` and
-    ``max_power`` in W at ``utilisation_ratio``, whose idle part is charged to the inferences served meanwhile.
-    ``time_s``: busy seconds of the server per inference, a batch's seconds over its size. ``mass`` is of the whole
-    machine, ``mass_share_ratio`` of it serves this workload's slot. ``on_site_water``: L per kWh of the computers
-    (WUE). ``latency_s``: of the server, without the network. ``price_per_hour``: of the slot, while it is busy or
-    waits; ``price_per_1000``: per 1,000 inferences; NaN where not given.
+    While busy it takes ``energy`` J per inference at its own plug (before PUE), or where that is None ``max_power`` W
+    for ``time_s``. While it waits, ``time_s * (1 / utilisation_ratio - 1)`` for each inference, it takes ``idle_power``
+    W; None: waiting is in ``energy`` already. ``other_power``: W of the machine that those do not see (fans, disks,
+    losses of the supply), all the time. ``time_s``: busy seconds per inference, a batch's seconds over its size.
+    ``mass`` is of the whole machine, ``mass_share_ratio`` of it serves this workload's slot, busy or waiting.
+    ``on_site_water``: L per kWh of the computers (WUE). ``latency_s``: of the server, without the network.
+    ``price_per_hour``: of the slot, busy or waiting; ``price_per_1000``: per 1,000 inferences; NaN where not given.
     """
 
     name: str
@@ -127,6 +128,7 @@ class CloudSide:
     energy: Column | None
     idle_power: Column | None
     max_power: Column | None
+    other_power: Column | None
     utilisation_ratio: F64
     time_s: Column
     pue: Column
