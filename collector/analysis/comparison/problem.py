@@ -114,9 +114,10 @@ class CloudSide:
     """The server. All of it is charged per inference, since other work fills it.
 
     While busy it takes ``energy`` J per inference at its own plug (before PUE), or where that is None ``max_power`` W
-    for ``time_s``. While it waits, ``time_s * (1 / utilisation_ratio - 1)`` for each inference, it takes ``idle_power``
-    W; None: waiting is in ``energy`` already. ``other_power``: W of the machine that those do not see (fans, disks,
-    losses of the supply), all the time. ``time_s``: busy seconds per inference, a batch's seconds over its size.
+    for ``time_s``. While it waits, ``time_s * (1 / utilisation_ratio - 1)`` for each inference, it takes
+    ``idle_power`` W; None: waiting is in ``energy`` already. ``other_power``: W of the machine that those do not see
+    (fans, disks, losses of the supply), busy or waiting. ``time_s``: busy seconds per inference, a batch's seconds
+    over its size.
     ``mass`` is of the whole machine, ``mass_share_ratio`` of it serves this workload's slot, busy or waiting.
     ``on_site_water``: L per kWh of the computers (WUE). ``latency_s``: of the server, without the network.
     ``price_per_hour``: of the slot, busy or waiting; ``price_per_1000``: per 1,000 inferences; NaN where not given.
