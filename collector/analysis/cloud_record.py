@@ -1,7 +1,7 @@
 """What ``edgejoule cloud bench`` writes: joules of one model on a server, by batch size, and how they were found.
 
-The file is JSON. Joules are those that the method sees, before PUE; what it does not see (``misses``) is for a scenario
-to add. Nothing here measures or computes.
+The file is JSON. Joules are those that the method sees, before PUE; what it does not see (``misses``) a scenario has
+to add. Nothing here measures.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ class CloudFigure(_Part, frozen=True, kw_only=True):
 
 
 class CloudIdle(_Part, frozen=True, kw_only=True):
-    """Power that the method sees while the model is loaded and nothing is asked of it, with its standard uncertainty."""
+    """Power that the method sees while the model is loaded and waits, with its standard uncertainty."""
 
     power_w: NonNegative
     power_u_w: NonNegative
