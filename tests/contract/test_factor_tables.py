@@ -25,7 +25,7 @@ UNITS = {
     GRID_INTENSITY: {"gCO2e/kWh"},
     EMBODIED_HARDWARE: {"kgCO2e", "kgCO2e/cm2", "kgCO2e/GB", "kgCO2e/kg", "cm2"},
     NETWORK_ENERGY: {"kWh/GB"},
-    CLOUD: {"ratio", "W", "kgCO2e"},
+    CLOUD: {"ratio", "W", "kgCO2e", "L/kWh"},
     FUEL_FACTORS: {"gCO2e/kWh"},
     IMPACTS: {"L/kWh", "MJ/kgCO2e", "kgSbe/kgCO2e", "kg"},
 }
