@@ -1,5 +1,6 @@
 """Matplotlib figures as SVG elements of a page: no metadata, own ids, colours from the page's style sheet."""
 
+import html
 import io
 import re
 from typing import Any, Final
@@ -35,17 +36,20 @@ STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def new_figure(height_in: float) -> tuple[Figure, Axes]:
+def new_figure(height_in: float, width_in: float = 5.7) -> tuple[Figure, Axes]:
     """Return a figure with transparent paper, as wide as the page's column."""
-    figure = Figure(figsize=(5.7, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
     figure.patch.set_alpha(0.0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0.0)
     return figure, axes
 
 
-def to_svg(figure: Figure, name: str) -> str:
-    """Return the figure as an SVG element: its ids are made its own, its marked colours become the page's."""
+def to_svg(figure: Figure, name: str, words: str = "") -> str:
+    """Return the figure as an SVG element: its ids are made its own, its marked colours become the page's.
+
+    ``words``: what the figure shows, for those who do not see it.
+    """
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     canvas: Any = FigureCanvasSVG(figure)
@@ -53,8 +57,10 @@ def to_svg(figure: Figure, name: str) -> str:
         canvas.print_svg(buffer, metadata=no_metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
+    label = f' aria-label="{html.escape(words)}"' if words else ""
+    head = f'role="img"{label} class="plot {name}">'
     svg = re.sub(
-        r'<svg [^>]*viewBox="([^"]+)"[^>]*>', rf'<svg viewBox="\1" role="img" class="plot {name}">', svg, count=1
+        r'<svg [^>]*viewBox="([^"]+)"[^>]*>', lambda found: f'<svg viewBox="{found[1]}" {head}', svg, count=1
     )
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
