@@ -22,15 +22,28 @@ _SHA256: Final = r"Expected `str` matching regex '^[0-9a-f]{64}\\Z'"
 
 def decode_toml(text: str, into: type[T], where: str) -> T:
     """Decode ``text`` into ``into``; raise ConfigurationError with one line that names the place and the fault."""
+    return convert_document(parse_toml(text, where), into, where)
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Return what ``text`` says, not yet looked at. Raises ConfigurationError."""
     try:
         document = tomllib.loads(text)
         place = _nul_in(document)
-        if place is not None:
-            raise ConfigurationError(f"{where}: `{place}` holds the character NUL, which no name can; remove it")
+    except (ValueError, RecursionError) as error:  # the parser's, also for thousands of digits or of brackets
+        raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
+    if place is not None:
+        raise ConfigurationError(f"{where}: `{place}` holds the character NUL, which no name can; remove it")
+    return document
+
+
+def convert_document(document: object, into: type[T], where: str) -> T:
+    """Return a document, or a part of one, as ``into``. Raises ConfigurationError as ``decode_toml``."""
+    try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {_plain(str(error))}{_known(str(error), into)}") from error
-    except (ValueError, RecursionError) as error:  # the parser's, also for thousands of digits or of brackets
+    except (ValueError, RecursionError) as error:  # of numbers and nestings beyond what the types can hold
         raise ConfigurationError(f"{where}: not valid TOML: {error}") from error
 
 
