@@ -59,9 +59,7 @@ def to_svg(figure: Figure, name: str, words: str = "") -> str:
     svg = svg[svg.index("<svg") :]
     label = f' aria-label="{html.escape(words)}"' if words else ""
     head = f'role="img"{label} class="plot {name}">'
-    svg = re.sub(
-        r'<svg [^>]*viewBox="([^"]+)"[^>]*>', lambda found: f'<svg viewBox="{found[1]}" {head}', svg, count=1
-    )
+    svg = re.sub(r'<svg [^>]*viewBox="([^"]+)"[^>]*>', lambda found: f'<svg viewBox="{found[1]}" {head}', svg, count=1)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     svg = re.sub(r'xlink:href="#', f'href="#{name}-', svg)
