@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from collector.assessment.cells import Cells
-from collector.assessment.engine import Engine, Limits
+from collector.assessment.engine import Engine, Limits, make_engine
 from collector.assessment.hardware import hardware_of
 from collector.assessment.lake_files import DaySources, day_of, sources
 from collector.assessment.places import Places, intensity_slots
@@ -69,7 +69,7 @@ class Stored(NamedTuple):
 
 
 class _Run:
-    """One assessment under way. Every portion has a DuckDB of its own, so what it keeps of files ends with it."""
+    """One assessment under way. Every portion has an engine of its own, so what it keeps of files ends with it."""
 
     def __init__(self, places: Places, kept: Cells, period: Period, fleet: str, limits: Limits) -> None:
         self.places, self.kept, self.period, self.fleet, self._limits = places, kept, period, fleet, limits
@@ -89,7 +89,7 @@ class _Run:
                 by_slot.setdefault(day.rolled_up.slot_s, []).append(day.day)
                 if self.period.cuts(day.day, day.rolled_up.slot_s):
                     self.cut_days.append(day.day)
-        with Engine(self._limits) as engine:
+        with make_engine(self._limits) as engine:
             if names:
                 with lake_windows(engine, where, names) as (windows, repeated):
                     self.counted.repeated += repeated
@@ -105,7 +105,7 @@ class _Run:
     def tail(self, rows: pa.Table) -> None:
         """Read rows that are not in the lake yet."""
         self.journal_rows += rows.num_rows
-        with Engine(self._limits) as engine, engine.table(rows) as found:
+        with make_engine(self._limits) as engine, engine.table(rows) as found:
             self._windows(engine, as_windows(found), self.period.start_unix_ns, self.period.end_unix_ns)
 
     def _windows(self, engine: Engine, windows: Table, first_unix_ns: int, last_unix_ns: int) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from collector.assessment.engine import Engine, Limits
+from collector.assessment.engine import Engine, Limits, make_engine
 from collector.assessment.lake_files import (
     DIRECTORY_NAME,
     PARTS_SCHEMA,
@@ -72,7 +72,7 @@ def roll_up(
     present = {day: names for day, names in window_files(where).items() if first_day <= day <= last_day}
     known = roll_ups(where, present)
     outcomes = []
-    with Engine(limits or Limits()) as engine:
+    with make_engine(limits or Limits()) as engine:
         for number, (day, names) in enumerate(sorted(present.items()), start=1):
             note = known.get(day)
             if note is not None and not set(note.inputs) <= set(names):

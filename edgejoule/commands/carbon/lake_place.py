@@ -29,9 +29,11 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Declare what the work may use."""
+    """Declare who does the work, and what it may use."""
+    engines = "who adds the windows up, with the same figures; spark needs Java 17 and edgejoule[spark] (duckdb)"
+    parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help=engines)
     parser.add_argument(
-        "--memory-mb", type=whole, default=1000, metavar="MB", help="what DuckDB may hold at once (default: 1000)"
+        "--memory-mb", type=whole, default=1000, metavar="MB", help="what the engine may hold at once (default: 1000)"
     )
     parser.add_argument("--threads", type=whole, default=2, metavar="N", help="(default: 2)")
     parser.add_argument("--temp-dir", type=Path, metavar="DIR", help="where what does not fit into memory goes")
@@ -41,7 +43,12 @@ def limits_of(arguments: argparse.Namespace) -> "Limits":
     """Return them. Raises ConfigurationError for too little."""
     from collector.assessment.engine import Limits
 
-    return Limits(memory_bytes=arguments.memory_mb * 1_000_000, threads=arguments.threads, temp_dir=arguments.temp_dir)
+    return Limits(
+        memory_bytes=arguments.memory_mb * 1_000_000,
+        threads=arguments.threads,
+        temp_dir=arguments.temp_dir,
+        engine=arguments.engine,
+    )
 
 
 def place_of(arguments: argparse.Namespace) -> "tuple[CollectorConfig, LakeWhere | None]":

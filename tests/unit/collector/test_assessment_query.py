@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.assessment.engine import Engine, Limits
+from collector.assessment.engine import Engine, Limits, make_engine
 from collector.assessment.lake_files import PARTS_SCHEMA
 from collector.assessment.query import COUNTS, SLOT, SPLIT, as_windows, once, repeated
 from collector.assessment.reading import window_parts
@@ -27,7 +27,7 @@ ENERGY_J = st.floats(-1.0, 1e6).filter(lambda value: value == 0.0 or abs(value) 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with Engine(Limits()) as made:
+    with make_engine(Limits()) as made:
         yield made
 
 
