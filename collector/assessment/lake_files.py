@@ -72,6 +72,12 @@ def day_of(t_unix_ns: int) -> str:
     return dt.datetime.fromtimestamp(t_unix_ns // 1_000_000_000, tz=dt.UTC).date().isoformat()
 
 
+def days_between(first_day: str, last_day: str) -> frozenset[str]:
+    """Return the days from one to the other, both included, all as YYYY-MM-DD."""
+    first, last = dt.date.fromisoformat(first_day), dt.date.fromisoformat(last_day)
+    return frozenset((first + dt.timedelta(days=step)).isoformat() for step in range((last - first).days + 1))
+
+
 def window_files(where: LakeWhere, not_after: tuple[str, int] | None = None) -> dict[str, list[str]]:
     """Return the names of the window files by day.
 

@@ -41,6 +41,9 @@ WINDOW_COLUMNS: Final = {
     "energy_u_j": "float64",
     "energy_u_systematic_j": "float64",
 }
+RELEASE: Final = ("model_id", "model_sha256", "runtime", "runtime_version")
+"""What tells two releases apart; in the place of a model id they stand so, with ``RELEASE_GLUE`` between."""
+RELEASE_GLUE: Final = "|"
 LONGEST_S: Final = 86_400.0
 """A longer window is no measurement: it is left out, counted and told."""
 _MOST: Final = 1e18
@@ -61,12 +64,19 @@ INTENSITY_COLUMNS: Final = {
 """Mean over the slot, times the part of the slot in which it is known; the ratios say on what that part rests."""
 
 
-def as_windows(found: Table) -> Table:
-    """Return a scan of the lake with ``WINDOW_COLUMNS``, null where its files are older than a column."""
+def as_windows(found: Table, *, by_release: bool = False) -> Table:
+    """Return a scan of the lake with ``WINDOW_COLUMNS``, null where its files are older than a column.
+
+    ``by_release``: each model id becomes the ``RELEASE`` that ran.
+    """
     present = set(found.columns)
-    return found.select(
-        **{name: (found[name] if name in present else ibis.null()).cast(kind) for name, kind in WINDOW_COLUMNS.items()}
-    )
+    columns = {
+        name: (found[name] if name in present else ibis.null()).cast(kind) for name, kind in WINDOW_COLUMNS.items()
+    }
+    if by_release:
+        words = [(found[name] if name in present else ibis.null()).cast("string").fill_null("") for name in RELEASE]
+        columns["model_id"] = ibis.literal(RELEASE_GLUE).join(words)
+    return found.select(**columns)
 
 
 def within(windows: Table, start_unix_ns: int, end_unix_ns: int) -> Table:

@@ -52,14 +52,17 @@ def portions(days: Iterable[DaySources]) -> Iterator[list[DaySources]]:
 
 
 @contextmanager
-def lake_windows(engine: Engine, where: LakeWhere, names: Sequence[str]) -> Iterator[tuple[Table, int]]:
-    """Give the windows of these files, each once, and how many lay there again."""
+def lake_windows(
+    engine: Engine, where: LakeWhere, names: Sequence[str], *, by_release: bool = False
+) -> Iterator[tuple[Table, int]]:
+    """Give the windows of these files, each once, and how many lay there again. ``by_release``: see ``as_windows``."""
     by_journal: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_journal[journal_of(name)].append(name)
     place = place_of(where)
     with ExitStack() as held:
-        copies = [as_windows(held.enter_context(engine.scan(place, own, SCHEMA))) for own in by_journal.values()]
+        scans = [held.enter_context(engine.scan(place, own, SCHEMA)) for own in by_journal.values()]
+        copies = [as_windows(scan, by_release=by_release) for scan in scans]
         every = ibis.union(*copies) if len(copies) > 1 else copies[0]
         boots = engine.answer(repeated(copies)) if len(copies) > 1 else None
         if boots is None or boots.num_rows == 0:

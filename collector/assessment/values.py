@@ -24,7 +24,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     ``policy``: for all hardware, instead of what each device's entry says. ``known_at_unix_ns``: what the given
     intensities were restricted to, for the result to say. ``draws``: worlds behind every range. ``impact_factors``:
-    of one's own, before the shipped ones. ``developments``: what making the models emitted.
+    of one's own, before the shipped ones. ``developments``: what making the models emitted. ``by_release``: of what
+    is gathered for a decomposition, models of another file or runtime are kept apart.
     """
 
     by: tuple[By, ...] = ("month",)
@@ -35,6 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     draws: int = DEFAULT_DRAWS
     impact_factors: tuple[Factor, ...] = ()
     developments: tuple[Development, ...] = ()
+    by_release: bool = False
 
 
 class Grams(msgspec.Struct, frozen=True, kw_only=True):
