@@ -15,12 +15,13 @@ from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import decode_toml, read_toml
 
 GRID_INTENSITY = "grid_intensity_yearly.toml"
+GRID_INTENSITY_MARGINAL = "grid_intensity_marginal.toml"
 EMBODIED_HARDWARE = "embodied_hardware.toml"
 NETWORK_ENERGY = "network_energy.toml"
 CLOUD = "cloud.toml"
 FUEL_FACTORS = "fuel_factors.toml"
 IMPACTS = "impacts.toml"
-SHIPPED = (GRID_INTENSITY, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD, FUEL_FACTORS, IMPACTS)
+SHIPPED = (GRID_INTENSITY, GRID_INTENSITY_MARGINAL, EMBODIED_HARDWARE, NETWORK_ENERGY, CLOUD, FUEL_FACTORS, IMPACTS)
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

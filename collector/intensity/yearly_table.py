@@ -1,4 +1,4 @@
-"""Yearly average intensity by country, from the shipped table and, where given, a user's table over it."""
+"""Yearly intensity by country, average or marginal, from the shipped table and, where given, a user's over it."""
 
 from pathlib import Path
 
@@ -8,30 +8,29 @@ from collector.carbon.factors import Factor, find_factor, near_names
 from collector.carbon.operational import CarbonIntensity, IntensityKind
 from collector.carbon.timeline import IntensityTimeline
 from collector.carbon.units import GCO2E_PER_KWH
-from collector.data.tables import GRID_INTENSITY, read_factors, shipped_factors
+from collector.data.tables import GRID_INTENSITY, GRID_INTENSITY_MARGINAL, read_factors, shipped_factors
 from edge_agent.wire.errors import ConfigurationError
 
 
 class YearlyTable:
-    """One value per zone for every moment: the coarsest intensity, always an average, never a forecast.
+    """One value per zone for every moment: the coarsest intensity, of one kind, never a forecast.
 
     Zones are ISO 3166 codes of three or two letters (``DEU`` or ``DE``), ``EU`` and ``WORLD``; letter case does not
     matter.
     """
 
-    kind: IntensityKind = "average"
-
-    def __init__(self, factors: tuple[Factor, ...]) -> None:
+    def __init__(self, factors: tuple[Factor, ...], kind: IntensityKind = "average") -> None:
         wrong = [factor for factor in factors if factor.estimate.unit != GCO2E_PER_KWH]
         if wrong:
             raise ConfigurationError(
                 f"intensity {wrong[0].id!r} is in {wrong[0].estimate.unit}; give it in {GCO2E_PER_KWH}"
             )
+        self.kind: IntensityKind = kind
         self.factors = factors
         self._by_zone: dict[str, CarbonIntensity | None] = {}
 
     def at(self, zone: str, t_unix_ns: int) -> CarbonIntensity | None:  # noqa: ARG002  one value for all times
-        """Return the zone's yearly average, or None for a zone that is not in the table."""
+        """Return the zone's yearly value, or None for a zone that is not in the table."""
         if zone not in self._by_zone:
             factor = find_factor(self.factors, zone) if zone else None
             known = None if factor is None else CarbonIntensity(zone=factor.id, kind=self.kind, factor=factor)
@@ -53,7 +52,7 @@ class YearlyTable:
         )
 
     def yearly(self, zone: str) -> CarbonIntensity | None:
-        """Return the zone's yearly average, or None for a zone that is not in the table."""
+        """Return the zone's yearly value, or None for a zone that is not in the table."""
         return self.at(zone, 0)
 
     def passports(
@@ -77,11 +76,20 @@ class YearlyTable:
 
 
 def load_yearly_table(own_table: Path | None = None) -> YearlyTable:
-    """Return the shipped table; rows of ``own_table`` come first and replace those of the same id.
+    """Return the shipped averages; rows of ``own_table`` come first and replace those of the same id.
 
     Raises ConfigurationError when ``own_table`` cannot be read.
     """
-    shipped = shipped_factors(GRID_INTENSITY)
+    return YearlyTable(_own_first(own_table, GRID_INTENSITY))
+
+
+def load_marginal_table(own_table: Path | None = None) -> YearlyTable:
+    """Return the shipped marginal intensities, rows of ``own_table`` as in ``load_yearly_table``."""
+    return YearlyTable(_own_first(own_table, GRID_INTENSITY_MARGINAL), "marginal")
+
+
+def _own_first(own_table: Path | None, table: str) -> tuple[Factor, ...]:
+    shipped = shipped_factors(table)
     own = read_factors(own_table) if own_table is not None else ()
     own_ids = {factor.id.casefold() for factor in own}
-    return YearlyTable((*own, *(factor for factor in shipped if factor.id.casefold() not in own_ids)))
+    return (*own, *(factor for factor in shipped if factor.id.casefold() not in own_ids))

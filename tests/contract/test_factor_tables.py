@@ -12,6 +12,7 @@ from collector.data.tables import (
     EMBODIED_HARDWARE,
     FUEL_FACTORS,
     GRID_INTENSITY,
+    GRID_INTENSITY_MARGINAL,
     IMPACTS,
     NETWORK_ENERGY,
     SHIPPED,
@@ -23,6 +24,7 @@ SHIPPABLE = {"Apache-2.0", "CC-BY-4.0", "cited fact"}
 
 UNITS = {
     GRID_INTENSITY: {"gCO2e/kWh"},
+    GRID_INTENSITY_MARGINAL: {"gCO2e/kWh"},
     EMBODIED_HARDWARE: {"kgCO2e", "kgCO2e/cm2", "kgCO2e/GB", "kgCO2e/kg", "cm2"},
     NETWORK_ENERGY: {"kWh/GB"},
     CLOUD: {"ratio", "W", "kgCO2e", "L/kWh"},
@@ -93,6 +95,20 @@ def test_grid_rows_have_a_range_and_two_letter_codes() -> None:
             assert len(factor.aliases[0]) == 2
         assert factor.licence == "CC-BY-4.0"
         assert "Ember" in factor.source
+
+
+def test_marginal_rows_go_by_the_names_of_the_average_ones_and_share_no_id() -> None:
+    averages = {factor.id: factor for factor in shipped_factors(GRID_INTENSITY)}
+    rows = shipped_factors(GRID_INTENSITY_MARGINAL)
+    assert len(rows) >= 30
+    for factor in rows:
+        country = averages[factor.aliases[0]]
+        assert factor.id == f"marginal-{country.id}"
+        assert factor.aliases[1:] == country.aliases
+        assert 0.0 < factor.estimate.low < factor.estimate.value < factor.estimate.high
+    ratios = {one.aliases[0]: one.estimate.value / averages[one.aliases[0]].estimate.value for one in rows}
+    assert (min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)) == ("SGP", "KEN")
+    assert ratios["FRA"] == pytest.approx(3.6, abs=0.05)
 
 
 def test_marginal_network_energy_is_far_below_average() -> None:

@@ -68,7 +68,7 @@ def _list(*, as_json: bool) -> None:
     from edgejoule.fleet_tables import plain_table
 
     shown = plain_table("Shipped factor tables")
-    shown.add_column("table", overflow="fold")
+    shown.add_column("table", no_wrap=True)
     shown.add_column("rows", justify="right")
     for heading in ("units", "licences", "warnings"):
         shown.add_column(heading, overflow="fold")
