@@ -15,7 +15,7 @@ import pyarrow as pa
 from collector.assessment.cells import Cells
 from collector.assessment.engine import Engine, Limits, make_engine
 from collector.assessment.hardware import hardware_of
-from collector.assessment.lake_files import DaySources, day_of, sources
+from collector.assessment.lake_files import DaySources, day_of, days_between, sources
 from collector.assessment.places import Places, intensity_slots
 from collector.assessment.query import DAY_NS, Table, as_windows, cells, within
 from collector.assessment.reading import Counted, lake_windows, portions, rolled_up_parts, window_parts
@@ -68,11 +68,21 @@ class Stored(NamedTuple):
     journal: Journal | None = None
 
 
+class Gathered(NamedTuple):
+    """What was kept of a period, by device, model, meter and month, before anything is summed up of it."""
+
+    kept: Cells
+    places: Places
+    options: Options
+    reading: Reading
+
+
 class _Run:
     """One assessment under way. Every portion has an engine of its own, so what it keeps of files ends with it."""
 
-    def __init__(self, places: Places, kept: Cells, period: Period, fleet: str, limits: Limits) -> None:
-        self.places, self.kept, self.period, self.fleet, self._limits = places, kept, period, fleet, limits
+    def __init__(self, places: Places, kept: Cells, period: Period, options: Options, limits: Limits) -> None:
+        self.places, self.kept, self.period, self._limits = places, kept, period, limits
+        self.fleet, self.by_release = options.fleet, options.by_release
         self.counted = Counted()
         self.rolled_up_days = 0
         self.cut_days: list[str] = []
@@ -86,12 +96,17 @@ class _Run:
         by_slot: dict[int, list[str]] = {}
         for day in days:
             if day.rolled_up is not None:
+                if self.by_release:
+                    raise ConfigurationError(
+                        f"lake {where}: of {day.day} some windows are left as a roll-up alone, which does not tell "
+                        "releases apart; name models, or a period whose windows are all there"
+                    )
                 by_slot.setdefault(day.rolled_up.slot_s, []).append(day.day)
                 if self.period.cuts(day.day, day.rolled_up.slot_s):
                     self.cut_days.append(day.day)
         with make_engine(self._limits) as engine:
             if names:
-                with lake_windows(engine, where, names) as (windows, repeated):
+                with lake_windows(engine, where, names, by_release=self.by_release) as (windows, repeated):
                     self.counted.repeated += repeated
                     self._windows(engine, windows, first_unix_ns, last_unix_ns)
             for slot_s, rolled in by_slot.items():
@@ -106,7 +121,12 @@ class _Run:
         """Read rows that are not in the lake yet."""
         self.journal_rows += rows.num_rows
         with make_engine(self._limits) as engine, engine.table(rows) as found:
-            self._windows(engine, as_windows(found), self.period.start_unix_ns, self.period.end_unix_ns)
+            self._windows(
+                engine,
+                as_windows(found, by_release=self.by_release),
+                self.period.start_unix_ns,
+                self.period.end_unix_ns,
+            )
 
     def _windows(self, engine: Engine, windows: Table, first_unix_ns: int, last_unix_ns: int) -> None:
         start, end = self.period.start_unix_ns, self.period.end_unix_ns
@@ -144,17 +164,37 @@ def assess(
     Raises ConfigurationError for what cannot be read, for a zone that ``intensity`` cannot know, for marginal
     intensities, and for a policy that a device has no numbers for.
     """
+    found = gather(stored, inventory, intensity, period, options, limits=limits, progress=progress)
+    edges = period.start_unix_ns, period.end_unix_ns
+    return summary(found.kept, found.places, inventory, edges, found.options, found.reading)
+
+
+def gather(
+    stored: Stored,
+    inventory: Inventory,
+    intensity: IntensityProvider,
+    period: Period,
+    options: Options | None = None,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Gathered:
+    """Return what ``assess`` sums up; it may also be asked by release.
+
+    Raises ConfigurationError as ``assess`` does, and for releases of a day of which only a roll-up is left.
+    """
     lake, journal = stored
     chosen = _with_developments(options or Options(), inventory, intensity)
     hardware = hardware_of(inventory, chosen.time_basis, chosen.policy)
     places = Places(inventory, hardware, intensity, period.start_unix_ns, period.end_unix_ns)
     kept = Cells(hardware, places.yearly_g_per_j())
     cursor = 0 if journal is None or lake is None else journal.cursor(LakeSink.name)
-    run = _Run(places, kept, period, chosen.fleet, limits or Limits())
+    run = _Run(places, kept, period, chosen, limits or Limits())
     if lake is not None:
         own = None if journal is None else (known_journal_id(journal), cursor)
         before, last = day_of(period.start_unix_ns - DAY_NS), day_of(period.end_unix_ns - 1)
-        days = sources(lake, before, last, own, period.split_days)
+        split_days = days_between(before, last) if chosen.by_release else period.split_days
+        days = sources(lake, before, last, own, split_days)
         done = 0
         for portion in portions(days):
             run.portion(lake, portion)
@@ -174,7 +214,7 @@ def assess(
         journal_rows=run.journal_rows,
         cut_days=tuple(run.cut_days),
     )
-    return summary(kept, places, inventory, (period.start_unix_ns, period.end_unix_ns), chosen, reading)
+    return Gathered(kept, places, chosen, reading)
 
 
 def _with_developments(options: Options, inventory: Inventory, intensity: IntensityProvider) -> Options:
