@@ -15,6 +15,7 @@ VERBS: Final[dict[str, str]] = {
     "ledger": "MACs, parameters, size and latency beside measured joules, and what orders them",
     "break-even": "after how many inferences a model has earned back what its making cost",
     "train": "train a family of models again from its recipe (needs the extra [train])",
+    "export": "write a model as an .onnx file that takes any batch, for a server (needs the extra [cloud])",
     "import": "count and check an own .tflite file, and put it into a catalogue of your own",
 }
 

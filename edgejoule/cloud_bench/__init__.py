@@ -1,0 +1,1 @@
+"""A model on a server: joules per inference by batch size."""

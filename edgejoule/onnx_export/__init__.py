@@ -1,0 +1,1 @@
+"""The models of a catalogue as .onnx files with a free batch, for servers."""
