@@ -1,0 +1,1 @@
+"""When to replace a class of devices."""

@@ -1,0 +1,49 @@
+"""A refresh in one sentence for each grid."""
+
+from collections.abc import Sequence
+
+from collector.analysis.refresh.answers import Payback, WaitRow
+from collector.numbers import NBSP, percent, si, significant
+
+_SURE_RATIO = 0.95
+_OPEN_RATIO = 0.5
+
+
+def payback_words(payback: Payback) -> str:
+    """Return for example ``1.2 years (0.6 to 2.4)``."""
+    if payback.low is None:
+        return "never"
+    middle = "never" if payback.years is None else f"{years_text(payback.years)}{NBSP}years"
+    high = "never" if payback.high is None else years_text(payback.high)
+    return middle if years_text(payback.low) == high else f"{middle} ({years_text(payback.low)} to {high})"
+
+
+def years_text(years: float) -> str:
+    """Return years as people read them."""
+    return f"{years:,.0f}" if years >= 100.0 else significant(years, 2 if years < 10.0 else 3)
+
+
+def verdict_of(name: str, payback: Payback, rows: Sequence[WaitRow], best: WaitRow, lifetime_years: float) -> str:
+    """Return what to do on this grid, how sure that is, and what it is about."""
+    last = rows[-1]
+    sure = f"best in {percent(best.probability_best)} of the drawn worlds"
+    if best.wait_years == last.wait_years and not last.replaced:
+        words = f"{name}: keep them"
+        why = f"pay-back: {payback_words(payback)}, of a life of {years_text(lifetime_years)}{NBSP}years"
+    elif best.wait_years == 0:
+        words = f"{name}: replace now"
+        why = f"pay-back: {payback_words(payback)}"
+    elif best.wait_years == last.wait_years:
+        words = f"{name}: keep them as long as they last, {best.wait_years} years"
+        why = f"pay-back if replaced now: {payback_words(payback)}"
+    else:
+        words = f"{name}: keep them {best.wait_years} more year{'s' if best.wait_years > 1 else ''}, then replace"
+        why = f"pay-back if replaced now: {payback_words(payback)}"
+    ends = last if best is rows[0] else rows[0]
+    against = "keeping them to the end" if ends is last else "replacing now"
+    margin = f"; {si(ends.middle_g - best.middle_g, 'g')} less than {against}" if len(rows) > 1 else ""
+    if best.probability_best < _OPEN_RATIO:
+        sure += ", so the moment is open"
+    elif best.probability_best < _SURE_RATIO:
+        sure += ", so it is likely, not sure"
+    return f"{words}: {why}{margin}; {sure}"

@@ -1,0 +1,1 @@
+"""Accuracy per carbon over a catalogue of models."""
