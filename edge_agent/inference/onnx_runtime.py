@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,8 +68,12 @@ _QUIET: Final = 4
 
 
 def load(model: FileContent, settings: RunSettings) -> InferenceRunner:
-    """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses model or provider."""
-    return OnnxRunner(import_module(MODULE), metadata.version(DISTRIBUTION), model, settings)
+    """Load ``model``. Raises ImportError without the package, ConfigurationError if it refuses model or provider.
+
+    The module says its version itself: with a GPU it comes in another distribution, onnxruntime-gpu.
+    """
+    module = import_module(MODULE)
+    return OnnxRunner(module, str(module.__version__), model, settings)
 
 
 class OnnxRunner:
@@ -88,12 +92,12 @@ class OnnxRunner:
         """
         model, data = content.path, content.data
         _refuse_weights_elsewhere(content, version)
-        self._model, self._engine, self._errors = model, EngineInfo(NAME, version), _errors()
+        self._model, self._engine, self._errors = model, EngineInfo(NAME, version), own_errors()
         refusals: tuple[type[Exception], ...] = (*self._errors, InferenceError)
         providers = providers_for(settings, module.get_available_providers())
         try:
             started_s = time.perf_counter()
-            session = _session(module, data, settings, providers)
+            session = open_session(module, data, settings, providers)
             self.load_s = time.perf_counter() - started_s
             source, sink = _only_input(session, model), session.get_outputs()[0]
             self.input_shape = shape_of(source.shape, f"{model}: its input {source.name!r}")
@@ -215,7 +219,8 @@ def _refuse_weights_elsewhere(content: FileContent, version: str) -> None:
         )
 
 
-def _session(module: Any, data: bytes, settings: RunSettings, providers: Sequence[str], profile: str = "") -> Any:
+def open_session(module: Any, data: bytes, settings: RunSettings, providers: Sequence[str], profile: str = "") -> Any:
+    """Return a session with this module's own settings; ``profile``: where a profile of it begins, "" for none."""
     options = module.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
@@ -241,7 +246,7 @@ def _profile(
     """Run the model once in a session of its own and return the events of its profile."""
     try:
         with tempfile.TemporaryDirectory(prefix="edgejoule-onnx-") as folder:
-            session = _session(module, content.data, settings, providers, str(Path(folder) / "profile"))
+            session = open_session(module, content.data, settings, providers, str(Path(folder) / "profile"))
             session.run(None, dict(feed))
             events: list[Mapping[str, Any]] = json.loads(Path(session.end_profiling()).read_bytes())
     except OSError as error:
@@ -252,7 +257,7 @@ def _profile(
     return events
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def own_errors() -> tuple[type[Exception], ...]:
     """Return what onnxruntime raises: each of its exceptions derives from Exception itself."""
     state = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     own = [entry for entry in vars(state).values() if isinstance(entry, type) and issubclass(entry, Exception)]

@@ -111,8 +111,11 @@ class RaplCounters:
             sampler.add(zone.read(now_s), now_s)
 
 
-def rapl_counters(root: Path) -> tuple[RaplCounters | None, str]:
-    """Return this machine's counters, or None and why: empty where there are none at all."""
+def rapl_zones(root: Path) -> tuple[dict[str, InternalSensor], str]:
+    """Return the zones that are the whole together, by name: psys, or all packages; else none, and why.
+
+    Why is empty where there are no counters at all.
+    """
     zones = rapl.find(root)
     with warnings.catch_warnings():  # in the main thread, before any other runs
         warnings.simplefilter("ignore", InternalSensorWarning)
@@ -121,8 +124,14 @@ def rapl_counters(root: Path) -> tuple[RaplCounters | None, str]:
     platform = {name: zone for name, zone in named.items() if name.startswith("psys")}
     packages = {name: zone for name, zone in named.items() if name.startswith("package")}
     if platform or packages:
-        return RaplCounters(platform or packages), ""
-    return None, "energy counters are there but cannot be read: run as root, or add a udev rule" if zones else ""
+        return platform or packages, ""
+    return {}, "energy counters are there but cannot be read: run as root, or add a udev rule" if zones else ""
+
+
+def rapl_counters(root: Path) -> tuple[RaplCounters | None, str]:
+    """Return this machine's counters, or None and why: empty where there are none at all."""
+    zones, note = rapl_zones(root)
+    return (RaplCounters(zones) if zones else None), note
 
 
 def _whole_j(total: InternalEnergy) -> float:
