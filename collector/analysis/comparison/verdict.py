@@ -1,0 +1,163 @@
+"""The answer in words: who is ahead, by how much, how sure that is, and which choices turn it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from collector.analysis.comparison.answers import View, ViewAnswer, Winner
+from collector.analysis.comparison.problem import Unit
+from collector.carbon.estimate import F64
+from collector.carbon.montecarlo import Percentiles
+
+SURE: Final = 0.95
+"""Probability from which on a side is called ahead."""
+WINNERS: Final[tuple[Winner, ...]] = ("edge", "cloud", "open")
+_SIZES: Final = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
+_QUESTIONS: Final = {"average": "for an inventory", "marginal": "for a decision"}
+
+
+def winner_of(probability_edge_lower: float) -> Winner:
+    """Return who is ahead."""
+    return WINNERS[int(winners_of(np.array([probability_edge_lower]))[0])]
+
+
+def winners_of(probabilities_edge_lower: F64) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    """Return who is ahead in many cases, as indices of WINNERS."""
+    lowest = 1.0 - SURE + 1e-12  # 0.05 drawn worlds of the edge are 0.95 of the cloud, whatever the last digit
+    sure = [probabilities_edge_lower >= SURE, probabilities_edge_lower <= lowest]
+    return np.select(sure, [0, 1], 2)
+
+
+def unit_words(unit: Unit) -> str:
+    """Return what grams are per, for example "1,000 inferences"."""
+    if unit.inferences is None:
+        return "device-day"
+    return "inference" if unit.inferences == 1.0 else f"{unit.inferences:,.6g} inferences"
+
+
+def functional_unit(unit: Unit) -> str:
+    """Return the functional unit in words, with the quality that it asks for."""
+    limits = []
+    if not np.isnan(unit.minimum_accuracy_ratio):
+        limits.append(f"at an accuracy of at least {unit.minimum_accuracy_ratio:.4g}")
+    if not np.isnan(unit.maximum_latency_s):
+        limits.append(f"answered within {unit.maximum_latency_s:.4g} s")
+    words = f" ({unit.words})" if unit.words else ""
+    per = unit_words(unit)
+    count = f"one {per}" if per in ("device-day", "inference") else per
+    return f"{count} of {unit.task}{words}{''.join(f', {limit}' for limit in limits)}"
+
+
+def verdict(views: Sequence[ViewAnswer], *, per: str, inferences_per_day: float, simulated: bool) -> str:
+    """Return one sentence: the inventory's view and the decision's, or the two there are, and what they agree on."""
+    shown = _shown(views)
+    parts = [f"{_words(one)} {_of_view(one.view)}" for one in shown]
+    warning = "With joules from a simulated meter: at" if simulated else "At"
+    return (
+        f"{warning} {inferences_per_day:,.6g} inferences a day, per {per}, the edge emits "
+        f"{'; and '.join(parts)}: {_conclusion(views)}."
+    )
+
+
+def flips(views: Sequence[ViewAnswer]) -> tuple[str, ...]:
+    """Return a sentence for each choice of a model that turns the verdict or leaves it open."""
+    found = {one.view: one.winner for one in views}
+    made: list[str] = []
+    for kind in dict.fromkeys(view.intensity for view in found):
+        winners = {view.network: winner for view, winner in found.items() if view.intensity == kind}
+        if len(set(winners.values())) > 1:
+            said = _each(winners, "network model")
+            made.append(f"The network model {_turns(winners.values())}, with {kind} grid intensities: {said}.")
+    for network in dict.fromkeys(view.network for view in found):
+        by_kind = {view.intensity: winner for view, winner in found.items() if view.network == network}
+        if len(set(by_kind.values())) > 1:
+            said = _each(by_kind, "grid intensities")
+            made.append(
+                f"The kind of grid intensity {_turns(by_kind.values())}, with the {network} network model: {said}."
+            )
+    return tuple(made)
+
+
+def axis_flip(axis: str, reference: object, winners: dict[str, Winner], view: View) -> str:
+    """Return a sentence on a field that turns the verdict, "" where it does not. ``winners``: by its values."""
+    mine = winners.get(str(reference))
+    others = {value: winner for value, winner in winners.items() if winner != mine}
+    if mine is None or not others:
+        return ""
+    said = []
+    for winner in WINNERS:
+        values = [value for value, one in others.items() if one == winner]
+        if values:
+            said.append(f"{_ahead(winner)} with {_listed(values)}")
+    return f"{axis} {_turns(winners.values())}, {_of_view(view)}: {_ahead(mine)} with {reference}, {'; '.join(said)}."
+
+
+def grams_words(grams: float) -> str:
+    """Return grams (not negative) with two digits in a unit of readable size."""
+    size, unit = next(((s, u) for s, u in _SIZES if grams >= s), _SIZES[-1])
+    number = grams / size
+    return f"{number:,.0f} {unit}" if number >= 10.0 or number == 0.0 else f"{number:.2g} {unit}"
+
+
+def _shown(views: Sequence[ViewAnswer]) -> list[ViewAnswer]:
+    alike = [one for one in views if one.view.network == one.view.intensity]
+    return alike if len(alike) > 1 else list(views[:2])
+
+
+def _of_view(view: View) -> str:
+    if view.network == view.intensity:
+        return f"with the {view.network} network model and grid intensities ({_QUESTIONS[view.network]})"
+    return f"with the {view.network} network model and {view.intensity} grid intensities"
+
+
+def _words(one: ViewAnswer) -> str:
+    return f"{_more_or_less(one.edge_minus_cloud)}, lower in {_chance(one.probability_edge_lower)},"
+
+
+def _more_or_less(spread: Percentiles) -> str:
+    """Return for example "1.2 g less than the cloud (90 % range 400 mg to 3.0 g less)"."""
+    side = "less" if spread.p50 < 0.0 else "more"
+    middle = f"{grams_words(abs(spread.p50))} {side} than the cloud"
+    if (spread.p5 < 0.0) == (spread.p95 < 0.0):
+        near, far = sorted((abs(spread.p5), abs(spread.p95)))
+        return f"{middle} (90 % range {grams_words(near)} to {grams_words(far)} {side})"
+    return f"{middle} (90 % range {grams_words(-spread.p5)} less to {grams_words(spread.p95)} more)"
+
+
+def _chance(probability: float) -> str:
+    percent = 100.0 * probability
+    if 0.0 < percent < 1.0 or 99.0 < percent < 100.0:
+        return f"{'fewer than 1' if percent < 1.0 else 'more than 99'} % of the drawn worlds"
+    return f"{percent:.0f} % of the drawn worlds"
+
+
+def _conclusion(views: Sequence[ViewAnswer]) -> str:
+    winners = {one.winner for one in views}
+    if len(winners) == 1:
+        return f"{_ahead(views[0].winner)} whichever network model and intensity is used"
+    changed = flips(views)
+    causes = [
+        words
+        for words, start in (("network model", "The network model"), ("kind of grid intensity", "The kind"))
+        if any(one.startswith(start) for one in changed)
+    ]
+    shown = _shown(views)
+    said = ", ".join(f"{_ahead(one.winner)} {_of_view(one.view)}" for one in shown)
+    return f"the answer depends on the {' and the '.join(causes)}: {said}"
+
+
+def _ahead(winner: Winner) -> str:
+    return "it stays open" if winner == "open" else f"the {winner} is ahead"
+
+
+def _turns(winners: Iterable[Winner]) -> str:
+    return "turns the verdict" if {"edge", "cloud"} <= set(winners) else "decides how sure it is"
+
+
+def _each(winners: Mapping[Literal["average", "marginal"], Winner], what: str) -> str:
+    return ", ".join(f"{_ahead(winner)} with {name} {what}" for name, winner in winners.items())
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) if len(values) <= 6 else f"{', '.join(values[:5])} and {len(values) - 5} more"
