@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from collector.analysis.comparison.answers import AxisAnswer, Comparison, View, Winner
 from collector.carbon.montecarlo import Percentiles
-from collector.web.comparison_words import ANSWER_WORDS, plain, spread, view_name
+from collector.web.comparison_words import ANSWER_WORDS, exactly, spread, view_name
 
 MAX_CASE_ROWS: Final = 60
 MAX_VALUES: Final = 12
@@ -89,7 +89,7 @@ def value_text(value: object) -> str:
     """Return a value of an axis as a reader would write it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return plain(value) if isinstance(value, (int, float)) else str(value)
+    return exactly(value) if isinstance(value, (int, float)) else str(value)
 
 
 def _case_row(row: dict[str, Any], axes: Sequence[str]) -> CaseRow:
@@ -155,7 +155,7 @@ def _groups(column: pa.ChunkedArray, axis: AxisAnswer) -> tuple[list[str], Codes
         parts = np.array_split(ordered, RANGES)
         starts = np.array([part[0] for part in parts])
         places = np.clip(np.searchsorted(starts, figures, side="right") - 1, 0, len(parts) - 1)
-        return [f"{plain(float(part[0]))} to {plain(float(part[-1]))}" for part in parts], places.astype(np.int64)
+        return [f"{exactly(part[0])} to {exactly(part[-1])}" for part in parts], places.astype(np.int64)
     shown = distinct[:MAX_VALUES]
     index = {value: place for place, value in enumerate(shown)}
     names = [value_text(one) for one in shown]

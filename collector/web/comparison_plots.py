@@ -150,10 +150,14 @@ def _side(one: Curve, of: Callable[[CurvePoint], Any]) -> tuple[F64, F64, F64]:
 
 
 def _scales(axes: Axes, x: F64, y: F64) -> bool:
-    """Set logarithmic axes where values are positive and span much; return whether the vertical one is."""
-    if x.min() > 0.0 and x.max() > _WIDE * x.min():
+    """Set logarithmic axes where values are positive and span much, the vertical one only with the other.
+
+    Returns whether the vertical one is: what is linear in a grid's intensity looks so.
+    """
+    wide = bool(x.min() > 0.0 and x.max() > _WIDE * x.min())
+    if wide:
         axes.set_xscale("log")
-    wide = bool(y.min() > 0.0 and y.max() > _WIDE * y.min())
+    wide = wide and bool(y.min() > 0.0 and y.max() > _WIDE * y.min())
     if wide:
         axes.set_yscale("log")
     format_axes(axes)

@@ -154,6 +154,13 @@ def views_words(chosen: Sequence[View], pair: PairAnswer) -> str:
     return f"with {'; and '.join(view_name(view) for view in views if view in wanted)}"
 
 
+def exactly(value: float) -> str:
+    """Return a number as it was given: no digit less, none more; no-break spaces between thousands."""
+    if abs(value) >= 1000.0 and value == round(value):
+        return count(round(value))
+    return f"{value:.6g}".replace("-", "−")
+
+
 def ratio_words(edge_g: float, cloud_g: float) -> str:
     """Return how many times as much the higher side emits, at the medians; empty where that says nothing."""
     low, high = sorted((edge_g, cloud_g))

@@ -1,0 +1,166 @@
+"""The comparison's page: whole in itself, answer and grounds in words, figures that say what they show."""
+
+import html
+import re
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from collector.analysis.comparison.answers import AxisAnswer, PairAnswer, View, Winner
+from collector.web.comparison_cases import MAX_CASE_ROWS
+from collector.web.comparison_html import MAX_DRAWN_PAIRS, render
+from tests.fakes.comparisons import SCENARIO, VIEWS, make_cases, make_comparison, make_inadmissible, make_pair
+from tests.fakes.html_page import Page
+
+GRIDS = AxisAnswer(name="edge.grid", values=("DE", "FR", "SE", "IN"), reference="DE")
+LIVES = AxisAnswer(name="edge.lifetime_years", values=tuple(1.0 + n / 2 for n in range(20)), reference=5.0)
+
+
+def words_of(text: str) -> str:
+    """Return what a reader sees: without tags and style."""
+    seen = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", text, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", seen)).replace("\N{NO-BREAK SPACE}", " "))
+
+
+def plots_of(text: str) -> dict[str, str]:
+    """Return what each figure says of itself, by its name."""
+    found = re.findall(r'<svg [^>]*aria-label="([^"]*)" class="plot ([\w-]+)"', text)
+    assert len(found) == text.count("<svg")
+    return {name: html.unescape(label).replace("\N{NO-BREAK SPACE}", " ") for label, name in found}
+
+
+def plain_pair(winners: Sequence[Winner], views: Sequence[View] = VIEWS[:1]) -> PairAnswer:
+    """Return a pair without figures beside the bars, with these winners."""
+    pair = msgspec.structs.replace(make_pair(views=views), curves=(), maps=(), tornados=())
+    chance = {"edge": 0.97, "open": 0.6, "cloud": 0.004}
+    answers = tuple(
+        msgspec.structs.replace(view, winner=winner, probability_edge_lower=chance[winner])
+        for view, winner in zip(pair.views, winners, strict=True)
+    )
+    return msgspec.structs.replace(pair, views=answers)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(make_comparison(), None, SCENARIO, "Pi <against> T4")
+
+
+def test_the_page_is_whole_in_itself(page: str) -> None:
+    parsed = Page(page)
+    assert page.startswith("<!doctype html>")
+    assert parsed.open == []
+    assert [load for load in parsed.loads if not load.startswith("#")] == []
+    assert {load.removeprefix("#") for load in parsed.loads} <= set(parsed.ids)
+    assert re.findall(r"url\((?!#)", page) == []
+    assert "@import" not in page
+    assert not parsed.tags & {"script", "link", "iframe", "img", "object", "embed"}
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert "Pi &lt;against&gt; T4" in page
+    assert len(page) < 800_000
+
+
+def test_it_answers_first_and_says_how_sure_that_is(page: str) -> None:
+    words = words_of(page)
+    order = [
+        "SIMULATED", "The answer", "It depends on how network and grid are counted", "with the average network.",
+        "The cloud is lower in more than 99 of 100 drawn worlds, with the marginal network.", "What turns it:",
+        "average says edge, marginal says cloud <&>", "What was compared", "bench record pi4.json",
+        "no marginal intensity is known", "Where both are alike", "water unknown 2.00 µL (1.0 to 5.0 µL)",
+        "not counted: the training of the model", "Ember, yearly electricity data, 2024",
+        "published mean; range: spread of four tables · CC-BY-4.0", "seed 7, 400 draws", SCENARIO.splitlines()[0],
+    ]  # fmt: skip
+    places = [words.find(text) for text in order]
+    assert places == sorted(places)
+    assert places[0] >= 0
+    assert "at 86 400 inferences a day" in words
+    assert "edgejoule compare scenario.toml --seed 7 --draws 400" in words
+
+
+def test_every_figure_says_what_it_shows(page: str) -> None:
+    said = plots_of(page)
+    kinds = {"key", "bars", "inferences_per_day", "edge_grid", "map", "tornado"}
+    assert {re.sub(r"pair-1-|-?\d+$", "", name) for name in said} == kinds
+    assert len(said) == 1 + 5 * len(VIEWS)
+    assert "Edge 437 µg (346 to 576 µg): inferring" in said["pair-1-bars0"]
+    assert "from 1.0 inferences a day to 1 700 000 inferences a day" in said["pair-1-inferences_per_day-0"]
+    assert (
+        "The edge is lower above 120 000 inferences a day (45 000 to 400 000)" in said["pair-1-inferences_per_day-0"]
+    )
+    assert re.search(r"the edge is lower in \d+ % of the map, the cloud in \d+ %", said["pair-1-map0"])
+    assert "Board, with a rather long name that tells what it is about from" in said["pair-1-tornado0"]
+    assert "which turns the answer" in said["pair-1-tornado0"]
+
+
+def test_break_evens_are_said_in_words_and_views_with_one_answer_together(page: str) -> None:
+    words = words_of(page)
+    alike = words[words.index("Where both are alike") : words.index("Beside carbon")]
+    assert "The edge is lower below 190 gCO2e/kWh (60 to 310). in all views" in alike
+    assert "At no value is the edge lower. in all views" in alike
+    assert "At any value is the edge lower at the medians; 2 of 100 drawn worlds have a break-even." in alike
+    assert "Not asked: waiting is in the energy of the server already with the marginal network" in alike
+
+
+@pytest.mark.parametrize(
+    ("winners", "headline", "certainty"),
+    [
+        (["edge"], "The edge emits less", "The edge is lower in 97 of 100 drawn worlds."),
+        (["cloud"], "The cloud emits less", "The cloud is lower in more than 99 of 100 drawn worlds."),
+        (
+            ["open"],
+            "Open: neither side is surely lower",
+            "The edge is lower in 60 of 100 drawn worlds, the cloud in 40.",
+        ),
+        (
+            ["edge", "open", "edge", "open"],
+            "The edge emits less, or it is open",
+            "the cloud in 40, with marginal grid intensity.",
+        ),
+        (
+            ["edge", "cloud", "cloud", "cloud"],
+            "It depends on how network and grid are counted",
+            "drawn worlds, with average network, average grid.",
+        ),
+    ],
+)
+def test_the_headline_is_what_the_views_say(winners: list[Winner], headline: str, certainty: str) -> None:
+    pair = plain_pair(winners, VIEWS[: len(winners)])
+    words = words_of(render(make_comparison([pair], simulated=False), None, "", "Page"))
+    assert headline in words
+    assert certainty in words
+    assert "SIMULATED Some" not in words
+    assert "The scenario" not in words.split("How to repeat it")[1]
+
+
+def test_an_inadmissible_candidate_is_shown_with_the_reason_and_not_compared() -> None:
+    pair = plain_pair(["edge"])
+    words = words_of(render(make_comparison([pair, make_inadmissible()]), None, "", "Page"))
+    assert "Not compared: what is asked for is missed cloud: latency of 0.9 s, at most 0.5 s is asked for" in words
+    assert "T4 in Iowa stated by the author the author's word" in words
+    alone = words_of(render(make_comparison([make_inadmissible()]), None, "", "Page"))
+    assert "Nothing could be compared" in alone
+    assert "T4 in Iowa is inadmissible." in alone
+
+
+def test_many_cases_are_summed_up_by_axis_and_shown_as_far_as_there_is_room() -> None:
+    axes = (GRIDS, LIVES)
+    comparison = make_comparison([plain_pair(["edge"])], axes=axes)
+    cases = make_cases(axes, VIEWS[:1])
+    text = render(msgspec.structs.replace(comparison, views=VIEWS[:1]), cases, "", "Page")
+    words = words_of(text)
+    assert "80 cases" in words
+    assert "edge.grid DE, FR, SE, IN DE edge.lifetime_years 20 values, 1 to 10.5 5" in words
+    assert "DE edge 25 % open 25 % cloud 25 % inadmissible 25 %" in words
+    assert "1 to 2 edge 33 % open 33 % cloud 33 % 2.5 to 3.5" in words
+    assert f"The first {MAX_CASE_ROWS} of 80 rows" in words
+    assert "2 DE 2 average network, average grid 300 µg 300 µg 50 of 100 open" in words
+    assert "inadmissible: cloud: latency of 0.9 s" in words
+    assert Page(text).open == []
+
+
+def test_pairs_beyond_what_is_drawn_stand_in_the_table() -> None:
+    pair = msgspec.structs.replace(plain_pair(["edge"]), break_evens=(), beside={})
+    pairs = [msgspec.structs.replace(pair, cloud=f"cloud {n}") for n in range(MAX_DRAWN_PAIRS + 2)]
+    words = words_of(render(make_comparison(pairs), None, "", "Page"))
+    assert "2 more pairs are in the table below" in words
+    assert f"Raspberry Pi 4 against cloud {MAX_DRAWN_PAIRS + 1} edge lower" in words
