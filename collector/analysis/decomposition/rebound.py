@@ -1,0 +1,66 @@
+"""The rebound: which part of what efficiency was to save more use took back, and how to read it."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from collector.analysis.decomposition.values import Rebound
+from collector.carbon.estimate import F64
+from collector.carbon.lmdi import rebound_ratio
+from collector.numbers import percent, si
+
+_VOLUME: Final = ("fleet_size", "inferences_per_device")
+_EFFICIENCY: Final = "energy_per_inference"
+_NONE: Final = 1e-9
+"""Of the volume: a smaller effect of efficiency is the rounding of sums."""
+
+
+def rebound_of(value: Callable[..., float], drawn: Callable[..., F64]) -> Rebound:
+    """Return the rebound. ``value``, ``drawn``: the sum of the named effects, at the middle and in each world.
+
+    R = 1 - actual saving / expected saving = volume effect / |efficiency effect|, of the operational term, at equal
+    grid intensities. It has no value where an inference did not come to take less energy.
+    """
+    volume, efficiency = value(*_VOLUME), value(_EFFICIENCY)
+    volumes, efficiencies = drawn(*_VOLUME), drawn(_EFFICIENCY)
+    gains = efficiencies < -_NONE * np.abs(volumes)
+    ratios = volumes[gains] / -efficiencies[gains]
+    ratio = rebound_ratio(volume, efficiency) if efficiency < -_NONE * abs(volume) else None
+    low, high = (float(end) for end in np.percentile(ratios, (5.0, 95.0))) if gains.any() else (None, None)
+    if ratio is None or low is None or high is None:
+        low, high = None, None
+    else:
+        low, high = min(low, ratio), max(high, ratio)
+    gain = float(gains.mean())
+    backfire = float(np.count_nonzero(ratios > 1.0) / len(gains))
+    return Rebound(
+        ratio=ratio,
+        low=low,
+        high=high,
+        volume_gco2e_per_day=volume,
+        efficiency_gco2e_per_day=efficiency,
+        gain_probability=gain,
+        backfire_probability=backfire,
+        reading=_reading(ratio, volume, efficiency, (gain, backfire)),
+    )
+
+
+def _reading(ratio: float | None, volume: float, efficiency: float, chances: tuple[float, float]) -> str:
+    gain, backfire = chances
+    if ratio is None:
+        more = "more energy than before" if efficiency > 0.0 else "as much energy as before"
+        hedge = f" (in {percent(gain)} of the worlds it took less)" if gain > 0.0 else ""
+        return f"no value: an inference took {more}, so there was no saving to take back{hedge}"
+    saved = f"{si(-efficiency, 'g')} a day"
+    hedge = f"; in {percent(1.0 - gain)} of the worlds an inference did not take less at all" if gain < 1.0 else ""
+    sure = f"; backfire in {percent(backfire)} of the worlds" if 0.0 < backfire < 1.0 else ""
+    if ratio <= 0.0:
+        also = "use fell too" if volume < 0.0 else "use stayed as it was"
+        return f"no rebound: better efficiency saved {saved}, and {also}{sure}{hedge}"
+    if ratio <= 1.0:
+        return f"partial rebound: of {saved} that efficiency saved, more use took back {percent(ratio)}{sure}{hedge}"
+    return (
+        f"backfire: efficiency was to save {saved}, and more use took {percent(ratio)} of it, so that operational "
+        f"grams rose at equal grids (Jevons){sure}{hedge}"
+    )
