@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.analysis.comparison.answers import AxisAnswer, Comparison, View, Winner
 from collector.carbon.montecarlo import Percentiles
@@ -22,6 +23,7 @@ READ_COLUMNS: Final = (
     "edge_g_p5", "edge_g_p50", "edge_g_p95", "cloud_g_p5", "cloud_g_p50", "cloud_g_p95", "probability_edge_lower",
 )  # fmt: skip
 """What a page reads of the table of cases, beside a column for each axis."""
+_MODELS: Final = ("average", "marginal")
 Codes = npt.NDArray[np.int64]
 
 
@@ -121,21 +123,21 @@ def _faults(faults: object) -> str:
 
 
 def _results(cases: pa.Table) -> Codes:
-    """Return each row's place in ``RESULTS``."""
-    winners = np.array(cases.column("winner").to_pylist(), dtype=object)
-    admissible = np.array(cases.column("admissible").to_pylist(), dtype=bool)
-    found = np.full(len(winners), RESULTS.index("inadmissible"), dtype=np.int64)
-    for code, winner in enumerate(RESULTS[:3]):
-        found[admissible & (winners == winner)] = code
-    return found
+    """Return each row's place in ``RESULTS``; a row without winner is inadmissible."""
+    return _places(cases.column("winner"), RESULTS[:3])
 
 
 def _views(cases: pa.Table, views: Sequence[View]) -> list[npt.NDArray[np.bool_]]:
-    """Return for each view which rows are of it; a row without view (inadmissible) is of all."""
-    networks = np.array(cases.column("network_model").to_pylist(), dtype=object)
-    kinds = np.array(cases.column("intensity_kind").to_pylist(), dtype=object)
-    none = np.array([not one for one in networks], dtype=bool)
-    return [none | ((networks == view.network) & (kinds == view.intensity)) for view in views]
+    """Return for each view which rows are of it."""
+    networks = _places(cases.column("network_model"), _MODELS)
+    kinds = _places(cases.column("intensity_kind"), _MODELS)
+    return [(networks == _MODELS.index(view.network)) & (kinds == _MODELS.index(view.intensity)) for view in views]
+
+
+def _places(column: pa.ChunkedArray, values: Sequence[object]) -> Codes:
+    """Return where each entry stands among the values, ``len(values)`` for what does not."""
+    found = pc.index_in(column, value_set=pa.array(values, column.type))
+    return np.asarray(pc.fill_null(found, len(values)).to_numpy(), dtype=np.int64)
 
 
 def _tally(results: Codes) -> Tally:
@@ -146,19 +148,16 @@ def _tally(results: Codes) -> Tally:
 
 def _groups(column: pa.ChunkedArray, axis: AxisAnswer) -> tuple[list[str], Codes]:
     """Return the names of the groups of an axis' values, and each row's group."""
-    values = column.to_pylist()
-    distinct = list(dict.fromkeys(axis.values)) or list(dict.fromkeys(values))
+    distinct = list(dict.fromkeys(axis.values))
     numeric = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in distinct)
     if numeric and len(distinct) > MAX_VALUES:
-        figures = np.array(values, dtype=np.float64)
-        ordered = np.array(sorted(distinct), dtype=np.float64)
-        parts = np.array_split(ordered, RANGES)
+        parts = np.array_split(np.array(sorted(distinct, key=float), dtype=np.float64), RANGES)
         starts = np.array([part[0] for part in parts])
-        places = np.clip(np.searchsorted(starts, figures, side="right") - 1, 0, len(parts) - 1)
-        return [f"{exactly(part[0])} to {exactly(part[-1])}" for part in parts], places.astype(np.int64)
+        places = np.searchsorted(starts, column.to_numpy().astype(np.float64), side="right") - 1
+        names = [f"{exactly(float(part[0]))} to {exactly(float(part[-1]))}" for part in parts]
+        return names, np.clip(places, 0, len(parts) - 1).astype(np.int64)
     shown = distinct[:MAX_VALUES]
-    index = {value: place for place, value in enumerate(shown)}
     names = [value_text(one) for one in shown]
     if len(distinct) > MAX_VALUES:
         names.append(f"{len(distinct) - MAX_VALUES} others")
-    return names, np.array([index.get(value, len(shown)) for value in values], dtype=np.int64)
+    return names, _places(column, shown)

@@ -26,6 +26,7 @@ from collector.web.pages import ordered, page_template
 
 MAX_DRAWN_PAIRS: Final = 6
 """So many pairs have sections with figures; the others stand in the table of all."""
+_FEW_VIEWS: Final = 2
 _QUESTIONS: Final[tuple[Question, ...]] = ("inferences_per_day", "edge_grid", "edge_lifetime", "cloud_utilisation")
 
 
@@ -37,11 +38,12 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 class Gallery(msgspec.Struct, frozen=True):
-    """The same kind of figure in all views, and how to read it."""
+    """The same kind of figure in all views, and how to read it. ``folded``: of the views between the two."""
 
     heading: str
     explanation: str
     figures: tuple[Drawn, ...]
+    folded: tuple[Drawn, ...] = ()
 
 
 class PairPage(msgspec.Struct, frozen=True):
@@ -135,13 +137,13 @@ def _galleries(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str)
             "Where which side is lower",
             "Probability that the edge is lower. Hatched: a side is lower in 95 of 100 drawn worlds or more. "
             "Thick line: half of them.",
-            _drawn(maps),
+            *_folded(maps),
         ),
         Gallery(
             "What decides it",
             "Edge minus cloud with one factor at its low and high end, all others at their medians. %: the factor's "
             "share of the difference's variance. ◆: this factor alone can turn the answer.",
-            _drawn(tornados),
+            *_folded(tornados),
         ),
     ]
 
@@ -166,12 +168,21 @@ def _curves(pair: PairAnswer, question: Question, anchor: str, comparison: Compa
         _CURVE_HEADINGS[question],
         "Solid: edge, dashed: cloud, medians with P5 to P95 as bands. Upright line: where both are alike; grey: where "
         "that lies in 90 of 100 drawn worlds that have it.",
-        _drawn(made),
+        *_folded(made),
     )
 
 
 def _drawn(made: Sequence[tuple[View, str]]) -> tuple[Drawn, ...]:
     return tuple(Drawn(words.view_name(view).capitalize(), svg) for view, svg in made if svg)
+
+
+def _folded(made: Sequence[tuple[View, str]]) -> tuple[tuple[Drawn, ...], tuple[Drawn, ...]]:
+    """Return the figures to show, and those of the views that mix the two kinds, which are folded among many."""
+    if len(made) <= _FEW_VIEWS:
+        return _drawn(made), ()
+    alike = [(view, svg) for view, svg in made if view.network == view.intensity]
+    mixed = [(view, svg) for view, svg in made if view.network != view.intensity]
+    return _drawn(alike), _drawn(mixed)
 
 
 def _break_evens(pair: PairAnswer) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
