@@ -118,7 +118,7 @@ class EdgeTable(LifeTable, frozen=True, kw_only=True, rename={"start": "from"}):
     grid: Grid
     attribution: Attribution
     name: Name | None = None
-    hardware: str = ""
+    hardware: Text | None = None
     sd_card_gb: Gigabytes | None = None
     embodied_kgco2e: Quantity | None = None
     bench: Text | None = None
@@ -202,7 +202,7 @@ class ThinClientTable(_Table, frozen=True, kw_only=True):
 
     same_board: bool = False
     name: Name | None = None
-    hardware: str = ""
+    hardware: Text | None = None
     sd_card_gb: Gigabytes | None = None
     embodied_kgco2e: Quantity | None = None
     lifetime_years: Positive | None = None
