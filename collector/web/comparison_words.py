@@ -67,7 +67,7 @@ def unit_words(unit_inferences: float, inferences_per_day: float) -> str:
         return "inference"
     if unit_inferences == inferences_per_day:
         return "device-day"
-    return f"{count(round(unit_inferences))} inferences"
+    return f"{exactly(unit_inferences)} inferences"
 
 
 def spread(figure: Percentiles | None, unit: str) -> tuple[str, str]:
@@ -97,12 +97,19 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def of_hundred(probability: float) -> str:
-    """Return how many of a hundred worlds; what is not quite none or all never reads so."""
+    """Return how many of a hundred worlds.
+
+    What is not quite none or all never reads so, and what lies between 5 and 95, where the answer is open, reads so.
+    """
     hundred = 100.0 * probability
     if 0.0 < hundred < 1.0:
         return "fewer than 1"
     if 99.0 < hundred < 100.0:
         return "more than 99"
+    if 94.5 <= hundred < 95.0:
+        return f"{min(math.floor(10.0 * hundred), 949) / 10.0:.1f}"
+    if 5.0 < hundred <= 5.5:
+        return f"{max(math.ceil(10.0 * hundred), 51) / 10.0:.1f}"
     return f"{hundred:.0f}"
 
 
