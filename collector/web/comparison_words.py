@@ -6,6 +6,7 @@ from typing import Final
 
 from collector.analysis.comparison.answers import BreakEven, Cause, NetworkModel, PairAnswer, Question, View, Winner
 from collector.analysis.comparison.problem import Origin
+from collector.analysis.comparison.verdict import winner_of
 from collector.carbon.montecarlo import Percentiles
 from collector.carbon.operational import IntensityKind
 from collector.numbers import NBSP, count, prefix_of, significant
@@ -99,17 +100,15 @@ def plain(value: float, digits: int = 3) -> str:
 def of_hundred(probability: float) -> str:
     """Return how many of a hundred worlds.
 
-    What is not quite none or all never reads so, and what lies between 5 and 95, where the answer is open, reads so.
+    What is not quite none or all never reads so, and where the answer is open it reads between 5 and 95.
     """
     hundred = 100.0 * probability
     if 0.0 < hundred < 1.0:
         return "fewer than 1"
     if 99.0 < hundred < 100.0:
         return "more than 99"
-    if 94.5 <= hundred < 95.0:
-        return f"{min(math.floor(10.0 * hundred), 949) / 10.0:.1f}"
-    if 5.0 < hundred <= 5.5:
-        return f"{max(math.ceil(10.0 * hundred), 51) / 10.0:.1f}"
+    if winner_of(probability) == "open" and f"{hundred:.0f}" in {"5", "95"}:
+        return f"{min(max(hundred, 5.1), 94.9):.1f}"
     return f"{hundred:.0f}"
 
 

@@ -1,9 +1,10 @@
 """What a comparison says in words: counts of worlds agree with the answer, figures keep sign and size."""
 
+import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.analysis.comparison.answers import BreakEven, Outcome, View
@@ -37,6 +38,11 @@ def read(text: str) -> float:
 
 
 @given(st.floats(0.0, 1.0))
+@example(0.95)
+@example(0.05)
+@example(math.nextafter(0.95, 0.0))
+@example(math.nextafter(0.05, 1.0))
+@example(0.0500001)
 def test_how_many_of_a_hundred_worlds_agrees_with_the_answer(probability: float) -> None:
     text = of_hundred(probability)
     hundred = {"fewer than 1": 0.5, "more than 99": 99.5}.get(text) or float(text)
