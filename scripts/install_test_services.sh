@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium, Node.js
-# with npm), where that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
-# ends well.
+# with npm, Java for Spark), where that can be done without a question. Whatever is missing afterwards only skips its
+# tests: this script says so and ends well.
 set -euo pipefail
 
 missing_packages() {
@@ -11,6 +11,7 @@ missing_packages() {
     command -v chromium >/dev/null || echo chromium
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
+    command -v java >/dev/null || echo default-jre-headless
 }
 
 go_on_without() {

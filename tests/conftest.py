@@ -10,6 +10,7 @@ import gc
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import stat
 import sys
@@ -36,6 +37,13 @@ GRACE_S = 3.0
 POLL_S = 0.02
 MAY_BE_MISSING_IN_CI = ("hardware", "gpu")
 MODULES_OF_TRAIN = ("jax", "litert_quantizer", "seglearn", "skimage", "sklearn", "sktime")
+SPARK_SETTINGS = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.default.parallelism": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+}
 HOW_TO_RUN_MORE = (
     "to run them: `make test` as root (or with sudo that asks for no password) on Debian or Ubuntu installs what they "
     "need; hardware: `--meter-port DRIVER=PORT`; a GPU: on a machine that has one"
@@ -97,6 +105,18 @@ def _lacks_micropython(_config: pytest.Config) -> str | None:
     return f"MicroPython is not installed ({', '.join(missing)} missing)" if missing else None
 
 
+def _lacks_spark(_config: pytest.Config) -> str | None:
+    if importlib.util.find_spec("pyspark") is None:
+        return "the extra [spark] is not installed (pyspark missing)"
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which(f"{home}/bin/java" if home else "java")
+    if java is None:
+        return "there is no Java"
+    release = Path(java).resolve().parent.parent / "release"
+    found = re.search(r'JAVA_VERSION="(\d+)', release.read_text()) if release.is_file() else None
+    return f"Java {found[1]} is older than 17" if found and int(found[1]) < 17 else None
+
+
 def _lacks_meter(config: pytest.Config) -> str | None:
     return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
 
@@ -111,6 +131,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "browser": _lacks_browser,
     "grafana_ui": _lacks_grafana_ui,
     "compiler": lambda _config: _lacks_program("gcc"),
+    "spark": _lacks_spark,
     "train": _lacks_train,
     "micropython": _lacks_micropython,
     "hardware": _lacks_meter,
@@ -120,7 +141,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here; keep on one worker the timing-sensitive tests, those of one seed, of one browser."""
+    """Skip what cannot run here; keep on one worker the timing-sensitive tests, those of a seed, browser or Spark."""
     lacking = {marker: check(config) for marker, check in NEEDS.items()}
     for item in items:
         if "e2e" in item.path.parts:
@@ -129,6 +150,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group("grafana_seed"))
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("browser"))
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("spark"))
         for marker, reason in lacking.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -336,6 +359,21 @@ def browser(chromium_program: str) -> Generator["Browser", None, None]:
 
     with chromium(chromium_program) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """Have the one Spark of this process run, for tests marked ``spark``; set so that small questions cost little."""
+    from collector.assessment.engine import Limits  # noqa: PLC0415  the collector, only where it is asked for
+    from collector.assessment.spark_session import spark_session, stop_spark  # noqa: PLC0415
+
+    settings = tmp_path_factory.mktemp("spark") / "spark-defaults.conf"
+    settings.write_text("".join(f"{name} {value}\n" for name, value in SPARK_SETTINGS.items()))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPARK_CONF_DIR", str(settings.parent))
+        spark_session(Limits(engine="spark"))
+    yield
+    stop_spark()
 
 
 @pytest.fixture(scope="session")

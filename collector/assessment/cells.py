@@ -77,7 +77,8 @@ class Cells:
         kept = found.drop_columns([CELL]).append_column("month", months)
         for name, values in embodied.items():
             kept = kept.append_column(name, pa.array(values))
-        summed = kept.group_by([*KEYS, "month"]).aggregate([(name, "sum") for name in COLUMNS])
+        grouped = kept.group_by([*KEYS, "month"]).aggregate([(name, "sum") for name in COLUMNS])
+        summed = grouped.sort_by([(name, "ascending") for name in (*KEYS, "month")])  # engines give them as they come
         keys = zip(*(summed[name].to_pylist() for name in (*KEYS, "month")), strict=True)
         values = np.column_stack([summed[f"{name}_sum"].to_numpy() for name in COLUMNS]).astype(np.float64)
         for words, row in zip(keys, values, strict=True):

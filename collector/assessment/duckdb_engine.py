@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from collector.assessment.engine import Limits
-from collector.assessment.engine_parts import FreeNames, first_line, sql_of, temporary, unreadable
+from collector.assessment.engine_parts import FreeNames, OpenScans, first_line, sql_of, temporary
 from collector.assessment.query import Table
 from collector.sinks.lake_place import LocalPlace, Place
 from edge_agent.wire.errors import ConfigurationError
@@ -30,6 +30,7 @@ class DuckdbEngine:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._names = FreeNames()
+        self._scans = OpenScans()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -53,7 +54,7 @@ class DuckdbEngine:
     @contextmanager
     def scan(self, place: Place, names: Sequence[str], schema: pa.Schema) -> Iterator[Table]:
         """Give the rows of these files; see ``engine.Engine``."""
-        with self._names.one() as name, _told(place, names), place.readable(list(names)) as (root, files):
+        with self._names.one() as name, self._told(place, names), place.readable(list(names)) as (root, files):
             paths = [f"{root}/{one}" for one in names]
             if isinstance(place, LocalPlace):
                 found = self._connection.read_parquet(paths, union_by_name=True, hive_partitioning=False)
@@ -97,14 +98,16 @@ class DuckdbEngine:
             ) from error
         return rows.cast(question.schema().to_pyarrow())  # sums of integers are wider in DuckDB
 
-
-@contextmanager
-def _told(place: Place, names: Sequence[str]) -> Iterator[None]:
-    """Turn what goes wrong in reading these files into one line that says what to do."""
-    try:
-        yield
-    except (OSError, duckdb.Error, pa.ArrowException) as error:
-        ours = isinstance(error, duckdb.ProgrammingError) and not isinstance(error, duckdb.InvalidInputException)
-        if ours or isinstance(error, duckdb.InterruptException):
-            raise
-        raise unreadable(place, names, first_line(str(error))) from error
+    @contextmanager
+    def _told(self, place: Place, names: Sequence[str]) -> Iterator[None]:
+        """Turn what goes wrong in reading these files into one line that says what to do."""
+        with self._scans.one(place, names):
+            try:
+                yield
+            except (OSError, duckdb.Error, pa.ArrowException) as error:
+                ours = isinstance(error, duckdb.ProgrammingError) and not isinstance(
+                    error, duckdb.InvalidInputException
+                )
+                if ours or isinstance(error, duckdb.InterruptException):
+                    raise
+                raise self._scans.unreadable(place, first_line(str(error))) from error

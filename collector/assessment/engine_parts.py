@@ -55,11 +55,26 @@ def temporary(directory: Path | None) -> "tempfile.TemporaryDirectory[str]":
         ) from error
 
 
-def unreadable(place: Place, names: Sequence[str], words: str) -> ConfigurationError:
-    """Return what went wrong in reading these files as one line that names the damaged one and says what to do."""
-    damaged = next((name for name in names if not _readable(place, name)), "")
-    where = f"{place.where}/{damaged}" if damaged else f"lake {place.where}"
-    return ConfigurationError(f"{where}: cannot read it: {words}; move a damaged file away, or correct [lake]")
+class OpenScans:
+    """The files that an engine reads at the moment: a question may be asked of several scans."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Place, Sequence[str]]] = []
+
+    @contextmanager
+    def one(self, place: Place, names: Sequence[str]) -> Iterator[None]:
+        """Read these as well."""
+        self._open.append((place, names))
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def unreadable(self, place: Place, words: str) -> ConfigurationError:
+        """Return what went wrong in reading as one line that names the damaged file and says what to do."""
+        files = (f"{at.where}/{name}" for at, names in self._open for name in names if not _readable(at, name))
+        where = next(files, f"lake {place.where}")
+        return ConfigurationError(f"{where}: cannot read it: {words}; move a damaged file away, or correct [lake]")
 
 
 def _readable(place: Place, name: str) -> bool:

@@ -15,7 +15,7 @@ import ibis
 import pyarrow as pa
 
 from collector.assessment.engine import Limits
-from collector.assessment.engine_parts import FreeNames, first_line, sql_of, temporary, unreadable
+from collector.assessment.engine_parts import FreeNames, OpenScans, first_line, sql_of, temporary
 from collector.assessment.query import Table
 from collector.assessment.spark_session import spark_session
 from collector.sinks.lake_place import LocalPlace, Place
@@ -37,6 +37,7 @@ class SparkEngine:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._names = FreeNames()
+        self._scans = OpenScans()
 
     def __enter__(self) -> Self:
         if ibis.options.pyspark is None:
@@ -103,19 +104,20 @@ class SparkEngine:
         from py4j.protocol import Py4JError  # noqa: PLC0415  an extra of its own
         from pyspark.errors import AnalysisException, ParseException, PySparkException  # noqa: PLC0415
 
-        try:
-            yield
-        except (OSError, pa.ArrowException, PySparkException, Py4JError) as error:
-            missing = "PATH_NOT_FOUND" in str(error)
-            if isinstance(error, (AnalysisException, ParseException)) and not missing:
-                raise
-            words = root_cause(error)
-            if any(word in words for word in _OUT_OF_MEMORY):
-                raise ConfigurationError(
-                    f"--memory-mb {self._limits.memory_bytes / 1e6:g} is too little for this lake with Spark; give "
-                    f"more, or fewer --threads ({words})"
-                ) from error
-            raise unreadable(place, names, words) from error
+        with self._scans.one(place, names):
+            try:
+                yield
+            except (OSError, pa.ArrowException, PySparkException, Py4JError) as error:
+                missing = "PATH_NOT_FOUND" in str(error)
+                if isinstance(error, (AnalysisException, ParseException)) and not missing:
+                    raise
+                words = root_cause(error)
+                if any(word in words for word in _OUT_OF_MEMORY):
+                    raise ConfigurationError(
+                        f"--memory-mb {self._limits.memory_bytes / 1e6:g} is too little for this lake with Spark; "
+                        f"give more, or fewer --threads ({words})"
+                    ) from error
+                raise self._scans.unreadable(place, words) from error
 
 
 def root_cause(error: Exception) -> str:

@@ -109,7 +109,7 @@ def test_nothing_there_is_the_answer_no(place: list[str], capsys: pytest.Capture
     ("words", "told"),
     [
         (["--year", "2025", "--from", "7d"], "give --year, or --from and --to, not both"),
-        (["--memory-mb", "1"], "--memory-mb 1 is too little to read a lake with; give at least 100"),
+        (["--memory-mb", "1"], "--memory-mb 1 is too little to read a lake with duckdb; give at least 100"),
         (["--draws", "3"], "give 100 or more"),
         (["--draws", "1000000000"], "do not fit into memory; give 1000000"),
         (["--threads", "100000"], "give 1 to 256"),

@@ -1,0 +1,136 @@
+"""Spark answers as DuckDB does, on the same lake: every figure to 1e-9, every count exactly."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from collector.assessment.assess import Period, Stored, assess
+from collector.assessment.engine import EngineName, Limits
+from collector.assessment.lake_files import DIRECTORY_NAME, roll_up_name
+from collector.assessment.query import COUNTS, KEYS, SLOT
+from collector.assessment.roll_up import roll_up
+from collector.assessment.values import BY, FleetAssessment, Options
+from collector.inventory import parse_inventory
+from edge_agent.wire.errors import ConfigurationError
+from edgejoule.cli import main
+from tests.fakes.odd_lake import DAY_NS, DAY_UNIX_NS, DAYS, INVENTORY, make_odd_lake
+from tests.fakes.stepped_intensity import SteppedIntensity
+
+pytestmark = pytest.mark.spark
+RELATIVE: Final = 1e-9
+
+
+def differences(one: Any, two: Any, where: str = "") -> list[str]:
+    """Return where two answers differ: numbers by more than 1e-9, all else at all."""
+    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+        return [words for key in one for words in differences(one[key], two[key], f"{where}.{key}")]
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        return [words for i in range(len(one)) for words in differences(one[i], two[i], f"{where}[{i}]")]
+    if isinstance(one, float) and isinstance(two, float):
+        return [] if math.isclose(one, two, rel_tol=RELATIVE, abs_tol=1e-15) else [f"{where}: {one} and {two}"]
+    return [] if one == two else [f"{where}: {one} and {two}"]
+
+
+def assessed(lake: Path, engine: EngineName) -> FleetAssessment:
+    return assess(
+        Stored(lake=lake),
+        parse_inventory(INVENTORY),
+        SteppedIntensity(lambda s: None if s % 7200 == 1800 else 50.0 + s // 1800 % 24, step_s=1800),
+        Period(start_unix_ns=DAY_UNIX_NS, end_unix_ns=DAY_UNIX_NS + 3 * DAY_NS),
+        Options(by=BY, draws=500),
+        limits=Limits(engine=engine),
+    )
+
+
+def plain(assessment: FleetAssessment) -> Any:
+    return json.loads(msgspec.json.encode(assessment))
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an odd lake, in a directory whose name has what file systems of Hadoop read as a pattern."""
+    return make_odd_lake(tmp_path_factory.mktemp("lakes") / "a lake, {north,south} [1]*?")
+
+
+def test_a_fleet_is_the_same_from_windows_and_a_roll_up(spark: None, lake: Path, tmp_path: Path) -> None:
+    mixed = shutil.copytree(lake, tmp_path / "mixed")
+    roll_up(mixed, DAYS[1], DAYS[1], slot_s=900)
+    shutil.rmtree(mixed / f"date={DAYS[1]}")
+    ours, theirs = assessed(mixed, "duckdb"), assessed(mixed, "spark")
+    assert ours.reading.rows_repeated > 50
+    assert ours.reading.rows_unusable > 15
+    assert (ours.reading.rolled_up_days, ours.reading.cut_days) == (1, ())
+    assert ours.total.inference_count > 10**13
+    assert not differences(plain(ours), plain(theirs))
+
+
+def test_the_command_makes_the_same_roll_up(
+    spark: None, lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+    for engine in ("duckdb", "spark"):
+        copy = shutil.copytree(lake, tmp_path / engine)
+        command = ["carbon", "roll-up", "--lake", str(copy), "--from", DAYS[0], "--to", DAYS[0], "--json"]
+        assert main([*command, "--minutes", "5", "--engine", engine]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        table = pq.read_table(copy / DIRECTORY_NAME / roll_up_name(DAYS[0]), partitioning=None)
+        made.append((json.loads(out), table))
+    (said, one), (said_too, two) = made
+    assert said == said_too
+    assert one.schema.equals(two.schema, check_metadata=True)
+    exact = [*KEYS, SLOT, *COUNTS]
+    assert one.select(exact).equals(two.select(exact))
+    assert one.num_rows > 500
+    for name in set(one.column_names) - set(exact):
+        for mine, other in zip(one[name].to_pylist(), two[name].to_pylist(), strict=True):
+            assert mine == pytest.approx(other, rel=RELATIVE, abs=1e-12), name
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "spark"])
+def test_a_damaged_file_is_named_in_one_line(
+    spark: None, lake: Path, tmp_path: Path, engine: EngineName, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(lake, tmp_path / "damaged")
+    file = sorted(copy.glob("date=*/*.parquet"))[2]
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(
+        ConfigurationError, match=f"{file.name}: cannot read it: .*; move a damaged file away"
+    ) as caught:
+        assessed(copy, engine)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def _without_java(java_home: Path, lake: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "edgejoule", "carbon", "roll-up", "--lake", str(lake), "--engine", "spark"]
+    env = {"PATH": "/usr/bin:/bin", "JAVA_HOME": str(java_home)}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=120)
+
+
+def test_no_java_and_an_old_one_are_one_line(lake: Path, tmp_path: Path) -> None:
+    none = _without_java(tmp_path / "nothing", lake)
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr.count("\n") == 1
+    assert "no java in JAVA_HOME or PATH; install it" in none.stderr
+    old = tmp_path / "old" / "bin" / "java"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\necho 'Error: java.lang.UnsupportedClassVersionError: 61.0' >&2\nexit 1\n")
+    old.chmod(0o755)
+    told = _without_java(tmp_path / "old", lake)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.count("\n") == 1
+    assert "UnsupportedClassVersionError: 61.0; it needs Java 17" in told.stderr
+
+
+def test_less_memory_than_spark_needs_is_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"--memory-mb 200 is too little to read a lake with spark; .* 500"):
+        Limits(engine="spark", memory_bytes=200_000_000)
