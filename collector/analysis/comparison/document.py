@@ -40,7 +40,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     edge: Raw | list[Raw]
     cloud: Raw | list[Raw]
     network: Raw
-    thin_client: Raw | Literal["none"]
+    thin_client: Raw | Literal["none"] | None = None
     prices: Raw | None = None
 
 
@@ -80,9 +80,9 @@ class _Slot:
 def read_tables(document: Raw, given: GivenCases | None = None) -> Tables:
     """Return the scenario in all cases. Raises ConfigurationError with the key and the remedy."""
     plain = _plain(document, "")
-    if "thin_client" not in plain:
+    whole = convert_document(plain, _Document, "the file")
+    if whole.thin_client is None:
         raise ConfigurationError(_NO_THIN_CLIENT)
-    whole = convert_document(plain, _Document, "scenario")
     edges, clouds = _candidates(whole.edge, "edge", EdgeTable), _candidates(whole.cloud, "cloud", CloudTable)
     unit = _Slot(("unit",), whole.unit, UnitTable)
     network = _Slot(("network",), whole.network, NetworkTable)
