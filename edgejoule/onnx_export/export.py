@@ -10,6 +10,7 @@ from edge_agent.inference.runner import one_line
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule import __version__
 from edgejoule.onnx_export.graph import BATCH, NotExportedError, OnnxGraph
+from edgejoule.onnx_export.names import MADE_FROM_KEY, MODEL_ID_KEY
 from edgejoule.zoo.entry import Precision
 from edgejoule.zoo.graph_file import Subgraph, Tensor, read_graph
 from edgejoule.zoo.graph_roles import precision_of, roles_of
@@ -17,8 +18,6 @@ from edgejoule.zoo.graph_roles import precision_of, roles_of
 OPSET: Final = 17
 IR_VERSION: Final = 8
 """Of ONNX 1.12 (2022), which every ONNX Runtime that this package takes can read."""
-MODEL_ID_KEY: Final = "edgejoule.model_id"
-MADE_FROM_KEY: Final = "edgejoule.made_from_sha256"
 WRITTEN: Final[frozenset[Precision]] = frozenset({"float32", "int8"})
 """Weights of int8 with float activations are multiplied as integers by TensorFlow Lite, and as floats by others."""
 _ONNX_ERRORS: Final = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError)

@@ -18,7 +18,8 @@ from edge_agent.inference.registry import load_runner
 from edge_agent.model_catalog import find_model, list_models, models_dir, open_model
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
-from edgejoule.onnx_export.export import MADE_FROM_KEY, MODEL_ID_KEY, to_onnx
+from edgejoule.onnx_export.export import to_onnx
+from edgejoule.onnx_export.names import MADE_FROM_KEY, MODEL_ID_KEY
 
 MODELS = Path(__file__).parents[2] / "data" / "models"
 EXPORTED = [model.model_id for model in list_models() if model.model_id.endswith(("_float32", "_int8"))]
