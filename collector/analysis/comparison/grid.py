@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from collector.analysis.comparison.problem import I64, Axis
+from collector.analysis.comparison.scenario import LARGEST
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.toml_config import convert_document
 
@@ -114,16 +115,16 @@ def _listed(values: list[object], path: str) -> Variation:
 
 def _stepped(given: RangeOfValues, path: str) -> Variation:
     ends = (given.start, given.to, given.start if given.reference is None else given.reference)
-    if not all(map(math.isfinite, ends)) or given.start == given.to:
-        raise ConfigurationError(f"{path}: a range goes from one number to another; correct from, to and reference")
+    if given.start == given.to:
+        raise ConfigurationError(f"{path}: a range goes from one number to another; correct from or to")
+    if not all(abs(end) <= LARGEST for end in ends):
+        raise ConfigurationError(f"{path}: numbers of a range lie within {LARGEST:g}; correct from, to and reference")
     if given.scale == "log" and min(ends) <= 0.0:
         raise ConfigurationError(f"{path}: equal ratios need numbers above 0; correct from, to and reference")
     if given.scale == "log":
         steps = np.geomspace(given.start, given.to, given.steps)
     else:
         steps = np.linspace(given.start, given.to, given.steps)
-    if not np.all(np.isfinite(steps)):
-        raise ConfigurationError(f"{path}: the numbers are beyond what can be computed with; bring them closer")
     values = [float(f"{step:.6g}") for step in steps]  # for readers: 3162.28, and 0.1 x 3 is 0.3
     if len(set(values)) < given.steps:
         values = [float(f"{step:.15g}") for step in steps]
