@@ -83,6 +83,10 @@ def test_what_is_nothing_or_unknown() -> None:
     assert ratio_words(3.0, 1.5) == "edge 2.0 times as much"
     assert exactly(86_400.0) == f"86{NBSP}400"
     assert exactly(-0.25) == "−0.25"
+    assert exactly(14_003.125) == f"14{NBSP}003.1"
+    assert exactly(1.25e9) == f"1{NBSP}250{NBSP}000{NBSP}000"
+    assert exactly(2.5e-7) == f"2.50{NBSP}×{NBSP}10⁻⁷"
+    assert plain(9.996) == "10.0"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_what_grams_are_per(inferences: float, words: str) -> None:
     [
         ("edge_above", 0.437, True, "The edge is lower above 44 % (20 to 60)."),
         ("edge_above", 1.37, False, "The edge is lower above 140 % (20 to 60). No server is busy for more than all"),
-        ("edge_never", None, None, "At no value is the edge lower."),
+        ("edge_never", None, None, "The edge is lower at no value."),
     ],
 )
 def test_a_break_even_in_utilisation_is_per_cent(
