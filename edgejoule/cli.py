@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "fleet": "report, ledger and devices, from what the collector stored; simulate a fleet",
     "carbon": "the factors and intensities in use, each with its source",
     "compare": "edge against cloud for one scenario file",
+    "decompose": "what a fleet's emissions changed by, and through what",
     "refresh": "when new hardware pays back its making, and when to buy it",
     "models": "the catalogue of models: list, verify, train again",
     "dashboards": "build, check and push the Grafana dashboards",

@@ -68,6 +68,7 @@ def decompose(
         after=figures[1],
         by=asked.by,
         change=estimate_of(change, sums.drawn(1) - sums.drawn(0), UNIT, _SOURCE),
+        rise_probability=float(np.mean(sums.drawn(1) > sums.drawn(0))),
         ratio=end / start if start > 0.0 else None,
         effects=tuple(
             Effect(name=name, gco2e_per_day=one, ratio=None if ratios is None else ratios[index])

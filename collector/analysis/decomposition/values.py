@@ -115,6 +115,7 @@ class Rebound(msgspec.Struct, frozen=True, kw_only=True):
 class Decomposition(msgspec.Struct, frozen=True, kw_only=True):
     """The change from ``before`` (A) to ``after`` (B). ``change``: B minus A, gCO2e a day, world by world.
 
+    ``rise_probability``: part of the worlds in which B has more.
     ``residual_ratio``: what the effects leave of the change, over the largest of both sides and all effects: only
     rounding. ``notes`` must stand beside the figures. ``factors``: all that was multiplied, with source and licence.
     """
@@ -123,6 +124,7 @@ class Decomposition(msgspec.Struct, frozen=True, kw_only=True):
     after: SideFigures
     by: tuple[By, ...]
     change: Estimate
+    rise_probability: float
     ratio: float | None
     effects: tuple[Effect, ...]
     groups: tuple[GroupChange, ...]

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from collector.analysis.decomposition.portions import Side
-from collector.analysis.decomposition.values import EffectName, GroupChange, Question
+from collector.analysis.decomposition.values import Decomposition, EffectName, GroupChange, Question
 from collector.assessment.assess import Gathered
-from collector.numbers import percent, some_of
+from collector.carbon.estimate import Estimate
+from collector.numbers import percent, prefix_of, si, significant, some_of
 
 EFFECT_WORDS: Final[dict[EffectName, str]] = {
     "fleet_size": "fleet size",
@@ -22,6 +23,56 @@ FORMULA_WORDS: Final = (
     "embodied grams per device; logarithmic mean Divisia index (LMDI-I), without a residual"
 )
 _SLIGHT: Final = 1e-9
+_NAMED: Final = 3
+_SURE: Final = 0.95
+
+
+def verdict_of(found: Decomposition) -> str:
+    """Return the answer in one or two sentences: what the sum did, how sure that is, and which effects made it."""
+    largest = largest_of(found)
+    change = found.change
+    if abs(change.value) <= _SLIGHT * largest:
+        first = "Emissions did not change"
+    else:
+        rises = change.value > 0.0
+        part = "" if found.ratio is None else f", {100.0 * (found.ratio - 1.0):+.3g}\N{NO-BREAK SPACE}%"
+        size = f"{si(abs(change.value), 'g')} CO2e a day{part} ({signed_range(change)})"
+        chance = found.rise_probability if rises else 1.0 - found.rise_probability
+        hedge = "" if chance >= _SURE else f"; in {percent(1.0 - chance)} of the worlds it is the other way round"
+        first = f"Emissions {'rose' if rises else 'fell'} by {size}{hedge}"
+    effects = sorted(found.effects, key=lambda one: -abs(one.gco2e_per_day.value))
+    named = [one for one in effects[:_NAMED] if abs(one.gco2e_per_day.value) > 1e-3 * largest]
+    if not named:
+        return f"{first}."
+    effects_words = ", ".join(f"{EFFECT_WORDS[one.name]} {signed(one.gco2e_per_day.value)}" for one in named)
+    return f"{first}. The largest effects: {effects_words}."
+
+
+def signed(grams: float, largest: float = 0.0) -> str:
+    """Return grams with their sign; what is only the rounding of figures as large as ``largest`` is 0."""
+    grams = _settled(grams, largest)
+    return _sign(grams) + si(abs(grams), "g")
+
+
+def signed_range(figure: Estimate, largest: float = 0.0) -> str:
+    """Return the range of a figure of either sign, in one unit: ``-1.2 to +3 mg``. ``largest``: see ``signed``."""
+    ends = [_settled(end, largest) for end in (figure.low, figure.high)]
+    scale, letter = prefix_of(max(map(abs, ends)))
+    low, high = (_sign(end) + significant(abs(end) / scale, 2) for end in ends)
+    return f"{low} to {high}\N{NO-BREAK SPACE}{letter}g"
+
+
+def largest_of(found: Decomposition) -> float:
+    """Return the grams against which an effect may be mere rounding."""
+    return max(found.before.total.value, found.after.total.value)
+
+
+def _settled(grams: float, largest: float) -> float:
+    return grams if abs(grams) > _SLIGHT * largest else 0.0
+
+
+def _sign(value: float) -> str:
+    return "+" if value > 0.0 else "\N{MINUS SIGN}" if value < 0.0 else ""
 
 
 def notes_of(
