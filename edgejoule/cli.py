@@ -28,7 +28,10 @@ COMMANDS: dict[str, str] = {
     "carbon": "the factors and intensities in use, each with its source",
     "compare": "edge against cloud for one scenario file",
     "decompose": "what a fleet's emissions changed by, and through what",
+    "lifecycle": "making a model against using it, by phase and by method",
+    "frontier": "accuracy per carbon over the models of the catalogue",
     "refresh": "when new hardware pays back its making, and when to buy it",
+    "cloud": "measure a model on a server: joules per inference by batch size",
     "models": "the catalogue of models: list, verify, train again",
     "dashboards": "build, check and push the Grafana dashboards",
 }

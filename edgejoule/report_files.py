@@ -5,8 +5,9 @@ import csv
 import importlib.util
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.wire.errors import ConfigurationError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LEAST_DRAWS: Final = 100
 MOST_DRAWS: Final = 1_000_000
 _SUFFIXES: Final = {"html": (".html",), "plot": (".svg", ".png"), "csv": (".csv",)}
+_NOTE_WIDTH: Final = 73
 _HEADINGS: Final = ("factor", "value (P5 to P95)", "source; vintage; licence", "scope")
 
 
@@ -82,6 +84,11 @@ def print_written(arguments: argparse.Namespace) -> None:
     for path in (arguments.html, arguments.plot, arguments.csv):
         if path is not None:
             stdout_console().print(f"written: {path}", markup=False, soft_wrap=True)
+
+
+def wrapped(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return notes in lines that a terminal of eighty columns has room for, behind the word "note"."""
+    return tuple(fill(note, _NOTE_WIDTH) for note in notes)
 
 
 def factors_section(factors: "Sequence[Factor]") -> Section:

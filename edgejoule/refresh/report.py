@@ -9,7 +9,7 @@ from collector.analysis.refresh.words import payback_words, years_text
 from collector.carbon.montecarlo import Percentiles
 from collector.numbers import NBSP, UNKNOWN, percent, plain, prefix_of, si, significant
 from edgejoule.bench_report.values import Grid, Report, Section
-from edgejoule.report_files import factors_section
+from edgejoule.report_files import factors_section, wrapped
 
 _WIDTH = 79
 _RESIDUES = {
@@ -26,7 +26,7 @@ def report_of(answer: RefreshAnswer) -> Report:
         badges=("SIMULATED METER",) if answer.simulated else (),
         headline=tuple(fill(grid.verdict, _WIDTH, subsequent_indent="  ") for grid in answer.grids),
         reasons=(),
-        warnings=answer.notes,
+        warnings=wrapped(answer.notes),
         sections=(
             _paybacks(answer),
             *(_waits(answer, grid) for grid in answer.grids),
