@@ -22,15 +22,15 @@ def default_draws(case_count: int) -> int:
     return DRAWS_OF_MANY if case_count > MANY_CASES else DEFAULT_DRAWS
 
 
-def chunks(problem: Problem, draws: int) -> Iterator[Pair]:
-    """Yield every pair in some of its cases at a time."""
+def chunks(problem: Problem, draws: int, memory_bytes: int = CHUNK_BYTES) -> Iterator[Pair]:
+    """Yield every pair in some of its cases at a time, whose arrays take some ``memory_bytes``."""
     for pair in problem.pairs:
-        for start, stop in ranges(len(pair.cases), draws):
+        for start, stop in ranges(len(pair.cases), draws, memory_bytes):
             yield between(pair, start, stop)
 
 
-def ranges(count: int, draws: int) -> Iterator[tuple[int, int]]:
+def ranges(count: int, draws: int, memory_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int]]:
     """Yield the first of so many cases, and the one after the last, of each chunk."""
-    size = max(1, CHUNK_BYTES // (_FLOAT_BYTES * _LIVE_ARRAYS * draws))
+    size = max(1, memory_bytes // (_FLOAT_BYTES * _LIVE_ARRAYS * draws))
     for start in range(0, count, size):
         yield start, min(start + size, count)

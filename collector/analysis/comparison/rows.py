@@ -11,7 +11,7 @@ from collector.analysis.comparison.admissible import admissible, faults, latenci
 from collector.analysis.comparison.answers import CASE_COLUMNS, CAUSES, View
 from collector.analysis.comparison.beside import beside_terms
 from collector.analysis.comparison.break_even import OUTCOMES, QUESTIONS, roots
-from collector.analysis.comparison.chunks import Progress, chunks
+from collector.analysis.comparison.chunks import CHUNK_BYTES, Progress, chunks
 from collector.analysis.comparison.grams import view_grams
 from collector.analysis.comparison.problem import Axis, Pair, Problem
 from collector.analysis.comparison.sides import SideName, pair_terms, pair_views
@@ -28,16 +28,25 @@ _SIDES: Final[tuple[SideName, ...]] = ("edge", "cloud")
 Chunk = dict[str, list[F64]]
 
 
-def case_rows(problem: Problem, *, seed: int, draws: int, progress: Progress | None = None) -> Iterator[pa.Table]:
+def case_rows(
+    problem: Problem,
+    *,
+    seed: int,
+    draws: int,
+    progress: Progress | None = None,
+    memory_bytes: int = CHUNK_BYTES,
+) -> Iterator[pa.Table]:
     """Yield the table in chunks of ``case_schema``: by pair, then by case, then by view.
 
-    ``progress``: called with the cases done and the cases to do, each pair's counted for itself.
+    ``progress``: called with the cases done and the cases to do, each pair's counted for itself. ``memory_bytes``:
+    for the arrays of a chunk; the draws of the factors come on top.
     """
     schema = case_schema(problem)
-    drawn = Draws(seed=seed, count=draws)
+    drawn = Drawn(Draws(seed=seed, count=draws))
     whole, done = sum(len(pair.cases) for pair in problem.pairs), 0
-    for pair in chunks(problem, draws):
-        yield _table(problem, pair, drawn, schema)
+    medians = Medians()
+    for pair in chunks(problem, draws, memory_bytes):
+        yield _table(problem, pair, (drawn, medians), schema)
         done += len(pair.cases)
         if progress is not None:
             progress(done, whole)
@@ -59,7 +68,7 @@ def case_schema(problem: Problem) -> pa.Schema:
     return pa.schema([*axes, *(pa.field(name, _type(name)) for name in kept)])
 
 
-def _table(problem: Problem, pair: Pair, draws: Draws, schema: pa.Schema) -> pa.Table:
+def _table(problem: Problem, pair: Pair, worlds: tuple[Drawn, Medians], schema: pa.Schema) -> pa.Table:
     """Return the rows of some cases of a pair."""
     views, count = pair_views(pair), len(pair.cases)
     broken = rules(problem.unit, pair)
@@ -79,9 +88,10 @@ def _table(problem: Problem, pair: Pair, draws: Draws, schema: pa.Schema) -> pa.
     columns["faults"] = pa.array(words, pa.string()).take(pa.array(_by_case(np.arange(count), views)))
     out = np.repeat(~good, len(views))
     figures: Chunk = {}
-    _grams(problem, pair, draws, figures)
-    _break_evens(pair, figures)
-    _beside(problem, pair, figures)
+    drawn, medians = worlds
+    _grams(problem, pair, drawn, figures)
+    _break_evens(pair, medians, figures)
+    _beside(problem, pair, medians, figures)
     for name, of_views in figures.items():
         values = np.stack([np.broadcast_to(one, (count,)) for one in of_views]).T.ravel()
         if name == "winner" or name.endswith("_outcome"):
@@ -96,9 +106,9 @@ def _table(problem: Problem, pair: Pair, draws: Draws, schema: pa.Schema) -> pa.
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _grams(problem: Problem, pair: Pair, draws: Draws, figures: Chunk) -> None:
+def _grams(problem: Problem, pair: Pair, drawn: Drawn, figures: Chunk) -> None:
     terms = pair_terms(pair, problem.unit.inferences)
-    for grams in view_grams(terms, Evaluator(Drawn(draws))):
+    for grams in view_grams(terms, Evaluator(drawn)):
         for side in _SIDES:
             _add(figures, f"{side}_g", grams.total_spreads[side])
             for cause, of_cause in grams.causes[side].items():
@@ -110,15 +120,15 @@ def _grams(problem: Problem, pair: Pair, draws: Draws, figures: Chunk) -> None:
         figures.setdefault("winner", []).append(winners_of(probability).astype(np.float64))
 
 
-def _break_evens(pair: Pair, figures: Chunk) -> None:
+def _break_evens(pair: Pair, medians: Medians, figures: Chunk) -> None:
     for question in QUESTIONS:
-        for found in roots(pair, question, Medians()).values():
+        for found in roots(pair, question, medians).values():
             figures.setdefault(f"break_even_{question}", []).append(found.values)
             figures.setdefault(f"break_even_{question}_outcome", []).append(found.outcomes.astype(np.float64))
 
 
-def _beside(problem: Problem, pair: Pair, figures: Chunk) -> None:
-    at, views = Evaluator(Medians()), pair_views(pair)
+def _beside(problem: Problem, pair: Pair, medians: Medians, figures: Chunk) -> None:
+    at, views = Evaluator(medians), pair_views(pair)
     known = beside_terms(pair_terms(pair, problem.unit.inferences), problem.unit.inferences)
     for side, waits_s in latencies_s(pair).items():
         one = known[side]

@@ -13,7 +13,6 @@ from collector.analysis.comparison.problem import I64, Column, MassColumn
 from collector.analysis.comparison.world import World
 from collector.carbon.embodied import Part
 from collector.carbon.estimate import F64
-from collector.carbon.factors import Factor
 from collector.carbon.montecarlo import PERCENTILES
 
 
@@ -104,19 +103,18 @@ class Evaluator:
     def _worlds(self, link: Link) -> tuple[F64, I64 | None]:
         """Return a link's distinct worlds in these cases, and which each case has (None: the first)."""
         column = link.column
-        kinds = column.factors if isinstance(column, Column) else column.bills
-        place = column.place
-        if place is None or len(kinds) == 1:
-            return self._of(kinds[0])[np.newaxis, :], None
-        used, index = np.unique(place, return_inverse=True)
-        worlds = np.stack([self._of(kinds[number]) for number in used])
+        used, index = np.zeros(1, dtype=np.int64), None
+        if column.place is not None:
+            used, index = np.unique(column.place, return_inverse=True)
+        if isinstance(column, Column):
+            worlds = self.world.all_of(column.factors, used)
+        else:
+            worlds = np.stack([self._mass(column.bills[number]) for number in used])
         return worlds, None if len(used) == 1 else index
 
-    def _of(self, kind: Factor | tuple[Part, ...]) -> F64:
-        if isinstance(kind, Factor):
-            return self.world.of(kind)
+    def _mass(self, bill: tuple[Part, ...]) -> F64:
         total = np.zeros(self.world.count)
-        for part in kind:
+        for part in bill:
             made = np.full(self.world.count, part.multiplier)
             for factor in part.factors:
                 made *= self.world.of(factor)

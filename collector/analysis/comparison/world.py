@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from collector.analysis.comparison.problem import I64
 from collector.carbon.estimate import F64
 from collector.carbon.factors import Factor
 from collector.carbon.montecarlo import Draws
@@ -17,6 +18,9 @@ End = Literal["low", "high"]
 
 class World(Protocol):
     """Whatever gives factors values."""
+
+    def all_of(self, factors: tuple[Factor, ...], used: I64) -> F64:
+        """Return the values of some factors of a tuple, shape ``(len(used), count)``."""
 
     @property
     def count(self) -> int:
@@ -41,6 +45,10 @@ class Drawn:
         """Return the draws of a factor."""
         return self._draws.of(factor.id, factor.estimate)
 
+    def all_of(self, factors: tuple[Factor, ...], used: I64) -> F64:
+        """Return the draws of several."""
+        return np.stack([self.of(factors[number]) for number in used])
+
 
 class Medians:
     """One world in which every factor has its median; ``moved``: by id, those that lie at an end of their range."""
@@ -49,6 +57,7 @@ class Medians:
 
     def __init__(self, moved: dict[str, End] | None = None) -> None:
         self._moved = moved or {}
+        self._known: dict[int, tuple[tuple[Factor, ...], F64]] = {}
 
     def of(self, factor: Factor) -> F64:
         """Return the one value."""
@@ -56,6 +65,14 @@ class Medians:
         estimate = factor.estimate
         value = estimate.value if end is None else estimate.low if end == "low" else estimate.high
         return np.array([value], dtype=np.float64)
+
+    def all_of(self, factors: tuple[Factor, ...], used: I64) -> F64:
+        """Return the value of several; those of a tuple that was asked for before are remembered."""
+        known = self._known.get(id(factors))
+        if known is None:
+            values = np.concatenate([self.of(factor) for factor in factors])
+            known = self._known[id(factors)] = (factors, values)
+        return known[1][used, np.newaxis]
 
 
 class OneDrawn:
@@ -78,3 +95,7 @@ class OneDrawn:
         """Return the draws of the cause, or the mean of those of another factor."""
         drawn = self._draws.of(factor.id, factor.estimate)
         return drawn if factor.id == self._cause else np.full_like(drawn, drawn.mean())
+
+    def all_of(self, factors: tuple[Factor, ...], used: I64) -> F64:
+        """Return the same of several."""
+        return np.stack([self.of(factors[number]) for number in used])
