@@ -137,7 +137,7 @@ def curve(one: Curve, crossing: BreakEven | None, here: float | None, name: str,
         axes.set_xlabel(_AXIS_WORDS[one.question])
         axes.set_ylabel(f"{letter}g CO2e per {unit}")
         if not wide:
-            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+            axes.set_ylim(bottom=min(0.0, *(float(low.min()) / scale for low, _, _ in sides.values())))
         axes.legend(
             loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, handlelength=2.6, columnspacing=1.2, borderpad=0.0
         )
@@ -230,8 +230,10 @@ def tornado(one: Tornado, name: str, unit: str) -> str:
 
 
 def share_words(ratio: float) -> str:
-    """Return a share of the variance; what is small never reads as none."""
-    return percent(ratio) if ratio <= 0.0 or ratio >= _LEAST_SHARE else f"under {percent(_LEAST_SHARE)}"
+    """Return a share of the variance; what is small never reads as none, and no sampling error as more than all."""
+    if 0.0 < ratio < _LEAST_SHARE:
+        return f"under {percent(_LEAST_SHARE)}"
+    return percent(ratio) if ratio <= 1.0 - _LEAST_SHARE else f"over {percent(1.0 - _LEAST_SHARE)}"
 
 
 def _shortened(name: str, most: int = 52) -> str:

@@ -48,6 +48,8 @@ _HEADLINES: Final[dict[Winner, str]] = {
 }
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LEAST_PLAIN: Final = 1e-3
+_LEAST_EXACT: Final = 1e-4
+_LEAST_WHOLE: Final = 1e5
 
 
 def view_name(view: View) -> str:
@@ -84,7 +86,7 @@ def spread(figure: Percentiles | None, unit: str) -> tuple[str, str]:
 
 def signed(value: float, digits: int = 3) -> str:
     """Return a number with so many digits, a true minus, and no-break spaces between thousands."""
-    text = significant(abs(value), digits)
+    text = significant(float(f"{abs(value):.{digits - 1}e}"), digits)  # 9.996 has three digits as 10.0
     whole, point, places = text.partition(".")
     return f"{'−' if value < 0 else ''}{count(int(whole))}{point}{places}"
 
@@ -115,7 +117,7 @@ def of_hundred(probability: float) -> str:
 def headline(pair: PairAnswer) -> str:
     """Return who emits less, in a few words."""
     if not pair.admissible:
-        return "Not compared: what is asked for is missed"
+        return f"Not compared: the {' and the '.join(pair.faults)} cannot do what is asked for"
     winners = {view.winner for view in pair.views}
     if not winners:
         return "No answer: data are missing"
@@ -124,7 +126,7 @@ def headline(pair: PairAnswer) -> str:
     if winners == {"edge", "cloud"} or len(winners) == 3:
         return "It depends on how network and grid are counted"
     (sure,) = winners - {"open"}
-    return f"The {sure} emits less, or it is open: that depends on how network and grid are counted"
+    return f"The {sure} emits less in some views; in others it is open"
 
 
 def certainty(pair: PairAnswer) -> str:
@@ -161,10 +163,12 @@ def views_words(chosen: Sequence[View], pair: PairAnswer) -> str:
 
 
 def exactly(value: float) -> str:
-    """Return a number as it was given: no digit less, none more; no-break spaces between thousands."""
-    if abs(value) >= 1000.0 and value == round(value):
-        return count(round(value))
-    return f"{value:.6g}".replace("-", "−")
+    """Return a number with the digits that it was given with, at most six; no-break spaces between thousands."""
+    if 0.0 < abs(value) < _LEAST_EXACT:
+        return plain(value)
+    text = f"{abs(value):.6g}" if abs(value) < _LEAST_WHOLE else f"{abs(value):.0f}"
+    whole, point, places = text.partition(".")
+    return f"{'−' if value < 0 else ''}{count(int(whole))}{point}{places}"
 
 
 def ratio_words(edge_g: float, cloud_g: float) -> str:
@@ -182,8 +186,8 @@ def break_even_words(one: BreakEven) -> str:
         return f"Not asked: {one.why}" if one.why else "Not asked."
     exists = f"{of_hundred(one.probability_exists)} of 100 drawn worlds have a break-even"
     if one.outcome in {"edge_always", "edge_never"}:
-        text = f"At {'any' if one.outcome == 'edge_always' else 'no'} value is the edge lower"
-        return f"{text} at the medians; {exists}." if one.probability_exists > 0.0 else f"{text}."
+        text = f"The edge is lower at {'any' if one.outcome == 'edge_always' else 'no'} value"
+        return f"{text}, at the medians; {exists}." if one.probability_exists > 0.0 else f"{text}."
     if one.value is None:
         return "Unknown."
     side = "above" if one.outcome == "edge_above" else "below"
