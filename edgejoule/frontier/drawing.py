@@ -1,17 +1,20 @@
 """The frontier as a figure: a panel for each task, score over the cost of an inference."""
 
 import math
+from textwrap import shorten
 from typing import Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from edgejoule.bench_report.figure_text import COLOURS, STYLE
-from edgejoule.frontier.values import Front, Frontier
+from edgejoule.frontier.values import Front, Frontier, Point
 
 _COLUMNS: Final = 2
+_APART_RATIO: Final = 1.25
+"""Names of the front that are nearer to each other than this have one name: that of the cheapest."""
 _MARKERS: Final = {"on": "D", "perhaps": "o", "beaten": "x"}
 _LETTERS: Final = {"J": "J", "gCO2e": "g"}
 
@@ -54,13 +57,18 @@ def _panel(axes: Axes, front: Front, unit: str) -> None:
         [one.cost.value for one in line], [100.0 * one.score.value for one in line], "-", color="black", linewidth=0.7,
         zorder=0.5,
     )  # fmt: skip
-    for place, one in enumerate(line):
-        offset = (4, -9) if place % 2 else (4, 4)
+    named: list[Point] = []
+    for one in line:
+        if named and one.cost.value < _APART_RATIO * named[-1].cost.value:
+            continue
+        offset = (4, -9) if len(named) % 2 else (4, 4)
+        named.append(one)
         name = (one.cost.value, 100.0 * one.score.value)
         axes.annotate(one.model_id, name, xytext=offset, textcoords="offset points", fontsize=6.0)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(EngFormatter(_LETTERS[unit]))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_title(front.task.partition(":")[0], fontsize=8.5)
+    axes.set_title(shorten(front.task, 64, placeholder=" ..."), fontsize=8.5)
     axes.set_xlabel(f"an inference, {'CO2e' if unit == 'gCO2e' else 'energy'}")
     axes.set_ylabel("score, %")

@@ -1,5 +1,6 @@
 """A frontier as text, tables and rows. Pure."""
 
+from textwrap import shorten
 from typing import Any, Final
 
 from collector.numbers import percent, prefix_of, si, significant
@@ -36,7 +37,7 @@ def report_of(found: Frontier) -> Report:
 
 
 def _front(front: Front, unit: str) -> list[Section]:
-    name = front.task.partition(":")[0] if len(front.task) > 60 else front.task
+    name = shorten(front.task, 60, placeholder=" ...")
     lines = [front.last_half] if front.last_half else ["Nothing is known of both score and cost."]
     if front.left_out:
         lines.append(f"Left out, since score or cost is not known: {', '.join(front.left_out)}.")

@@ -1,6 +1,7 @@
 """A lifecycle as a figure: a panel for each task, the making's share of all over the number of inferences."""
 
 import math
+from textwrap import shorten
 from typing import Final
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from collector.carbon.phases import development_share
 from edgejoule.bench_report.figure_text import COLOURS, STYLE
 from edgejoule.lifecycle.values import Group, Lifecycle
 
-_COUNTS: Final = np.geomspace(1e2, 1e11, 121)
+_COUNTS: Final = np.geomspace(1.0, 1e11, 133)
 _LINES: Final = {"float32": "-", "dynamic_range": "-.", "int8": "--", "mixed": ":"}
 _COLUMNS: Final = 2
 
@@ -46,7 +47,7 @@ def _panel(axes: Axes, group: Group) -> None:
     axes.set_xscale("log")
     axes.set_ylim(0.0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_title(group.task.partition(":")[0], fontsize=8.5)
+    axes.set_title(shorten(group.task, 64, placeholder=" ..."), fontsize=8.5)
     axes.set_xlabel("inferences, in all places")
     axes.set_ylabel("share of the making")
     axes.legend(frameon=False, fontsize=6.0, loc="lower left")
