@@ -149,7 +149,10 @@ def _other_lake(arguments: argparse.Namespace) -> "Stored":
     from collector.assessment.assess import Stored
 
     other = argparse.Namespace(config=arguments.config, state_dir=arguments.state_dir, lake=arguments.lake_b)
-    return Stored(lake=place_of(other)[1])
+    try:
+        return Stored(lake=place_of(other)[1])
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).replace("--lake ", "--lake-b ", 1)) from error
 
 
 def _question(arguments: argparse.Namespace) -> "Question":

@@ -58,7 +58,9 @@ def _reading(ratio: float | None, volume: float, efficiency: float, chances: tup
     if ratio <= 0.0:
         also = "use fell too" if volume < 0.0 else "use stayed as it was"
         return f"no rebound: better efficiency saved {saved}, and {also}{sure}{hedge}"
-    if ratio <= 1.0:
+    if abs(ratio - 1.0) <= _NONE:
+        return f"full rebound: more use took back all of the {saved} that efficiency saved{sure}{hedge}"
+    if ratio < 1.0:
         return f"partial rebound: of {saved} that efficiency saved, more use took back {percent(ratio)}{sure}{hedge}"
     return (
         f"backfire: efficiency was to save {saved}, and more use took {percent(ratio)} of it, so that operational "
