@@ -26,7 +26,7 @@ COMMANDS: dict[str, str] = {
     "broker": "run the embedded in-memory MQTT broker",
     "fleet": "report, ledger and devices, from what the collector stored; simulate a fleet",
     "carbon": "the factors and intensities in use, each with its source",
-    "compare": "edge against cloud for one scenario file",
+    "compare": "edge against cloud for a scenario, in one case or in many",
     "decompose": "what a fleet's emissions changed by, and through what",
     "lifecycle": "making a model against using it, by phase and by method",
     "frontier": "accuracy per carbon over the models of the catalogue",

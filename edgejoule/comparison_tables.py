@@ -76,7 +76,8 @@ def _pair_parts(pair: PairAnswer, comparison: Comparison) -> Iterator[Renderable
         f"edge:  {pair.edge}, {pair.edge_origin}: {pair.edge_origin_text}\n"
         f"cloud: {pair.cloud}, {pair.cloud_origin}: {pair.cloud_origin_text}"
     )
-    yield f"[bold]{escape(pair.verdict)}[/]"
+    if pair.admissible:
+        yield f"[bold]{escape(pair.verdict)}[/]"
     for side, faults in pair.faults.items():
         for fault in faults:
             yield f"[bold red]{side} inadmissible:[/] {escape(fault)}"
@@ -95,7 +96,7 @@ def _pair_parts(pair: PairAnswer, comparison: Comparison) -> Iterator[Renderable
 def _views(views: Iterable[ViewAnswer]) -> Table:
     table = plain_table("CO2e per functional unit, median (P5 to P95)")
     table.add_column("network model,\ngrid's intensity", no_wrap=True)
-    for heading in ("edge", "cloud", "edge minus\ncloud", "edge\nlower in", "lower"):
+    for heading in ("edge", "cloud", "edge minus\ncloud", "edge\nlower in", "ahead"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in views:
         table.add_row(

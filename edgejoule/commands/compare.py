@@ -1,160 +1,182 @@
-"""``edgejoule compare``: edge against cloud for one scenario file."""
+"""``edgejoule compare``: edge against cloud, for one scenario in one case or in many."""
 
 import argparse
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgejoule.output import EXIT_DONE, stdout_console, write_json
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.text_file import read_text
+from edge_agent.wire.toml_config import TOML_REMEDY
+from edgejoule.argument_types import whole
+from edgejoule.commands.carbon.lake_place import add_limits, add_place, bar, limits_of, place_of
+from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    import pyarrow as pa
 
-    from collector.analysis.compare import BreakEven, ComparedSide, Comparison, Difference
-    from collector.analysis.resolve import MeasuredEdge
-    from collector.carbon.estimate import Estimate
+    from collector.analysis.comparison.answers import Comparison
+    from collector.analysis.comparison.problem import Problem
+    from collector.analysis.comparison.sources import Sources
 
-ROWS = (
-    ("operational", "operational"),
-    ("network, average model", "network_average"),
-    ("network, marginal model", "network_marginal"),
-    ("embodied", "embodied"),
-    ("total, average network", "total_average"),
-    ("total, marginal network", "total_marginal"),
-)
+LEAST_DRAWS = 100
+MOST_DRAWS = 1_000_000
+Progress = Callable[[int, int], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the scenario, where measurements come from, and the draws."""
+    """Declare the scenario, the cases, where measurements come from, the draws and the outputs."""
+    parser.epilog = "docs/comparison.md says how to write a scenario, and how to read the answer."
     parser.add_argument("scenario", type=Path, metavar="SCENARIO.toml", help="what to compare; see examples")
-    parser.add_argument(
-        "--state-dir", type=Path, metavar="DIR", help="take the edge's joules from a collector's state"
-    )
-    parser.add_argument("--device", metavar="ID", help="which device of --state-dir; else edge.device_id")
-    parser.add_argument("--table", type=Path, help="an intensity table of your own, over the shipped one")
-    parser.add_argument("--seed", type=int, default=None, help="seed of the Monte Carlo draws")
-    parser.add_argument("--draws", type=int, default=None, help="number of draws, default 20000")
-    parser.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+    cases = parser.add_argument_group("cases")
+    columns = "a case in each row, .csv or .parquet; columns are fields such as edge.grid"
+    cases.add_argument("--cases", type=Path, metavar="FILE", help=columns)
+    cases.add_argument("--case", type=whole, metavar="N", help="answer this one in detail, counted from 0")
+    add_place(parser)
+    add_limits(parser)
+    factors = parser.add_argument_group("factors and draws")
+    own = "yearly intensities of your own, over the shipped ones"
+    factors.add_argument("--table", type=Path, metavar="FILE", help=own)
+    factors.add_argument("--marginal-table", type=Path, metavar="FILE", help="the same for marginal ones")
+    draws = "worlds behind every range (20000; 1000 for more than 100 cases)"
+    factors.add_argument("--draws", type=whole, metavar="N", help=draws)
+    factors.add_argument("--seed", type=whole, metavar="N", help="of the draws (20260101)")
+    out = parser.add_argument_group("output")
+    out.add_argument("--html", type=Path, metavar="FILE", help="also write a report to hand on, one file with plots")
+    out.add_argument("--csv", type=Path, metavar="FILE", help="also write a row for each case, pair and view")
+    out.add_argument("--parquet", type=Path, metavar="FILE", help="the same rows as Parquet")
+    out.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare and show. Raises ConfigurationError for a fault in the scenario."""
-    from collector.analysis.compare import compare
-    from collector.analysis.resolve import resolve
-    from collector.analysis.scenario import read_scenario
-    from collector.carbon.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED
-    from collector.intensity.yearly_table import load_yearly_table
-    from edge_agent.wire.errors import ConfigurationError
-
-    draws = DEFAULT_DRAWS if arguments.draws is None else arguments.draws
-    seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
-    if not 100 <= draws <= 10_000_000 or seed < 0:
-        raise ConfigurationError("--draws must lie in 100..10000000 and --seed must not be negative")
-    if arguments.device and not arguments.state_dir:
-        raise ConfigurationError("--device needs --state-dir: the collector's state directory with its measurements")
-    scenario = read_scenario(arguments.scenario)
-    measured = None
-    if arguments.state_dir:
-        measured = _measured(arguments.state_dir, arguments.device or scenario.edge.device_id)
-    comparison = compare(resolve(scenario, load_yearly_table(arguments.table), measured), seed=seed, draws=draws)
+    """Compare and show; 1 if nothing could be compared. Raises ConfigurationError for a fault in the scenario."""
+    _check(arguments)
+    with ExitStack() as held:
+        problem = _problem(arguments, held)
+        comparison = _answer(arguments, problem)
     if arguments.json:
         write_json(comparison)
     else:
-        _show(comparison)
-    return EXIT_DONE
+        from edgejoule.comparison_tables import comparison_parts
+
+        console = stdout_console()
+        for part in comparison_parts(comparison):
+            console.print(part)
+    return EXIT_DONE if any(pair.views for pair in comparison.pairs) else EXIT_NO
 
 
-def _measured(state_dir: Path, device_id: str) -> "MeasuredEdge":
-    from collector.analysis.measured import measured_edge
-    from collector.config import CollectorConfig
-    from collector.fleet.report import fleet_report
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise ConfigurationError before any work for what could not be done after it."""
+    if arguments.draws is not None and not LEAST_DRAWS <= arguments.draws <= MOST_DRAWS:
+        raise ConfigurationError(f"--draws {arguments.draws}: give {LEAST_DRAWS} to {MOST_DRAWS}")
+    for option in ("html", "csv", "parquet"):
+        path: Path | None = getattr(arguments, option)
+        if path is not None and not path.parent.is_dir():
+            raise ConfigurationError(
+                f"--{option} {path}: there is no directory {path.parent}; make it, or name another"
+            )
+    if arguments.csv is not None and arguments.csv == arguments.parquet:
+        raise ConfigurationError(f"--csv and --parquet name the same file, {arguments.csv}; give each its own")
+    if arguments.html is not None and find_spec("matplotlib") is None:
+        raise ConfigurationError("--html needs matplotlib: pip install 'edgejoule[analysis]'")
+
+
+def _problem(arguments: argparse.Namespace, held: ExitStack) -> "Problem":
+    from collector.analysis.comparison.read import read_problem
+
+    problem = read_problem(arguments.scenario, _sources(arguments, held), arguments.cases)
+    if arguments.case is None:
+        return problem
+    if arguments.case >= problem.case_count:
+        raise ConfigurationError(f"--case {arguments.case}: the cases are 0 to {problem.case_count - 1}")
+    axes = tuple(replace(axis, reference=int(problem.case_values[axis.name][arguments.case])) for axis in problem.axes)
+    return replace(problem, axes=axes, reference_case=arguments.case)
+
+
+def _sources(arguments: argparse.Namespace, held: ExitStack) -> "Sources":
+    from collector.analysis.comparison.sources import Sources
+    from collector.intensity.yearly_table import load_marginal_table, load_yearly_table
+
+    average, marginal = load_yearly_table(arguments.table), load_marginal_table(arguments.marginal_table)
+    if arguments.config is None and arguments.state_dir is None and arguments.lake is None:
+        return Sources(average=average, marginal=marginal)
+    from collector.analysis.comparison.fleet_measurements import fleet_measurements
+    from collector.assessment.assess import Stored
+    from collector.build import build_intensity
+    from collector.carbon.operational import INTENSITY_KINDS
     from collector.journal import Journal
 
-    config = CollectorConfig(state_dir=str(state_dir))
-    with closing(Journal(config.journal_path, read_only=True)) as journal:
-        report = fleet_report(journal, config.lake_dir, None)
-    return measured_edge(report, device_id)
-
-
-def _show(comparison: "Comparison") -> None:
-    from rich.markup import escape
-
-    console = stdout_console()
-    console.print(f"[bold]{escape(comparison.title)}[/]")
-    console.print(f"functional unit: {escape(comparison.functional_unit)}")
-    if comparison.simulated:
-        console.print("[bold red]SIMULATED METER: the edge's joules were not measured on hardware[/]")
-    console.print(_sides(comparison))
-    for difference in comparison.differences:
-        console.print(_difference_line(difference))
-    for break_even in comparison.break_even:
-        console.print(_break_even_line(break_even))
-    console.print(f"[bold]{comparison.verdict}[/]")
-    console.print(f"not counted: {'; '.join(comparison.not_counted)}")
-    console.print(_factors(comparison))
-    for label in dict.fromkeys(factor.label for factor in comparison.factors if factor.label):
-        console.print(f"[bold red]* {label.upper()}[/]")
-
-
-def _sides(comparison: "Comparison") -> "Table":
-    from rich.table import Table
-
-    unit = comparison.edge.operational.unit
-    title = f"{unit} per {comparison.per_inferences:,} inferences (5th to 95th percentile)"
-    table = Table("", "edge", "cloud", title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for label, name in ROWS:
-        table.add_row(label, *(_grams(side, name) for side in (comparison.edge, comparison.cloud)))
-    energies = (_range(side.energy) for side in (comparison.edge, comparison.cloud))
-    table.add_row("energy, J", *energies, style="dim")
-    return table
-
-
-def _grams(side: "ComparedSide", name: str) -> str:
-    return _range(getattr(side, name))
-
-
-def _range(figure: "Estimate") -> str:
-    value, low, high = map(_number, (figure.value, figure.low, figure.high))
-    return value if value == low == high else f"{value} ({low} to {high})"
-
-
-def _difference_line(difference: "Difference") -> str:
-    spread = difference.edge_minus_cloud
-    chance = 100.0 * difference.probability_edge_lower
-    return (
-        f"edge minus cloud, {difference.network_model} network: {_number(spread.p50)} {spread.unit} "
-        f"({_number(spread.p5)} to {_number(spread.p95)}), edge lower in {chance:.3g} % of draws"
+    config, lake = place_of(arguments)
+    journal = None
+    named = arguments.config is not None or arguments.state_dir is not None
+    if named and (arguments.lake is None or config.journal_path.exists()):
+        journal = held.enter_context(closing(Journal(config.journal_path, read_only=True)))
+    return Sources(
+        average=average,
+        marginal=marginal,
+        stored={kind: build_intensity(config, kind=kind) for kind in INTENSITY_KINDS},
+        measured=fleet_measurements(Stored(lake=lake, journal=journal), limits_of(arguments)),
     )
 
 
-def _break_even_line(point: "BreakEven") -> str:
-    words = {
-        "edge_always_lower": "the edge is lower at any number of inferences",
-        "edge_never_lower": "the edge is not lower at any number of inferences",
-    }
-    text = words.get(point.outcome)
-    if text is None and point.inferences_per_day is not None:
-        ends = ["never" if end is None else f"{end:,.0f}" for end in (point.low, point.high)]
-        text = f"the edge is lower above {point.inferences_per_day:,.0f} inferences a day ({ends[0]} to {ends[1]})"
-        if not point.feasible:
-            text += ", which is more than one device can do"
-    return f"break-even, {point.network_model} network: {text}"
+def _answer(arguments: argparse.Namespace, problem: "Problem") -> "Comparison":
+    """Return the answer, and write the files that are asked for."""
+    from collector.analysis.comparison.chunks import default_draws
+    from collector.analysis.comparison.counts import count_cases, no_counts
+    from collector.analysis.comparison.rows import case_rows
+    from collector.analysis.comparison.run import answer
+    from collector.carbon.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED, Draws
+    from collector.web.comparison_cases import READ_COLUMNS
+    from edgejoule.case_files import CaseFiles, write_cases
+
+    seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
+    draws = DEFAULT_DRAWS if arguments.draws is None else arguments.draws
+    of_cases = default_draws(problem.case_count) if arguments.draws is None else arguments.draws
+    if of_cases != draws:
+        said = f"each of the {problem.case_count:,} cases has {of_cases:,} draws, the one in detail {draws:,}"
+        problem = replace(problem, notes=(*problem.notes, said))
+    files = CaseFiles(csv=arguments.csv, parquet=arguments.parquet)
+    of_page = arguments.html is not None and problem.case_count > 1
+    with _progress("cases") as progress:
+        if of_page or files != CaseFiles():
+            counts = no_counts()
+            rows = write_cases(
+                _tallied(case_rows(problem, seed=seed, draws=of_cases, progress=progress), counts),
+                files,
+                (*READ_COLUMNS, *(axis.name for axis in problem.axes)) if of_page else (),
+            )
+        else:
+            counts, rows = count_cases(problem, Draws(seed=seed, count=of_cases), progress), None
+    with _progress("pairs in detail") as progress:
+        comparison = answer(problem, seed=seed, draws=draws, case_counts=counts, progress=progress)
+    if arguments.html is not None:
+        _write_page(arguments, comparison, rows)
+    return comparison
 
 
-def _factors(comparison: "Comparison") -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
+def _tallied(chunks: "Iterator[pa.Table]", counts: dict[str, int]) -> "Iterator[pa.Table]":
+    from collector.analysis.comparison.counts import tally
 
-    table = Table("factor, value (5th to 95th percentile)", "source; vintage; licence", title="Factors used")
-    table.title_justify = "left"
-    for factor in comparison.factors:
-        name = f"{factor.id}{' *' if factor.label else ''}"
-        figure = f"{_range(factor.estimate)} {factor.estimate.unit}"
-        table.add_row(escape(f"{name}\n{figure}"), escape(f"{factor.source}; {factor.vintage}; {factor.licence}"))
-    return table
+    for chunk in chunks:
+        tally(counts, chunk)
+        yield chunk
 
 
-def _number(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 100.0 else f"{number:.3g}"
+def _write_page(arguments: argparse.Namespace, comparison: "Comparison", rows: "pa.Table | None") -> None:
+    from collector.web.comparison_html import render
+
+    page = render(comparison, rows, read_text(arguments.scenario, remedy=TOML_REMEDY), comparison.title)
+    try:
+        arguments.html.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--html {arguments.html}: cannot write it: {error.strerror}") from error
+
+
+@contextmanager
+def _progress(what: str) -> "Iterator[Progress]":
+    with bar() as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, whole: shown.update(task, completed=done, total=whole)

@@ -78,3 +78,16 @@ def test_a_comparison_a_board_and_a_zone(capsys: pytest.CaptureFixture[str]) -> 
     board = factors_of(["carbon", "embodied", "raspberry-pi-4b-4gb"], capsys)
     assert {"logic-silicon", "dram", "circuit-board"} <= set(board)
     assert set(factors_of(["carbon", "intensity", "list", "DE"], capsys)) == {"DEU"}
+
+
+def test_zones_and_boards_are_listed_with_their_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["carbon", "intensity", "DE", "gbr", "--json"]) == 0
+    zones = json.loads(capsys.readouterr().out)
+    assert [zone["id"] for zone in zones] == ["DEU", "GBR"]
+    assert zones[0]["licence"] == "CC-BY-4.0"
+    assert main(["carbon", "embodied"]) == 0
+    shown = capsys.readouterr().out
+    assert "raspberry-pi-zero-2-w" in shown
+    assert "SCREENING ESTIMATE, NOT A PRODUCT FOOTPRINT" in shown
+    assert main(["carbon", "embodied", "pi4b"]) == 2
+    assert "near names: raspberry-pi-4b-4gb" in capsys.readouterr().err
