@@ -123,10 +123,19 @@ def headline(pair: PairAnswer) -> str:
         return "No answer: data are missing"
     if len(winners) == 1:
         return _HEADLINES[winners.pop()]
-    if winners == {"edge", "cloud"} or len(winners) == 3:
-        return "It depends on how network and grid are counted"
+    if {"edge", "cloud"} <= winners:
+        return f"It depends on how {_what_decides(pair)} counted"
     (sure,) = winners - {"open"}
     return f"The {sure} emits less in some views; in others it is open"
+
+
+def _what_decides(pair: PairAnswer) -> str:
+    """Return which choice the answer depends on: it is the same whatever the other choice is."""
+    by_network = {(view.view.network, view.winner) for view in pair.views}
+    by_kind = {(view.view.intensity, view.winner) for view in pair.views}
+    if len(by_network) == len({model for model, _ in by_network}):
+        return "the network is"
+    return "electricity is" if len(by_kind) == len({kind for kind, _ in by_kind}) else "network and electricity are"
 
 
 def certainty(pair: PairAnswer) -> str:

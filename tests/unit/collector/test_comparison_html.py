@@ -63,7 +63,7 @@ def test_the_page_is_whole_in_itself(page: str) -> None:
 def test_it_answers_first_and_says_how_sure_that_is(page: str) -> None:
     words = words_of(page)
     order = [
-        "SIMULATED Some", "The answer Every", "It depends on how network and grid are counted",
+        "SIMULATED Some", "The answer Every", "It depends on how the network is counted",
         "with the average network.",
         "The cloud is lower in more than 99 of 100 drawn worlds, with the marginal network.",
         "What turns the answer, or how sure it is", "average says edge, marginal says cloud <&>",
@@ -120,8 +120,13 @@ def test_break_evens_are_said_in_words_and_views_with_one_answer_together(page: 
         ),
         (
             ["edge", "cloud", "cloud", "cloud"],
-            "It depends on how network and grid are counted",
+            "It depends on how network and electricity are counted",
             "drawn worlds, with average network, average grid.",
+        ),
+        (
+            ["edge", "cloud", "edge", "cloud"],
+            "It depends on how electricity is counted",
+            "drawn worlds, with marginal grid intensity.",
         ),
     ],
 )
