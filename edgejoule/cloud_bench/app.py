@@ -27,10 +27,9 @@ from edgejoule.making.cpu_power import CpuPower
 from edgejoule.making.instruments import rapl_zones
 from edgejoule.onnx_export.names import MADE_FROM_KEY, MODEL_ID_KEY
 from firmware_bridge.internal import nvml
-from firmware_bridge.internal.nvml import CardFacts, NvmlGpu
+from firmware_bridge.internal.nvml import CardFacts
 
 BUSY_CARD_RATIO: Final = 0.02
-FIND_CARDS: Final = nvml.find
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Order:
 
     ``cpu_power``: watts of a busy thread where the joules are to be modelled, None to measure. ``simulated``: the
     counters are played: the model runs on the processor whatever is watched, and the record says so. ``root``: where
-    proc and sys are.
+    proc and sys are; ``nvml_library``: NVML.
     """
 
     named: Named
@@ -51,6 +50,7 @@ class Order:
     place: Place = NOWHERE_SAID
     simulated: bool = False
     root: Path = Path("/")
+    nvml_library: str = nvml.LIBRARY
 
 
 def bench(order: Order, show: Show, stop: StopFlag) -> CloudBenchRecord:
@@ -120,7 +120,7 @@ def _watched(order: Order) -> _Watched:
     if order.gpu is not None:
         if order.cpu_power is not None:
             raise ConfigurationError("--gpu and --cpu-watts exclude each other: CPU seconds say nothing of a card")
-        return _card(order.gpu)
+        return _card(order.gpu, order.nvml_library)
     watch = ThrottleWatch(order.root / "sys")
     source: JouleSource
     if order.cpu_power is not None:
@@ -138,8 +138,8 @@ def _watched(order: Order) -> _Watched:
     return _Watched(rapl_source(zones), lambda: watch.poll(time.monotonic()), None, watch.close, notes)
 
 
-def _card(index: int) -> _Watched:
-    cards = [one for one in FIND_CARDS(Path("/")) if isinstance(one, NvmlGpu)]
+def _card(index: int, library: str) -> _Watched:
+    cards = nvml.cards_of(library)
     if not 0 <= index < len(cards):
         there = f"there are {len(cards)}, numbered from 0" if cards else "NVML shows none; is the driver installed?"
         raise ConfigurationError(f"--gpu {index}: no such NVIDIA card: {there}")

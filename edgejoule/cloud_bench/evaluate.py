@@ -1,7 +1,8 @@
 """From windows to joules per inference of each batch size, and whether they may be used. Pure.
 
-The uncertainty of a figure is that of the mean of its windows (type A) and that of the source's gain, which all
-windows share (type B, rectangular), added as variances: JCGM 100:2008, 4.2, 4.3.7 and 5.1.
+A figure is all joules of its windows over all their inferences, as the busy seconds are. Its uncertainty is that of
+the windows' mean (type A) and that of the source's gain, which all windows share (type B, rectangular), added as
+variances: JCGM 100:2008, 4.2, 4.3.7 and 5.1.
 """
 
 import math
@@ -79,7 +80,8 @@ def _batch(
     inferences = sum(one.inferences for one in windows)
     duration_s = math.fsum(one.duration_s for one in windows)
     values_j = [_per_inference_j(one) for one in windows]
-    value_j, chance_j = fmean(values_j), mean_u(values_j)
+    value_j = math.fsum(map(_whole_j, windows)) / inferences
+    chance_j = mean_u(values_j)
     gain = boundary.limit_ratio / _SQRT_3
     busy_s = duration_s / inferences
     net = None
@@ -102,10 +104,14 @@ def _batch(
     )
 
 
-def _per_inference_j(window: Window) -> float:
-    """Return the window's joules per inference; the part that was not seen is like the rest."""
+def _whole_j(window: Window) -> float:
+    """Return the window's joules; the part that was not seen is like the rest."""
     seen_s = window.duration_s - window.gap_s
-    return window.energy_j * window.duration_s / seen_s / window.inferences if seen_s > 0.0 else 0.0
+    return window.energy_j * window.duration_s / seen_s if seen_s > 0.0 else 0.0
+
+
+def _per_inference_j(window: Window) -> float:
+    return _whole_j(window) / window.inferences
 
 
 def _power_w(part: IdlePart) -> float | None:

@@ -122,7 +122,7 @@ def _said(ask: Callable[[Any], int]) -> str:
     return text.value.decode(errors="replace") if ask(text) == SUCCESS else ""
 
 
-def cards(library: Any) -> list[InternalSensor]:
+def cards(library: Any) -> list[NvmlGpu]:
     """Return the cards that an NVML library shows; initialises it."""
     count = ctypes.c_uint()
     if library.nvmlInit_v2() != SUCCESS or library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != SUCCESS:
@@ -130,14 +130,17 @@ def cards(library: Any) -> list[InternalSensor]:
     return [NvmlGpu(library, index) for index in range(count.value)]
 
 
-def find(root: Path) -> list[InternalSensor]:
-    """Return the cards of this machine; none where the driver's library is missing or ``root`` is a test's folder."""
-    if root != Path("/"):
-        return []
+def cards_of(library: str) -> list[NvmlGpu]:
+    """Return the cards that the library of that name or path shows; none where it is missing."""
     try:
-        return cards(ctypes.CDLL(LIBRARY))
+        return cards(ctypes.CDLL(library))
     except OSError:
         return []
+
+
+def find(root: Path) -> list[InternalSensor]:
+    """Return the cards of this machine; none where the driver's library is missing or ``root`` is a test's folder."""
+    return list(cards_of(LIBRARY)) if root == Path("/") else []
 
 
 SENSOR = SensorKind(

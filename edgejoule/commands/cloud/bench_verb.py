@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 STDOUT: Final = "-"
 TABLE: Final = "table"
-LEAST_WINDOW_S: Final = 1.0
+LEAST_WINDOW_S: Final = 0.2
+LEAD_S: Final = 0.2
+CARD_LEAD_S: Final = 1.0
+"""Cards since Ampere state a mean over a second: what a window sees has to have run that long before it."""
 LARGEST_W: Final = 1e4
 _WATTS: Final = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 
@@ -39,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--batches", type=_sizes, metavar="N,...", help="batch sizes (1,8,32,128)")
     how.add_argument("--windows", type=whole, default=5, metavar="N", help="windows of each, at least 4 (5)")
-    how.add_argument("--seconds", type=_window_s, default=5.0, metavar="S", help="length of a window, at least 1 (5)")
+    how.add_argument(
+        "--seconds", type=_window_s, default=5.0, metavar="S", help="length of a window, at least 0.2 (5)"
+    )
     how.add_argument("--idle", type=not_negative, default=10.0, metavar="S", help="waiting before and after (10)")
     how.add_argument("--warm-up", type=not_negative, default=3.0, metavar="S", help="before the first window (3)")
     how.add_argument("--seed", type=whole, default=0, metavar="N", help="draws the order of the windows (0)")
@@ -105,6 +110,7 @@ def _order(arguments: argparse.Namespace) -> "Order":
             batch_sizes=arguments.batches or DEFAULT_BATCHES,
             windows=arguments.windows,
             window_s=arguments.seconds,
+            lead_s=CARD_LEAD_S if arguments.gpu is not None else LEAD_S,
             idle_s=arguments.idle,
             warm_up_s=arguments.warm_up,
             seed=arguments.seed,

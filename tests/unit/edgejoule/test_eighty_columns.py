@@ -35,6 +35,7 @@ HELP = [
     *([["carbon", what] for what in CARBON_VERBS]),
     ["compare"],
     *([["models", verb] for verb in MODELS_VERBS]),
+    ["cloud", "bench"],
     *([["dashboards", what] for what in ("build", "check")]),
 ]
 
