@@ -57,7 +57,7 @@ def document(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         table, _, key = path.rpartition(".")
         of = whole[table] if table else whole
         if value is Gone:
-            del of[key]
+            of.pop(key, None)
         else:
             of[key] = copy.deepcopy(value)
     return whole

@@ -1,12 +1,14 @@
 """From a scenario file and a file of cases to tables in which every field knows its value in each case."""
 
 import datetime as dt
+import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
+import numpy as np
 
 from collector.analysis.comparison.fields import Field, Fields
 from collector.analysis.comparison.grid import Cases, Variation, labels, product, variation
@@ -95,11 +97,10 @@ def read_tables(document: Raw, given: GivenCases | None = None) -> Tables:
         _find_variations(slot)
     for side, candidates in (("edge", edges), ("cloud", clouds)):
         _join_variations(side, list(candidates.values()))
-    if given is not None:
-        _take_columns(slots, given)
+    places = {} if given is None else _take_columns(slots, given)
     typed = {slot.paths[0]: _typed(slot) for slot in slots}
     axes = _axes(slots, typed)
-    cases = product(axes) if given is None else _cases_of(given, axes)
+    cases = product(axes) if given is None else Cases(given.count, tuple(axes), places, 0)
     made = {slot.paths[0]: _fields(slot, *typed[slot.paths[0]], cases) for slot in slots}
     return Tables(
         title=whole.title,
@@ -168,29 +169,43 @@ def _check_may_vary(slot: _Slot, key: str, path: str) -> None:
         raise ConfigurationError(f"{path}: it is the same in all cases; give one value, and a scenario for each other")
 
 
-def _take_columns(slots: list[_Slot], given: GivenCases) -> None:
-    """Give each field that the file of cases names its values; no field may vary in the scenario besides."""
-    for path, (values, _) in given.columns.items():
+def _take_columns(slots: list[_Slot], given: GivenCases) -> dict[str, I64]:
+    """Give each field that the file of cases names its values, and return each column's places.
+
+    Raises ConfigurationError for a column that is no field, and for fields that vary in the scenario besides.
+    """
+    places: dict[str, I64] = {}
+    for path, (cells, place) in given.columns.items():
         table, _, key = path.rpartition(".")
         to = [slot for slot in slots if table in slot.paths]
         if not to:
             paths = ", ".join(dict.fromkeys(path for slot in slots for path in slot.paths))
             raise ConfigurationError(f"{given.where}: the column {path!r} is in no table of the scenario: {paths}")
+        types = field_types(to[0].into)
+        if key not in types:
+            near = difflib.get_close_matches(key, types)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(types)}"
+            raise ConfigurationError(f"{given.where}: the column {path!r} is no field of {table}; {hint}")
+        values, places[path] = _merged([_plain(_from_text(cell, types[key]), path) for cell in cells], place)
         for slot in to:
-            types = field_types(slot.into)
-            if key not in types:
-                raise ConfigurationError(
-                    f"{given.where}: the column {path!r} is no field of {table}; it knows {', '.join(types)}"
-                )
             _check_may_vary(slot, key, f"{given.where}: {path}")
-            if key in slot.varied and slot.varied[key][0] != f"{slot.paths[0]}.{key}":
-                raise ConfigurationError(f"{given.where}: {path} and {slot.varied[key][0]} both give it; remove one")
-            slot.varied[key] = path, Variation(tuple(_plain(_from_text(value, types[key]), path) for value in values))
+            before = slot.varied.get(key, (path,))[0]
+            if before != path and before in given.columns:
+                raise ConfigurationError(f"{given.where}: {path} and {before} both give it; remove one")
+            slot.varied[key] = path, Variation(values)
     left = [name for slot in slots for name, _ in slot.varied.values() if name not in given.columns]
     if left:
         raise ConfigurationError(
             f"{left[0]}: it varies, beside {given.where}; give one value, or a column of that name"
         )
+    return places
+
+
+def _merged(values: list[object], place: I64) -> tuple[tuple[object, ...], I64]:
+    """Return each value once: 1000 and 1e3 are the same number."""
+    order: dict[tuple[type, object], int] = {}
+    renumbered = [order.setdefault((type(value), value), len(order)) for value in values]
+    return tuple(value for _, value in order), np.array(renumbered, dtype=np.int64)[place]
 
 
 def field_types(into: type[msgspec.Struct]) -> dict[str, Any]:
@@ -205,7 +220,7 @@ def _typed(slot: _Slot) -> tuple[msgspec.Struct, dict[str, tuple[Any, ...]]]:
         reference[key] = varied.values[varied.reference]
     types = field_types(slot.into)
     for key, (path, varied) in slot.varied.items():
-        if key in types and _whole_only(types[key]):
+        if varied.stepped and key in types and _whole_only(types[key]):
             slot.varied[key] = path, _rounded(varied)
             reference[key] = slot.varied[key][1].values[slot.varied[key][1].reference]
     table = convert_document(reference, slot.into, slot.paths[0])
@@ -222,10 +237,6 @@ def _axes(slots: list[_Slot], typed: dict[str, tuple[msgspec.Struct, dict[str, t
         for key, (path, varied) in slot.varied.items():
             axes.setdefault(path, Axis(path, labels(typed[slot.paths[0]][1][key]), varied.reference))
     return list(axes.values())
-
-
-def _cases_of(given: GivenCases, axes: list[Axis]) -> Cases:
-    return Cases(given.count, tuple(axes), {axis.name: given.columns[axis.name][1] for axis in axes}, 0)
 
 
 def _fields(slot: _Slot, table: msgspec.Struct, values: dict[str, tuple[Any, ...]], cases: Cases) -> Fields:
@@ -252,8 +263,8 @@ def _whole_only(kind: Any) -> bool:
 
 
 def _rounded(varied: Variation) -> Variation:
-    """Return whole numbers, each once: a range's steps may lie between them."""
-    values = [round(value) if isinstance(value, float) else value for value in varied.values]
+    """Return a range's steps as whole numbers, each once."""
+    values = [round(value) for value in varied.values if isinstance(value, float)]
     kept = list(dict.fromkeys(values))
     return Variation(tuple(kept), kept.index(values[varied.reference]))
 

@@ -33,10 +33,14 @@ class RangeOfValues(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """The values that a field takes, as they stand in the file, and which of them the reference case has."""
+    """The values that a field takes, as they stand in the file, and which of them the reference case has.
+
+    ``stepped``: they are the steps of a range.
+    """
 
     values: tuple[object, ...]
     reference: int = 0
+    stepped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ def _listed(values: list[object], path: str) -> Variation:
         )
     seen: set[tuple[str, str]] = set()
     for value in values:
+        if isinstance(value, list):
+            raise ConfigurationError(f"{path}: a list within the list; give single values")
         key = type(value).__name__, repr(value)
         if key in seen:
             raise ConfigurationError(f"{path}: {value!r} stands twice in the list; remove one")
@@ -135,4 +141,5 @@ def _stepped(given: RangeOfValues, path: str) -> Variation:
         values = sorted((*values, given.reference), reverse=given.start > given.to)
     values = list(dict.fromkeys(values))
     middle = (len(values) - 1) // 2
-    return Variation(tuple(values), middle if given.reference is None else values.index(given.reference))
+    reference = middle if given.reference is None else values.index(given.reference)
+    return Variation(tuple(values), reference, stepped=True)
