@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edgejoule.refresh.report import report_of, rows_of, shows
 
     report = report_of(found)
-    write_outputs(arguments, report, lambda: _figure(found), shows(found, 4), rows_of(found))
+    write_outputs(arguments, report, lambda: _figure(found), shows(found, 6), rows_of(found))
     if arguments.json:
         write_json(found)
         return EXIT_DONE
@@ -74,7 +74,7 @@ def _answer(arguments: argparse.Namespace) -> "RefreshAnswer":
     from collector.analysis.refresh.answer import answer
     from collector.analysis.refresh.resolve import Sources, resolve
     from collector.analysis.refresh.scenario import read_refresh
-    from collector.intensity.yearly_table import load_yearly_table
+    from collector.intensity.yearly_table import load_marginal_table, load_yearly_table
     from edgejoule.compute_ledger.records import read_record
 
     path = arguments.scenario
@@ -84,7 +84,7 @@ def _answer(arguments: argparse.Namespace) -> "RefreshAnswer":
     with ExitStack() as held:
         sources = Sources(
             average=load_yearly_table(arguments.table),
-            marginal=None,
+            marginal=load_marginal_table(),
             read_bench=read_record,
             mean_power=_lake(arguments, held),
             folder=Path() if path is None else path.parent,

@@ -13,8 +13,8 @@ from edgejoule.bench_report.figure_text import COLOURS, STYLE
 from edgejoule.frontier.values import Front, Frontier, Point
 
 _COLUMNS: Final = 2
-_APART_RATIO: Final = 1.25
-"""Names of the front that are nearer to each other than this have one name: that of the cheapest."""
+_APART_RATIO, _APART_POINTS = 1.25, 0.5
+"""Models of the front that are nearer to each other than both have one name: that of the cheapest."""
 _MARKERS: Final = {"on": "D", "perhaps": "o", "beaten": "x"}
 _LETTERS: Final = {"J": "J", "gCO2e": "g"}
 
@@ -59,7 +59,7 @@ def _panel(axes: Axes, front: Front, unit: str) -> None:
     )  # fmt: skip
     named: list[Point] = []
     for one in line:
-        if named and one.cost.value < _APART_RATIO * named[-1].cost.value:
+        if named and _beside(named[-1], one):
             continue
         offset = (4, -9) if len(named) % 2 else (4, 4)
         named.append(one)
@@ -72,3 +72,8 @@ def _panel(axes: Axes, front: Front, unit: str) -> None:
     axes.set_title(shorten(front.task, 64, placeholder=" ..."), fontsize=8.5)
     axes.set_xlabel(f"an inference, {'CO2e' if unit == 'gCO2e' else 'energy'}")
     axes.set_ylabel("score, %")
+
+
+def _beside(one: Point, other: Point) -> bool:
+    near = other.cost.value < _APART_RATIO * one.cost.value
+    return near and 100.0 * abs(other.score.value - one.score.value) < _APART_POINTS

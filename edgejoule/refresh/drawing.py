@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from collector.analysis.refresh.answers import GridAnswer, RefreshAnswer
-from collector.analysis.refresh.words import payback_words
+from collector.analysis.refresh.words import grid_name, payback_words
 from collector.numbers import prefix_of
 from edgejoule.bench_report.figure_text import COLOURS, STYLE
 
-MOST_GRIDS: Final = 4
+MOST_GRIDS: Final = 6
 _KEEP, _REPLACE, _BEST = COLOURS[1], COLOURS[0], COLOURS[2]
 
 
@@ -78,4 +78,4 @@ def _moments(axes: Axes, grid: GridAnswer, horizon_years: int) -> None:
 
 
 def _name(grid: GridAnswer) -> str:
-    return f"{grid.name}{', marginal' if grid.kind == 'marginal' else ''}"
+    return grid_name(grid.name, grid.kind)

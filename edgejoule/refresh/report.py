@@ -5,7 +5,7 @@ from textwrap import fill
 from typing import Any
 
 from collector.analysis.refresh.answers import GridAnswer, RefreshAnswer, SideAnswer, WaitRow
-from collector.analysis.refresh.words import payback_words, years_text
+from collector.analysis.refresh.words import grid_name, payback_words, years_text
 from collector.carbon.montecarlo import Percentiles
 from collector.numbers import NBSP, UNKNOWN, percent, plain, prefix_of, si, significant
 from edgejoule.bench_report.values import Grid, Report, Section
@@ -124,7 +124,7 @@ def _mass(side: SideAnswer) -> str:
 
 
 def _grid_name(grid: GridAnswer) -> str:
-    return f"{grid.name}{', marginal' if grid.kind == 'marginal' else ''}"
+    return grid_name(grid.name, grid.kind)
 
 
 def rows_of(answer: RefreshAnswer) -> list[dict[str, Any]]:

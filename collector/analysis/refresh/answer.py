@@ -8,7 +8,7 @@ import numpy as np
 from collector.analysis.refresh.account import account_g, residue_share
 from collector.analysis.refresh.answers import CurvePoint, GridAnswer, Payback, RefreshAnswer, SideAnswer, WaitRow
 from collector.analysis.refresh.problem import GridPath, Look, Refresh, Side
-from collector.analysis.refresh.words import verdict_of
+from collector.analysis.refresh.words import flips, grid_name, verdict_of
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import F64, exactly
 from collector.carbon.factors import Factor
@@ -44,6 +44,7 @@ def answer(problem: Refresh, *, seed: int, draws: int) -> RefreshAnswer:
         return worlds.of(factor.id, factor.estimate)
 
     scenario = problem.scenario
+    grids = tuple(_grid(problem, grid, drawn, draws) for grid in problem.grids)
     origins = {problem.old.power.origin, problem.new.power.origin}
     return RefreshAnswer(
         title=scenario.title,
@@ -56,8 +57,8 @@ def answer(problem: Refresh, *, seed: int, draws: int) -> RefreshAnswer:
         age_years=scenario.old.age_years,
         policy=scenario.old.policy,
         residue=scenario.old.residue,
-        grids=tuple(_grid(problem, grid, drawn, draws) for grid in problem.grids),
-        notes=problem.notes,
+        grids=grids,
+        notes=(*flips(grids), *problem.notes),
         not_counted=NOT_COUNTED,
         factors=problem.factors(),
         seed=seed,
@@ -127,7 +128,7 @@ def _grid(problem: Refresh, grid: GridPath, drawn: Look, draws: int) -> GridAnsw
         payback=payback,
         rows=rows,
         best_wait_years=best.wait_years,
-        verdict=verdict_of(grid.name, payback, rows, best, scenario.new.lifetime_years),
+        verdict=verdict_of(grid_name(grid.name, grid.kind), payback, rows, best, scenario.new.lifetime_years),
         curve=tuple(_curve(many, scenario.horizon_years, unit)),
     )
 

@@ -206,10 +206,12 @@ def _zone_paths(zone: str, kind: IntensityKind, where: str, fall: Factor | None,
     """Return the zone's average, and beside it its marginal where a table has one; or the one that is asked for."""
     found = []
     sources.average.check_zone(zone, f"{where}.zone")
+    average = sources.average.yearly(zone)
+    name = zone if average is None else average.zone
     for one, table in (("average", sources.average), ("marginal", sources.marginal)):
         known = None if table is None else table.yearly(zone)
         if known is not None and (kind == "average" or one == "marginal"):
-            found.append(GridPath(known.zone, known.kind, known.factor, fall))
+            found.append(GridPath(name, known.kind, known.factor, fall))
     if not found:
         raise ConfigurationError(f"{where}: no marginal intensity of {zone!r}; give intensity, with kind = 'marginal'")
     return found

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from collector.analysis.refresh.answers import Payback, WaitRow
+from collector.analysis.refresh.answers import GridAnswer, Payback, WaitRow
+from collector.carbon.operational import IntensityKind
 from collector.numbers import NBSP, percent, si, significant
 
 _SURE_RATIO = 0.95
@@ -16,6 +17,24 @@ def payback_words(payback: Payback) -> str:
     middle = "never" if payback.years is None else f"{years_text(payback.years)}{NBSP}years"
     high = "never" if payback.high is None else years_text(payback.high)
     return middle if years_text(payback.low) == high else f"{middle} ({years_text(payback.low)} to {high})"
+
+
+def grid_name(name: str, kind: IntensityKind) -> str:
+    """Return a grid's name, and loudly that its intensities are marginal where they are."""
+    return f"{name}, marginal" if kind == "marginal" else name
+
+
+def flips(grids: Sequence[GridAnswer]) -> tuple[str, ...]:
+    """Return a sentence for each zone in which average and marginal intensities ask for another moment."""
+    found = []
+    for grid in grids:
+        other = next((one for one in grids if one.name == grid.name and one.kind == "marginal"), None)
+        if grid.kind == "average" and other is not None and other.best_wait_years != grid.best_wait_years:
+            found.append(
+                f"{grid.name}: the verdict turns between average intensities (an inventory) and marginal ones (what a "
+                "decision changes)"
+            )
+    return tuple(found)
 
 
 def years_text(years: float) -> str:

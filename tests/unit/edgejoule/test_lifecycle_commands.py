@@ -70,10 +70,16 @@ def test_the_same_seed_says_the_same(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_grid_where_it_pays_and_one_where_it_does_not(capsys: pytest.CaptureFixture[str]) -> None:
-    grids = {grid["name"]: grid["verdict"] for grid in as_json(REFRESH, capsys)["grids"]}
-    assert "keep them" in grids["SWE"]
-    assert "replace now" in grids["DEU"]
-    assert "replace now" in grids["IND"]
+    found = as_json(REFRESH, capsys)
+    grids = {(grid["name"], grid["kind"]): grid["verdict"] for grid in found["grids"]}
+    assert grids["SWE", "average"].startswith("SWE: keep them")
+    assert grids["SWE", "marginal"].startswith("SWE, marginal: ")
+    for kind in ("average", "marginal"):
+        assert "replace now" in grids["DEU", kind]
+        assert "replace now" in grids["IND", kind]
+    turned = any("SWE: the verdict turns" in note for note in found["notes"])
+    waits = {grid["best_wait_years"] for grid in found["grids"] if grid["name"] == "SWE"}
+    assert turned == (len(waits) > 1)
 
 
 def test_power_from_a_lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
