@@ -11,7 +11,7 @@ import pytest
 from collector.analysis.decomposition.decompose import decompose
 from collector.analysis.decomposition.selection import Selection, selection_of
 from collector.analysis.decomposition.values import EFFECTS, Decomposition, Question
-from collector.assessment.assess import Gathered, Period, Stored, gather
+from collector.assessment.assess import Gathered, Period, Stored, assess, gather
 from collector.assessment.roll_up import roll_up
 from collector.assessment.values import Options
 from collector.intensity.yearly_table import load_yearly_table
@@ -237,3 +237,21 @@ def test_everything_that_was_multiplied_has_a_passport(lake: Path) -> None:
 
 def test_it_is_the_same_when_asked_again(lake: Path) -> None:
     assert decomposed(lake) == decomposed(lake)
+
+
+def test_its_sides_are_what_the_assessment_says(lake: Path) -> None:
+    found = decomposed(lake, A, "2026-02")
+    for side in (found.before, found.after):
+        period = selection_of(side.words).period
+        total = assess(Stored(lake=lake), parse_inventory(INVENTORY), TABLE, period, Options(draws=2000)).total
+        assert side.operational is not None
+        assert side.embodied is not None
+        assert total.grams.operational is not None
+        assert total.grams.embodied is not None
+        for one, other, days in (
+            (side.operational, total.grams.operational, side.days_with_data),
+            (side.embodied, total.grams.embodied, side.days),
+        ):
+            assert one.value * days == pytest.approx(other.value, rel=1e-9)
+            assert one.scaled(days).range == pytest.approx(other.range, rel=5e-3)  # errors of windows are drawn anew
+        assert side.levels.energy_j * side.days_with_data == pytest.approx(total.energy_j, rel=1e-9)
