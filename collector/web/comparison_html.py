@@ -60,11 +60,13 @@ class PairPage(msgspec.Struct, frozen=True):
     beside: tuple[tuple[str, tuple[str, str], tuple[str, str]], ...]
 
 
-def render(comparison: Comparison, cases: pa.Table | None, scenario_text: str, title: str) -> str:
+def render(
+    comparison: Comparison, cases: pa.Table | None, scenario_text: str, title: str, *, command: str = ""
+) -> str:
     """Return the page as HTML text.
 
     ``cases``: of more than one case; of its columns ``comparison_cases.READ_COLUMNS`` and those of the axes are read.
-    ``scenario_text``: of the scenario's file, shown as it is.
+    ``scenario_text``: of the scenario's file, shown as it is. ``command``: what makes this page again.
     """
     many = cases is not None and comparison.case_count > 1
     drawn = [pair for pair in comparison.pairs if pair.views][:MAX_DRAWN_PAIRS]
@@ -85,6 +87,9 @@ def render(comparison: Comparison, cases: pa.Table | None, scenario_text: str, t
         results=tables.RESULTS,
         factors=ordered(comparison.factors),
         scenario_text=scenario_text,
+        command=command
+        or f"edgejoule compare scenario.toml --seed {comparison.seed} --draws {comparison.draws} --html report.html",
+        labels=_labels(comparison),
         words=words,
         share_words=plots.share_words,
         value_text=tables.value_text,
@@ -96,6 +101,12 @@ def _sides(pairs: Sequence[PairAnswer]) -> list[tuple[str, str, Origin, str]]:
     edges = {pair.edge: ("edge", pair.edge, pair.edge_origin, pair.edge_origin_text) for pair in pairs}
     clouds = {pair.cloud: ("cloud", pair.cloud, pair.cloud_origin, pair.cloud_origin_text) for pair in pairs}
     return [*edges.values(), *clouds.values()]
+
+
+def _labels(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Return each warning that factors carry, with the names of those factors."""
+    labels = dict.fromkeys(factor.label for factor in comparison.factors if factor.label)
+    return [(label, [one.name for one in comparison.factors if one.label == label]) for label in labels]
 
 
 def _pair_page(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str) -> PairPage:

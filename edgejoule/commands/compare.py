@@ -1,6 +1,7 @@
 """``edgejoule compare``: edge against cloud, for one scenario in one case or in many."""
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -168,11 +169,22 @@ def _tallied(chunks: "Iterator[pa.Table]", counts: dict[str, int]) -> "Iterator[
 def _write_page(arguments: argparse.Namespace, comparison: "Comparison", rows: "pa.Table | None") -> None:
     from collector.web.comparison_html import render
 
-    page = render(comparison, rows, read_text(arguments.scenario, remedy=TOML_REMEDY), comparison.title)
+    scenario = read_text(arguments.scenario, remedy=TOML_REMEDY)
+    page = render(comparison, rows, scenario, comparison.title, command=_command(arguments, comparison.seed))
     try:
         arguments.html.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--html {arguments.html}: cannot write it: {error.strerror}") from error
+
+
+def _command(arguments: argparse.Namespace, seed: int) -> str:
+    """Return what makes the same report again; files by their names, wherever they lay."""
+    words = ["edgejoule", "compare", arguments.scenario.name]
+    for option in ("cases", "case", "config", "state_dir", "lake", "table", "marginal_table", "draws"):
+        value = getattr(arguments, option)
+        if value is not None:
+            words += [f"--{option.replace('_', '-')}", value.name if isinstance(value, Path) else str(value)]
+    return shlex.join([*words, "--seed", str(seed), "--html", arguments.html.name])
 
 
 @contextmanager

@@ -225,7 +225,7 @@ FACTOR: Final = Factor(
     licence="CC-BY-4.0",
     vintage="2024",
     method="published mean; range: spread of four tables",
-    label="",
+    label="screening estimate, not a product footprint",
 )
 
 

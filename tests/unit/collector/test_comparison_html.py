@@ -69,7 +69,8 @@ def test_it_answers_first_and_says_how_sure_that_is(page: str) -> None:
         "What turns the answer, or how sure it is", "average says edge, marginal says cloud <&>",
         "What was compared Functional unit: one keyword", "bench record pi4.json",
         "no marginal intensity is known", "Where both are alike", "water unknown 2.00 µL (1.0 to 5.0 µL)",
-        "not counted: the training of the model", "grid-deu 342 (310 to 380) gCO2e/kWh 2024 Ember, yearly",
+        "not counted: the training of the model", "screening estimate, not a product footprint: Germany <&>",
+        "grid-deu screening estimate, not a product footprint 342 (310 to 380) gCO2e/kWh 2024 Ember, yearly",
         "published mean; range: spread of four tables · CC-BY-4.0", "seed 7, 400 draws", SCENARIO.splitlines()[0],
     ]  # fmt: skip
     places = [words.find(text) for text in order]
@@ -132,8 +133,10 @@ def test_break_evens_are_said_in_words_and_views_with_one_answer_together(page: 
 )
 def test_the_headline_is_what_the_views_say(winners: list[Winner], headline: str, certainty: str) -> None:
     pair = plain_pair(winners, VIEWS[: len(winners)])
-    words = words_of(render(make_comparison([pair], simulated=False), None, "", "Page"))
+    made = render(make_comparison([pair], simulated=False), None, "", "Page", command="edgejoule compare x.toml")
+    words = words_of(made)
     assert headline in words
+    assert "edgejoule compare x.toml" in words
     assert certainty in words
     assert "SIMULATED Some" not in words
     assert "The scenario" not in words.split("How to repeat it")[1]
