@@ -28,6 +28,7 @@ from collector.analysis.comparison.terms import Evaluator, spread
 from collector.analysis.comparison.tornado import tornados
 from collector.analysis.comparison.verdict import (
     WINNERS,
+    Value,
     axis_flip,
     flips,
     functional_unit,
@@ -132,7 +133,7 @@ def _pair_answer(problem: Problem, whole: Pair, row: int, drawn: Draws) -> PairA
         tornados=tornados(pair, unit.inferences, drawn) if views else (),
         beside=beside(terms, unit.inferences, at, problem.currency) if views else {},
         curves=curves(pair, unit.inferences, drawn) if views else (),
-        maps=maps(pair, unit.inferences, drawn) if views else (),
+        maps=maps(pair, drawn) if views else (),
         gaps=pair.gaps,
     )
 
@@ -169,17 +170,17 @@ def _axis_flips(problem: Problem, pair: Pair, drawn: Draws) -> tuple[str, ...]:
     """Return what turns the verdict where one field has another of its values, and the rest is as it is."""
     said: list[str] = []
     for axis in problem.axes:
-        by_view: dict[View, dict[str, Winner]] = {}
+        by_view: dict[View, dict[Value, Winner]] = {}
         for value, other, row in _along(problem, axis, pair):
             for view, places in winner_places(at_row(other, row), drawn).items():
                 if view.network == view.intensity:
                     by_view.setdefault(view, {})[value] = WINNERS[int(places[0])]
-        reference = str(axis.values[axis.reference])
+        reference = axis.values[axis.reference]
         said += [axis_flip(axis.name, reference, winners, view) for view, winners in by_view.items()]
     return tuple(words for words in said if words)
 
 
-def _along(problem: Problem, axis: Axis, pair: Pair) -> list[tuple[str, Pair, int]]:
+def _along(problem: Problem, axis: Axis, pair: Pair) -> list[tuple[Value, Pair, int]]:
     """Return the values of an axis with the pair and row that differ from the reference case in it alone."""
     alike = np.ones(problem.case_count, dtype=np.bool_)
     for other in problem.axes:
@@ -188,14 +189,14 @@ def _along(problem: Problem, axis: Axis, pair: Pair) -> list[tuple[str, Pair, in
             alike &= of_cases == of_cases[problem.reference_case]
     places = problem.case_values[axis.name]
     every = max(1, int(np.count_nonzero(alike)) // _MOST_VALUES)
-    found: list[tuple[str, Pair, int]] = []
+    found: list[tuple[int, Pair, int]] = []
     for one in problem.pairs:
         if (one.edge.name, one.cloud.name) == (pair.edge.name, pair.cloud.name):
             rows = np.flatnonzero(alike[one.cases])
             looked = (one.cases[rows] == problem.reference_case) | (np.arange(len(rows)) % every == 0)
             found += [
-                (str(axis.values[int(places[one.cases[row]])]), one, int(row))
+                (int(places[one.cases[row]]), one, int(row))
                 for row in rows[looked]
                 if not faults(rules(problem.unit, at_row(one, int(row))), 0)
             ]
-    return found
+    return [(axis.values[place], one, row) for place, one, row in sorted(found, key=lambda entry: entry[0])]

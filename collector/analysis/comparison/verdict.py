@@ -13,6 +13,8 @@ from collector.carbon.montecarlo import Percentiles
 SURE: Final = 0.95
 """Probability from which on a side is called ahead."""
 WINNERS: Final[tuple[Winner, ...]] = ("edge", "cloud", "open")
+Value = str | float | int | bool
+"""Of a field that varies."""
 _SIZES: Final = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
 _QUESTIONS: Final = {"average": "for an inventory", "marginal": "for a decision"}
 
@@ -67,30 +69,33 @@ def flips(views: Sequence[ViewAnswer]) -> tuple[str, ...]:
     for kind in dict.fromkeys(view.intensity for view in found):
         winners = {view.network: winner for view, winner in found.items() if view.intensity == kind}
         if len(set(winners.values())) > 1:
-            said = _each(winners, "network model")
+            said = _each(winners, "the {} network model")
             made.append(f"The network model {_turns(winners.values())}, with {kind} grid intensities: {said}.")
     for network in dict.fromkeys(view.network for view in found):
         by_kind = {view.intensity: winner for view, winner in found.items() if view.network == network}
         if len(set(by_kind.values())) > 1:
-            said = _each(by_kind, "grid intensities")
+            said = _each(by_kind, "{} grid intensities")
             made.append(
                 f"The kind of grid intensity {_turns(by_kind.values())}, with the {network} network model: {said}."
             )
     return tuple(made)
 
 
-def axis_flip(axis: str, reference: object, winners: dict[str, Winner], view: View) -> str:
-    """Return a sentence on a field that turns the verdict, "" where it does not. ``winners``: by its values."""
-    mine = winners.get(str(reference))
-    others = {value: winner for value, winner in winners.items() if winner != mine}
-    if mine is None or not others:
+def axis_flip(axis: str, reference: Value, winners: dict[Value, Winner], view: View) -> str:
+    """Return a sentence on a field that turns the verdict, "" where it does not.
+
+    ``winners``: by the values of the field, in its order.
+    """
+    mine = winners.get(reference)
+    if mine is None or set(winners.values()) == {mine}:
         return ""
-    said = []
+    runs = _runs(list(winners.items()))
+    said = [f"{_ahead(mine)} with {_label(reference)}"]
     for winner in WINNERS:
-        values = [value for value, one in others.items() if one == winner]
-        if values:
-            said.append(f"{_ahead(winner)} with {_listed(values)}")
-    return f"{axis} {_turns(winners.values())}, {_of_view(view)}: {_ahead(mine)} with {reference}, {'; '.join(said)}."
+        lists = [_listed(values) for values, one in runs if one == winner]
+        if lists and winner != mine:
+            said.append(f"{_ahead(winner)} with {', '.join(lists)}")
+    return f"{axis} {_turns(winners.values())}, {_of_view(view)}: {'; '.join(said)}."
 
 
 def grams_words(grams: float) -> str:
@@ -155,9 +160,28 @@ def _turns(winners: Iterable[Winner]) -> str:
     return "turns the verdict" if {"edge", "cloud"} <= set(winners) else "decides how sure it is"
 
 
-def _each(winners: Mapping[Literal["average", "marginal"], Winner], what: str) -> str:
-    return ", ".join(f"{_ahead(winner)} with {name} {what}" for name, winner in winners.items())
+def _each(winners: Mapping[Literal["average", "marginal"], Winner], words: str) -> str:
+    return ", ".join(f"{_ahead(winner)} with {words.format(name)}" for name, winner in winners.items())
 
 
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values) if len(values) <= 6 else f"{', '.join(values[:5])} and {len(values) - 5} more"
+def _runs(winners: Sequence[tuple[Value, Winner]]) -> list[tuple[list[Value], Winner]]:
+    """Return neighbours with the same winner together."""
+    runs: list[tuple[list[Value], Winner]] = []
+    for value, winner in winners:
+        if runs and runs[-1][1] == winner:
+            runs[-1][0].append(value)
+        else:
+            runs.append(([value], winner))
+    return runs
+
+
+def _listed(values: Sequence[Value]) -> str:
+    """Return numbers from the first to the last, and names one by one."""
+    if len(values) > 2 and all(isinstance(value, int | float) for value in values):
+        return f"{_label(values[0])} to {_label(values[-1])}"
+    shown = ", ".join(_label(value) for value in values[:5])
+    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"
+
+
+def _label(value: Value) -> str:
+    return f"{value:,.6g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
