@@ -9,6 +9,7 @@ from edge_agent.file_content import FileContent, read_content
 from edge_agent.model_catalog import NOTHING_KNOWN, CatalogModel, ModelFacts, find_model, list_models, open_model
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cloud_bench.batches import Engine
+from edgejoule.onnx_export.names import onnx_writer
 
 SUFFIXES: Final = (".onnx", ".tflite")
 LONGEST_ID: Final = 64
@@ -48,9 +49,7 @@ def choose(named: Named, engine: Engine) -> Chosen:
         raise ConfigurationError(f"{model.path}: LiteRT runs .tflite files; leave out --engine for this one")
     if is_onnx or engine == "litert":
         return Chosen(model, content, None)
-    from edgejoule.onnx_export.export import to_onnx  # noqa: PLC0415  needs the extra [cloud]
-
-    written = FileContent(model.path.with_suffix(".onnx"), to_onnx(content, model.model_id))
+    written = FileContent(model.path.with_suffix(".onnx"), onnx_writer()(content, model.model_id))
     return Chosen(model, written, content.sha256)
 
 

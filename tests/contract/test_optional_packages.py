@@ -85,3 +85,19 @@ def test_the_command_without_any_extra(arguments: list[str], code: int, text: st
     assert outcome.returncode == code, outcome.stderr
     assert text in outcome.stdout + outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "export", "digits_mlp_float32", "--onnx", "/nowhere/d.onnx"],
+        ["cloud", "bench", "digits_mlp_float32", "--cpu-watts", "table"],
+    ],
+    ids=["export", "cloud bench"],
+)
+def test_what_writes_onnx_names_the_line_that_installs_it(arguments: list[str]) -> None:
+    outcome = without(("onnx",), COMMAND.format(arguments=arguments))
+
+    assert outcome.returncode == 2, outcome.stderr
+    assert "pip install 'edgejoule[cloud]'" in outcome.stderr
+    assert "Traceback" not in outcome.stderr

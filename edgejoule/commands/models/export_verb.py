@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_agent.file_content import FileContent
     from edge_agent.model_catalog import find_model, open_model
     from edge_agent.wire.errors import ConfigurationError
-    from edgejoule.onnx_export.export import to_onnx
+    from edgejoule.onnx_export.names import onnx_writer
 
     path: Path = arguments.onnx
     if path.suffix != ".onnx":
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"{path}: exists already; name another file, or overwrite it with --force")
     model = find_model(arguments.name, directory_of(arguments))
     content = open_model(model)
-    made = FileContent(path, to_onnx(content, model.model_id))
+    made = FileContent(path, onnx_writer()(content, model.model_id))
     largest, count = _difference(model, content, made)
     fresh = path.with_name(f".{path.name}.new")
     try:
