@@ -1,5 +1,6 @@
 """What a device of a fleet measured over a period, from the lake's windows, their roll-ups and the journal's rest."""
 
+import datetime as dt
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,18 +13,19 @@ from collector.analysis.comparison.sources import Measured, Wanted
 from collector.assessment.assess import Gathered, Period, Stored, gather
 from collector.assessment.cells import Cell, CellKey
 from collector.assessment.engine import Engine, Limits, make_engine
-from collector.assessment.lake_files import day_of, window_files
-from collector.assessment.query import Table
+from collector.assessment.lake_files import day_of, roll_ups, window_files
+from collector.assessment.query import DAY_NS, Table
 from collector.assessment.reading import FILES_AT_ONCE
 from collector.assessment.slots import FINEST_S
 from collector.intensity.yearly_table import YearlyTable
 from collector.inventory import Inventory
 from collector.sinks.lake import SCHEMA, LakeSink, rows_to_table
 from collector.sinks.lake_place import place_of
+from collector.values import StoredWindow
 from edge_agent.wire.errors import ConfigurationError
 
-_LATEST_UNIX_NS: Final = 6_999_999_900 * 10**9
-"""Of the year 2191: after whatever is stored."""
+_STEP_NS: Final = FINEST_S * 10**9
+_EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _PAGE_ROWS: Final = 20_000
 
 
@@ -36,7 +38,7 @@ def fleet_measurements(stored: Stored, limits: Limits | None = None) -> Callable
     chosen = limits or Limits()
 
     def found(wanted: Wanted) -> Measured:
-        edges = _edges(wanted)
+        edges = _edges(stored, wanted)
         if edges not in gathered:
             period = Period(start_unix_ns=edges[0], end_unix_ns=edges[1])
             gathered[edges] = gather(stored, Inventory(devices={}), YearlyTable(()), period, limits=chosen)
@@ -48,12 +50,25 @@ def fleet_measurements(stored: Stored, limits: Limits | None = None) -> Callable
     return found
 
 
-def _edges(wanted: Wanted) -> tuple[int, int]:
-    start = 0 if wanted.start_unix_ns is None else wanted.start_unix_ns
-    end = _LATEST_UNIX_NS if wanted.end_unix_ns is None else wanted.end_unix_ns
-    if start % (FINEST_S * 10**9) or end % (FINEST_S * 10**9):
+def _edges(stored: Stored, wanted: Wanted) -> tuple[int, int]:
+    if wanted.start_unix_ns is None or wanted.end_unix_ns is None:
+        return _extent(stored)
+    if wanted.start_unix_ns % _STEP_NS or wanted.end_unix_ns % _STEP_NS:
         raise ConfigurationError("a period begins and ends on full five minutes; correct from and to")
-    return start, end
+    return wanted.start_unix_ns, wanted.end_unix_ns
+
+
+def _extent(stored: Stored) -> tuple[int, int]:
+    """Return a period that holds all that is stored, on full five minutes."""
+    edges: list[int] = []
+    if stored.lake is not None:
+        days = sorted({*window_files(stored.lake), *roll_ups(stored.lake)})
+        edges += [(dt.date.fromisoformat(day).toordinal() - _EPOCH) * DAY_NS for day in (*days[:1], *days[-1:])]
+    for page in _journal_pages(stored):
+        edges += [row.window.t_start_unix_ns for row in page]
+    if not edges:
+        return 0, _STEP_NS
+    return max(min(edges) // _STEP_NS * _STEP_NS, 0), (max(edges) // _STEP_NS + 1) * _STEP_NS + 2 * DAY_NS
 
 
 def _of_device(found: Gathered, wanted: Wanted) -> list[tuple[CellKey, Cell]]:
@@ -141,10 +156,16 @@ def _window_tables(engine: Engine, stored: Stored, edges: tuple[int, int]) -> It
         place = place_of(stored.lake)
         for start in range(0, len(files), FILES_AT_ONCE):
             yield engine.scan(place, files[start : start + FILES_AT_ONCE], SCHEMA)
+    for page in _journal_pages(stored):
+        yield engine.table(rows_to_table(page))
+
+
+def _journal_pages(stored: Stored) -> Iterator[list[StoredWindow]]:
+    """Give the windows of the journal that are not in the lake yet."""
     if stored.journal is not None:
         cursor = 0 if stored.lake is None else stored.journal.cursor(LakeSink.name)
         while page := stored.journal.rows_after(cursor, _PAGE_ROWS):
-            yield engine.table(rows_to_table(page))
+            yield page
             cursor = page[-1].row_id
 
 

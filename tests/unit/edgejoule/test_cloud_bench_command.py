@@ -13,7 +13,7 @@ from collector.analysis.cloud_record import read_cloud_record
 from edgejoule.cli import main
 from edgejoule.cloud_bench.page import print_record
 from edgejoule.output import stdout_console
-from tests.unit.collector.test_cloud_record import make_batch, make_record
+from tests.fakes.cloud_records import make_batch, make_record
 
 QUICK = ["--batches", "4", "--windows", "4", "--seconds", "0.2", "--idle", "0", "--warm-up", "0", "--threads", "1"]
 
