@@ -146,6 +146,7 @@ def test_the_page_holds_the_scenario_and_the_verdict(tmp_path: Path, capsys: Cap
     text = page.read_text(encoding="utf-8")
     assert answer.title in text
     assert "A voice assistant listens all day" in text
+    assert "edgejoule compare wake-word-pi-zero.toml --draws 200 --seed 20260101 --html report.html" in text
 
 
 def test_what_a_device_measured_is_compared(tmp_path: Path, capsys: Capture) -> None:
