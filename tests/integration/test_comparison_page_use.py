@@ -24,7 +24,8 @@ WIDE: Final = """() => [...document.querySelectorAll('main *')].filter(one =>
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     axes = (AxisAnswer(name="edge.grid", values=("DE", "FR", "SE", "IN"), reference="DE"),)
     views = (VIEWS[0], VIEWS[3])
-    comparison = make_comparison([make_pair(views=views), make_inadmissible()], axes=axes)
+    pairs = [make_pair(views=views), make_pair(cloud="H100", views=VIEWS[:1]), make_inadmissible()]
+    comparison = make_comparison(pairs, axes=axes)
     path: Path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render(comparison, make_cases(axes), SCENARIO * 20, "Keyword spotting"), encoding="utf-8")
     return path.as_uri()

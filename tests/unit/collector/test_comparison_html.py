@@ -85,6 +85,7 @@ def test_every_figure_says_what_it_shows(page: str) -> None:
     kinds = {"key", "bars", "inferences_per_day", "edge_grid", "map", "tornado"}
     assert {re.sub(r"pair-1-|-?\d+$", "", name) for name in said} == kinds
     assert len(said) == 1 + 5 * len(VIEWS)
+    assert page.count("The same in the views between the two") == 4
     assert "Edge 437 µg (350 to 580 µg): inferring" in said["pair-1-bars0"]
     assert "from 1.0 inferences a day to 1 700 000 inferences a day" in said["pair-1-inferences_per_day-0"]
     assert (
