@@ -4,7 +4,6 @@ import argparse
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,13 +87,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _problem(arguments: argparse.Namespace, held: ExitStack) -> "Problem":
     from collector.analysis.comparison.read import read_problem
 
-    problem = read_problem(arguments.scenario, _sources(arguments, held), arguments.cases)
-    if arguments.case is None:
-        return problem
-    if arguments.case >= problem.case_count:
-        raise ConfigurationError(f"--case {arguments.case}: the cases are 0 to {problem.case_count - 1}")
-    axes = tuple(replace(axis, reference=int(problem.case_values[axis.name][arguments.case])) for axis in problem.axes)
-    return replace(problem, axes=axes, reference_case=arguments.case)
+    sources = _sources(arguments, held)
+    return read_problem(arguments.scenario, sources, arguments.cases, reference_case=arguments.case)
 
 
 def _sources(arguments: argparse.Namespace, held: ExitStack) -> "Sources":

@@ -7,7 +7,7 @@ from collector.analysis.cloud_record import batch_of, read_cloud_record
 from collector.analysis.comparison.fields import Field, Fields, numbers
 from collector.analysis.comparison.hardware import life, mass, server_mass
 from collector.analysis.comparison.intensities import KnownGrid, grid
-from collector.analysis.comparison.problem import CloudSide, Origin
+from collector.analysis.comparison.problem import CloudSide, Column, Origin
 from collector.analysis.comparison.quantities import (
     MEASUREMENT,
     column,
@@ -31,7 +31,7 @@ _POWERS: Final = ("idle_power_w", "max_power_w")
 
 
 class _Work(NamedTuple):
-    """What inferring takes; ``also``: factors behind it, for the list of all; ``gaps``: what a reader must know."""
+    """What inferring takes. ``behind``: what its time was computed from, for the list of all."""
 
     origin: Origin
     text: str
@@ -41,7 +41,7 @@ class _Work(NamedTuple):
     time_s: Field[Factor]
     accuracy_ratio: Field[float] | None
     latency_s: Field[float] | None
-    also: tuple[Factor, ...] = ()
+    behind: Field[Factor] | None = None
     gaps: tuple[str, ...] = ()
 
 
@@ -53,8 +53,8 @@ def structural(table: Fields) -> list[Field[object]]:
 
 def cloud_side(
     name: str, table: Fields, place: Field[KnownGrid], folder: Path
-) -> tuple[CloudSide, tuple[Factor, ...], tuple[str, ...]]:
-    """Return the side in cases that are computed alike, factors that its columns do not show, and gaps.
+) -> tuple[CloudSide, Column | None, tuple[str, ...]]:
+    """Return the side in cases that are computed alike, a figure that its time was computed from, and gaps.
 
     Raises ConfigurationError with the key and the remedy.
     """
@@ -84,7 +84,7 @@ def cloud_side(
     )
     if table.given("price_per_hour", "price_per_1000") == ["price_per_hour", "price_per_1000"]:
         raise ConfigurationError(f"{table.path}: give price_per_hour or price_per_1000, not both: they are one bill")
-    return side, work.also, work.gaps
+    return side, optional_column(work.behind), work.gaps
 
 
 def _check_pue(factor: Factor) -> None:
@@ -104,7 +104,7 @@ def _stated(table: Fields) -> _Work:
         raise ConfigurationError(
             f"{table.path}: its joules are a bench, j_per_inference, or idle_power_w with max_power_w: give one"
         )
-    time_s, also = _time(table)
+    time_s, behind = _time(table)
     modelled = energy is None
     return _Work(
         origin="modelled" if modelled else "stated",
@@ -115,12 +115,12 @@ def _stated(table: Fields) -> _Work:
         time_s=time_s,
         accuracy_ratio=table.get("accuracy_ratio"),
         latency_s=table.get("latency_s"),
-        also=also,
+        behind=behind,
     )
 
 
-def _time(table: Fields) -> tuple[Field[Factor], tuple[Factor, ...]]:
-    """Return busy seconds per inference, and the factors that they were computed from."""
+def _time(table: Fields) -> tuple[Field[Factor], Field[Factor] | None]:
+    """Return busy seconds per inference, and the figure that they were computed from."""
     ways = table.given(*_TIMES)
     if len(ways) != 1:
         raise ConfigurationError(
@@ -133,13 +133,13 @@ def _time(table: Fields) -> tuple[Field[Factor], tuple[Factor, ...]]:
     if ways[0] == "inferences_per_s":
         rate = optional(table, ways[0], "unit/s")
         assert rate is not None
-        return inverse(rate, unit="s", words="its inverse"), ()
+        return inverse(rate, unit="s", words="its inverse"), rate
     stated = optional(table, ways[0], "s")
     assert stated is not None
     if batch is None:
-        return stated, ()
+        return stated, None
     share = batch.mapped(lambda size: 1.0 / float(size))
-    return scaled(stated, share, unit="s", words="for each of a batch"), stated.values
+    return scaled(stated, share, unit="s", words="for each of a batch"), stated
 
 
 def _recorded(table: Fields, folder: Path) -> _Work:

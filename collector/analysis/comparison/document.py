@@ -79,7 +79,7 @@ class _Slot:
     varied: dict[str, tuple[str, Variation]] = field(default_factory=dict)
 
 
-def read_tables(document: Raw, given: GivenCases | None = None) -> Tables:
+def read_tables(document: Raw, given: GivenCases | None = None, reference_case: int | None = None) -> Tables:
     """Return the scenario in all cases. Raises ConfigurationError with the key and the remedy."""
     plain = _plain(document, "")
     whole = convert_document(plain, _Document, "the file")
@@ -101,6 +101,8 @@ def read_tables(document: Raw, given: GivenCases | None = None) -> Tables:
     typed = {slot.paths[0]: _typed(slot) for slot in slots}
     axes = _axes(slots, typed)
     cases = product(axes) if given is None else Cases(given.count, tuple(axes), places, 0)
+    if reference_case is not None:
+        cases = cases.seen_from(reference_case)
     made = {slot.paths[0]: _fields(slot, *typed[slot.paths[0]], cases) for slot in slots}
     return Tables(
         title=whole.title,

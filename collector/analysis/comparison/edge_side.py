@@ -7,7 +7,7 @@ from collector.analysis.comparison.bench_record import measured_by_bench
 from collector.analysis.comparison.fields import Field, Fields, numbers
 from collector.analysis.comparison.hardware import device_mass, life, mass
 from collector.analysis.comparison.intensities import KnownGrid, grid, period_unix_ns
-from collector.analysis.comparison.problem import EdgeSide, Origin
+from collector.analysis.comparison.problem import Column, EdgeSide, Origin
 from collector.analysis.comparison.quantities import (
     MEASUREMENT,
     column,
@@ -32,7 +32,7 @@ _OF_DEVICE: Final = ("model_id", "start", "to")
 
 
 class _Work(NamedTuple):
-    """What inferring takes. ``also``: factors behind it, for the list of all."""
+    """What inferring takes. ``behind``: a figure that it was computed from, for the list of all."""
 
     origin: Origin
     text: str
@@ -40,13 +40,13 @@ class _Work(NamedTuple):
     time_s: Field[float]
     idle: Field[Factor] | None
     measured: Measured | None = None
-    also: tuple[Factor, ...] = ()
+    behind: Field[Factor] | None = None
 
 
 def edge_side(
     name: str, table: Fields, place: Field[KnownGrid], sources: Sources, folder: Path
-) -> tuple[EdgeSide, tuple[Factor, ...]]:
-    """Return the side in cases that are computed alike, and factors that its columns do not show.
+) -> tuple[EdgeSide, Column | None]:
+    """Return the side in cases that are computed alike, and a figure that its energy was computed from.
 
     Raises ConfigurationError with the key and the remedy.
     """
@@ -75,7 +75,7 @@ def edge_side(
         latency_s=numbers(_stated_first(table, "latency_s", measured and measured.latency_s)),
         price_per_device=numbers(table.get("price_per_device")),
     )
-    return side, work.also
+    return side, optional_column(work.behind)
 
 
 def _stated_first(table: Fields, name: str, measured: float | None) -> Field[float] | None:
@@ -106,7 +106,7 @@ def _work(table: Fields, sources: Sources, folder: Path) -> _Work:
     if way == "active_power_w":
         power = quantities(_given(table, way), "W")
         energy = scaled(power, time_s, unit=JOULE, words="for the time of one inference")
-        return _Work("modelled", "power while busy, times time", energy, time_s, idle, also=power.values)
+        return _Work("modelled", "power while busy, times time", energy, time_s, idle, behind=power)
     stated, u_j = _given(table, way), table.get("j_per_inference_u")
     energy = quantities(stated, JOULE) if u_j is None else with_uncertainty(stated, u_j)
     return _Work("stated", "as the scenario states it", energy, time_s, idle)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -51,6 +51,13 @@ class Cases:
     axes: tuple[Axis, ...]
     values: dict[str, I64]
     reference: int
+
+    def seen_from(self, case: int) -> "Cases":
+        """Return the same cases with another reference. Raises ConfigurationError for one that is not there."""
+        if not 0 <= case < self.count:
+            raise ConfigurationError(f"there is no case {case}; the cases are 0 to {self.count - 1}")
+        axes = tuple(replace(axis, reference=int(self.values[axis.name][case])) for axis in self.axes)
+        return Cases(self.count, axes, self.values, case)
 
 
 def variation(value: object, path: str) -> Variation | None:

@@ -56,7 +56,7 @@ def resolve(tables: Tables, sources: Sources, folder: Path) -> Problem:
     _check_lives(tables)
     pairs: list[Pair] = []
     notes: dict[str, None] = {}
-    also: list[Factor] = []
+    behind: list[tuple[Column | None, ...]] = []
     for edge_name, edge in tables.edges.items():
         for cloud_name, cloud in tables.clouds.items():
             place = _grids(intensities, edge, cloud, tables.network)
@@ -64,7 +64,7 @@ def resolve(tables: Tables, sources: Sources, folder: Path) -> Problem:
                 notes.update((note, None) for one in field.values for note in one.notes)
             for cases in groups(_structural(tables, edge, cloud, place), tables.cases.count):
                 whole = len(cases) == tables.cases.count
-                made, behind = _pair(
+                made, figures = _pair(
                     tables if whole else _at(tables, cases),
                     (edge_name, edge if whole else edge.at(cases)),
                     (cloud_name, cloud if whole else cloud.at(cases)),
@@ -72,7 +72,7 @@ def resolve(tables: Tables, sources: Sources, folder: Path) -> Problem:
                     (cases, sources, folder),
                 )
                 pairs.append(made)
-                also += behind
+                behind.append(figures)
     return Problem(
         title=tables.title,
         unit=_unit(tables.unit),
@@ -81,7 +81,7 @@ def resolve(tables: Tables, sources: Sources, folder: Path) -> Problem:
         case_values=tables.cases.values,
         reference_case=tables.cases.reference,
         pairs=tuple(pairs),
-        factors=_each_once(also, pairs, tables.cases.reference),
+        factors=_each_once(pairs, behind, tables.cases.reference),
         currency=currency,
         notes=tuple(notes),
     )
@@ -93,10 +93,10 @@ def _pair(
     cloud: tuple[str, Fields],
     place: _Grids,
     rest: tuple[I64, Sources, Path],
-) -> tuple[Pair, Iterable[Factor]]:
+) -> tuple[Pair, tuple[Column | None, ...]]:
     cases, sources, folder = rest
     gaps: list[str] = []
-    device, behind = edge_side.edge_side(*edge, place.edge, sources, folder)
+    device, behind_device = edge_side.edge_side(*edge, place.edge, sources, folder)
     server, behind_server, of_server = cloud_side.cloud_side(*cloud, place.cloud, folder)
     way, of_network = between.network(tables.network, place.network)
     gaps += [*of_server, *of_network]
@@ -118,7 +118,7 @@ def _pair(
         electricity_price_per_kwh=numbers(None if prices is None else prices.get("electricity_per_kwh")),
         gaps=tuple(dict.fromkeys(gaps)),
     )
-    return pair, (*behind, *behind_server)
+    return pair, (behind_device, behind_server)
 
 
 def _grids(intensities: Intensities, edge: Fields, cloud: Fields, network: Fields) -> _Grids:
@@ -202,29 +202,33 @@ def _currency(tables: Tables) -> str:
     return ""
 
 
-def _each_once(also: Iterable[Factor], pairs: Iterable[Pair], reference_case: int) -> tuple[Factor, ...]:
-    """Return every factor once, those of the reference case first.
+def _each_once(
+    pairs: Sequence[Pair], behind: Sequence[tuple[Column | None, ...]], reference_case: int
+) -> tuple[Factor, ...]:
+    """Return every factor once. ``behind``: for each pair, what figures of it were computed from.
 
     Figures that the author varies share their path as id: one of them stands for all, that of the reference case.
     """
     found: dict[object, Factor] = {}
-    for factor in (*also, *(one for pair in pairs for one in _of_pair(pair, reference_case))):
-        found.setdefault(factor.id if factor.vintage == SCENARIO else (factor.id, factor.estimate.range), factor)
+    rows = [_row_of(pair, reference_case) for pair in pairs]
+    for index in sorted(range(len(pairs)), key=lambda index: rows[index] is None):
+        for factor in _of_columns((*behind[index], *_columns_of(pairs[index])), rows[index]):
+            found.setdefault(factor.id if factor.vintage == SCENARIO else (factor.id, factor.estimate.range), factor)
     return tuple(found.values())
 
 
-def _of_pair(pair: Pair, reference_case: int) -> Iterable[Factor]:
+def _row_of(pair: Pair, case: int) -> int | None:
+    row = int(np.searchsorted(pair.cases, case))
+    return row if row < len(pair.cases) and pair.cases[row] == case else None
+
+
+def _columns_of(pair: Pair) -> Iterable[Column | MassColumn | Grid | None]:
     edge, cloud, way, client = pair.edge, pair.cloud, pair.network, pair.thin_client
-    columns: list[Column | MassColumn | Grid | None] = [
-        edge.energy, edge.idle_power, edge.grid, edge.mass, cloud.energy, cloud.idle_power, cloud.max_power,
-        cloud.other_power, cloud.time_s, cloud.pue, cloud.on_site_water, cloud.grid, cloud.mass, way.average,
-        way.marginal, way.grid,
-    ]  # fmt: skip
+    yield from (edge.energy, edge.idle_power, edge.grid, edge.mass)
+    yield from (cloud.energy, cloud.idle_power, cloud.max_power, cloud.other_power, cloud.time_s)
+    yield from (cloud.pue, cloud.on_site_water, cloud.grid, cloud.mass, way.average, way.marginal, way.grid)
     if client is not None:
-        columns += [client.idle_power, client.energy, client.mass]
-    row = int(np.searchsorted(pair.cases, reference_case))
-    inside = row < len(pair.cases) and pair.cases[row] == reference_case
-    return _of_columns(columns, row if inside else None)
+        yield from (client.idle_power, client.energy, client.mass)
 
 
 def _of_columns(columns: Iterable[Column | MassColumn | Grid | None], row: int | None) -> Iterable[Factor]:

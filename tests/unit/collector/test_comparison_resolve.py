@@ -1,13 +1,18 @@
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from collector.analysis.comparison.document import read_tables
 from collector.analysis.comparison.problem import Column, Pair
+from collector.analysis.comparison.resolve import resolve
+from collector.analysis.comparison.sources import Sources
 from collector.carbon.factors import Factor
 from collector.data.tables import CLOUD, NETWORK_ENERGY, shipped_factors
-from tests.fakes.scenarios import SCENARIO, THIN_CLIENT, Gone, problem
+from edge_agent.wire.errors import ConfigurationError
+from tests.fakes.scenarios import SCENARIO, THIN_CLIENT, Gone, document, problem
 
 
 def only(column: Column | None) -> Factor:
@@ -226,6 +231,27 @@ def test_a_figure_that_varies_stands_in_the_list_with_the_reference_value() -> N
     found = problem({"edge.idle_power_w": {"from": 1, "to": 3, "steps": 5, "reference": 2.5}})
     (idle,) = (factor for factor in found.factors if factor.id == "edge.idle_power_w")
     assert idle.estimate.value == 2.5
+
+
+def test_a_figure_behind_another_varies_with_it() -> None:
+    changes = {
+        "edge.j_per_inference": Gone,
+        "edge.j_per_inference_u": Gone,
+        "edge.active_power_w": {"from": 2, "to": 6, "steps": 5, "reference": 5},
+        "edge.attribution": ["dedicated", "shared"],
+    }
+    (power,) = (factor for factor in problem(changes).factors if factor.id == "edge.active_power_w")
+    assert power.estimate.value == 5.0
+
+
+def test_another_case_can_be_the_reference() -> None:
+    tables = read_tables(document({"edge.lifetime_years": [3, 4], "edge.idle_power_w": [1, 2, 3]}), None, 5)
+    found = resolve(tables, Sources(), Path())
+    assert (found.reference_case, [axis.reference for axis in found.axes]) == (5, [1, 2])
+    (idle,) = (factor for factor in found.factors if factor.id == "edge.idle_power_w")
+    assert idle.estimate.value == 3.0
+    with pytest.raises(ConfigurationError, match="there is no case 6; the cases are 0 to 5"):
+        read_tables(document({"edge.lifetime_years": [3, 4], "edge.idle_power_w": [1, 2, 3]}), None, 6)
 
 
 def test_each_distinct_value_is_looked_at_once() -> None:

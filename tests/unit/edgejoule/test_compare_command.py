@@ -190,7 +190,7 @@ def test_nothing_compared_is_exit_code_one(tmp_path: Path, capsys: Capture) -> N
     ("words", "message"),
     [
         (["--draws", "5"], "--draws 5: give 100 to 1000000"),
-        (["--case", "11"], "--case 11: the cases are 0 to 10"),
+        (["--case", "11"], "there is no case 11; the cases are 0 to 10"),
         (["--csv", "{}/nowhere/cases.csv"], "there is no directory"),
         (["--csv", "{}/a", "--parquet", "{}/a"], "name the same file"),
         (["--cases", "{}/none.csv"], "none.csv: cannot read it"),
