@@ -16,8 +16,9 @@ import msgspec
 
 from benchmarks.assessment_lake import END_UNIX_NS, START_UNIX_NS, device_ids
 from collector.assessment.assess import Period, Stored, assess
-from collector.assessment.engine import DEFAULT_MEMORY_BYTES
+from collector.assessment.engine import DEFAULT_MEMORY_BYTES, EngineName, Limits
 from collector.assessment.lake_files import DIRECTORY_NAME, PARTS_SCHEMA
+from collector.assessment.spark_session import stop_spark
 from collector.assessment.values import BY, By, Options
 from collector.inventory import parse_inventory
 from tests.fakes.stepped_intensity import SteppedIntensity
@@ -59,7 +60,7 @@ def by_device(directory: Path, devices: int) -> float:
     return _ours(directory, devices, BY)
 
 
-def _ours(directory: Path, devices: int, by: tuple[By, ...]) -> float:
+def _ours(directory: Path, devices: int, by: tuple[By, ...], engine: EngineName = "duckdb") -> float:
     lines = ["[defaults]", "lifetime_years = 5.0", "sd_card_gb = 32"]
     for index, name in enumerate(device_ids(devices)):
         zone, board = _ZONES[index % len(_ZONES)], _BOARDS[index % len(_BOARDS)]
@@ -71,10 +72,19 @@ def _ours(directory: Path, devices: int, by: tuple[By, ...]) -> float:
         half_hours(),
         Period(start_unix_ns=START_UNIX_NS, end_unix_ns=END_UNIX_NS),
         Options(by=by),
+        limits=Limits(engine=engine),
     )
     if assessment.total.grams.total is None or assessment.unknown_operational:
         raise RuntimeError("the assessment does not know all grams")
     return assessment.total.energy_j
+
+
+def by_spark(directory: Path, devices: int) -> float:
+    """Assess the whole year by month with Spark: the same question on the same files."""
+    try:
+        return _ours(directory, devices, ("month",), "spark")
+    finally:
+        stop_spark()
 
 
 def floor(directory: Path, devices: int) -> float:  # noqa: ARG001  the same arguments for both
@@ -100,6 +110,7 @@ def _scan(files: str, summed: "list[str] | tuple[str, ...]", counted: "list[str]
 SIDES: Final[dict[str, Callable[[Path, int], float]]] = {
     "month": by_month,
     "device": by_device,
+    "spark": by_spark,
     "floor": floor,
 }
 
@@ -110,7 +121,8 @@ def main() -> None:
     started_s = time.perf_counter()
     energy_j = SIDES[side](Path(directory), int(devices))
     spent_s = time.perf_counter() - started_s
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # Spark's JVM is a child, and has ended
+    peak_bytes = sum(resource.getrusage(one).ru_maxrss for one in processes) * 1024
     sys.stdout.write(msgspec.json.encode(Outcome(spent_s, peak_bytes, energy_j)).decode())
 
 

@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import shutil
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -88,7 +89,8 @@ def _start(limits: Limits) -> _Own:
     if shutil.which(str(Path(home, "bin", "java")) if home else "java") is None:
         raise ConfigurationError(_JAVA)
     PySparkLogger.getLogger(_QUERY_LOG).setLevel(logging.CRITICAL)  # it prints what is also raised
-    with ExitStack() as opening:
+    # It warns of a pandas that it does not know yet, which nothing here uses.
+    with ExitStack() as opening, warnings.catch_warnings(action="ignore", category=FutureWarning):
         directory = Path(opening.enter_context(temporary(limits.temp_dir)))
         log = opening.enter_context((directory / _LOG).open("wb"))
         conf = SparkConf(loadDefaults=False).setAll(list(_settings(limits, directory).items()))

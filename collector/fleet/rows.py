@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from collector.journal import Journal
 from collector.journal_identity import known_journal_id
-from collector.sinks.lake import SCHEMA, LakeSink, lake_pages, rows_to_table
+from collector.sinks.lake import LakeSink, lake_pages, rows_to_table
 from collector.store_config import LakeWhere
 
 COLUMNS: Final = (
@@ -39,25 +39,22 @@ COLUMNS: Final = (
 _PAGE_ROWS: Final = 20_000
 
 
-def read_windows(journal: Journal, lake_dir: LakeWhere | None) -> pa.Table:
-    """Return every committed window once, with ``COLUMNS``, in the order of ``row_id``."""
-    pages = list(window_pages(journal, lake_dir))
-    return pa.concat_tables(pages) if pages else SCHEMA.empty_table().select(COLUMNS)
+def window_pages(journal: Journal, lake_dir: LakeWhere | None, last_row_id: int | None = None) -> Iterator[pa.Table]:
+    """Yield every committed window once, with ``COLUMNS``, in the order of ``row_id``, page by page.
 
-
-def window_pages(journal: Journal, lake_dir: LakeWhere | None) -> Iterator[pa.Table]:
-    """Yield the same windows page by page.
+    ``last_row_id``: only up to it, for whoever has to see the same windows twice.
 
     The cursor is read first and the lake only up to it: a batch that the collector writes meanwhile is still in the
     journal's tail. Where the lake ends before the cursor (it was moved away), the journal serves the rest.
     """
-    last_row_id = journal.last_row_id()
+    if last_row_id is None:
+        last_row_id = journal.last_row_id()
     done = 0
-    if lake_dir is not None and (cursor := journal.cursor(LakeSink.name)) > 0:
+    if lake_dir is not None and (cursor := min(journal.cursor(LakeSink.name), last_row_id)) > 0:
         for page in lake_pages(lake_dir, list(COLUMNS), cursor, known_journal_id(journal)):
             yield page
             done = page["row_id"][-1].as_py()
-    while done < last_row_id and (rows := journal.rows_after(done, _PAGE_ROWS)):
+    while done < last_row_id and (rows := journal.rows_after(done, min(_PAGE_ROWS, last_row_id - done))):
         yield rows_to_table(rows, COLUMNS)
         done = rows[-1].row_id
 

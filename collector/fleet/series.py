@@ -1,60 +1,98 @@
-"""Power and energy over time, thinned to what a plot can show."""
+"""Power and energy over time, thinned to what a plot can show.
+
+Windows come in parts, twice: first ``Extent`` learns how long they last and where each device begins, then
+``SeriesBins`` adds them up. What is kept grows with the number of devices, not with that of windows.
+"""
 
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from collector.fleet.rows import floats, integers
 from collector.fleet.values import DeviceSeries
-from collector.fleet.window_sums import codes_of
+from collector.fleet.window_sums import Columns, Key, codes_of
 
 MAX_BINS: Final = 240
 _NS_PER_S: Final = 1_000_000_000
+_SUMS: Final = ("covered_s", "middle_s", "energy_j", "u_j", "windows")
 
 
-def device_series(table: pa.Table, max_bins: int = MAX_BINS) -> list[DeviceSeries]:
-    """Return one series for each device of ``table`` (``rows.COLUMNS``).
+class Extent:
+    """When the windows of each device begin, when the last of all does, and how long the longest is."""
 
-    A bin is as long as the longest window, or longer where the whole time would need more than ``max_bins``. Each
-    device's bins begin half a bin before its first window, so that small shifts of a start do not change the bin.
+    def __init__(self) -> None:
+        self.first_unix_ns: dict[Key, int] = {}
+        self._last_unix_ns = 0
+        self._longest_s = 0.0
+
+    def add(self, table: pa.Table) -> None:
+        """Take some windows (``rows.COLUMNS``)."""
+        if not table.num_rows:
+            return
+        starts = integers(table, "t_start_unix_ns")
+        self._last_unix_ns = max(self._last_unix_ns, int(starts.max()))
+        self._longest_s = max(self._longest_s, float(floats(table, "duration_s").max()))
+        codes, names = codes_of([table["fleet"], table["device_id"]])
+        first = np.full(len(names), np.iinfo(np.int64).max)
+        np.minimum.at(first, codes, starts)
+        for name, begins in zip(names, first.tolist(), strict=True):
+            key = name[0], name[1]
+            self.first_unix_ns[key] = min(begins, self.first_unix_ns.get(key, begins))
+
+    def bin_ns(self, max_bins: int) -> int:
+        """Return the length of a bin: of the longest window, or more where there would be too many."""
+        span_ns = self._last_unix_ns - min(self.first_unix_ns.values())
+        return max(round(self._longest_s * _NS_PER_S), -(-(span_ns + 1) // (max_bins - 1)), 1)
+
+
+class SeriesBins:
+    """The sums by device and bin; each device's bins begin half a bin before its first window.
+
+    So small shifts of a start do not change the bin.
     """
-    if table.num_rows == 0:
-        return []
-    starts = integers(table, "t_start_unix_ns")
-    span_ns = int(starts.max() - starts.min())
-    longest_ns = round(float(floats(table, "duration_s").max()) * _NS_PER_S)
-    bin_ns = max(longest_ns, -(-(span_ns + 1) // (max_bins - 1)), 1)
-    codes, names = codes_of([table["fleet"], table["device_id"]])
-    order = np.argsort(codes, kind="stable")
-    rows_of = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-    columns = [floats(table, name) for name in ("duration_s", "gap_s", "energy_j", "energy_u_j")]
-    found = [
-        _one(names[codes[rows[0]]], starts[rows], [column[rows] for column in columns], bin_ns) for rows in rows_of
-    ]
-    return sorted(found, key=lambda one: (one.fleet, one.device_id))
 
+    def __init__(self, extent: Extent, max_bins: int = MAX_BINS) -> None:
+        self._firsts = extent.first_unix_ns
+        self._places = {key: place for place, key in enumerate(sorted(self._firsts))}
+        self._size = max_bins + 1
+        self._bin_ns = extent.bin_ns(max_bins) if self._firsts else 1
+        self._sums = Columns(_SUMS, np.float64)
+        self._sums.make_room(len(self._places) * self._size)
 
-def _one(
-    name: tuple[str, ...], starts: npt.NDArray[np.int64], columns: list[npt.NDArray[np.float64]], bin_ns: int
-) -> DeviceSeries:
-    duration_s, gap_s, each_j, each_u_j = columns
-    origin_unix_ns = int(starts.min())
-    index = (starts - origin_unix_ns + bin_ns // 2) // bin_ns
-    size = int(index.max()) + 1
-    covered_s = np.bincount(index, np.maximum(duration_s - gap_s, 0.0), size)
-    middle_s = np.bincount(index, (starts - origin_unix_ns) / _NS_PER_S + duration_s / 2.0, size)
-    energy_j = np.bincount(index, each_j, size)
-    u_j = np.bincount(index, each_u_j, size)
-    windows = np.bincount(index, minlength=size)
-    used = np.flatnonzero(windows)
-    return DeviceSeries(
-        fleet=name[0],
-        device_id=name[1],
-        bin_s=bin_ns / _NS_PER_S,
-        t_unix_ns=tuple(origin_unix_ns + round(middle_s[i] / windows[i] * _NS_PER_S) for i in used),
-        power_w=tuple(float(energy_j[i] / covered_s[i]) if covered_s[i] > 0.0 else None for i in used),
-        energy_per_window_j=tuple((energy_j[used] / windows[used]).tolist()),
-        energy_per_window_u_j=tuple((u_j[used] / windows[used]).tolist()),
-    )
+    def add(self, table: pa.Table) -> None:
+        """Take some of the windows that the extent has seen, in the same order."""
+        if not table.num_rows:
+            return
+        codes, names = codes_of([table["fleet"], table["device_id"]])
+        keys = [(name[0], name[1]) for name in names]
+        since_ns = integers(table, "t_start_unix_ns") - np.array([self._firsts[key] for key in keys])[codes]
+        place = np.array([self._places[key] for key in keys])[codes] * self._size
+        place += (since_ns + self._bin_ns // 2) // self._bin_ns
+        duration_s = floats(table, "duration_s")
+        values = (
+            np.maximum(duration_s - floats(table, "gap_s"), 0.0),
+            since_ns / _NS_PER_S + duration_s / 2.0,
+            floats(table, "energy_j"),
+            floats(table, "energy_u_j"),
+            1.0,
+        )
+        for name, value in zip(_SUMS, values, strict=True):
+            np.add.at(self._sums[name], place, value)
+
+    def series(self) -> list[DeviceSeries]:
+        """Return one series for each device, in order."""
+        return [self._one(key, place * self._size) for key, place in self._places.items()]
+
+    def _one(self, key: Key, first: int) -> DeviceSeries:
+        covered_s, middle_s, energy_j, u_j, windows = (self._sums[name][first : first + self._size] for name in _SUMS)
+        used = np.flatnonzero(windows)
+        return DeviceSeries(
+            fleet=key[0],
+            device_id=key[1],
+            bin_s=self._bin_ns / _NS_PER_S,
+            t_unix_ns=tuple(self._firsts[key] + round(middle_s[i] / windows[i] * _NS_PER_S) for i in used),
+            power_w=tuple(float(energy_j[i] / covered_s[i]) if covered_s[i] > 0.0 else None for i in used),
+            energy_per_window_j=tuple((energy_j[used] / windows[used]).tolist()),
+            energy_per_window_u_j=tuple((u_j[used] / windows[used]).tolist()),
+        )

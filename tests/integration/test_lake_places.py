@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from collector.fleet.rows import read_windows
+from collector.fleet.rows import window_pages
 from collector.journal import Journal
 from collector.journal_identity import journal_id, known_journal_id
 from collector.sinks.lake import LakeSink, read_lake
@@ -122,7 +122,9 @@ def test_a_report_reads_the_lake_of_its_own_journal(where: LakeWhere, tmp_path: 
             sink.write(journal.rows_after(0, 5))
             journal.set_cursor(sink.name, 5)
             other.write([make_stored(1, boot_id="boot-9")])
-        assert sorted(read_windows(journal, where)["row_id"].to_pylist()) == list(range(1, 10))
+        assert sorted(
+            row_id for page in window_pages(journal, where) for row_id in page["row_id"].to_pylist()
+        ) == list(range(1, 10))
 
 
 def test_the_doctor_tries_the_address(where: LakeWhere) -> None:

@@ -16,8 +16,9 @@ from collector.assess import Assessor
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import total as sum_of
 from collector.fleet.report import fleet_report
-from collector.fleet.series import device_series
+from collector.fleet.series import Extent, SeriesBins
 from collector.fleet.sums import Sums, add_up
+from collector.fleet.values import DeviceSeries
 from collector.fleet.window_sums import WindowSums
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
@@ -377,6 +378,23 @@ def test_the_grouping_loses_and_invents_nothing(hours: list[int], energies: list
     assert sums.gap_s == pytest.approx(math.fsum(gaps[: len(rows)]))
     assert sums.covered_s + sums.gap_s == pytest.approx(10.0 * len(rows))
     assert sums.energy.u_j >= sums.energy.u_systematic_j
+
+
+def device_series(table: pa.Table, rows_at_once: int = 7) -> list[DeviceSeries]:
+    pages = [table.slice(first, rows_at_once) for first in range(0, table.num_rows, rows_at_once)]
+    extent = Extent()
+    for page in pages:
+        extent.add(page)
+    bins = SeriesBins(extent)
+    for page in pages:
+        bins.add(page)
+    return bins.series()
+
+
+def test_a_series_is_the_same_in_whatever_pages_its_windows_come() -> None:
+    table = rows_to_table(make_fleet_rows(400))
+    assert device_series(table, 7) == device_series(table, 1000) == device_series(table, 5000)
+    assert len(device_series(table)) == 3
 
 
 def test_a_long_history_is_thinned_for_plots() -> None:

@@ -19,7 +19,7 @@ from collector.carbon.window_charges import window_charges
 from collector.config import journal_path
 from collector.fleet.accounts import FleetAccounts, account_of_nothing
 from collector.fleet.report import fleet_report
-from collector.fleet.rows import COLUMNS, read_windows
+from collector.fleet.rows import COLUMNS, window_pages
 from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.sinks.lake import LakeSink, rows_to_table
@@ -146,7 +146,7 @@ def test_lake_and_journal_are_read_in_the_order_of_receipt_whatever_days_they_to
                 assert sink.write(batch).accepted == len(batch)
                 at = batch[-1].row_id
                 journal.set_cursor("lake", at)
-        table = read_windows(journal, folder / "lake")
+        table = pa.concat_tables(window_pages(journal, folder / "lake"))
         assert table["row_id"].to_pylist() == list(range(1, len(rows) + 1))
         assert table["energy_j"].to_pylist() == [row.window.energy_j for row in rows]
         alone, together = (fleet_report(journal, lake, an_assessor()) for lake in (None, folder / "lake"))
