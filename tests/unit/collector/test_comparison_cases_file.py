@@ -69,6 +69,13 @@ def test_truth_values_and_whole_numbers_are_read_as_such(tmp_path: Path) -> None
     assert found.pairs[0].thin_client is not None
 
 
+def test_two_ways_to_write_a_number_are_one_value(tmp_path: Path) -> None:
+    text = "network.payload_up_bytes\n1000\n1e3\n2000\n1000.0\n"
+    found = problem(given=read_cases(written(tmp_path, text)))
+    assert found.axes[0].values == (1000, 2000)
+    assert found.pairs[0].network.sent_bytes.tolist() == [1000.0, 1000.0, 2000.0, 1000.0]
+
+
 def test_a_column_of_edge_holds_for_all_edges(tmp_path: Path) -> None:
     edges = {"edge": [SCENARIO["edge"] | {"name": "a"}, SCENARIO["edge"] | {"name": "b"}]}
     found = problem(edges, given=read_cases(written(tmp_path, "edge.grid,edge.b.lifetime_years\nDE,3\nFR,4\n")))

@@ -149,6 +149,7 @@ def test_fields_keep_their_values_through_groups_and_joins(rows: list[tuple[int,
         only = fields[2].at(group)
         got = [only.values[place] for place in only.place] if only.place is not None else [only.only] * len(group)
         assert got == [names[rows[case][2]] for case in group]
+    assert [group[0] for group in found] == sorted(group[0] for group in found)
     assert len(found) == len({row[:2] for row in rows})
     short = data.draw(st.sampled_from(fields)).mapped(lambda name: name in "ab").distinct()
     assert len(set(short.values)) == len(short.values)
