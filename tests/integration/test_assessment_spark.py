@@ -23,20 +23,24 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from tests.fakes.odd_lake import DAY_NS, DAY_UNIX_NS, DAYS, INVENTORY, make_odd_lake
 from tests.fakes.stepped_intensity import SteppedIntensity
+from tests.fakes.windows import MODEL_SHA256
 
 pytestmark = pytest.mark.spark
 RELATIVE: Final = 1e-9
 
 
-def differences(one: Any, two: Any, where: str = "") -> list[str]:
+def differences(one: Any, two: Any, where: str = "", absolute: float = 1e-15) -> list[str]:
     """Return where two answers differ: numbers by more than 1e-9, all else at all."""
     if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
-        return [words for key in one for words in differences(one[key], two[key], f"{where}.{key}")]
-    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
-        return [words for i in range(len(one)) for words in differences(one[i], two[i], f"{where}[{i}]")]
-    if isinstance(one, float) and isinstance(two, float):
-        return [] if math.isclose(one, two, rel_tol=RELATIVE, abs_tol=1e-15) else [f"{where}: {one} and {two}"]
-    return [] if one == two else [f"{where}: {one} and {two}"]
+        pairs = [(f"{where}.{key}", one[key], two[key]) for key in one]
+    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        pairs = [(f"{where}[{i}]", one[i], two[i]) for i in range(len(one))]
+    elif isinstance(one, float) and isinstance(two, float):
+        same = math.isclose(one, two, rel_tol=RELATIVE, abs_tol=absolute)
+        return [] if same else [f"{where}: {one} and {two}"]
+    else:
+        return [] if one == two else [f"{where}: {one} and {two}"]
+    return [words for place, mine, other in pairs for words in differences(mine, other, place, absolute)]
 
 
 def assessed(lake: Path, engine: EngineName) -> FleetAssessment:
@@ -93,6 +97,25 @@ def test_the_command_makes_the_same_roll_up(
     for name in set(one.column_names) - set(exact):
         for mine, other in zip(one[name].to_pylist(), two[name].to_pylist(), strict=True):
             assert mine == pytest.approx(other, rel=RELATIVE, abs=1e-12), name
+
+
+def test_a_decomposition_by_release_is_the_same(
+    spark: None, lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventory = tmp_path / "inventory.toml"
+    inventory.write_text(INVENTORY)
+    release = f"sha256={MODEL_SHA256[:8]},period={DAYS[0]}"
+    sides = [f"model={model},{release}" for model in ("keywords", "person")]
+    command = ["decompose", *sides, "--lake", str(lake), "--inventory", str(inventory), "--json", "--draws", "500"]
+    said = []
+    for engine in ("duckdb", "spark"):
+        assert main([*command, "--by", "device", "--engine", engine]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        said.append(json.loads(out))
+    assert said[0]["before"]["windows"] > 20
+    assert abs(said[0]["change"]["value"]) > 1.0
+    assert not differences(*said, absolute=1e-9), "an effect that is none is zero but for what rounding leaves"
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])
