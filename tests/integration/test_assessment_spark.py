@@ -115,7 +115,8 @@ def test_a_decomposition_by_release_is_the_same(
         said.append(json.loads(out))
     assert said[0]["before"]["windows"] > 20
     assert abs(said[0]["change"]["value"]) > 1.0
-    assert not differences(*said, absolute=1e-9), "an effect that is none is zero but for what rounding leaves"
+    ours, theirs = said
+    assert not differences(ours, theirs, absolute=1e-9), "an effect that is none is zero but for what rounding leaves"
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])
