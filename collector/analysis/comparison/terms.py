@@ -59,12 +59,14 @@ class Value:
         return np.asarray(self.coefficient[:, np.newaxis] * worlds, dtype=np.float64)
 
     def spread(self) -> F64:
-        """Return P5, P50 and P95, shape ``(3, c)`` or ``(3, 1)``: those of the distinct worlds, scaled."""
+        """Return P5, P50 and P95, shape ``(3, c)`` or ``(3, 1)``: those of the distinct worlds, scaled.
+
+        No coefficient of a case that can be is negative.
+        """
         of_worlds = spread(self.worlds)
         if self.place is not None:
             of_worlds = of_worlds[:, self.place]
-        scaled = of_worlds * self.coefficient
-        return np.where(self.coefficient < 0.0, scaled[::-1], scaled)
+        return np.asarray(of_worlds * self.coefficient, dtype=np.float64)
 
 
 class Evaluator:

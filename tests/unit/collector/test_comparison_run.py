@@ -17,7 +17,7 @@ from collector.analysis.comparison.run import answer
 from collector.analysis.comparison.sides import pair_terms
 from collector.analysis.comparison.sweep import swept
 from collector.analysis.comparison.tornado import tornados
-from collector.analysis.comparison.world import Drawn
+from collector.analysis.comparison.world import Drawn, OneDrawn
 from collector.carbon.embodied import Part
 from collector.carbon.montecarlo import Draws
 from collector.carbon.variance import Cell, cause_shares
@@ -95,17 +95,18 @@ def test_what_stands_beside_the_grams_is_computed_by_hand() -> None:
     assert (edge.latency_s, edge.accuracy_ratio) == (0.06, 0.9)
     assert cloud.latency_s == pytest.approx(0.1)
     assert cloud.accuracy_ratio == 0.92
-    exact_times = replace(one_pair().cloud, time_s=column("cloud.time", 0.005, "s", 1.0))
-    told = answered(replace(one_pair(), cloud=exact_times), draws=2_000).beside["cloud"]
+
+
+def test_litres_joules_and_money_of_the_table_are_those_at_the_medians() -> None:
+    (table,) = case_rows(problem_of(one_pair()), seed=1, draws=50)
+    row = table.to_pylist()[0]
     computers_j = (119.0 + 39.0 * (1 / 0.3 - 1)) * 0.005
     elsewhere_j = 0.43 + 32_400 / 1e9 * 0.0065 * 3.6e6
-    assert told.energy.p50 == pytest.approx(1_000 * (1.2 * computers_j + elsewhere_j), rel=0.05)
-    assert told.water is not None
+    assert row["cloud_energy_j"] == pytest.approx(1_000 * (1.2 * computers_j + elsewhere_j))
     litres = (computers_j * (0.2 + 1.2 * 2.0) + elsewhere_j * 2.0) / 3.6e6
-    assert told.water.p50 == pytest.approx(1_000 * litres, rel=0.05)
-    assert told.cost is not None
+    assert row["cloud_water_l"] == pytest.approx(1_000 * litres)
     money = 0.5 * 0.005 / 0.3 / 3_600 + 32_400 / 1e9 * 0.09 + 20 / (6 * 365 * 86_400) + 0.3 * 0.43 / 3.6e6
-    assert told.cost.p50 == pytest.approx(1_000 * money, rel=0.02)
+    assert row["cloud_cost"] == pytest.approx(1_000 * money)
 
 
 def test_what_is_unknown_stands_beside_the_grams_as_unknown() -> None:
@@ -193,6 +194,18 @@ def test_a_field_that_turns_the_verdict_is_named_with_its_values() -> None:
     table = next(case_rows(problem, seed=1, draws=200))
     row = table.slice(0, 1).to_pylist()[0]
     assert (row["winner"], row["case"]) == (one.views[0].winner, 0)
+
+
+def test_a_value_that_no_device_can_do_turns_nothing() -> None:
+    base = one_pair()
+    pair = replace(base, cases=np.arange(3), per_day=np.array([100.0, 80_000.0, 1e9]))
+    axis = Axis("unit.inferences_per_day", (100.0, 80_000.0, 1e9))
+    problem = Problem("rates", unit(), 3, (axis,), {axis.name: np.arange(3)}, 0, (pair,), ())
+    comparison = answer(problem, seed=1, draws=100)
+    assert comparison.case_counts["inadmissible"] == 4
+    said = " ".join(comparison.pairs[0].flips)
+    assert "80,000" in said
+    assert "1e+09" not in said
 
 
 def test_a_field_that_changes_the_pair_itself_turns_the_verdict_across_pairs() -> None:
@@ -322,6 +335,16 @@ def test_the_shares_of_the_variance_are_those_of_the_carbon_account() -> None:
         assert 0.8 < sum(mine.values()) < 1.05
         for cause, share in peer.items():  # the peer also deals out what causes do only together
             assert mine[cause] == pytest.approx(share, abs=0.05)
+
+
+def test_the_mean_given_one_cause_has_the_mean_of_all_worlds() -> None:
+    draws = Draws(seed=8, count=20_000)
+    pair = one_pair()
+    for view, (edge, cloud) in edge_and_cloud(pair, Drawn(draws)).items():
+        for cause in ("network-average", "cloud.time", "silicon"):
+            of_edge, of_cloud = edge_and_cloud(pair, OneDrawn(draws, cause))[view]
+            assert np.mean(of_edge) == pytest.approx(np.mean(edge), rel=0.003)
+            assert np.mean(of_cloud) == pytest.approx(np.mean(cloud), rel=0.01)
 
 
 def test_a_tornado_moves_one_factor_at_a_time() -> None:

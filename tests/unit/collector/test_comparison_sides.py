@@ -17,7 +17,7 @@ from collector.analysis.comparison.world import Drawn, Medians
 from collector.carbon.amortisation import LifePlan, charge
 from collector.carbon.montecarlo import Draws
 from collector.carbon.units import S_PER_YEAR
-from tests.fakes.comparison_problem import column, exact, many_cases, one_pair, thin_client
+from tests.fakes.comparison_problem import column, exact, factor, many_cases, one_pair, thin_client
 
 DAY_S = 86_400.0
 INVENTORY = View("average", "average")
@@ -224,6 +224,26 @@ def test_a_row_of_many_cases_is_that_case_alone() -> None:
                 for cause, ends in grams.causes[side].items():
                     assert np.allclose(ends[:, 0], np.broadcast_to(other.causes[side][cause], (3, 81))[:, row])
             assert np.allclose(grams.edge_minus_cloud[0], other.edge_minus_cloud[row])
+
+
+def test_every_combination_of_factors_is_its_own() -> None:
+    base = one_pair()
+    energies = tuple(factor("edge.energy", joules, "J") for joules in (0.1, 1.0, 10.0))
+    zones = tuple(factor(f"zone-{grams}", grams, "gCO2e/kWh") for grams in (20.0, 300.0, 700.0))
+    pair = replace(
+        base,
+        cases=np.arange(9),
+        edge=replace(
+            base.edge,
+            energy=Column(energies, np.repeat(np.arange(3), 3)),
+            grid=replace(base.edge.grid, average=Column(zones, np.tile(np.arange(3), 3))),
+        ),
+    )
+    (work,) = pair_terms(pair, 3.6e6).grams(pair_terms(pair, 3.6e6).edge, "average")["work"]
+    value = Evaluator(Medians()).value(work)
+    expected = [joules * grams for joules in (0.1, 1.0, 10.0) for grams in (20.0, 300.0, 700.0)]
+    assert value.dense()[:, 0] == pytest.approx(np.array(expected))
+    assert value.spread()[1] == pytest.approx(np.array(expected))
 
 
 def test_moving_the_device_moves_its_client_and_its_network_but_not_the_cloud() -> None:
