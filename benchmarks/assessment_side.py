@@ -1,4 +1,4 @@
-"""One side of the assessment's benchmark, in a process of its own: ``month``, ``device`` or ``floor``, DIR, DEVICES.
+"""One side of the assessment's benchmark, in a process of its own: the name of one of ``SIDES``, DIR, DEVICES.
 
 It prints seconds (imports not counted), the greatest memory that the process ever held, and the joules that it found.
 """
@@ -15,12 +15,15 @@ import duckdb
 import msgspec
 
 from benchmarks.assessment_lake import END_UNIX_NS, START_UNIX_NS, device_ids
-from collector.assessment.assess import Period, Stored, assess
+from collector.analysis.decomposition.decompose import decompose
+from collector.analysis.decomposition.selection import Selection
+from collector.assessment.assess import Period, Stored, assess, gather
 from collector.assessment.engine import DEFAULT_MEMORY_BYTES, EngineName, Limits
 from collector.assessment.lake_files import DIRECTORY_NAME, PARTS_SCHEMA
+from collector.assessment.query import DAY_NS
 from collector.assessment.spark_session import stop_spark
 from collector.assessment.values import BY, By, Options
-from collector.inventory import parse_inventory
+from collector.inventory import Inventory, parse_inventory
 from tests.fakes.stepped_intensity import SteppedIntensity
 
 _ZONES: Final = ("DE", "SE", "FR", "GB")
@@ -60,15 +63,28 @@ def by_device(directory: Path, devices: int) -> float:
     return _ours(directory, devices, BY)
 
 
+def by_decomposition(directory: Path, devices: int) -> float:
+    """Decompose the change from the first half of the year to the second one, and return both halves' joules."""
+    middle = START_UNIX_NS + (END_UNIX_NS - START_UNIX_NS) // (2 * DAY_NS) * DAY_NS
+    edges = ((START_UNIX_NS, middle), (middle, END_UNIX_NS))
+    sides = [
+        Selection(words=words, period=Period(start_unix_ns=start, end_unix_ns=end), wanted={})
+        for words, (start, end) in zip("AB", edges, strict=True)
+    ]
+    inventory = _inventory(devices)
+    gathered = {}
+    for side in sides:
+        gathered[side.words] = gather(Stored(lake=directory), inventory, half_hours(), side.period)
+    found = decompose(sides[0], sides[1], lambda side: gathered[side.words], inventory)
+    if abs(found.residual_ratio) > 1e-9 or found.change.value == 0.0:
+        raise RuntimeError(f"the effects leave {found.residual_ratio} of the change")
+    return sum(side.levels.energy_j * side.days for side in (found.before, found.after))
+
+
 def _ours(directory: Path, devices: int, by: tuple[By, ...], engine: EngineName = "duckdb") -> float:
-    lines = ["[defaults]", "lifetime_years = 5.0", "sd_card_gb = 32"]
-    for index, name in enumerate(device_ids(devices)):
-        zone, board = _ZONES[index % len(_ZONES)], _BOARDS[index % len(_BOARDS)]
-        lines += ["[[device]]", f'id = "{name}"', f'zone = "{zone}"', f'hardware = "{board}"']
-        lines += ["in_service_since = 2024-07-01", f'site = "site {index % 9}"']
     assessment = assess(
         Stored(lake=directory),
-        parse_inventory("\n".join(lines)),
+        _inventory(devices),
         half_hours(),
         Period(start_unix_ns=START_UNIX_NS, end_unix_ns=END_UNIX_NS),
         Options(by=by),
@@ -77,6 +93,15 @@ def _ours(directory: Path, devices: int, by: tuple[By, ...], engine: EngineName 
     if assessment.total.grams.total is None or assessment.unknown_operational:
         raise RuntimeError("the assessment does not know all grams")
     return assessment.total.energy_j
+
+
+def _inventory(devices: int) -> Inventory:
+    lines = ["[defaults]", "lifetime_years = 5.0", "sd_card_gb = 32"]
+    for index, name in enumerate(device_ids(devices)):
+        zone, board = _ZONES[index % len(_ZONES)], _BOARDS[index % len(_BOARDS)]
+        lines += ["[[device]]", f'id = "{name}"', f'zone = "{zone}"', f'hardware = "{board}"']
+        lines += ["in_service_since = 2024-07-01", f'site = "site {index % 9}"']
+    return parse_inventory("\n".join(lines))
 
 
 def by_spark(directory: Path, devices: int) -> float:
@@ -110,6 +135,7 @@ def _scan(files: str, summed: "list[str] | tuple[str, ...]", counted: "list[str]
 SIDES: Final[dict[str, Callable[[Path, int], float]]] = {
     "month": by_month,
     "device": by_device,
+    "decomposition": by_decomposition,
     "spark": by_spark,
     "floor": floor,
 }
