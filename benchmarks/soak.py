@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console
-from tests.conftest import find_program
 from tests.fakes.brokers import Kind, running_broker
 from tests.fakes.influxd import running_influxd
+from tests.what_is_there import find_program
 
 DATABASE: Final = "soak"
 LOAD: Final = ("--devices", "1000", "--rate", "1", "--seconds", "600", "--drain-s", "300")

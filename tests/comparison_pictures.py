@@ -17,8 +17,8 @@ from collector.analysis.comparison.run import answer
 from collector.analysis.comparison.sources import Sources
 from collector.carbon.montecarlo import DEFAULT_DRAWS, DEFAULT_SEED
 from collector.web.comparison_html import render
-from tests.conftest import find_program
 from tests.fakes.browser import chromium, page_of
+from tests.what_is_there import find_program
 
 ROOT: Final = Path(__file__).parents[1]
 SCENARIO: Final = ROOT / "examples" / "vibration-pi4-mobile.toml"

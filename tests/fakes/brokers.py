@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from tests.conftest import find_program
 from tests.fakes.ports import free_port
+from tests.what_is_there import find_program
 
 START_TIMEOUT_S = 20.0
 Kind = Literal["mosquitto", "embedded"]

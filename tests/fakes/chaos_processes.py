@@ -10,13 +10,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from tests.conftest import find_program
 from tests.fakes.brokers import BrokerProcess
 from tests.fakes.chaos_device import DeviceState
 from tests.fakes.chaos_truth import WindowKey, true_windows
 from tests.fakes.delivery import CollectorProcess, wait_until
 from tests.fakes.influxd import InfluxServer, running_influxd
 from tests.fakes.ports import free_port
+from tests.what_is_there import find_program
 
 DATABASE = "edgejoule"
 PATIENCE_S = 60.0

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.wire.mqtt import BrokerSettings
-from tests.conftest import find_program
 from tests.fakes.brokers import BrokerProcess, running_broker
 from tests.fakes.secure_brokers import refusal
+from tests.what_is_there import find_program
 
 PAGE = Path(__file__).parents[2] / "docs" / "deploy-brokers.md"
 

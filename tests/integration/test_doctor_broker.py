@@ -14,9 +14,9 @@ from edge_agent.wire.mqtt import BrokerSettings, parse_broker_url
 from edgejoule.cli import main
 from edgejoule.doctor.broker import BrokerFacts, check_broker, gather_broker_facts, is_loopback
 from edgejoule.doctor.finding import Finding
-from tests.conftest import find_program
 from tests.fakes.brokers import running_broker
 from tests.fakes.ports import free_port
+from tests.what_is_there import find_program
 
 
 @pytest.fixture
