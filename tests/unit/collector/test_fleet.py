@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,14 @@ from collector.assess import Assessor
 from collector.carbon.embodied import embodied_gco2e
 from collector.carbon.estimate import total as sum_of
 from collector.fleet.report import fleet_report
-from collector.fleet.series import Extent, SeriesBins
 from collector.fleet.sums import Sums, add_up
-from collector.fleet.values import DeviceSeries
 from collector.fleet.window_sums import WindowSums
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.journal import Journal
 from collector.sinks.lake import LakeSink, rows_to_table
 from collector.values import StoredWindow
-from tests.fakes.windows import JETSON, PI4, PI_ZERO, PROFILES, T0_UNIX_NS, commit_rows, make_fleet_rows, make_stored
+from tests.fakes.windows import JETSON, PI4, PI_ZERO, PROFILES, commit_rows, make_fleet_rows, make_stored
 
 INVENTORY = """
 [defaults]
@@ -378,40 +375,3 @@ def test_the_grouping_loses_and_invents_nothing(hours: list[int], energies: list
     assert sums.gap_s == pytest.approx(math.fsum(gaps[: len(rows)]))
     assert sums.covered_s + sums.gap_s == pytest.approx(10.0 * len(rows))
     assert sums.energy.u_j >= sums.energy.u_systematic_j
-
-
-def device_series(table: pa.Table, rows_at_once: int = 7) -> list[DeviceSeries]:
-    pages = [table.slice(first, rows_at_once) for first in range(0, table.num_rows, rows_at_once)]
-    extent = Extent()
-    for page in pages:
-        extent.add(page)
-    bins = SeriesBins(extent)
-    for page in pages:
-        bins.add(page)
-    return bins.series()
-
-
-def test_a_series_is_the_same_in_whatever_pages_its_windows_come() -> None:
-    table = rows_to_table(make_fleet_rows(400))
-    assert device_series(table, 7) == device_series(table, 1000) == device_series(table, 5000)
-    assert len(device_series(table)) == 3
-
-
-def test_a_long_history_is_thinned_for_plots() -> None:
-    rows = [make_stored(i) for i in range(1, 2001)]
-    (series,) = device_series(rows_to_table(rows))
-    assert len(series.t_unix_ns) <= 240
-    assert series.power_w[0] == pytest.approx(PI4.power_w)
-    assert series.energy_per_window_j[-1] == pytest.approx(PI4.power_w * 10.0)
-
-
-def test_windows_that_begin_a_little_early_or_late_keep_their_own_bins() -> None:
-    shifts_ns = (0, 40_000_000, -30_000_000, 10_000_000, -40_000_000)
-    rows = [
-        make_stored(i, t_start_unix_ns=T0_UNIX_NS + (i - 1) * 10_000_000_000 + shift_ns)
-        for i, shift_ns in enumerate(shifts_ns, start=1)
-    ]
-    (series,) = device_series(rows_to_table(rows))
-    assert len(series.power_w) == 5
-    steps_s = [(b - a) / 1e9 for a, b in pairwise(series.t_unix_ns)]
-    assert all(step_s == pytest.approx(10.0, abs=0.1) for step_s in steps_s)
