@@ -54,14 +54,15 @@ def spark_session(limits: Limits) -> "SparkSession":
         from pyspark.sql import SparkSession  # noqa: PLC0415  an extra of its own
     except ImportError as error:
         raise ConfigurationError(INSTALL) from error
-    if _running:
-        return _fresh(_running[0].session)
-    if _SUBMITTED in os.environ or SparkSession.getActiveSession() is not None:
-        return _fresh(SparkSession.builder.getOrCreate())
-    own = _start(limits)
-    _running.append(own)
-    atexit.register(stop_spark)
-    return _fresh(own.session)
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of a pandas that nothing here uses
+        if _running:
+            return _fresh(_running[0].session)
+        if _SUBMITTED in os.environ or SparkSession.getActiveSession() is not None:
+            return _fresh(SparkSession.builder.getOrCreate())
+        own = _start(limits)
+        _running.append(own)
+        atexit.register(stop_spark)
+        return _fresh(own.session)
 
 
 def stop_spark() -> None:
@@ -89,8 +90,7 @@ def _start(limits: Limits) -> _Own:
     if shutil.which(str(Path(home, "bin", "java")) if home else "java") is None:
         raise ConfigurationError(_JAVA)
     PySparkLogger.getLogger(_QUERY_LOG).setLevel(logging.CRITICAL)  # it prints what is also raised
-    # It warns of a pandas that it does not know yet, which nothing here uses.
-    with ExitStack() as opening, warnings.catch_warnings(action="ignore", category=FutureWarning):
+    with ExitStack() as opening:
         directory = Path(opening.enter_context(temporary(limits.temp_dir)))
         log = opening.enter_context((directory / _LOG).open("wb"))
         conf = SparkConf(loadDefaults=False).setAll(list(_settings(limits, directory).items()))

@@ -153,6 +153,18 @@ def test_lake_and_journal_are_read_in_the_order_of_receipt_whatever_days_they_to
         assert alone == together
 
 
+def test_what_retention_took_from_the_journal_is_still_reported(tmp_path: Path) -> None:
+    rows = [make_stored(i) for i in range(1, 31)]
+    with closing(Journal(journal_path(tmp_path))) as journal:
+        commit_rows(journal, rows)
+        assert LakeSink(tmp_path / "lake").write(journal.rows_after(0, 30)).accepted == 30
+        journal.set_cursor("lake", 30)
+        before = fleet_report(journal, tmp_path / "lake", an_assessor())
+        assert journal.remove_old(["lake"], 2 * T0_UNIX_NS, 100) == 29  # the newest stays
+        assert fleet_report(journal, tmp_path / "lake", an_assessor()) == before
+    assert before.total.windows == 30
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     policy=st.sampled_from(["linear_in_time", "front_loaded", "by_use", "sunk"]),
