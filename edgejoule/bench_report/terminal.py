@@ -27,6 +27,8 @@ def print_report(report: Report, console: Console) -> None:
         console.print()
         for grid in section.grids:
             console.print(_table(section.title, grid.narrowed()))
+        if not section.grids:
+            console.print(f"[italic]{escape(section.title)}[/]")
         for line in section.lines:
             console.print(f"[dim]{escape(line)}[/]")
 

@@ -6,11 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from collector.carbon.estimate import F64
 from collector.carbon.montecarlo import Draws
 from collector.carbon.pareto import drawn_score, on_front, step_costs
+from collector.numbers import percent
 from edgejoule.frontier.values import Front, Frontier, Point, Standing, Step
 from edgejoule.lifecycle.asked import Found
-from edgejoule.lifecycle.compute import Amount, Compute, Rates
+from edgejoule.lifecycle.compute import Amount, Compute, Rates, grid_notes
 from edgejoule.lifecycle.scenario import LifecycleScenario
 from edgejoule.zoo.entry import Family, ModelEntry, Score
 
@@ -34,7 +36,7 @@ def frontier(found: Found, task: str, rates: Rates, draws: Draws, inferences: fl
         simulated=any(one.origin == "simulated" for one in found.deployed.values()),
         where=found.where,
         fronts=fronts,
-        notes=(*found.notes, NOTE),
+        notes=(*found.notes, *grid_notes(rates), NOTE),
         factors=tuple(compute.factors.values()),
         seed=draws.seed,
         draws=draws.count,
@@ -92,7 +94,7 @@ def _front(
         metric=families[0].metric,
         points=tuple(sorted(points, key=lambda one: one.cost.value)),
         steps=steps,
-        last_half=_last_half([points[place] for place in order]),
+        last_half=_last_half(points, order, scores, costs),
         left_out=left_out,
     )
 
@@ -129,16 +131,21 @@ def _step(names: tuple[str, str], middles: _Pair, worlds: _Pair) -> Step:
     )
 
 
-def _last_half(front: Sequence[Point]) -> str:
-    """Say how much score is there for half of what the model with the most of it costs."""
-    best = front[-1]
-    within = [one for one in front if one.cost.value <= 0.5 * best.cost.value]
+def _last_half(points: Sequence[Point], order: Sequence[int], scores: F64, costs: F64) -> str:
+    """Say how much score is there for half of what the model with the most of it costs, and how sure that is."""
+    place = order[-1]
+    best = points[place]
+    within = [one for one in order if points[one].cost.value <= 0.5 * best.cost.value]
     if not within:
         return f"No model of this front costs half as much as {best.model_id}, which scores the most."
-    nearest = max(within, key=lambda one: one.score.value)
-    points = 100.0 * (best.score.value - nearest.score.value)
-    share = 1.0 - nearest.cost.value / best.cost.value
+    near = max(within, key=lambda one: points[one].score.value)
+    gained = 100.0 * (best.score.value - points[near].score.value)
+    low, high = np.percentile(1.0 - costs[near] / costs[place], (5.0, 95.0))
+    shares = percent(1.0 - points[near].cost.value / best.cost.value)
+    if percent(low) != percent(high):
+        shares += f" ({percent(low)} to {percent(high)})"
     return (
-        f"{share:.0%} of what an inference of {best.model_id} takes goes into its last {points:.1f} points: "
-        f"{nearest.model_id} does without."
+        f"{shares} of what an inference of {best.model_id} takes goes into its last {gained:.1f} points: "
+        f"{points[near].model_id} does without. In {percent(float(np.mean(scores[place] > scores[near])))} of the "
+        f"drawn worlds it does score lower."
     )

@@ -13,15 +13,15 @@ from edgejoule.compute_ledger.ledger import Wanted, ledger_of
 from edgejoule.compute_ledger.records import read_all
 from edgejoule.compute_ledger.rows import Known
 from edgejoule.compute_ledger.values import Ledger
-from edgejoule.lifecycle.joules import Joules, deployments
+from edgejoule.lifecycle.joules import KERNELS, Joules, deployments
 from edgejoule.zoo.catalog_file import read_catalog
 from edgejoule.zoo.entry import Catalog
 from edgejoule.zoo.latency import latencies_of, read_latencies
 
 MODELLED_NOTE = (
     "joules per inference are MODELLED: latency on one thread of {}, times the watts of a busy thread from a table. "
-    "Those watts are one error for all models and cancel between them; that kernels may draw unlike watts is not in "
-    "any range. --records takes measured joules"
+    "Those watts are one error for all models and cancel between them; what each model's kernels draw of them is an "
+    "assumption ({:g} to {:g} times). --records takes measured joules"
 )
 
 
@@ -64,7 +64,12 @@ def find(arguments: argparse.Namespace) -> Found:
         latencies = latencies_of(catalog.model, read_latencies(directory))
         where = " and ".join(sorted({row.processor for row in latencies})) or "no processor"
         found = deployments(catalog.model, latencies, None)
-        return Found(catalog, found, where, (MODELLED_NOTE.format(where), *_silent(catalog, found)))
+        return Found(
+            catalog,
+            found,
+            where,
+            (MODELLED_NOTE.format(where, KERNELS.estimate.low, KERNELS.estimate.high), *_silent(catalog, found)),
+        )
     ledger = _ledger(arguments, catalog)
     found = deployments(catalog.model, (), ledger, net=arguments.net)
     where = f"{ledger.device_id} at {ledger.boundary}, {'net' if arguments.net else 'gross'}"

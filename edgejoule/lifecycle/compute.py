@@ -13,13 +13,16 @@ from collector.carbon.montecarlo import Draws, estimate_of
 from collector.carbon.phases import OUTCOMES, break_even, break_evens, development_share
 from collector.carbon.units import GCO2E, J_PER_KWH, JOULE
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.lifecycle.joules import Joules, making
+from edgejoule.lifecycle.joules import KERNELS, Joules, making
 from edgejoule.lifecycle.scenario import LifecycleScenario, Range, Run
 from edgejoule.lifecycle.values import Group, Lifecycle, Phases, Turn
 from edgejoule.zoo.entry import Catalog, Family, ModelEntry
 
 AT: Final = (1e3, 1e6, 1e9, 1e12)
 RATIO: Final = "ratio"
+AVERAGES_NOTE: Final = (
+    "grams by yearly average intensities, as an inventory has them; what a decision changes asks for marginal ones"
+)
 NOT_COUNTED: Final = (
     "making the hardware on either side (edgejoule carbon embodied)",
     "making the data, where the scenario has no run of it",
@@ -55,6 +58,11 @@ class Rates:
     making: Amount
     using: Amount
     factors: tuple[Factor, ...] = ()
+
+
+def grid_notes(rates: Rates) -> tuple[str, ...]:
+    """Return what a reader of grams has to know of the kind of their intensities."""
+    return (AVERAGES_NOTE,) if rates.unit == GCO2E else ()
 
 
 def rates_of(draws: Draws, development: Factor | None, pue: float, deployment: Factor | None) -> Rates:
@@ -253,6 +261,8 @@ class Compute:
     def _note(self, joules: Joules) -> None:
         if joules.watts is not None:
             self.factors[joules.watts.id] = joules.watts
+        if joules.kernels:
+            self.factors[KERNELS.id] = KERNELS
 
 
 def lifecycle(
@@ -274,7 +284,7 @@ def lifecycle(
         simulated=any(one.origin == "simulated" for one in deployed.values()),
         where=where,
         groups=groups,
-        notes=tuple(notes),
+        notes=(*notes, *grid_notes(rates)),
         not_counted=NOT_COUNTED,
         factors=tuple(compute.factors.values()),
         seed=draws.seed,

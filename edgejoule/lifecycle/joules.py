@@ -1,14 +1,14 @@
 """What an inference and a making take, in every drawn world: measured by benches, else modelled and said so.
 
 A model's joules without a bench are its latency on this repository's benchmark machine times the watts of one busy
-hardware thread by ``edgejoule/making/cpu_power.toml``. A making that was counted in CPU seconds rests on the same
-watts: one cause, so that their ratio is surer than either.
+hardware thread by ``edgejoule/making/cpu_power.toml``, times what its own kernels draw of these (``KERNELS``). A
+making that was counted in CPU seconds rests on the same watts: one cause, so that their ratio is surer than either.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -24,20 +24,35 @@ Origin = Literal["measured", "simulated", "modelled"]
 _P5 = 0.05
 _SAME = 1e-6
 _TINY_J = 1e-15
+_ASSUMED = "assumption: no counter has measured it"
+KERNELS: Final = Factor(
+    id="kernel-watts",
+    name="watts of one model's kernels, by those of any busy thread; drawn for each file",
+    estimate=Estimate(1.0, 0.8, 1.25, "ratio", _ASSUMED),
+    scope="modelled joules per inference; also what a latency is off by when it is measured again",
+    source=_ASSUMED,
+    licence="own judgement",
+    vintage="2026",
+    method="assumption",
+    label="modelled, not measured",
+)
+"""Without it files that take the same time within one per cent would be told apart with certainty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joules:
     """Joules of one thing: ``value_j``, and what moves it.
 
-    ``watts``: the factor that it is proportional to. ``own_u_j``: error of its own under ``own_cause``, ``shared_j``:
-    what one standard deviation of each shared cause does to it.
+    ``watts``: the factor that it is proportional to; ``kernels``: the file that runs, whose kernels draw their own
+    part of these watts, "" for none. ``own_u_j``: error of its own under ``own_cause``, ``shared_j``: what one
+    standard deviation of each shared cause does to it.
     """
 
     value_j: float
     origin: Origin
     text: str
     watts: Factor | None = None
+    kernels: str = ""
     own_cause: str = ""
     own_u_j: float = 0.0
     shared_j: Mapping[str, float] = field(default_factory=dict)
@@ -46,7 +61,10 @@ class Joules:
         """Return it in every world, shape ``(draws,)``; joules are above zero, however unsure."""
         if self.watts is not None:
             middle_w = self.watts.estimate.value
-            return np.asarray(self.value_j / middle_w * draws.of(self.watts.id, self.watts.estimate), dtype=np.float64)
+            drawn = self.value_j / middle_w * draws.of(self.watts.id, self.watts.estimate)
+            if self.kernels:
+                drawn = drawn * draws.of(f"{KERNELS.id} of {self.kernels}", KERNELS.estimate)
+            return np.asarray(drawn, dtype=np.float64)
         found = np.full(draws.count, self.value_j)
         if self.own_u_j > 0.0:
             found = found + self.own_u_j * draws.normal(self.own_cause)
@@ -106,7 +124,7 @@ def _modelled(model: ModelEntry, latencies: Sequence[Latency]) -> Joules | None:
     row = power_of(usual.processor)
     latency_s = usual.p50_us * 1e-6
     text = f"{usual.p50_us:g} us on one thread of {usual.processor} ({usual.runtime} {usual.version}), times watts"
-    return Joules(latency_s * row.power_w, "modelled", text, watts=watts_factor(row))
+    return Joules(latency_s * row.power_w, "modelled", text, watts=watts_factor(row), kernels=model.id)
 
 
 def _benched(model: ModelEntry, ledger: Ledger, *, net: bool) -> Joules | None:

@@ -1,5 +1,6 @@
 """A lifecycle as text, tables and rows. Pure."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from edgejoule.report_files import factors_section, wrapped
 
 _LETTERS: Final = {"J": "J", "gCO2e": "g"}
 _MILLION: Final = 1e6
+_NAMES: Final = {2: "million", 3: "billion", 4: "trillion"}
+_ALL_RATIO: Final = 0.995
 _TASK: Final = 60
 
 
@@ -38,7 +41,10 @@ _READING: Final = (
         "Development: one run of the recipe and of those that it builds on (a distilled model's teacher), and what "
         "the scenario adds. Its quantised models come out of the same run, so that their own part is not known."
     ),
-    "x: times the baseline's, both in the same drawn world. Points: of accuracy, or hundredths of the ROC AUC.",
+    (
+        "x: times the baseline's, both in the same drawn world. Points: of accuracy, or hundredths of the ROC AUC, as "
+        "one test set has them: edgejoule frontier shows how far scores lie within each other's intervals."
+    ),
     "Takes less: from, or until, so many inferences, its making counted; always and never are answers.",
     "Half: after so many inferences the making is half of all that the model has taken.",
 )
@@ -80,10 +86,12 @@ def _spread(values: Sequence[float | None], scale: float, digits: str) -> str:
 
 def _group(group: Group, unit: str) -> tuple[Section, Section]:
     headings = ("model", "points", "data", "development", "an inference", "takes less than the baseline")
-    phases = Grid(headings, tuple(_phase_row(one, unit) for one in group.models), frozenset({1, 2, 3, 4, 5}))
+    said = (2,) if any(one.data is not None for one in group.models) else ()
+    rows = tuple(_phase_row(one, unit) for one in group.models)
+    phases = Grid(headings, rows, frozenset({1, 2, 3, 4, 5}), narrow=(0, 1, *said, 3, 4, 5))
     counts = list(next((one.development_share for one in group.models if one.development_share), {}))
     shares = Grid(
-        ("model", "half", *(f"at {count}" for count in counts)),
+        ("model", "half", *(f"at {count_text(float(count), 1)}" for count in counts)),
         tuple(_share_row(one, counts) for one in group.models),
         frozenset(range(1, 2 + len(counts))),
     )
@@ -107,7 +115,7 @@ def _phase_row(one: Phases, unit: str) -> tuple[str, ...]:
 
 
 def _share_row(one: Phases, counts: list[str]) -> tuple[str, ...]:
-    half = UNKNOWN if one.half_inferences is None else _count(one.half_inferences.value)
+    half = UNKNOWN if one.half_inferences is None else count_text(one.half_inferences.value)
     shares = (
         percent(one.development_share[count].value, 1) if count in one.development_share else UNKNOWN
         for count in counts
@@ -122,14 +130,18 @@ def turn_words(turn: Turn | None) -> str:
     if turn.inferences is None or turn.low is None or turn.high is None:
         words = str(turn.outcome)
     else:
-        words = f"{turn.outcome} {_count(turn.inferences)}"
-        if _count(turn.low) != _count(turn.high):
-            words += f"\n({_count(turn.low)} to {_count(turn.high)})"
-    return words if turn.probability >= 0.995 else f"{words}\nin {percent(turn.probability)} of worlds"
+        words = f"{turn.outcome} {count_text(turn.inferences)}"
+        if count_text(turn.low, 2) != count_text(turn.high, 2):
+            words += f"\n({count_text(turn.low, 2)} to {count_text(turn.high, 2)})"
+    return words if turn.probability >= _ALL_RATIO else f"{words}\nin {percent(turn.probability)} of worlds"
 
 
-def _count(number: float) -> str:
-    return f"{number:,.0f}" if number < _MILLION else f"{number:.3g}"
+def count_text(number: float, digits: int = 3) -> str:
+    """Return a number of inferences as people read it: ``840,000``, ``6.96 million``."""
+    if number < _MILLION:
+        return f"{number:,.0f}"
+    power = min(int(math.log10(number) // 3), max(_NAMES))
+    return f"{significant(number / 1000.0**power, digits)}{NBSP}{_NAMES[power]}"
 
 
 def _figure(estimate: Estimate | None, unit: str) -> str:
@@ -146,8 +158,9 @@ def _figure(estimate: Estimate | None, unit: str) -> str:
 def _times(ratio: Estimate | None) -> str:
     if ratio is None:
         return UNKNOWN
-    value, low, high = (significant(one) for one in ratio.range)
-    return f"x{NBSP}{value}" if low == high else f"x{NBSP}{value} ({low} to {high})"
+    low, high = (significant(one, 2) for one in (ratio.low, ratio.high))
+    value = f"x{NBSP}{significant(ratio.value)}"
+    return value if low == high else f"{value}\n({low} to {high})"
 
 
 def rows_of(found: Lifecycle) -> list[dict[str, Any]]:
@@ -173,7 +186,7 @@ def _row(group: Group, one: Phases, unit: str) -> dict[str, Any]:
 def shows(found: Lifecycle) -> str:
     """Return what the figure says, in words."""
     halves = [
-        f"{one.model_id} {_count(one.half_inferences.value)}"
+        f"{one.model_id} {count_text(one.half_inferences.value)}"
         for group in found.groups
         for one in group.models
         if one.half_inferences is not None
