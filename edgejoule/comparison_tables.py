@@ -1,12 +1,12 @@
 """A comparison as text and tables for a terminal of eighty columns: the verdict first, then what it rests on."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from collector.analysis.comparison.answers import (
     CAUSES,
@@ -23,10 +23,21 @@ from collector.analysis.comparison.answers import (
     ViewAnswer,
     Winner,
 )
+from collector.analysis.comparison.verdict import number_words
 from collector.carbon.montecarlo import Percentiles
-from collector.numbers import UNKNOWN, count, percent, si, significant, some_of
-from collector.web.comparison_words import QUESTION_WORDS, break_even_words, plain, spread, view_name
+from collector.numbers import UNKNOWN, count, percent, si, some_of
+from collector.web.comparison_words import (
+    INTENSITY_WORDS,
+    NETWORK_WORDS,
+    QUESTION_WORDS,
+    break_even_words,
+    plain,
+    share_words,
+    spread,
+    view_name,
+)
 from edgejoule.fleet_tables import plain_table
+from edgejoule.wrapped import Wrapped
 
 MOST_PAIRS = 4
 """More pairs are listed with their verdicts, and are in the JSON and the page."""
@@ -62,27 +73,29 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     yield _last_words(comparison)
 
 
-def _what(comparison: Comparison) -> Text:
+def _what(comparison: Comparison) -> Group:
     lines = [f"functional unit: {comparison.functional_unit}"]
-    lines.append(f"at {_number(comparison.inferences_per_day)} inferences a day on each device")
+    lines.append(f"at {number_words(comparison.inferences_per_day)} inferences a day on each device")
     if comparison.case_count > 1:
         held = ", ".join(f"{axis.name} = {_value(axis.reference)}" for axis in comparison.axes)
         lines.append(f"one of {count(comparison.case_count)} cases, answered in detail: {held or 'no field varies'}")
-    return Text("\n".join(lines))
+    return _lines(lines)
+
+
+def _lines(lines: Iterable[str]) -> Group:
+    return Group(*map(Wrapped, lines))
 
 
 def _pair_parts(pair: PairAnswer, comparison: Comparison) -> Iterator[RenderableType]:
-    yield Text(
-        f"edge:  {pair.edge}, {pair.edge_origin}: {pair.edge_origin_text}\n"
-        f"cloud: {pair.cloud}, {pair.cloud_origin}: {pair.cloud_origin_text}"
-    )
+    yield Wrapped(f"edge:  {pair.edge}, {pair.edge_origin}: {pair.edge_origin_text}")
+    yield Wrapped(f"cloud: {pair.cloud}, {pair.cloud_origin}: {pair.cloud_origin_text}")
     if pair.admissible:
-        yield f"[bold]{escape(pair.verdict)}[/]"
+        yield Wrapped(pair.verdict, style="bold")
     for side, faults in pair.faults.items():
         for fault in faults:
-            yield f"[bold red]{side} inadmissible:[/] {escape(fault)}"
+            yield Wrapped(fault, lead=f"{side} inadmissible:", lead_style="bold red")
     for flip in pair.flips:
-        yield f"[yellow]![/] {escape(flip)}"
+        yield Wrapped(flip, lead="!", lead_style="yellow")
     if pair.views:
         yield _views(pair.views)
         yield _causes(pair.views)
@@ -90,19 +103,19 @@ def _pair_parts(pair: PairAnswer, comparison: Comparison) -> Iterator[Renderable
         yield from (_tornado(tornado) for tornado in _ends(pair.tornados))
         yield _beside(pair, comparison.currency)
     for gap in pair.gaps:
-        yield Text(f"not said: {gap}")
+        yield Wrapped(f"not said: {gap}")
 
 
 def _views(views: Iterable[ViewAnswer]) -> Table:
     table = plain_table("CO2e per functional unit, median (P5 to P95)")
     table.add_column("network model,\ngrid's intensity", no_wrap=True)
-    for heading in ("edge", "cloud", "edge minus\ncloud", "edge\nlower in", "ahead"):
+    for heading in ("edge", "cloud", "edge minus\ncloud", "edge lower\nin worlds", "ahead"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in views:
         table.add_row(
             _short(one.view).replace(", ", ",\n"),
             *(_grams(figure) for figure in (one.edge.total, one.cloud.total, one.edge_minus_cloud)),
-            percent(one.probability_edge_lower, 1),
+            _worlds(one.probability_edge_lower),
             f"[bold {COLOURS[one.winner]}]{one.winner}[/]",
         )
     return table
@@ -135,7 +148,7 @@ def _break_evens(points: tuple[BreakEven, ...]) -> Table:
     for point in points:
         rows.setdefault((point.question, break_even_words(point)), []).append(point.view)
     every = len({point.view for point in points})
-    table = plain_table("Where both sides are alike")
+    table = plain_table("Break-evens: where both sides emit the same")
     table.add_column("network, grid", no_wrap=True)
     table.add_column("", overflow="fold")
     before = ""
@@ -143,7 +156,7 @@ def _break_evens(points: tuple[BreakEven, ...]) -> Table:
         if question != before:
             table.add_row(f"[bold]{QUESTION_WORDS[question]}[/]")
         before = question
-        table.add_row("any" if len(views) == every else "\n".join(map(_short, views)), escape(words))
+        table.add_row("any" if len(views) == every else "\n".join(map(_short, views)), Wrapped(words))
     return table
 
 
@@ -157,7 +170,7 @@ def _tornado(tornado: Tornado) -> Table:
             escape(swing.name),
             si(swing.at_low_g, "g"),
             si(swing.at_high_g, "g"),
-            percent(swing.variance_ratio),
+            share_words(swing.variance_ratio),
             "[bold yellow]yes[/]" if swing.turns else "no",
         )
     return table
@@ -178,10 +191,10 @@ def _beside(pair: PairAnswer, currency: str) -> Table:
     return table
 
 
-def _more_pairs(pairs: tuple[PairAnswer, ...]) -> Text:
+def _more_pairs(pairs: tuple[PairAnswer, ...]) -> Group:
     lines = [f"{len(pairs)} more pairs, in detail in --json and --html:"]
     lines += [f"{pair.edge} against {pair.cloud}: {pair.verdict}" for pair in pairs]
-    return Text("\n".join(lines))
+    return _lines(lines)
 
 
 def _cases(comparison: Comparison) -> Table:
@@ -195,7 +208,8 @@ def _cases(comparison: Comparison) -> Table:
     total = sum(comparison.case_counts.values())
     words = {"open": "neither surely lower", "inadmissible": "not compared"}
     for name, number in comparison.case_counts.items():
-        table.add_row(words.get(name, f"{name} lower"), f"{count(number)} ({percent(number / total)})")
+        share = share_words(number / total) if number < total else percent(1.0)
+        table.add_row(words.get(name, f"{name} lower"), f"{count(number)} ({share})")
     table.caption = f"over cases, pairs and {len(comparison.views)} views;\neach of them: --csv or --parquet"
     table.caption_justify = "left"
     return table
@@ -208,15 +222,18 @@ def _values(axis: AxisAnswer) -> str:
     return some_of([_value(value) for value in axis.values])
 
 
-def _last_words(comparison: Comparison) -> Text:
-    lines = [f"note: {note}" for note in comparison.notes]
+def _last_words(comparison: Comparison) -> Group:
+    lines = [f"network, {model}: {words}" for model, words in NETWORK_WORDS.items()]
+    lines += [f"grid, {kind}: {words}" for kind, words in INTENSITY_WORDS.items()]
+    lines += [f"note: {note}" for note in comparison.notes]
     lines.append(f"not counted: {'; '.join(comparison.not_counted)}")
-    lines += dict.fromkeys(factor.label.upper() for factor in comparison.factors if factor.label)
+    labels = Counter(factor.label for factor in comparison.factors if factor.label)
+    lines += [f"{number} of the factors: {label.upper()}" for label, number in labels.items()]
     lines.append(
-        f"{len(comparison.factors)} factors with source, licence and vintage: --json or --html; "
+        f"{len(comparison.factors)} factors in all, with source, licence and vintage: --json or --html; "
         f"{count(comparison.draws)} draws, seed {comparison.seed}"
     )
-    return Text("\n".join(lines))
+    return _lines(lines)
 
 
 def _ends(held: tuple[Held, ...]) -> list[Held]:
@@ -244,9 +261,17 @@ def _money(figure: Percentiles) -> str:
     return middle if figure.p5 == figure.p95 else f"{middle}\n[dim]{ends}[/]"
 
 
-def _number(number: float) -> str:
-    return count(round(number)) if number >= 1000 else significant(number)
+def _worlds(probability: float) -> str:
+    """Return the share of the drawn worlds; what is not quite all or none never reads so."""
+    if probability in {0.0, 1.0}:
+        return "all" if probability else "none"
+    least = 0.001
+    if not least <= probability <= 1.0 - least:
+        return (
+            f"{'under' if probability < least else 'over'} {percent(least if probability < least else 1.0 - least, 1)}"
+        )
+    return percent(probability, 1)
 
 
 def _value(value: str | float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number_words(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -91,7 +91,7 @@ def render(
         or f"edgejoule compare scenario.toml --seed {comparison.seed} --draws {comparison.draws} --html report.html",
         labels=_labels(comparison),
         words=words,
-        share_words=plots.share_words,
+        share_words=words.share_words,
         value_text=tables.value_text,
     )
 

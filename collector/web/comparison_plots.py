@@ -23,10 +23,11 @@ from collector.analysis.comparison.answers import (
     ViewAnswer,
 )
 from collector.carbon.estimate import F64
-from collector.numbers import percent, prefix_of
+from collector.numbers import prefix_of
 from collector.web.comparison_words import (
     CAUSE_WORDS,
     break_even_words,
+    share_words,
     signed,
     spread,
     value_words,
@@ -57,7 +58,6 @@ _AXIS_WORDS: Final[dict[Question, str]] = {
     "edge_lifetime": "life of the edge's hardware, years",
     "cloud_utilisation": "utilisation of the server",
 }
-_LEAST_SHARE: Final = 0.01
 _WIDE: Final = 20.0
 """Values that span more than this are drawn on a logarithmic axis."""
 
@@ -227,13 +227,6 @@ def tornado(one: Tornado, name: str, unit: str) -> str:
         axes.set_xlabel(f"edge minus cloud, {letter}g CO2e per {unit} (below 0: edge lower)")
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, columnspacing=1.2, borderpad=0.0)
         return to_svg(figure, name, tornado_words(one))
-
-
-def share_words(ratio: float) -> str:
-    """Return a share of the variance; what is small never reads as none, and no sampling error as more than all."""
-    if 0.0 < ratio < _LEAST_SHARE:
-        return f"under {percent(_LEAST_SHARE)}"
-    return percent(ratio) if ratio <= 1.0 - _LEAST_SHARE else f"over {percent(1.0 - _LEAST_SHARE)}"
 
 
 def _shortened(name: str, most: int = 52) -> str:

@@ -9,7 +9,7 @@ from collector.analysis.comparison.problem import Origin
 from collector.analysis.comparison.verdict import winner_of
 from collector.carbon.montecarlo import Percentiles
 from collector.carbon.operational import IntensityKind
-from collector.numbers import NBSP, count, prefix_of, significant
+from collector.numbers import NBSP, count, percent, prefix_of, significant
 
 CAUSE_WORDS: Final[dict[Cause, str]] = {
     "work": "inferring",
@@ -48,6 +48,7 @@ _HEADLINES: Final[dict[Winner, str]] = {
 }
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LEAST_PLAIN: Final = 1e-3
+_LEAST_SHARE: Final = 0.01
 _LEAST_EXACT: Final = 1e-4
 _LEAST_WHOLE: Final = 1e5
 
@@ -112,6 +113,13 @@ def of_hundred(probability: float) -> str:
     if winner_of(probability) == "open" and f"{hundred:.0f}" in {"5", "95"}:
         return f"{min(max(hundred, 5.1), 94.9):.1f}"
     return f"{hundred:.0f}"
+
+
+def share_words(ratio: float) -> str:
+    """Return a part of a whole; what is small never reads as none, and no sampling error as more than all."""
+    if 0.0 < ratio < _LEAST_SHARE:
+        return f"under {percent(_LEAST_SHARE)}"
+    return percent(ratio) if ratio <= 1.0 - _LEAST_SHARE else f"over {percent(1.0 - _LEAST_SHARE)}"
 
 
 def headline(pair: PairAnswer) -> str:

@@ -1,6 +1,7 @@
 """``edgejoule compare``: edge against cloud, for one scenario in one case or in many."""
 
 import argparse
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -79,6 +80,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ConfigurationError(
                 f"--{option} {path}: there is no directory {path.parent}; make it, or name another"
             )
+        if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+            raise ConfigurationError(f"--{option} {path}: cannot write it; name a file in another place")
     if arguments.csv is not None and arguments.csv == arguments.parquet:
         raise ConfigurationError(f"--csv and --parquet name the same file, {arguments.csv}; give each its own")
     if arguments.html is not None and find_spec("matplotlib") is None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from collector.analysis.comparison.problem import Pair, Unit
 from collector.analysis.comparison.sides import SideName
+from collector.analysis.comparison.verdict import number_words
 from collector.carbon.estimate import F64
 from collector.carbon.units import S_PER_DAY
 
@@ -68,8 +69,8 @@ def _capacity(pair: Pair, count: int) -> Rule:
 
     def words(row: int) -> str:
         return (
-            f"{per_day[row]:,.6g} inferences of {time_s[row]:.4g} s do not fit into a day of one device, "
-            f"which does {most[row]:,.6g}"
+            f"{number_words(per_day[row])} inferences of {time_s[row]:.4g} s do not fit into a day of one device, "
+            f"which does {number_words(most[row])}"
         )
 
     return Rule("edge", per_day > most * (1.0 + _ROUNDING_RATIO), words)

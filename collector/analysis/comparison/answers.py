@@ -140,7 +140,7 @@ class PairAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One edge candidate against one cloud candidate in the reference case.
 
     ``faults``: why a side is inadmissible, by side; then ``admissible`` is False and nothing is compared: views and
-    what follows are empty. ``verdict``: one sentence. ``flips``: one sentence for each choice that turns the verdict.
+    what follows are empty. ``verdict``: who is ahead, in some sentences. ``flips``: one for each choice that turns it.
     """
 
     edge: str

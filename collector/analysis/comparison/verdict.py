@@ -9,6 +9,7 @@ from collector.analysis.comparison.answers import View, ViewAnswer, Winner
 from collector.analysis.comparison.problem import Unit
 from collector.carbon.estimate import F64
 from collector.carbon.montecarlo import Percentiles
+from collector.numbers import count
 
 SURE: Final = 0.95
 """Probability from which on a side is called ahead."""
@@ -16,6 +17,7 @@ WINNERS: Final[tuple[Winner, ...]] = ("edge", "cloud", "open")
 Value = str | float | int | bool
 """Of a field that varies."""
 _SIZES: Final = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
+_MOST_WHOLE: Final = 1e12
 _QUESTIONS: Final = {"average": "for an inventory", "marginal": "for a decision"}
 
 
@@ -32,10 +34,10 @@ def winners_of(probabilities_edge_lower: F64) -> "np.ndarray[tuple[int], np.dtyp
 
 
 def unit_words(unit: Unit) -> str:
-    """Return what grams are per, for example "1,000 inferences"."""
+    """Return what grams are per, for example "1 000 inferences"."""
     if unit.inferences is None:
         return "device-day"
-    return "inference" if unit.inferences == 1.0 else f"{unit.inferences:,.6g} inferences"
+    return "inference" if unit.inferences == 1.0 else f"{number_words(unit.inferences)} inferences"
 
 
 def functional_unit(unit: Unit) -> str:
@@ -47,38 +49,41 @@ def functional_unit(unit: Unit) -> str:
         limits.append(f"answered within {unit.maximum_latency_s:.4g} s")
     words = f" ({unit.words})" if unit.words else ""
     per = unit_words(unit)
-    count = f"one {per}" if per in ("device-day", "inference") else per
-    return f"{count} of {unit.task}{words}{''.join(f', {limit}' for limit in limits)}"
+    unit_of = f"one {per}" if per in ("device-day", "inference") else per
+    return f"{unit_of} of {unit.task}{words}{''.join(f', {limit}' for limit in limits)}"
 
 
 def verdict(views: Sequence[ViewAnswer], *, per: str, inferences_per_day: float, simulated: bool) -> str:
-    """Return one sentence: the inventory's view and the decision's, or the two there are, and what they agree on."""
-    shown = _shown(views)
-    parts = [f"{_words(one)} {_of_view(one.view)}" for one in shown]
+    """Return who is ahead as inventory and for a decision, or in the two views there are, and what that hangs on."""
     warning = "With joules from a simulated meter: at" if simulated else "At"
-    return (
-        f"{warning} {inferences_per_day:,.6g} inferences a day, per {per}, the edge emits "
-        f"{'; and '.join(parts)}: {_conclusion(views)}."
-    )
+    first, *others = (_sentence(one) for one in _shown(views))
+    start = f"{warning} {number_words(inferences_per_day)} inferences a day, per {per}, {first}."
+    return " ".join([start, *(f"{other[0].upper()}{other[1:]}." for other in others), _conclusion(views)])
 
 
 def flips(views: Sequence[ViewAnswer]) -> tuple[str, ...]:
     """Return a sentence for each choice of a model that turns the verdict or leaves it open."""
     found = {one.view: one.winner for one in views}
-    made: list[str] = []
+    by_network: dict[str, list[str]] = {}
     for kind in dict.fromkeys(view.intensity for view in found):
         winners = {view.network: winner for view, winner in found.items() if view.intensity == kind}
         if len(set(winners.values())) > 1:
-            said = _each(winners, "the {} network model")
-            made.append(f"The network model {_turns(winners.values())}, with {kind} grid intensities: {said}.")
+            by_network.setdefault(_each(winners, "network model"), []).append(kind)
+    by_kind: dict[str, list[str]] = {}
     for network in dict.fromkeys(view.network for view in found):
-        by_kind = {view.intensity: winner for view, winner in found.items() if view.network == network}
-        if len(set(by_kind.values())) > 1:
-            said = _each(by_kind, "{} grid intensities")
-            made.append(
-                f"The kind of grid intensity {_turns(by_kind.values())}, with the {network} network model: {said}."
-            )
-    return tuple(made)
+        of_kinds = {view.intensity: winner for view, winner in found.items() if view.network == network}
+        if len(set(of_kinds.values())) > 1:
+            by_kind.setdefault(_each(of_kinds, "grid intensity"), []).append(network)
+    return (
+        *(
+            f"The network model {said}, with {_either(kinds, 'kind of grid intensity', '{} grid intensities')}."
+            for said, kinds in by_network.items()
+        ),
+        *(
+            f"The kind of grid intensity {said}, with {_either(networks, 'network model', 'the {} network model')}."
+            for said, networks in by_kind.items()
+        ),
+    )
 
 
 def axis_flip(axis: str, reference: Value, winners: dict[Value, Winner], view: View) -> str:
@@ -95,7 +100,7 @@ def axis_flip(axis: str, reference: Value, winners: dict[Value, Winner], view: V
         lists = [_listed(values) for values, one in runs if one == winner]
         if lists and winner != mine:
             said.append(f"{_ahead(winner)} with {', '.join(lists)}")
-    return f"{axis} {_turns(winners.values())}, {_of_view(view)}: {'; '.join(said)}."
+    return f"{axis} {_turns(winners.values())} {_of_view(view, short=True)}: {'; '.join(said)}."
 
 
 def grams_words(grams: float) -> str:
@@ -110,14 +115,18 @@ def _shown(views: Sequence[ViewAnswer]) -> list[ViewAnswer]:
     return alike if len(alike) > 1 else list(views[:2])
 
 
-def _of_view(view: View) -> str:
+def _of_view(view: View, *, short: bool = False) -> str:
     if view.network == view.intensity:
-        return f"with the {view.network} network model and grid intensities ({_QUESTIONS[view.network]})"
+        meant = f"both {view.network}" if short else f"{view.network} network model and grid intensities"
+        return f"{_QUESTIONS[view.network]} ({meant})"
     return f"with the {view.network} network model and {view.intensity} grid intensities"
 
 
-def _words(one: ViewAnswer) -> str:
-    return f"{_more_or_less(one.edge_minus_cloud)}, lower in {_chance(one.probability_edge_lower)},"
+def _sentence(one: ViewAnswer) -> str:
+    difference = _more_or_less(one.edge_minus_cloud)
+    it = "it" if one.winner == "edge" else "the edge"
+    chance = _chance(one.probability_edge_lower)
+    return f"{_ahead(one.winner)} {_of_view(one.view)}: {it} emits {difference}, and is lower in {chance}"
 
 
 def _more_or_less(spread: Percentiles) -> str:
@@ -131,25 +140,32 @@ def _more_or_less(spread: Percentiles) -> str:
 
 
 def _chance(probability: float) -> str:
+    """Return in which part of the drawn worlds; what is open never reads as sure, nor what is not quite all as all."""
     percent = 100.0 * probability
-    if 0.0 < percent < 1.0 or 99.0 < percent < 100.0:
+    if percent in {0.0, 100.0}:
+        return "all drawn worlds" if percent else "no drawn world"
+    if percent < 1.0 or percent > 99.0:
         return f"{'fewer than 1' if percent < 1.0 else 'more than 99'} % of the drawn worlds"
-    return f"{percent:.0f} % of the drawn worlds"
+    close = winner_of(probability) == "open" and f"{percent:.0f}" in {"5", "95"}
+    return (
+        f"{min(max(percent, 5.1), 94.9):.1f} % of the drawn worlds"
+        if close
+        else f"{percent:.0f} % of the drawn worlds"
+    )
 
 
 def _conclusion(views: Sequence[ViewAnswer]) -> str:
-    winners = {one.winner for one in views}
-    if len(winners) == 1:
-        return f"{_ahead(views[0].winner)} whichever network model and intensity is used"
+    if len(views) == 1:
+        return "No other network model and kind of grid intensity is known."
+    if len({one.winner for one in views}) == 1:
+        return "It is the same with every network model and kind of grid intensity."
     changed = flips(views)
     causes = [
         words
         for words, start in (("network model", "The network model"), ("kind of grid intensity", "The kind"))
         if any(one.startswith(start) for one in changed)
     ]
-    shown = _shown(views)
-    said = ", ".join(f"{_ahead(one.winner)} {_of_view(one.view)}" for one in shown)
-    return f"the answer depends on the {' and the '.join(causes)}: {said}"
+    return f"The answer depends on the {' and the '.join(causes)}."
 
 
 def _ahead(winner: Winner) -> str:
@@ -161,7 +177,13 @@ def _turns(winners: Iterable[Winner]) -> str:
 
 
 def _each(winners: Mapping[Literal["average", "marginal"], Winner], words: str) -> str:
-    return ", ".join(f"{_ahead(winner)} with {words.format(name)}" for name, winner in winners.items())
+    """Return what a choice does: who is ahead with each of its two values."""
+    (one, first), (two, second) = winners.items()
+    return f"{_turns(winners.values())}: {_ahead(first)} with the {one} {words}, {_ahead(second)} with the {two} one"
+
+
+def _either(names: Sequence[str], noun: str, words: str) -> str:
+    return f"either {noun}" if len(names) > 1 else words.format(names[0])
 
 
 def _runs(winners: Sequence[tuple[Value, Winner]]) -> list[tuple[list[Value], Winner]]:
@@ -184,4 +206,11 @@ def _listed(values: Sequence[Value]) -> str:
 
 
 def _label(value: Value) -> str:
-    return f"{value:,.6g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return number_words(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def number_words(value: float) -> str:
+    """Return a whole number as it is, with no-break spaces between thousands, and another one with four digits."""
+    if value == round(value) or abs(value) >= 1000.0:
+        return count(round(value)) if abs(value) < _MOST_WHOLE else f"{value:.4g}"
+    return f"{value:.4g}"
