@@ -1,16 +1,21 @@
 """Whether new hardware pays back its making, and when to buy it. Pure; a world is one row of every array.
 
 Old and new do the same work, each with as many devices as that takes. The pay-back time is
-``t* = M_new / (saving per year)`` (for servers: Bashroush, IEEE Trans. Sustainable Computing 3, 2018); with a grid
-that changes it is where the sum of the yearly savings reaches M_new. The mass of the old devices is emitted already:
-it cannot decide anything.
+``t* = M_new / (saving per year)``; with a grid that changes it is where the sum of the yearly savings reaches M_new.
+The mass of the old devices is emitted already: it cannot decide anything. (The same question for servers: Bashroush,
+A Comprehensive Reasoning Framework for Hardware Refresh in Data Centers, IEEE Trans. Sustainable Computing 3, 2018.)
+
+How long a new device should serve is a question of its own: a cycle of T years that starts now emits
+``[M + sum_k P I_k] / T`` a year, and the next one begins with what can be bought by then.
 """
 
 import math
+from itertools import groupby
 from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from collector.carbon.estimate import F64
 from collector.carbon.units import HOURS_PER_YEAR, S_PER_DAY
@@ -89,13 +94,26 @@ def totals_g(plan: Plan, wait_years: int) -> F64:
     """
     if not 0 <= wait_years <= plan.horizon_years:
         raise ValueError(f"the old devices stay 0 to {plan.horizon_years} years, not {wait_years}")
-    used = plan.intensity[:, : plan.horizon_years] * KWH_PER_W_YEAR
-    grams = plan.old_w * used[:, :wait_years].sum(axis=1)
-    grams = grams + plan.new_mass_g * ((plan.horizon_years - wait_years) / plan.lifetime_years)
-    for year in range(wait_years, plan.horizon_years):
-        bought = _bought_in(year, wait_years, plan.lifetime_years)
-        grams = grams + plan.new_w * (1.0 - plan.power_fall_ratio) ** bought * used[:, year]
-    return np.asarray(grams, dtype=np.float64)
+    watt_years = plan.old_w * plan.intensity[:, :wait_years].sum(axis=1)
+    for bought, years in groupby(
+        range(wait_years, plan.horizon_years), lambda year: _bought_in(year, wait_years, plan.lifetime_years)
+    ):
+        served = list(years)
+        power_w = plan.new_w * (1.0 - plan.power_fall_ratio) ** bought
+        watt_years = watt_years + power_w * plan.intensity[:, served[0] : served[-1] + 1].sum(axis=1)
+    mass_g = plan.new_mass_g * ((plan.horizon_years - wait_years) / plan.lifetime_years)
+    return np.asarray(watt_years * KWH_PER_W_YEAR + mass_g, dtype=np.float64)
+
+
+def cycle_g_per_year(plan: Plan, cycle_years: int) -> F64:
+    """Return what a year takes on average to the horizon when every device serves so long, from now, shape ``(n,)``.
+
+    Raises ValueError for a cycle below one year.
+    """
+    if cycle_years < 1:
+        raise ValueError(f"a device serves at least one year, not {cycle_years}")
+    grams = totals_g(replace(plan, lifetime_years=float(cycle_years)), 0)
+    return np.asarray(grams / plan.horizon_years, dtype=np.float64)
 
 
 def _bought_in(year: int, first: int, lifetime_years: float) -> float:

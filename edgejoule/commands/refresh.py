@@ -22,6 +22,24 @@ _FLAGS = {
     "life": "--life",
     "zones": "--zones",
 }
+_MORE_FLAGS = {
+    "old": "--old",
+    "new": "--new",
+    "new_kg": "--new-kg",
+    "grid_fall": "--grid-fall",
+    "power_fall": "--power-fall",
+    "horizon": "--horizon",
+}
+_KEYS = {
+    "old.mean_power_w": "--old-w",
+    "new.mean_power_w": "--new-w",
+    "old.age_years": "--age",
+    "old.lifetime_years": "--life",
+    "new.embodied_kgco2e": "--new-kg",
+    "new.power_fall_per_year_ratio": "--power-fall",
+    "grid": "--grid-fall",
+    "horizon_years": "--horizon",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +97,9 @@ def _answer(arguments: argparse.Namespace) -> "RefreshAnswer":
 
     path = arguments.scenario
     scenario = _from_flags(arguments) if path is None else read_refresh(path)
-    if path is not None and any(getattr(arguments, name) is not None for name in _FLAGS):
-        raise ConfigurationError(f"give {path}, or {', '.join(_FLAGS.values())}: the scenario says these itself")
+    said = [flag for name, flag in (_FLAGS | _MORE_FLAGS).items() if getattr(arguments, name) not in (None, "")]
+    if path is not None and said:
+        raise ConfigurationError(f"{path} says itself what is compared; leave {', '.join(said)} out, or the file")
     with ExitStack() as held:
         sources = Sources(
             average=load_yearly_table(arguments.table),
@@ -134,4 +153,6 @@ def _from_flags(arguments: argparse.Namespace) -> "RefreshScenario":
     try:
         return msgspec.convert(words, RefreshScenario)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"refresh: {error}; correct the flag") from error
+        what, _, key = str(error).removesuffix("`").rpartition(" - at `$.")
+        flag = _KEYS.get(key.partition("[")[0] or key, "")
+        raise ConfigurationError(f"refresh: {flag or key}: {what}; correct the flag") from error

@@ -5,7 +5,7 @@ from textwrap import fill
 from typing import Any
 
 from collector.analysis.refresh.answers import GridAnswer, RefreshAnswer, SideAnswer, WaitRow
-from collector.analysis.refresh.words import grid_name, payback_words, years_text
+from collector.analysis.refresh.words import grid_name, moment, payback_words, years_text
 from collector.carbon.montecarlo import Percentiles
 from collector.numbers import NBSP, UNKNOWN, percent, plain, prefix_of, si, significant
 from edgejoule.bench_report.values import Grid, Report, Section
@@ -30,6 +30,7 @@ def report_of(answer: RefreshAnswer) -> Report:
         sections=(
             _paybacks(answer),
             *(_waits(answer, grid) for grid in answer.grids),
+            _cycles(answer),
             _sides(answer),
             _residue(answer),
             Section("Not counted", tuple(answer.not_counted)),
@@ -59,9 +60,10 @@ def _paybacks(answer: RefreshAnswer) -> Section:
 
 
 def _waits(answer: RefreshAnswer, grid: GridAnswer) -> Section:
-    headings = ("keep for", f"g in {answer.horizon_years} years", "P5 to P95", "above best", "best in", "residue",
-                "with the account")  # fmt: skip
-    rows = tuple(_wait(row, best=row.wait_years == grid.best_wait_years) for row in grid.rows)
+    headings = ("keep for", f"g in {answer.horizon_years} years", "P5 to P95", "more than the least",
+                "P5 to P95 of that", "best in", "residue", "with the account")  # fmt: skip
+    best = next(row for row in grid.rows if row.wait_years == grid.best_wait_years)
+    rows = tuple(_wait(row, best) for row in grid.rows)
     lines = []
     known = [row for row in grid.rows if row.account_g is not None]
     booked = min(known, key=lambda row: row.account_g or 0.0, default=None)
@@ -70,8 +72,42 @@ def _waits(answer: RefreshAnswer, grid: GridAnswer) -> Section:
     return Section(
         f"Keep for some years more, then replace: {_grid_name(grid)}",
         tuple(lines),
-        (Grid(headings, rows, frozenset(range(1, 7)), narrow=(0, 1, 2, 3, 4, 5)),),
+        (Grid(headings, rows, frozenset(range(1, 8)), narrow=(0, 1, 3, 4, 5, 6)),),
     )
+
+
+def _cycles(answer: RefreshAnswer) -> Section:
+    """Return how long new devices should serve: a question that the moment of replacing takes as answered."""
+    headings = ("grid", "least at", "g a year", f"at {years_text(answer.new.lifetime_years)} years", "best in",
+                "with the moment free, too")  # fmt: skip
+    planned = min(max(round(answer.new.lifetime_years), 1), answer.horizon_years)
+    rows = tuple(_cycle(grid, planned, answer.horizon_years) for grid in answer.grids)
+    line = (
+        f"Each new device serves so long, then the next one follows, with what its year offers: from now on, on "
+        f"average over {answer.horizon_years} years, cycles of 1 to {answer.horizon_years} years. A cycle beyond the "
+        "planned life supposes that a device lasts so long. The moments above are with the planned life."
+    )
+    return Section("How long new devices should serve", (line,), (Grid(headings, rows, frozenset({1, 2, 3, 4})),))
+
+
+def _cycle(grid: GridAnswer, planned_years: int, horizon_years: int) -> tuple[str, ...]:
+    by_years = {row.cycle_years: row for row in grid.cycles}
+    best, planned, joint = by_years[grid.best_cycle_years], by_years[planned_years], grid.joint
+    last = grid.rows[-1]
+    chosen = next(row for row in grid.rows if row.wait_years == joint.wait_years)
+    words = moment(chosen, last) + (f"; each {_years(joint.cycle_years, horizon_years)}" if chosen.replaced else "")
+    return (
+        _grid_name(grid),
+        _years(best.cycle_years, horizon_years),
+        si(best.middle_g_per_year, "g"),
+        si(planned.middle_g_per_year, "g"),
+        percent(best.probability_best),
+        words,
+    )
+
+
+def _years(years: int, horizon_years: int) -> str:
+    return f"{years} years{' or more' if years == horizon_years else ''}" if years > 1 else "1 year"
 
 
 def _residue(answer: RefreshAnswer) -> Section:
@@ -83,13 +119,14 @@ def _residue(answer: RefreshAnswer) -> Section:
     return Section("The old devices' mass", (line,))
 
 
-def _wait(row: WaitRow, *, best: bool) -> tuple[str, ...]:
-    name = f"{row.wait_years} a" if row.replaced else f"{row.wait_years} a: all"
+def _wait(row: WaitRow, best: WaitRow) -> tuple[str, ...]:
+    name = "now" if row.wait_years == 0 else f"{row.wait_years} year{'s' if row.wait_years > 1 else ''}"
     return (
-        f"{name}{' *' if best else ''}",
+        f"{name if row.replaced else f'all {row.wait_years}'}{' *' if row is best else ''}",
         si(row.middle_g, "g"),
         _range(row.total_g),
-        si(row.more_than_best_g.p50, "g"),
+        UNKNOWN if row is best else si(row.middle_g - best.middle_g, "g"),
+        UNKNOWN if row is best else _range(row.more_than_best_g),
         percent(row.probability_best),
         UNKNOWN if row.residue_g is None else si(row.residue_g, "g"),
         UNKNOWN if row.account_g is None else si(row.account_g, "g"),
@@ -97,8 +134,11 @@ def _wait(row: WaitRow, *, best: bool) -> tuple[str, ...]:
 
 
 def _range(spread: Percentiles) -> str:
-    scale, letter = prefix_of(spread.p50)
-    return f"{significant(spread.p5 / scale)} to {significant(spread.p95 / scale)}{NBSP}{letter}g"
+    """Return both ends with as many places as the larger one has."""
+    most = max(abs(spread.p5), abs(spread.p95))
+    scale, letter = prefix_of(most)
+    places = len(significant(most / scale).partition(".")[2])
+    return f"{spread.p5 / scale:.{places}f} to {spread.p95 / scale:.{places}f}{NBSP}{letter}g"
 
 
 def _sides(answer: RefreshAnswer) -> Section:
@@ -142,11 +182,15 @@ def rows_of(answer: RefreshAnswer) -> list[dict[str, Any]]:
             "total_g_p5": row.total_g.p5,
             "total_g_p50": row.total_g.p50,
             "total_g_p95": row.total_g.p95,
+            "more_than_least_g": row.middle_g - best_g,
+            "more_than_least_g_p5": row.more_than_best_g.p5,
+            "more_than_least_g_p95": row.more_than_best_g.p95,
             "probability_best": row.probability_best,
             "residue_g": row.residue_g,
             "account_g": row.account_g,
         }
         for grid in answer.grids
+        for best_g in (min(row.middle_g for row in grid.rows),)
         for row in grid.rows
     ]
 

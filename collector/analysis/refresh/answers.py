@@ -43,6 +43,26 @@ class WaitRow(msgspec.Struct, frozen=True, kw_only=True):
     account_g: float | None
 
 
+class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Every device serves ``cycle_years``, from now on. ``g_per_year``: on average to the horizon, and at medians.
+
+    ``probability_best``: of the worlds in which no other cycle takes less.
+    """
+
+    cycle_years: int
+    middle_g_per_year: float
+    g_per_year: Percentiles
+    probability_best: float
+
+
+class Joint(msgspec.Struct, frozen=True, kw_only=True):
+    """The moment and the cycle with the least grams at the medians, if both may be chosen."""
+
+    wait_years: int
+    cycle_years: int
+    middle_g: float
+
+
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     """What is emitted until this year when all stays, and when all is replaced now and its whole mass counts."""
 
@@ -62,6 +82,9 @@ class GridAnswer(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[WaitRow, ...]
     best_wait_years: int
     verdict: str
+    cycles: tuple[CycleRow, ...]
+    best_cycle_years: int
+    joint: Joint
     curve: tuple[CurvePoint, ...]
 
 

@@ -1,6 +1,7 @@
 """From a refresh scenario's words to figures with a cause and a source: boards, zones, benches, measured power."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +11,6 @@ from collector.analysis.refresh.scenario import Device, Grid, Quantity, Range, R
 from collector.carbon.embodied import Part
 from collector.carbon.estimate import Estimate, exactly, from_standard_uncertainty
 from collector.carbon.factors import Factor
-from collector.carbon.operational import IntensityKind
 from collector.carbon.refresh import devices_needed
 from collector.carbon.units import GCO2E_PER_KWH, JOULE, KGCO2E, S_PER_DAY
 from collector.intensity.yearly_table import YearlyTable
@@ -52,13 +52,17 @@ def resolve(scenario: RefreshScenario, sources: Sources) -> Refresh:
     given = scenario.new.power_fall_per_year_ratio
     fall = _factor("new.power_fall_per_year_ratio", given, RATIO, "how much less power next year's offer needs")
     _below_one(fall)
+    grids = tuple(path for n, grid in enumerate(scenario.grid) for path in _paths(grid, f"grid[{n}]", sources))
+    twice = [name for (name, _), count in Counter((one.name, one.kind) for one in grids).items() if count > 1]
+    if twice:
+        raise ConfigurationError(f"grid: two are called {twice[0]!r}; give each a name of its own")
     return Refresh(
         scenario=scenario,
         old=old,
         new=new,
         power_fall=fall,
-        grids=tuple(path for n, grid in enumerate(scenario.grid) for path in _paths(grid, f"grid[{n}]", sources)),
-        notes=tuple(_notes(scenario, old, new)),
+        grids=grids,
+        notes=tuple(_notes(scenario, old, new, grids)),
     )
 
 
@@ -191,7 +195,7 @@ def _paths(grid: Grid, where: str, sources: Sources) -> list[GridPath]:
     if grid.intensity is not None:
         now = _factor(f"{where}.intensity", grid.intensity, GCO2E_PER_KWH, grid.name or "grid intensity")
         return [GridPath(grid.name or where, grid.kind, now, fall)]
-    return _zone_paths(grid.zone, grid.kind, where, fall, sources)
+    return _zone_paths(grid, where, fall, sources)
 
 
 def _stated_years(grid: Grid, where: str) -> GridPath:
@@ -202,12 +206,12 @@ def _stated_years(grid: Grid, where: str) -> GridPath:
     return GridPath(grid.name or where, grid.kind, now, None, grid.by_year)
 
 
-def _zone_paths(zone: str, kind: IntensityKind, where: str, fall: Factor | None, sources: Sources) -> list[GridPath]:
+def _zone_paths(grid: Grid, where: str, fall: Factor | None, sources: Sources) -> list[GridPath]:
     """Return the zone's average, and beside it its marginal where a table has one; or the one that is asked for."""
-    found = []
+    zone, given, kind, found = grid.zone, grid.name, grid.kind, []
     sources.average.check_zone(zone, f"{where}.zone")
     average = sources.average.yearly(zone)
-    name = zone if average is None else average.zone
+    name = given or (zone if average is None else average.zone)
     for one, table in (("average", sources.average), ("marginal", sources.marginal)):
         known = None if table is None else table.yearly(zone)
         if known is not None and (kind == "average" or one == "marginal"):
@@ -217,12 +221,22 @@ def _zone_paths(zone: str, kind: IntensityKind, where: str, fall: Factor | None,
     return found
 
 
-def _notes(scenario: RefreshScenario, old: Side, new: Side) -> list[str]:
+def _notes(scenario: RefreshScenario, old: Side, new: Side, grids: Sequence[GridPath]) -> list[str]:
     notes = []
+    age, horizon = scenario.old.age_years, scenario.horizon_years
+    if scenario.old.keep_at_most_years is None and age + horizon > scenario.old.lifetime_years:
+        notes.append(
+            f"that the old devices last {horizon} more years is supposed: they are {age:g} years old, of a planned "
+            f"life of {scenario.old.lifetime_years:g}; old.keep_at_most_years says how long they will"
+        )
     if "simulated" in (old.power.origin, new.power.origin):
         notes.append("simulated meters: a power here was not measured on hardware")
-    if any(not grid.by_year and grid.fall_per_year_ratio is None for grid in scenario.grid):
-        notes.append("a grid without fall_per_year_ratio or by_year stays as it is now")
+    steady = dict.fromkeys(one.name for one in grids if not one.by_year and one.fall is None)
+    if steady:
+        notes.append(f"without fall_per_year_ratio or by_year a grid stays as it is now: {', '.join(steady)}")
+    both = {one.name for one in grids if one.kind == "marginal" and one.fall is not None}
+    if any(one.name in both and one.kind == "average" for one in grids):
+        notes.append("fall_per_year_ratio is taken for average and marginal intensities alike, as an assumption")
     if old.devices != new.devices:
         notes.append(f"the same work takes {old.devices} of the old and {new.devices} of the new devices")
     for side, given in (("old", scenario.old), ("new", scenario.new)):

@@ -31,8 +31,8 @@ def flips(grids: Sequence[GridAnswer]) -> tuple[str, ...]:
         other = next((one for one in grids if one.name == grid.name and one.kind == "marginal"), None)
         if grid.kind == "average" and other is not None and other.best_wait_years != grid.best_wait_years:
             found.append(
-                f"{grid.name}: the verdict turns between average intensities (an inventory) and marginal ones (what a "
-                "decision changes)"
+                f"{grid.name}: average intensities (an inventory) and marginal ones (what a decision changes) ask for "
+                "another moment"
             )
     return tuple(found)
 
@@ -42,27 +42,38 @@ def years_text(years: float) -> str:
     return f"{years:,.0f}" if years >= 100.0 else significant(years, 2 if years < 10.0 else 3)
 
 
+def moment(row: WaitRow, last: WaitRow) -> str:
+    """Return what a row asks for."""
+    if row is last:
+        return "keep them as long as they last" if row.replaced else "keep them to the end"
+    if row.wait_years == 0:
+        return "replace now"
+    return f"keep them {row.wait_years} more year{'s' if row.wait_years > 1 else ''}, then replace"
+
+
 def verdict_of(name: str, payback: Payback, rows: Sequence[WaitRow], best: WaitRow, lifetime_years: float) -> str:
-    """Return what to do on this grid, how sure that is, and what it is about."""
+    """Return what to do on this grid, how sure that is, and what it is about; that it is open where it is."""
     last = rows[-1]
+    why = f"pay-back{'' if best is rows[0] else ' if replaced now'}: {payback_words(payback)}"
+    if best is not rows[0]:
+        why += f", of a life of {years_text(lifetime_years)}{NBSP}years"
+    if best.probability_best < _OPEN_RATIO:
+        return f"{name}: open: {_open(rows, best)}; {why}"
     sure = f"best in {percent(best.probability_best)} of the drawn worlds"
-    if best.wait_years == last.wait_years and not last.replaced:
-        words = f"{name}: keep them"
-        why = f"pay-back: {payback_words(payback)}, of a life of {years_text(lifetime_years)}{NBSP}years"
-    elif best.wait_years == 0:
-        words = f"{name}: replace now"
-        why = f"pay-back: {payback_words(payback)}"
-    elif best.wait_years == last.wait_years:
-        words = f"{name}: keep them as long as they last, {best.wait_years} years"
-        why = f"pay-back if replaced now: {payback_words(payback)}"
-    else:
-        words = f"{name}: keep them {best.wait_years} more year{'s' if best.wait_years > 1 else ''}, then replace"
-        why = f"pay-back if replaced now: {payback_words(payback)}"
+    if best.probability_best < _SURE_RATIO:
+        sure += ", so it is likely, not sure"
     ends = last if best is rows[0] else rows[0]
     against = "keeping them to the end" if ends is last else "replacing now"
     margin = f"; {si(ends.middle_g - best.middle_g, 'g')} less than {against}" if len(rows) > 1 else ""
-    if best.probability_best < _OPEN_RATIO:
-        sure += ", so the moment is open"
-    elif best.probability_best < _SURE_RATIO:
-        sure += ", so it is likely, not sure"
-    return f"{words}: {why}{margin}; {sure}"
+    return f"{name}: {moment(best, last)}: {why}{margin}; {sure}"
+
+
+def _open(rows: Sequence[WaitRow], best: WaitRow) -> str:
+    """Say what has the least at the medians, what is best most often, and how little lies between all moments."""
+    last = rows[-1]
+    often = max(rows, key=lambda row: row.probability_best)
+    words = f"at the medians the least is to {moment(best, last)} (best in {percent(best.probability_best)})"
+    if often is not best:
+        words += f", most often the best to {moment(often, last)} ({percent(often.probability_best)})"
+    most = max(row.middle_g for row in rows) - best.middle_g
+    return f"{words}; no moment takes over {si(most, 'g')} more than the least, {si(best.middle_g, 'g')}"

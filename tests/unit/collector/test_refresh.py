@@ -15,7 +15,7 @@ from collector.analysis.refresh.answers import GridAnswer, RefreshAnswer
 from collector.analysis.refresh.resolve import Sources, resolve
 from collector.analysis.refresh.scenario import RefreshScenario
 from collector.carbon.refresh import Plan, devices_needed, payback_years, totals_g, yearly_intensities
-from collector.intensity.yearly_table import load_yearly_table
+from collector.intensity.yearly_table import load_marginal_table, load_yearly_table
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import BenchRecord
 from tests.fakes.benches import make_bench
@@ -96,6 +96,74 @@ def test_waiting_for_better_offers_can_be_best() -> None:
     assert sum(row.probability_best for row in grid.rows) == pytest.approx(1.0)
 
 
+def test_how_long_a_new_device_should_serve_by_hand() -> None:
+    """[M + sum E_k I_k] / T of one cycle after the other, each with what its year offers."""
+    grid = only(
+        answered(
+            horizon_years=4,
+            new={"power_fall_per_year_ratio": 0.2},
+            grid=[{"by_year": [300.0, 200.0, 100.0, 100.0], "source": "x"}],
+        )
+    )
+    kwh = 7.0 * 8.76
+    every_year = 4 * 27_700.0 + kwh * (300 + 0.8 * 200 + 0.8**2 * 100 + 0.8**3 * 100)
+    every_second = 2 * 27_700.0 + kwh * (500 + 0.8**2 * 200)
+    only_once = 27_700.0 + kwh * 700
+    by_years = {row.cycle_years: row.middle_g_per_year for row in grid.cycles}
+    assert [by_years[1], by_years[2], by_years[4]] == pytest.approx(
+        [each / 4 for each in (every_year, every_second, only_once)]
+    )
+    assert grid.best_cycle_years == 4
+    assert sum(row.probability_best for row in grid.cycles) == pytest.approx(1.0)
+
+
+def test_the_better_each_years_offer_the_shorter_the_cycle() -> None:
+    def cycle(fall: float) -> int:
+        wanted = {"power_fall_per_year_ratio": fall, "mean_power_w": 30.0}
+        return only(answered(new=wanted, draws=100, horizon_years=20)).best_cycle_years
+
+    assert cycle(0.0) == 20
+    assert 1 < cycle(0.1) < cycle(0.02) <= 20
+
+
+def test_moment_and_cycle_together_take_no_more_than_the_moment_alone() -> None:
+    better = {"mean_power_w": 13.0, "power_fall_per_year_ratio": 0.3, "embodied_kgco2e": 60.0}
+    grid = only(answered(new=better))
+    least = min(row.middle_g for row in grid.rows)
+    assert grid.joint.middle_g <= least
+    longer = only(answered(new={**better, "lifetime_years": float(grid.joint.cycle_years)}))
+    assert min(row.middle_g for row in longer.rows) == pytest.approx(grid.joint.middle_g)
+
+
+def test_a_moment_that_is_rarely_the_best_is_called_open_and_no_advice() -> None:
+    wide = {"value": 68.0, "low": 40.0, "high": 110.0, "source": "x"}
+    fall = {"value": 0.05, "low": 0.0, "high": 0.1, "source": "x"}
+    grid = only(
+        answered(new={"power_fall_per_year_ratio": fall}, grid=[{"intensity": wide, "name": "x", "kind": "marginal"}])
+    )
+    best = next(row for row in grid.rows if row.wait_years == grid.best_wait_years)
+    assert best.probability_best < 0.5
+    assert grid.verdict.startswith("x, marginal: open: ")
+    assert "less than" not in grid.verdict
+
+
+def test_what_is_supposed_is_said() -> None:
+    table = {"zone": "DE", "fall_per_year_ratio": 0.1}
+    sources = Sources(TABLE, load_marginal_table(), lambda _: make_bench(), None, Path())
+    notes = " ".join(resolve(scenario(grid=[table]), sources).notes)
+    assert "average and marginal intensities alike" in notes
+    assert "last 10 more years is supposed" in notes
+    assert "stays as it is now" not in notes
+    notes = " ".join(resolve(scenario(grid=[{"zone": "SE"}], old={"keep_at_most_years": 2}), sources).notes)
+    assert "stays as it is now: SWE" in notes
+    assert "supposed" not in notes
+
+
+def test_a_zone_takes_the_name_that_it_is_given() -> None:
+    two = [{"zone": "DE", "name": "as now"}, {"zone": "DE", "name": "cleaner", "fall_per_year_ratio": 0.1}]
+    assert [grid.name for grid in answered(grid=two, draws=100).grids] == ["as now", "cleaner"]
+
+
 def test_the_same_work_takes_fewer_of_the_faster_devices() -> None:
     sides = {"idle_power_w": 2.0, "busy_power_w": 6.0, "mean_power_w": None}
     found = answered(
@@ -152,6 +220,7 @@ def test_one_cause_is_one_draw_on_both_sides() -> None:
         ({"grid": [{}]}, r"grid\[0\]: give one of zone"),
         ({"grid": [{"zone": "XX"}]}, "no intensity for zone 'XX'"),
         ({"grid": [{"by_year": [1.0]}]}, "needs a source"),
+        ({"grid": [{"zone": "DE"}, {"zone": "DEU"}]}, "two are called 'DEU'"),
         ({"new": {"time_per_inference_s": 0.1}}, "give work.inferences_per_day"),
         ({"old": {"policy": "by_use"}}, "old.lifetime_inferences"),
         ({"old": {"policy": "front_loaded"}}, "old.decline_ratio"),

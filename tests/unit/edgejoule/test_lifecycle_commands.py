@@ -35,6 +35,7 @@ def test_fits_eighty_columns(words: list[str], capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert "…" not in text
+    assert "\nTo repeat it\n" in text  # a section without a table has its heading, too
 
 
 @pytest.mark.parametrize("words", ["refresh", "lifecycle", "frontier"])
@@ -77,7 +78,7 @@ def test_a_grid_where_it_pays_and_one_where_it_does_not(capsys: pytest.CaptureFi
     for kind in ("average", "marginal"):
         assert "replace now" in grids["DEU", kind]
         assert "replace now" in grids["IND", kind]
-    turned = any("SWE: the verdict turns" in note for note in found["notes"])
+    turned = any("ask for another moment" in note for note in found["notes"])
     waits = {grid["best_wait_years"] for grid in found["grids"] if grid["name"] == "SWE"}
     assert turned == (len(waits) > 1)
 
@@ -107,8 +108,10 @@ def test_power_from_a_lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     ("words", "expected"),
     [
         (["refresh"], "name a scenario"),
-        ([*REFRESH, "--old-w", "3"], "the scenario says these itself"),
-        ([*FLAGS, "--horizon", "99"], "correct the flag"),
+        ([*REFRESH, "--old-w", "3"], "leave --old-w out"),
+        ([*REFRESH, "--grid-fall", "0.1", "--horizon", "5"], "leave --grid-fall, --horizon out"),
+        ([*FLAGS, "--horizon", "99"], "--horizon: Expected `int` <= 50; correct the flag"),
+        ([*FLAGS, "--life", "0"], "--life: "),
         ([*REFRESH, "--draws", "3"], "--draws 3"),
         ([*REFRESH, "--html", "x.txt"], "ends in .html"),
         ([*REFRESH, "--plot", "/no/such/x.svg"], "cannot be written"),
