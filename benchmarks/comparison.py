@@ -1,9 +1,10 @@
 """Ten thousand cases in a thousand worlds, in all four views, against the bare arithmetic of the same answer.
 
 The floor has everything prepared: the draws of each factor, and what each case multiplies them with. It adds both
-sides up, and takes P5, P50 and P95 of either side and of their difference, and the probability that the edge is lower,
-with ``numpy.percentile``. Ours starts from the problem, and also gives every cause, four break-evens, water, cost and
-energy, as Arrow tables. Memory is what each holds above its imports and its problem, each in a process of its own.
+sides up, takes P5, P50 and P95 of either side and of their difference from a sort, which is several times faster than
+``numpy.percentile`` where NumPy sorts with wide registers, and counts the worlds in which the edge is lower. Ours
+starts from the problem, and also gives every cause, four break-evens, water, cost and energy, as Arrow tables. Memory
+is what each holds above its imports and its problem, each in a process of its own.
 """
 
 import subprocess
@@ -69,7 +70,7 @@ def floor(values: Prepared, cases: int) -> dict[View, Figures]:
             sides = [_added(edge, rows, cases), _added(cloud, rows, cases)]
             difference = sides[0] - sides[1]
             for place, drawn in enumerate((*sides, difference)):
-                ends[place, :, rows] = np.percentile(drawn, (5.0, 50.0, 95.0), axis=1)
+                ends[place, :, rows] = _ends(drawn)
             probability[rows] = np.mean(difference < 0.0, axis=1)
         made[view] = Figures(ends, probability)
     return made
@@ -89,7 +90,7 @@ def ten_thousand_cases() -> Iterator[Comparison | Measurement]:
         name=f"{problem.case_count} cases in {DRAWS} worlds, four views: every cause, break-evens, a table",
         ours=lambda: ours(problem),
         other=lambda: floor(values, problem.case_count),
-        other_name="numpy adds prepared arrays, takes percentiles and the probability",
+        other_name="numpy adds prepared arrays, sorts for percentiles, counts worlds",
         kind="floor",
         operations=problem.case_count,
         limit_ratio=MOST_RATIO,
@@ -103,6 +104,15 @@ def ten_thousand_cases() -> Iterator[Comparison | Measurement]:
         unit="bytes",
         limit_ratio=1.0,
     )
+
+
+def _ends(drawn: F64) -> F64:
+    """Return P5, P50 and P95 of every row, shape (3, rows), linear between two of a row's sorted values."""
+    ordered = np.sort(drawn, axis=1)
+    places = np.array((0.05, 0.50, 0.95)) * (DRAWS - 1)
+    below = places.astype(np.int64)
+    low, high = ordered[:, below], ordered[:, below + 1]
+    return np.asarray((low + (high - low) * (places - below)).T, dtype=np.float64)
 
 
 def _added(values: list[Value], rows: slice, cases: int) -> F64:

@@ -18,7 +18,10 @@ from collector.carbon.montecarlo import PERCENTILES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
-    """One factor of a product. ``less_one``: what it is above 1, as the overhead in a PUE. A mass is in kgCO2e."""
+    """One factor of a product. A mass is in kgCO2e.
+
+    ``less_one``: what it is above 1, as the overhead in a PUE; nothing where it is drawn below 1.
+    """
 
     column: Column | MassColumn
     less_one: bool = False
@@ -86,7 +89,7 @@ class Evaluator:
             made: F64 = np.ones((1, 1))
             for link in product:
                 row = next(rows)
-                made = made * (row - 1.0 if link.less_one else row)
+                made = made * (np.maximum(row - 1.0, 0.0) if link.less_one else row)
             total = made if total is None else total + made
         assert total is not None, "a term has a product"
         return Value(term.coefficient, total, place)
@@ -127,7 +130,8 @@ class Evaluator:
 def spread(values: F64) -> F64:
     """Return P5, P50 and P95 over the worlds of ``(rows, worlds)``, shape ``(3, rows)``.
 
-    Linear between order statistics, as ``numpy.percentile``; partitioning once is faster.
+    Linear between order statistics, as ``numpy.percentile``; NumPy sorts with wide registers, so a full sort takes a
+    quarter of the time of selecting six of them.
     """
     last = values.shape[1] - 1
     if last == 0:
@@ -135,7 +139,7 @@ def spread(values: F64) -> F64:
     places = np.array(PERCENTILES) / 100.0 * last
     below = np.floor(places).astype(np.int64)
     above = np.minimum(below + 1, last)
-    ordered = np.partition(values, np.unique((below, above)).tolist(), axis=1)
+    ordered = np.sort(values, axis=1)
     low, high = ordered[:, below], ordered[:, above]
     return np.asarray((low + (high - low) * (places - below)).T, dtype=np.float64)
 
