@@ -41,6 +41,7 @@ from edgejoule.wrapped import Wrapped
 
 MOST_PAIRS = 4
 """More pairs are listed with their verdicts, and are in the JSON and the page."""
+LEAST_RATIO = 0.001
 MOST_SWINGS = 5
 MOST_VALUES = 6
 CAUSE_NAMES: Final[dict[Cause, str]] = {
@@ -108,8 +109,8 @@ def _pair_parts(pair: PairAnswer, comparison: Comparison) -> Iterator[Renderable
 
 def _views(views: Iterable[ViewAnswer]) -> Table:
     table = plain_table("CO2e per functional unit, median (P5 to P95)")
-    table.add_column("network model,\ngrid's intensity", no_wrap=True)
-    for heading in ("edge", "cloud", "edge minus\ncloud", "edge lower\nin worlds", "ahead"):
+    table.add_column("network,\ngrid", no_wrap=True)
+    for heading in ("edge", "cloud", "edge minus\ncloud", "edge\nlower in", "ahead"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in views:
         table.add_row(
@@ -265,11 +266,10 @@ def _worlds(probability: float) -> str:
     """Return the share of the drawn worlds; what is not quite all or none never reads so."""
     if probability in {0.0, 1.0}:
         return "all" if probability else "none"
-    least = 0.001
-    if not least <= probability <= 1.0 - least:
-        return (
-            f"{'under' if probability < least else 'over'} {percent(least if probability < least else 1.0 - least, 1)}"
-        )
+    if probability < LEAST_RATIO:
+        return f"<{percent(LEAST_RATIO, 1)}"
+    if probability > 1.0 - LEAST_RATIO:
+        return f">{percent(1.0 - LEAST_RATIO, 1)}"
     return percent(probability, 1)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.wire.errors import ConfigurationError
@@ -47,6 +47,7 @@ def chunks(sizes: list[int]) -> Iterator[pa.Table]:
         first += size
 
 
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=6))
 def test_both_files_hold_every_row_in_order(sizes: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("cases")

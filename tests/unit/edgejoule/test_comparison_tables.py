@@ -82,7 +82,7 @@ def test_one_case_has_no_table_of_cases(comparison: Comparison) -> None:
 
 @pytest.mark.parametrize(
     ("probability", "words"),
-    [(1.0, "all"), (0.0, "none"), (0.99996, "over 99.9"), (0.0004, "under 0.1"), (0.5, "50.0")],
+    [(1.0, "all"), (0.0, "none"), (0.99996, ">99.9"), (0.0004, "<0.1"), (0.5, "50.0")],
 )
 def test_what_is_not_quite_all_or_none_never_reads_so(comparison: Comparison, probability: float, words: str) -> None:
     pair = comparison.pairs[0]
