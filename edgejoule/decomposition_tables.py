@@ -4,7 +4,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from collector.analysis.decomposition.values import Decomposition, SideFigures
-from collector.analysis.decomposition.words import EFFECT_WORDS, FORMULA_WORDS, largest_of, signed, signed_range
+from collector.analysis.decomposition.words import (
+    EFFECT_WORDS,
+    FORMULA_WORDS,
+    largest_of,
+    shown_effects,
+    signed,
+    signed_range,
+)
 from collector.carbon.estimate import Estimate
 from collector.numbers import UNKNOWN, grams, grams_range, si, significant
 from edgejoule.fleet_tables import plain_table
@@ -15,29 +22,34 @@ MOST_ROWS = 20
 
 def decomposition_tables(found: Decomposition) -> list[Table]:
     """Return both sides, the effects, and the groups, with what has to stand beside them."""
-    last = _groups(found)
-    last.caption, last.caption_justify = escape("\n".join(_caption(found))), "left"
-    return [_sides(found), _effects(found), last]
+    beside = Table.grid()
+    beside.add_column(overflow="fold")
+    for line in _caption(found):
+        beside.add_row(escape(line))
+    return [_sides(found), _effects(found), _groups(found), beside]
 
 
 def _sides(found: Decomposition) -> Table:
     badge = " [bold black on yellow] SIMULATED METERS [/]" if found.simulated else ""
-    table = plain_table(f"Both sides, per day, CO2e P5 to P95{badge}")
-    table.add_column("", overflow="fold", min_width=16)
-    for heading in ("devi-\nces", "infer-\nences", "energy", "operational", "embodied", "together"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = plain_table(f"Both sides, per day{badge}")
+    table.add_column("")
     for name, side in (("A", found.before), ("B", found.after)):
-        table.add_row(f"{name}: {escape(side.words)}", *_side_cells(side))
+        table.add_column(f"{name}: {escape(side.words)}", justify="right", overflow="fold")
+    rows = ("devices at the same time", "inferences", "energy", "operational", "embodied", "together")
+    cells = (_side_cells(side) for side in (found.before, found.after))
+    for row in zip(rows, *cells, strict=True):
+        table.add_row(*row)
+    table.caption, table.caption_justify = "grams of CO2e, P5 to P95", "left"
     return table
 
 
 def _side_cells(side: SideFigures) -> tuple[str, ...]:
     levels = side.levels
     return (
-        significant(levels.devices),
+        f"{significant(levels.devices)} of {side.device_count}",
         si(levels.inferences, ""),
         si(levels.energy_j, "J"),
-        *(_two_lines(one) for one in (side.operational, side.embodied, side.total)),
+        *(_with_range(one) for one in (side.operational, side.embodied, side.total)),
     )
 
 
@@ -46,10 +58,10 @@ def _effects(found: Decomposition) -> Table:
     table.add_column("effect", overflow="fold")
     for heading in ("a day", "P5 to P95", "times"):
         table.add_column(heading, justify="right", no_wrap=True)
-    largest = largest_of(found)
+    largest, shown = largest_of(found), shown_effects(found)
     for one in found.effects:
         ends = one.gco2e_per_day
-        if one.name == "energy_per_device" and ends.low == ends.high == 0.0:
+        if one.name not in shown:
             continue
         table.add_row(
             EFFECT_WORDS[one.name], signed(ends.value, largest), signed_range(ends, largest), _times(one.ratio)
@@ -57,7 +69,6 @@ def _effects(found: Decomposition) -> Table:
     table.add_section()
     change = (signed(found.change.value, largest), signed_range(found.change, largest), _times(found.ratio))
     table.add_row("change from A to B", *change, style="bold")
-    table.caption, table.caption_justify = escape(f"rebound: {_rebound(found)}"), "left"
     return table
 
 
@@ -81,7 +92,7 @@ def _groups(found: Decomposition) -> Table:
 
 
 def _caption(found: Decomposition) -> list[str]:
-    lines = [f"note: {note}" for note in found.notes]
+    lines = [f"rebound: {_rebound(found)}", *(f"note: {note}" for note in found.notes)]
     lines += dict.fromkeys(factor.label.upper() for factor in found.factors if factor.label)
     lines.append(FORMULA_WORDS)
     lines.append("average intensities; not counted: the network, and the making of the models")
@@ -100,5 +111,5 @@ def _times(ratio: float | None) -> str:
     return UNKNOWN if ratio is None else f"{ratio:.4g}"
 
 
-def _two_lines(estimate: Estimate | None) -> str:
-    return UNKNOWN if estimate is None else f"{grams(estimate)}\n[dim]{grams_range(estimate).replace(' to ', '–')}[/]"
+def _with_range(estimate: Estimate | None) -> str:
+    return UNKNOWN if estimate is None else f"{grams(estimate)} [dim]({grams_range(estimate)})[/]"

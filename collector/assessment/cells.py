@@ -17,7 +17,7 @@ OUTSIDE_COLUMNS: Final = ("before_service_s", "after_retirement_s")
 EMBODIED_COLUMNS: Final = (*CHARGED_COLUMNS, *OUTSIDE_COLUMNS)
 COLUMNS: Final = (*COUNTS, *SPLIT, *GRAM_COLUMNS, *(f"{name}_j" for name in QUALITY_COLUMNS), *EMBODIED_COLUMNS)
 _AT: Final = {name: index for index, name in enumerate(COLUMNS)}
-DAY_COLUMNS: Final = ("energy_j", "gco2e", "yearly_gco2e", "known_j", "embodied_gco2e")
+DAY_COLUMNS: Final = ("energy_j", "gco2e", "yearly_gco2e", "known_j", "embodied_gco2e", "duration_s")
 NO_MODEL: Final = ""
 _UNKNOWN: Final = Hardware(device_id="")
 
@@ -152,7 +152,8 @@ class Cells:
         known_j = sum(np.asarray(found[f"{name}_j"].to_numpy(), dtype=np.float64) for name in QUALITY_COLUMNS)
         yearly = energy_j * np.array([self._yearly.get(name) or 0.0 for name in devices])
         embodied = np.nan_to_num(charged_ratio) * np.array([self._mass_g.get(name, 0.0) for name in devices])
-        values = np.column_stack([energy_j, grams, yearly, known_j, embodied])
+        durations_s = np.asarray(found["duration_s"].to_numpy(), dtype=np.float64)
+        values = np.column_stack([energy_j, grams, yearly, known_j, embodied, durations_s])
         unique, place = np.unique(days, return_inverse=True)
         for column in range(len(DAY_COLUMNS)):
             sums = np.bincount(place, values[:, column], len(unique))

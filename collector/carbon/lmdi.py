@@ -6,9 +6,9 @@ grams per joule. The effect of a factor ``x`` on the change from ``V_0`` to ``V_
 with the logarithmic mean ``L(a, b) = (a - b) / ln(a / b)``, ``L(a, a) = a`` (Ang 2005, Energy Policy 33, 867-871).
 The effects sum to the change, and their opposites are those of the way back. Sums over groups keep both.
 
-Zeros take the analytical limits of Ang, Zhang & Choi 1998 (Energy 23, 489-495), table 2: of a quantity that appears
-or vanishes, the factor that was or becomes zero carries all of the change, and the others none. A quotient of two
-zeros has no value, and is taken as unchanged. See docs/decomposition.md.
+Zeros take the analytical limits of Ang, Zhang & Choi 1998 (Energy 23, 489-495), as LMDIR has them from table 2: of a
+quantity that appears or vanishes, the factor that was or becomes zero carries all of the change, and the others none.
+A quotient of two zeros has no value; that it counts as unchanged is the choice made here. See docs/decomposition.md.
 """
 
 import math

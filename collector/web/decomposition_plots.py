@@ -11,7 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from collector.analysis.decomposition.values import Decomposition
-from collector.analysis.decomposition.words import EFFECT_WORDS, largest_of, signed, verdict_of
+from collector.analysis.decomposition.words import EFFECT_WORDS, largest_of, shown_effects, signed, verdict_of
 from collector.carbon.estimate import Estimate
 from collector.numbers import prefix_of, si
 from collector.web.svg import INK, STYLE, new_figure, to_svg
@@ -19,6 +19,7 @@ from collector.web.svg import INK, STYLE, new_figure, to_svg
 SUFFIXES: Final = (".svg", ".png")
 _TOTAL, _MORE, _LESS = "#7b8794", "#e08a00", "#2f7ed8"
 _HATCHES: Final = {_TOTAL: "", _MORE: "", _LESS: "////"}
+_SIMULATED: Final = "\nSIMULATED METERS: these joules say nothing about real hardware"
 _PAPER_INK: Final = "#1b222c"
 _PAPER: Final[dict[Any, Any]] = dict(STYLE) | {
     "text.color": _PAPER_INK,
@@ -62,7 +63,8 @@ def save_waterfall(found: Decomposition, path: Path) -> None:
     with mpl.rc_context(_PAPER):
         figure = _drawn(found, _PAPER_INK)
         figure.patch.set_alpha(1.0)
-        figure.suptitle(f"A: {found.before.words}\nB: {found.after.words}", fontsize=9.0, x=0.02, ha="left")
+        title = f"A: {found.before.words}\nB: {found.after.words}{_SIMULATED if found.simulated else ''}"
+        figure.suptitle(title, fontsize=9.0, x=0.02, ha="left")
         canvas: Any = FigureCanvasSVG(figure) if path.suffix == ".svg" else FigureCanvasAgg(figure)
         if path.suffix == ".svg":
             canvas.print_svg(path, metadata={"Date": None, "Creator": "edgejoule decompose"})
@@ -73,10 +75,10 @@ def save_waterfall(found: Decomposition, path: Path) -> None:
 def _bars(found: Decomposition) -> Iterator[_Bar]:
     before, after = found.before.total, found.after.total
     yield _Bar("A", 0.0, before.value, before, _TOTAL, si(before.value, "g"))
-    reached, largest = before.value, largest_of(found)
+    reached, largest, shown = before.value, largest_of(found), shown_effects(found)
     for one in found.effects:
         effect = one.gco2e_per_day
-        if effect.low == effect.high == 0.0:
+        if one.name not in shown:
             continue
         colour = _MORE if effect.value > 0.0 else _LESS
         yield _Bar(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BY = ("class", "device", "site", "zone", "fleet", "model", "all")
 POLICIES = ("linear_in_time", "by_use", "front_loaded", "sunk")
+FIGURES = (".svg", ".png")
 LEAST_DRAWS = 100
 MOST_DRAWS = 200_000
 SIDE = (
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decompose and show. Raises ConfigurationError for sides that cannot be read, or of which nothing is stored."""
+    _check_files(arguments)
     found = _decomposition(arguments)
     _write_files(arguments, found)
     if arguments.json:
@@ -170,6 +172,16 @@ def _question(arguments: argparse.Namespace) -> "Question":
         draws=arguments.draws,
         seed=DEFAULT_SEED if arguments.seed is None else arguments.seed,
     )
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Refuse what could only fail once everything is read. Raises ConfigurationError."""
+    if arguments.plot is not None and arguments.plot.suffix not in FIGURES:
+        raise ConfigurationError(f"--plot: {arguments.plot}: a figure is written as {' or '.join(FIGURES)}")
+    for option, path in (("--csv", arguments.csv), ("--html", arguments.html), ("--plot", arguments.plot)):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            why = "it is a directory" if path.is_dir() else f"{path.parent} is no directory"
+            raise ConfigurationError(f"{option} {path}: cannot write it: {why}; name another file")
 
 
 def _write_files(arguments: argparse.Namespace, found: "Decomposition") -> None:

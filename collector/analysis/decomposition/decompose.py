@@ -12,7 +12,19 @@ from typing import Any, Final
 import numpy as np
 
 from collector.analysis.decomposition.effects import UNIT, Worlds, drawn_effects, group_effects
-from collector.analysis.decomposition.portions import NO_HARDWARE, REASONS, Portion, Side, Without, side_of
+from collector.analysis.decomposition.notes import notes_of
+from collector.analysis.decomposition.portions import (
+    NO_ENERGY,
+    NO_HARDWARE,
+    NO_HARDWARE_THERE,
+    NO_INTENSITY,
+    ON_THE_OTHER,
+    REASONS,
+    Portion,
+    Side,
+    Without,
+    side_of,
+)
 from collector.analysis.decomposition.rebound import rebound_of
 from collector.analysis.decomposition.selection import Selection
 from collector.analysis.decomposition.values import (
@@ -24,7 +36,6 @@ from collector.analysis.decomposition.values import (
     Question,
     SideFigures,
 )
-from collector.analysis.decomposition.words import notes_of
 from collector.assessment.assess import Gathered
 from collector.assessment.summary import MANY_GROUPS
 from collector.carbon.estimate import F64, Estimate
@@ -32,8 +43,15 @@ from collector.carbon.factors import Factor
 from collector.carbon.lmdi import ratio_effects
 from collector.carbon.montecarlo import Draws, estimate_of
 from collector.inventory import Inventory
+from collector.numbers import some_of
+from edge_agent.wire.errors import ConfigurationError
 
 Gather = Callable[[Selection], Gathered]
+_REMEDIES: Final = {
+    NO_INTENSITY: "give them a zone in the inventory, and name that with --inventory FILE or --config FILE",
+    NO_ENERGY: "name a period with samples of their meters",
+    ON_THE_OTHER: "compare devices that are known on both sides",
+}
 _SOURCE: Final = "the lake's windows, the inventory and the factors named"
 
 
@@ -42,7 +60,7 @@ def decompose(
 ) -> Decomposition:
     """Return the change from ``before`` to ``after``. ``gather``: gives what a side's period holds.
 
-    Raises ConfigurationError where a side holds no windows, and what ``gather`` raises.
+    Raises ConfigurationError where a side holds no windows or nothing is known of it, and what ``gather`` raises.
     """
     asked = question or Question()
     gathered = gather(before), gather(after)
@@ -53,11 +71,7 @@ def decompose(
     sums = _Sums(draws)
     groups = [sums.add(name, *(side.groups.get(name, Portion()) for side in sides)) for name in names]
     has_embodied = any(portion.parts for side in sides for portion in side.groups.values())
-    has_operational = any(portion.energy for side in sides for portion in side.groups.values())
-    figures = [
-        _figures(side, sums, index, has_operational=has_operational, has_embodied=has_embodied)
-        for index, side in enumerate(sides)
-    ]
+    figures = [_figures(side, sums, index, has_embodied=has_embodied) for index, side in enumerate(sides)]
     effects = sums.effects()
     start, end = (math.fsum(sums.middles(index)) for index in (0, 1))
     ratios = ratio_effects([one.value for one in effects], start, end)
@@ -75,7 +89,7 @@ def decompose(
             for index, (name, one) in enumerate(zip(EFFECTS, effects, strict=True))
         ),
         groups=tuple(groups),
-        rebound=rebound_of(sums.value, sums.of),
+        rebound=rebound_of(sums.value, sums.of, groups),
         residual_ratio=(math.fsum(one.value for one in effects) - change) / largest if largest > 0.0 else 0.0,
         simulated=any(side.simulated_windows for side in sides),
         has_embodied=has_embodied,
@@ -93,13 +107,29 @@ def _sides(
     inventory: Inventory,
     asked: Question,
 ) -> tuple[Side, Side]:
-    """Return both sides; a device of which a term is unknown on one of them is left out of it on both."""
-    first, last = (side_of(*pair, inventory, asked) for pair in zip(selections, gathered, strict=True))
-    operational = (first.unknown.operational | last.unknown.operational) & (first.devices & last.devices)
-    embodied = (first.unknown.embodied | last.unknown.embodied) & (first.devices & last.devices)
+    """Return both sides. What is unknown on one of them is left out of both: a device, or all that is embodied.
+
+    Raises ConfigurationError where nothing operational is left of a side: unknown is not zero.
+    """
+    sides = [side_of(*pair, inventory, asked) for pair in zip(selections, gathered, strict=True)]
+    _check_known(sides)
+    first, last = sides
+    operational = (first.unknown | last.unknown) & (first.devices & last.devices)
+    embodied = set() if first.hardware and last.hardware else first.devices | last.devices
     if without := Without(operational, embodied):
-        first, last = (side_of(*pair, inventory, asked, without) for pair in zip(selections, gathered, strict=True))
-    return first, last
+        sides = [side_of(*pair, inventory, asked, without) for pair in zip(selections, gathered, strict=True)]
+        _check_known(sides)
+    return sides[0], sides[1]
+
+
+def _check_known(sides: Iterable[Side]) -> None:
+    for side in sides:
+        if not side.counted:
+            reason = next(one for one in _REMEDIES if side.left_out.get(one))
+            raise ConfigurationError(
+                f"decompose {side.selection.words!r}: nothing is known of what it emitted: {reason}: "
+                f"{some_of(sorted(side.left_out[reason]))}; {_REMEDIES[reason]}"
+            )
 
 
 class _Sums:
@@ -164,7 +194,7 @@ class _Sums:
         return Levels(**summed)
 
 
-def _figures(side: Side, sums: _Sums, index: int, *, has_operational: bool, has_embodied: bool) -> SideFigures:
+def _figures(side: Side, sums: _Sums, index: int, *, has_embodied: bool) -> SideFigures:
     period = side.selection.period
     return SideFigures(
         words=side.selection.words,
@@ -172,12 +202,12 @@ def _figures(side: Side, sums: _Sums, index: int, *, has_operational: bool, has_
         end_unix_ns=period.end_unix_ns,
         days=side.days,
         days_with_data=side.days_with_data,
-        device_count=len(side.devices),
+        device_count=len(side.seen),
         windows=side.windows,
         simulated_windows=side.simulated_windows,
         coverage_ratio=1.0 - side.gap_s / side.duration_s if side.duration_s > 0.0 else None,
         levels=sums.levels(index),
-        operational=sums.estimate(index, 0) if has_operational else None,
+        operational=sums.estimate(index, 0),
         embodied=sums.estimate(index, 1) if has_embodied else None,
         total=sums.total(index),
         left_out={reason: tuple(sorted(side.left_out[reason])) for reason in REASONS if side.left_out.get(reason)},
@@ -190,8 +220,9 @@ def _factors(sides: Iterable[Side], gathered: Iterable[Gathered]) -> tuple[Facto
     for side, found in zip(sides, gathered, strict=True):
         for device_id in sorted(side.devices):
             place = found.places.at(device_id)
-            parts = () if device_id in side.left_out.get(NO_HARDWARE, ()) else place.hardware.parts
-            made_of = (factor for part in parts for factor in part.factors)
-            for factor in (*found.places.passports.get(place.zone, ()), *made_of):
+            uncharged = any(device_id in side.left_out.get(one, ()) for one in (NO_HARDWARE, NO_HARDWARE_THERE))
+            made_of = () if uncharged else (factor for part in place.hardware.parts for factor in part.factors)
+            grid = found.places.passports.get(place.zone, ()) if device_id in side.counted else ()
+            for factor in (*grid, *made_of):
                 used.setdefault((factor.id, factor.vintage), factor)
     return tuple(used.values())

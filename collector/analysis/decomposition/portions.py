@@ -9,6 +9,7 @@ from collector.analysis.decomposition.values import Levels, Question
 from collector.assessment.assess import Gathered, Period
 from collector.assessment.cells import DAY_COLUMNS, Cell, CellKey
 from collector.assessment.figures import Place
+from collector.assessment.hardware import Hardware
 from collector.assessment.query import DAY_NS, QUALITY_COLUMNS
 from collector.carbon.embodied import Part
 from collector.carbon.estimate import Range
@@ -23,7 +24,10 @@ NO_INTENSITY: Final = "no zone, or no intensity known there"
 NO_ENERGY: Final = "no sample of their energy, or none above zero"
 NO_HARDWARE: Final = "no hardware with a planned life in the inventory"
 ON_THE_OTHER: Final = "nothing known of them on the other side"
-REASONS: Final = (NO_INTENSITY, NO_ENERGY, NO_HARDWARE, ON_THE_OTHER)
+NO_HARDWARE_THERE: Final = "no hardware known of the other side's devices"
+REASONS: Final = (NO_INTENSITY, NO_ENERGY, NO_HARDWARE, ON_THE_OTHER, NO_HARDWARE_THERE)
+_Kind = tuple[str, str]
+"""A group's name and a device's."""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,8 @@ class Without:
 class Side:
     """One side, read: its groups, and what a reader has to know of it.
 
-    ``left_out``: by reason; a device may be there for a part of what it did.
+    ``devices``: all, ``seen``: those with windows, ``counted``: those in the operational effects, ``hardware``: of
+    those that have one. ``left_out``: by reason; a device may be there for a part of what it did.
     """
 
     selection: Selection
@@ -89,20 +94,25 @@ class Side:
     days_with_data: float
     groups: dict[str, Portion] = field(default_factory=lambda: defaultdict(Portion))
     devices: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
     windows: int = 0
     simulated_windows: int = 0
     duration_s: float = 0.0
     gap_s: float = 0.0
     energy_j: float = 0.0
     known_j: float = 0.0
+    yearly_j: float = 0.0
+    beyond_lifetime: set[str] = field(default_factory=set)
+    residue: set[str] = field(default_factory=set)
+    boundaries: set[str] = field(default_factory=set)
+    hardware: dict[str, Hardware] = field(default_factory=dict)
     left_out: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     counted: set[str] = field(default_factory=set)
 
     @property
-    def unknown(self) -> Without:
-        """Return the devices of which one of the two terms is wholly unknown here."""
-        operational = self.left_out[NO_INTENSITY] | self.left_out[NO_ENERGY]
-        return Without(operational - self.counted, set(self.left_out[NO_HARDWARE]))
+    def unknown(self) -> set[str]:
+        """Return the devices of which nothing operational is known here."""
+        return (self.left_out[NO_INTENSITY] | self.left_out[NO_ENERGY]) - self.counted
 
 
 def side_of(
@@ -114,8 +124,36 @@ def side_of(
     days = (selection.period.end_unix_ns - selection.period.start_unix_ns) / DAY_NS
     side = Side(selection, days, data_days)
     divisor = days if question.silent_days == "off" else data_days
-    own, seen = [], defaultdict[str, set[str]](set)
+    own = _own(selection, found, inventory)
     weights = _charged_weights(found)
+    running: dict[_Kind, list[tuple[CellKey, Cell, Place]]] = defaultdict(list)
+    for key, cell, place, names in own:
+        name = GLUE.join(ALL if one == ALL else names[one] or "no model" for one in question.by)
+        _count(side, key, cell, place)
+        if cell["duration_s"] > 0.0:
+            running[name, key.device_id].append((key, cell, place))
+        if place.hardware.plan is None:
+            side.left_out[NO_HARDWARE].add(key.device_id)
+        elif key.device_id in dropped.embodied:
+            side.left_out[NO_HARDWARE_THERE].add(key.device_id)
+        else:
+            _add_hardware(side, side.groups[name], cell, place, (divisor, weights[key]))
+    for (name, device_id), cells in running.items():
+        for key, cell, place in _completed(cells):
+            reason = _unknown(cell, place)
+            if reason or device_id in dropped.operational:
+                side.left_out[reason or ON_THE_OTHER].add(device_id)
+            else:
+                side.counted.add(device_id)
+                _add_energy(side.groups[name], key, cell, place, divisor)
+    return side
+
+
+def _own(
+    selection: Selection, found: Gathered, inventory: Inventory
+) -> list[tuple[CellKey, Cell, Place, dict[str, str]]]:
+    """Return the cells that belong to a side, with their names. Raises ConfigurationError without a window in them."""
+    own, seen = [], defaultdict[str, set[str]](set)
     for key, cell in found.kept.whole():
         place = found.places.at(key.device_id)
         entry = inventory.device(key.device_id)
@@ -124,27 +162,35 @@ def side_of(
             seen[name].add(value)
         if selection.holds(names):
             own.append((key, cell, place, names))
-    if not any(cell["windows"] > 0.0 for _, cell, _, _ in own):
+    if not any(cell["windows"] > 0.0 for _, cell, *_ in own):
         raise ConfigurationError(f"decompose {selection.words!r}: no windows there; {_there(selection, seen)}")
-    for key, cell, place, names in own:
-        name = GLUE.join(ALL if one == ALL else names[one] or "no model" for one in question.by)
-        side.devices.add(key.device_id)
-        _count(side, cell)
-        portion = side.groups[name]
-        reason = _unknown(cell, place)
-        if reason or key.device_id in dropped.operational:
-            side.left_out[reason or ON_THE_OTHER].add(key.device_id)
-        else:
-            side.counted.add(key.device_id)
-            _add_energy(portion, key, cell, place, divisor)
-        if key.device_id in dropped.embodied:
-            side.left_out[NO_HARDWARE].add(key.device_id)
-        else:
-            _add_hardware(side, portion, key, cell, place, (divisor, weights[key]))
-    return side
+    return own
 
 
-def _count(side: Side, cell: Cell) -> None:
+def _completed(cells: list[tuple[CellKey, Cell, Place]]) -> list[tuple[CellKey, Cell, Place]]:
+    """Return the cells of one device in one group; what is unknown of some is taken as in its longest known one."""
+    unknown = [one for one in cells if _unknown(*one[1:])]
+    known = [one for one in cells if not _unknown(*one[1:])]
+    for key, cell, _ in unknown if known else ():
+        like = [one for one in known if one[0].model_id == key.model_id] or known
+        at = known.index(max(like, key=lambda one: one[1]["duration_s"]))
+        found, longest, place = known[at]
+        known[at] = found, Cell(longest.sums + cell.sums), place
+    return known or unknown
+
+
+def _count(side: Side, key: CellKey, cell: Cell, place: Place) -> None:
+    side.devices.add(key.device_id)
+    if cell["windows"] > 0.0:
+        side.seen.add(key.device_id)
+        side.boundaries.add(key.boundary)
+    if place.hardware.plan is not None:
+        side.hardware[key.device_id] = place.hardware
+    if cell["beyond_lifetime_s"] > 0.0:
+        side.beyond_lifetime.add(key.device_id)
+    if cell["residue_ratio"] > 0.0:
+        side.residue.add(key.device_id)
+    side.yearly_j += cell["yearly_j"]
     side.windows += round(cell["windows"])
     side.simulated_windows += round(cell["simulated_windows"])
     side.duration_s += cell["duration_s"]
@@ -154,9 +200,7 @@ def _count(side: Side, cell: Cell) -> None:
 
 
 def _unknown(cell: Cell, place: Place) -> str:
-    """Return why nothing is known of what a cell emitted, "" where it is; one without windows did nothing."""
-    if cell["duration_s"] <= 0.0:
-        return ""
+    """Return why nothing is known of what a cell with windows emitted, "" where it is."""
     if cell["energy_j"] <= 0.0 or cell["gap_s"] >= cell["duration_s"]:
         return NO_ENERGY
     return "" if place.cause and _known_j(cell) > 0.0 else NO_INTENSITY
@@ -164,8 +208,6 @@ def _unknown(cell: Cell, place: Place) -> str:
 
 def _add_energy(portion: Portion, key: CellKey, cell: Cell, place: Place, divisor: float) -> None:
     """Add what a device did, at the mean power of covered time and the mean intensity of known energy."""
-    if cell["duration_s"] <= 0.0:
-        return
     known_j, covered_ratio = _known_j(cell), 1.0 - cell["gap_s"] / cell["duration_s"]
     scale = 1.0 / covered_ratio / divisor
     portion.devices += cell["duration_s"] / _DAY_S / divisor
@@ -179,13 +221,10 @@ def _add_energy(portion: Portion, key: CellKey, cell: Cell, place: Place, diviso
         row.gco2e[index] += cell[name] * whole * scale
 
 
-def _add_hardware(
-    side: Side, portion: Portion, key: CellKey, cell: Cell, place: Place, per: tuple[float, float]
-) -> None:
+def _add_hardware(side: Side, portion: Portion, cell: Cell, place: Place, per: tuple[float, float]) -> None:
     """Add what a device is charged. ``per``: days with data, and which part of the device's time in service it is."""
     hardware, plan = place.hardware, place.hardware.plan
     if plan is None:
-        side.left_out[NO_HARDWARE].add(key.device_id)
         return
     days = side.days if hardware.by_service else per[0]
     if hardware.by_service:
@@ -215,12 +254,12 @@ def _charged_weights(found: Gathered) -> dict[CellKey, float]:
 
 
 def _days_with_data(found: Gathered, period: Period) -> float:
-    """Return the length of the period's days, in days, on which any energy was measured."""
-    at = DAY_COLUMNS.index("energy_j")
+    """Return the length of the period's days, in days, on which there are windows, with samples or without."""
+    at = DAY_COLUMNS.index("duration_s")
     inside = (
         min(day + DAY_NS, period.end_unix_ns) - max(day, period.start_unix_ns)
         for day, row in found.kept.days.items()
-        if row[at] != 0.0
+        if row[at] > 0.0
     )
     return (
         sum(max(length_ns, 0) for length_ns in inside) / DAY_NS or (period.end_unix_ns - period.start_unix_ns) / DAY_NS

@@ -54,10 +54,11 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
 class SideFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One side as a whole.
 
-    ``days``: length of its period; ``days_with_data``: of which there are windows of anything, by which operational
-    figures are divided unless silent days were off. ``coverage_ratio``: part of the windows' time with samples.
-    ``left_out``: what could not be decomposed, in words, and which devices. ``operational``, ``embodied``, ``total``:
-    None where nothing of it is known.
+    ``days``: length of its period; ``days_with_data``: of which there are windows of anything in the lake, by which
+    operational figures are divided unless silent days were off. ``coverage_ratio``: part of the windows' time with
+    samples.
+    ``device_count``: with windows. ``left_out``: what could not be decomposed, in words, and which devices.
+    ``embodied``: None where nothing of it is known on one of the sides; ``total``: of what is known.
     """
 
     words: str
@@ -70,7 +71,7 @@ class SideFigures(msgspec.Struct, frozen=True, kw_only=True):
     simulated_windows: int
     coverage_ratio: float | None
     levels: Levels
-    operational: Estimate | None
+    operational: Estimate
     embodied: Estimate | None
     total: Estimate
     left_out: dict[str, tuple[str, ...]] = {}
