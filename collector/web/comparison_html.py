@@ -1,7 +1,7 @@
 """A comparison as one self-contained page: no script, no request to anywhere, light and dark, wide and narrow."""
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,10 +31,11 @@ _QUESTIONS: Final[tuple[Question, ...]] = ("inferences_per_day", "edge_grid", "e
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """One figure and the name of its view."""
+    """One figure, the name of its view, and what to see in it."""
 
     caption: str
     svg: str
+    note: str = ""
 
 
 class Gallery(msgspec.Struct, frozen=True):
@@ -46,6 +47,14 @@ class Gallery(msgspec.Struct, frozen=True):
     folded: tuple[Drawn, ...] = ()
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Pairs that are not compared for the same reasons."""
+
+    pairs: tuple[str, ...]
+    headline: str
+    faults: tuple[tuple[str, str], ...]
+
+
 class PairPage(msgspec.Struct, frozen=True):
     """What the page says of one pair."""
 
@@ -53,6 +62,8 @@ class PairPage(msgspec.Struct, frozen=True):
     pair: PairAnswer
     headline: str
     certainty: str
+    glosses: tuple[tuple[str, str], ...]
+    rests_on: str
     legend: str
     galleries: tuple[Gallery, ...]
     causes: tuple[Cause, ...]
@@ -79,7 +90,7 @@ def render(
         pages=[_pair_page(pair, f"pair-{number}", comparison, unit) for number, pair in enumerate(drawn, 1)],
         sides=_sides(comparison.pairs),
         compared=[pair for pair in comparison.pairs if pair.admissible],
-        inadmissible=[pair for pair in comparison.pairs if not pair.admissible],
+        refused=_refused(comparison.pairs),
         undrawn=sum(bool(pair.views) for pair in comparison.pairs) - len(drawn),
         axis_tables=tables.axis_tables(comparison, cases) if many and cases is not None else [],
         case_rows=tables.case_rows(comparison, cases) if many and cases is not None else [],
@@ -103,6 +114,16 @@ def _sides(pairs: Sequence[PairAnswer]) -> list[tuple[str, str, Origin, str]]:
     return [*edges.values(), *clouds.values()]
 
 
+def _refused(pairs: Sequence[PairAnswer]) -> list[Refused]:
+    """Return the inadmissible pairs, those with the same reasons together."""
+    together: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for pair in pairs:
+        if not pair.admissible:
+            faults = tuple((side, fault) for side, faults in pair.faults.items() for fault in faults)
+            together.setdefault((words.headline(pair), faults), []).append(f"{pair.edge} against {pair.cloud}")
+    return [Refused(tuple(names), headline, faults) for (headline, faults), names in together.items()]
+
+
 def _labels(comparison: Comparison) -> list[tuple[str, list[str]]]:
     """Return each warning that factors carry, with the names of those factors."""
     labels = dict.fromkeys(factor.label for factor in comparison.factors if factor.label)
@@ -116,6 +137,8 @@ def _pair_page(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str)
         pair=pair,
         headline=words.headline(pair),
         certainty=words.certainty(pair),
+        glosses=words.glosses(pair),
+        rests_on=words.rests_on(pair),
         legend=plots.legend(causes, f"{anchor}-key"),
         galleries=tuple(one for one in _galleries(pair, anchor, comparison, unit) if one.figures),
         causes=causes,
@@ -131,8 +154,11 @@ def _has(view: ViewAnswer, cause: Cause) -> bool:
 def _galleries(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str) -> list[Gallery]:
     bars = [(one.view, plots.bars(one, f"{anchor}-bars{n}", unit)) for n, one in enumerate(pair.views)]
     tornados = [(one.view, plots.tornado(one, f"{anchor}-tornado{n}", unit)) for n, one in enumerate(pair.tornados)]
-    rate = comparison.inferences_per_day
-    maps = [(one.view, verdict_map(one, rate, f"{anchor}-map{n}")) for n, one in enumerate(pair.maps)]
+    grids = {one.view: one.here for one in pair.curves if one.question == "edge_grid"}
+    maps = [
+        (one.view, verdict_map(one, (comparison.inferences_per_day, grids.get(one.view)), f"{anchor}-map{n}"))
+        for n, one in enumerate(pair.maps)
+    ]
     return [
         Gallery(
             "Where the grams come from",
@@ -140,10 +166,10 @@ def _galleries(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str)
             "P95. Each figure has its own scale.",
             _drawn(bars),
         ),
-        _curves(pair, "inferences_per_day", anchor, comparison, unit),
-        _curves(pair, "edge_grid", anchor, comparison, unit),
-        _curves(pair, "edge_lifetime", anchor, comparison, unit),
-        _curves(pair, "cloud_utilisation", anchor, comparison, unit),
+        _curves(pair, "inferences_per_day", anchor, unit),
+        _curves(pair, "edge_grid", anchor, unit),
+        _curves(pair, "edge_lifetime", anchor, unit),
+        _curves(pair, "cloud_utilisation", anchor, unit),
         Gallery(
             "Where which side is lower",
             "Probability that the edge is lower. Hatched: a side is lower in 95 of 100 drawn worlds or more. "
@@ -167,11 +193,10 @@ _CURVE_HEADINGS: Final[dict[Question, str]] = {
 }
 
 
-def _curves(pair: PairAnswer, question: Question, anchor: str, comparison: Comparison, unit: str) -> Gallery:
-    here = comparison.inferences_per_day if question == "inferences_per_day" else None
+def _curves(pair: PairAnswer, question: Question, anchor: str, unit: str) -> Gallery:
     crossings = {(one.question, one.view): one for one in pair.break_evens}
     made = [
-        (one.view, plots.curve(one, crossings.get((question, one.view)), here, f"{anchor}-{question}-{n}", unit))
+        (one.view, plots.curve(one, crossings.get((question, one.view)), f"{anchor}-{question}-{n}", unit))
         for n, one in enumerate(pair.curves)
         if one.question == question
     ]
@@ -179,21 +204,25 @@ def _curves(pair: PairAnswer, question: Question, anchor: str, comparison: Compa
         _CURVE_HEADINGS[question],
         "Solid: edge, dashed: cloud, medians with P5 to P95 as bands. Upright line: where both are alike; grey: where "
         "that lies in 90 of 100 drawn worlds that have it.",
-        *_folded(made),
+        *_folded(
+            made, {view: words.break_even_words(one) for (asked, view), one in crossings.items() if asked == question}
+        ),
     )
 
 
-def _drawn(made: Sequence[tuple[View, str]]) -> tuple[Drawn, ...]:
-    return tuple(Drawn(words.view_name(view).capitalize(), svg) for view, svg in made if svg)
+def _drawn(made: Sequence[tuple[View, str]], notes: Mapping[View, str] = {}) -> tuple[Drawn, ...]:
+    return tuple(Drawn(words.view_name(view).capitalize(), svg, notes.get(view, "")) for view, svg in made if svg)
 
 
-def _folded(made: Sequence[tuple[View, str]]) -> tuple[tuple[Drawn, ...], tuple[Drawn, ...]]:
+def _folded(
+    made: Sequence[tuple[View, str]], notes: Mapping[View, str] = {}
+) -> tuple[tuple[Drawn, ...], tuple[Drawn, ...]]:
     """Return the figures to show, and those of the views that mix the two kinds, which are folded among many."""
     if len(made) <= _FEW_VIEWS:
-        return _drawn(made), ()
+        return _drawn(made, notes), ()
     alike = [(view, svg) for view, svg in made if view.network == view.intensity]
     mixed = [(view, svg) for view, svg in made if view.network != view.intensity]
-    return _drawn(alike), _drawn(mixed)
+    return _drawn(alike, notes), _drawn(mixed, notes)
 
 
 def _break_evens(pair: PairAnswer) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:

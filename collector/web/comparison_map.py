@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from collector.analysis.comparison.answers import VerdictMap
@@ -18,10 +19,14 @@ _COLOURS: Final = ("#d5532b", "#f2c1a8", "#bfdcf5", "#2f7ed8")
 _HATCHES: Final = ("xxx", None, None, "///")
 _NAMES: Final = ("cloud lower", "rather cloud", "rather edge", "edge lower")
 _WIDE: Final = 20.0
+_PAPER: Final = "#ffffff"
 
 
-def verdict_map(one: VerdictMap, here: float | None, name: str) -> str:
-    """Return the map; empty unless it has two rates and two intensities. ``here``: the reference's rate."""
+def verdict_map(one: VerdictMap, here: tuple[float, float | None], name: str) -> str:
+    """Return the map; empty unless it has two rates and two intensities.
+
+    ``here``: rate and intensity of the reference case; None where the latter is not known.
+    """
     chances = np.array(one.probability_edge_lower)
     if chances.ndim != 2 or min(chances.shape) < 2:
         return ""
@@ -36,10 +41,7 @@ def verdict_map(one: VerdictMap, here: float | None, name: str) -> str:
         axes.set_xscale("log" if x.min() > 0.0 and x.max() > _WIDE * x.min() else "linear")
         axes.set_yscale("log" if y.min() > 0.0 and y.max() > _WIDE * y.min() else "linear")
         format_axes(axes)
-        if here is not None and x.min() <= here <= x.max():
-            axes.axvline(here, color=OUTLINE, lw=1.3, ls=(0, (1, 2)))
-            axes.annotate("this case", (here, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -9),
-                          textcoords="offset points", color=OUTLINE)  # fmt: skip
+        _mark_here(axes, *here, x, y)
         axes.set_xlabel("inferences a day")
         axes.set_ylabel("grid of the edge, gCO2e/kWh")
         keys: list[Any] = [
@@ -49,6 +51,24 @@ def verdict_map(one: VerdictMap, here: float | None, name: str) -> str:
         axes.legend(handles=keys, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, columnspacing=1.0,
                     handlelength=1.6, borderpad=0.0)  # fmt: skip
         return to_svg(figure, name, map_words(one, chances))
+
+
+def _mark_here(axes: Axes, rate: float, grid: float | None, x: F64, y: F64) -> None:
+    """Mark the reference case: as a point, or as a line where its grid is not known."""
+    if not x.min() <= rate <= x.max():
+        return
+    place = None if grid is None else float(np.clip(grid, y.min(), y.max()))
+    if place is None:
+        axes.axvline(rate, color=OUTLINE, lw=1.3, ls=(0, (1, 2)))
+    else:
+        axes.plot([rate], [place], "o", ms=7, mfc=_PAPER, mec=OUTLINE, mew=1.6, clip_on=False)
+    left = axes.transData.transform((rate, y.min()))[0] > axes.transAxes.transform((0.7, 0.0))[0]
+    y_place, down = (y.max(), -9) if place is None else (place, 0)
+    axes.annotate(
+        "this case", (rate, y_place), xytext=(-9 if left else 9, down),
+        textcoords="offset points", ha="right" if left else "left", va="center", color=OUTLINE,
+        bbox={"boxstyle": "round,pad=0.2", "facecolor": _PAPER, "edgecolor": OUTLINE, "linewidth": 0.6},
+    )  # fmt: skip
 
 
 def map_words(one: VerdictMap, chances: F64) -> str:

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from collector.analysis.comparison.answers import (
     CAUSES,
@@ -26,7 +27,9 @@ from collector.carbon.estimate import F64
 from collector.numbers import prefix_of
 from collector.web.comparison_words import (
     CAUSE_WORDS,
+    bare_value,
     break_even_words,
+    field_words,
     share_words,
     signed,
     spread,
@@ -115,11 +118,8 @@ def legend(causes: Sequence[Cause], name: str) -> str:
         return to_svg(figure, name, f"Key to the bars: {', '.join(CAUSE_WORDS[cause] for cause in causes)}")
 
 
-def curve(one: Curve, crossing: BreakEven | None, here: float | None, name: str, unit: str) -> str:
-    """Return both sides over a swept quantity, P5 to P95 as bands, and where they are alike; empty below two points.
-
-    ``here``: the value of the reference case, None where it is not known.
-    """
+def curve(one: Curve, crossing: BreakEven | None, name: str, unit: str) -> str:
+    """Return both sides over a swept quantity with P5 to P95, and where they are alike; empty below two points."""
     if len(one.points) < 2:
         return ""
     x = np.array([point.value for point in one.points])
@@ -133,13 +133,13 @@ def curve(one: Curve, crossing: BreakEven | None, here: float | None, name: str,
             axes.fill_between(x, low / scale, high / scale, color=colour, alpha=0.2, linewidth=0)
             axes.plot(x, middle / scale, color=colour, ls=dashes, lw=2.0, label=side)
         wide = _scales(axes, x, np.concatenate([ends for each in sides.values() for ends in each]) / scale)
-        _mark_crossing(axes, crossing, x, here=here)
+        _mark_crossing(axes, crossing, x, here=one.here)
         axes.set_xlabel(_AXIS_WORDS[one.question])
         axes.set_ylabel(f"{letter}g CO2e per {unit}")
         if not wide:
             axes.set_ylim(bottom=min(0.0, *(float(low.min()) / scale for low, _, _ in sides.values())))
         axes.legend(
-            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, handlelength=2.6, columnspacing=1.2, borderpad=0.0
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, handlelength=2.2, columnspacing=1.0, borderpad=0.0
         )
         return to_svg(figure, name, _curve_words(one, crossing, unit))
 
@@ -169,8 +169,7 @@ def format_axes(axes: Axes) -> None:
     """Write large numbers short on both axes, and none beside the small ticks."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: _tick(value))
-        axis.set_minor_formatter(lambda _value, _: "")
-    axes.tick_params(which="minor", length=0)
+        axis.set_minor_locator(NullLocator())
 
 
 def _tick(value: float) -> str:
@@ -187,7 +186,8 @@ def _mark_crossing(axes: Axes, crossing: BreakEven | None, x: F64, *, here: floa
             if high > low:
                 axes.axvspan(low, high, facecolor=INK, alpha=0.08, linewidth=0)
         if x.min() <= crossing.value <= x.max():
-            axes.axvline(crossing.value, color=INK, lw=1.3, label="alike")
+            value = f"{bare_value(crossing.value, crossing.question)}{' %' if crossing.unit == 'ratio' else ''}"
+            axes.axvline(crossing.value, color=INK, lw=1.3, label=f"alike: {value}")
     if here is not None and x.min() <= here <= x.max():
         axes.axvline(here, color=INK, lw=1.3, ls=(0, (1, 2)), label="this case")
 
@@ -208,7 +208,8 @@ def tornado(one: Tornado, name: str, unit: str) -> str:
                     y + 0.16, end / scale - middle, left=middle, height=0.4, hatch=hatch, edgecolor=OUTLINE,
                     facecolor="#8fbfee" if hatch else "#e08a00", linewidth=0.4, label=label if y == 0 else None,
                 )  # fmt: skip
-            text = f"{_shortened(swing.name)} · {share_words(swing.variance_ratio)}{' ◆' if swing.turns else ''}"
+            turns = " ◆" if swing.turns else ""
+            text = f"{_shortened(field_words(swing.name))} · {share_words(swing.variance_ratio)}{turns}"
             axes.annotate(
                 text, (0.0, y - 0.27), xycoords=("axes fraction", "data"), va="center", color=INK,
                 fontweight="bold" if swing.turns else "normal",
@@ -236,7 +237,7 @@ def _shortened(name: str, most: int = 52) -> str:
 def tornado_words(one: Tornado) -> str:
     """Return what the largest swings do."""
     parts = [
-        f"{swing.name} from {_difference(swing.at_low_g)} to {_difference(swing.at_high_g)}"
+        f"{field_words(swing.name)} from {_difference(swing.at_low_g)} to {_difference(swing.at_high_g)}"
         f"{', which turns the answer' if swing.turns else ''}"
         for swing in one.swings[:3]
     ]

@@ -1,6 +1,7 @@
 """A comparison in plain words: who is lower, how sure that is, where both are alike."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,6 +35,12 @@ INTENSITY_WORDS: Final[dict[IntensityKind, str]] = {
     "average": "electricity at the mean of all plants of the grid",
     "marginal": "electricity at what the plants emit that follow a change of demand",
 }
+_JOULES: Final[dict[Origin, str]] = {
+    "measured": "joules measured",
+    "simulated": "joules of a SIMULATED meter",
+    "modelled": "joules modelled",
+    "stated": "joules stated by the author",
+}
 QUESTION_WORDS: Final[dict[Question, str]] = {
     "inferences_per_day": "inferences a day",
     "edge_grid": "grid of the edge",
@@ -47,6 +54,10 @@ _HEADLINES: Final[dict[Winner, str]] = {
     "open": "Open: neither side is surely lower",
 }
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_FIELD: Final = re.compile(r"\b(edge|cloud|network|thin_client|unit|prices)\.(?:([\w-]+)\.)?([a-z][a-z0-9_]*)\b")
+_FIELD_UNITS: Final = {
+    "w": "W", "s": "s", "bps": "bit/s", "bytes": "bytes", "kgco2e": "kgCO2e", "years": "years", "ratio": "ratio",
+}  # fmt: skip
 _LEAST_PLAIN: Final = 1e-3
 _LEAST_SHARE: Final = 0.01
 _LEAST_EXACT: Final = 1e-4
@@ -146,6 +157,43 @@ def _what_decides(pair: PairAnswer) -> str:
     return "electricity is" if len(by_kind) == len({kind for kind, _ in by_kind}) else "network and electricity are"
 
 
+def glosses(pair: PairAnswer) -> tuple[tuple[str, str], ...]:
+    """Return the ways to count on which the answer depends, and what each means; none where all views agree."""
+    if len({view.winner for view in pair.views}) < 2:
+        return ()
+    decides = _what_decides(pair)
+    networks = [(f"{model} network", text) for model, text in NETWORK_WORDS.items() if "network" in decides]
+    kinds = [(f"{kind} grid intensity", text) for kind, text in INTENSITY_WORDS.items() if "electricity" in decides]
+    return (*networks, *kinds)
+
+
+def rests_on(pair: PairAnswer) -> str:
+    """Return where the joules of both sides come from."""
+    sides = (
+        (pair.edge, pair.edge_origin, pair.edge_origin_text),
+        (pair.cloud, pair.cloud_origin, pair.cloud_origin_text),
+    )
+    said = "; ".join(f"{name}: {_JOULES[origin]} ({text})" for name, origin, text in sides)
+    metered = {"measured", "simulated"} & {pair.edge_origin, pair.cloud_origin}
+    return f"It rests on {said}.{'' if metered else ' No meter was read.'}"
+
+
+def field_words(name: str) -> str:
+    """Return a name with the scenario's fields in it as words: "edge.idle_power_w" is "edge: idle power, W"."""
+    return _FIELD.sub(_one_field, name)
+
+
+def _one_field(found: re.Match[str]) -> str:
+    table, candidate, field = found.groups()
+    words = field.split("_")
+    unit = _FIELD_UNITS.get(words[-1], "") if len(words) > 1 else ""
+    if unit:
+        words.pop()
+    said = " ".join("J" if word == "j" else word for word in words)
+    where = "" if table == "unit" else f"{' '.join(filter(None, (table.replace('_', ' '), candidate)))}: "
+    return f"{where}{said}{f', {unit}' if unit else ''}"
+
+
 def certainty(pair: PairAnswer) -> str:
     """Return how sure the headline is, over all views; empty where nothing is compared."""
     parts = []
@@ -155,7 +203,9 @@ def certainty(pair: PairAnswer) -> str:
             continue
         edge = _between([view.probability_edge_lower for view in views])
         cloud = _between([1.0 - view.probability_edge_lower for view in views])
-        where = "" if len(views) == len(pair.views) else f", {views_words([v.view for v in views], pair)}"
+        where = f", {views_words([v.view for v in views], pair)}"
+        if len(views) == len(pair.views):
+            where = ", however network and electricity are counted" if len(views) > 1 else ""
         text = {
             "edge": f"The edge is lower in {edge} of 100 drawn worlds",
             "cloud": f"The cloud is lower in {cloud} of 100 drawn worlds",
@@ -176,6 +226,8 @@ def views_words(chosen: Sequence[View], pair: PairAnswer) -> str:
     for kind in INTENSITY_WORDS:
         if wanted == {view for view in views if view.intensity == kind}:
             return f"with {kind} grid intensity"
+    if len(views) - len(wanted) == 1 < len(wanted):
+        return f"in all views but {next(view_name(view) for view in views if view not in wanted)}"
     return f"with {'; and '.join(view_name(view) for view in views if view in wanted)}"
 
 
@@ -210,7 +262,7 @@ def break_even_words(one: BreakEven) -> str:
     side = "above" if one.outcome == "edge_above" else "below"
     text = f"The edge is lower {side} {value_words(one.value, one.question, one.unit)}"
     if one.low is not None and one.high is not None and one.low != one.high:
-        text += f" ({_bare(one.low, one.question)} to {_bare(one.high, one.question)})"
+        text += f" ({bare_value(one.low, one.question)} to {bare_value(one.high, one.question)})"
     text += "." if one.probability_exists >= 1.0 else f"; {exists}."
     return text if one.feasible is not False else f"{text} {_NOT_FEASIBLE[one.question]}"
 
@@ -226,10 +278,10 @@ _NOT_FEASIBLE: Final[dict[Question, str]] = {
 def value_words(value: float, question: Question, unit: str) -> str:
     """Return a value of what is asked for, with its unit."""
     words = {"inferences_per_day": " inferences a day", "cloud_utilisation": f"{NBSP}%"}
-    return f"{_bare(value, question)}{words.get(question, f'{NBSP}{unit}')}"
+    return f"{bare_value(value, question)}{words.get(question, f'{NBSP}{unit}')}"
 
 
-def _bare(value: float, question: Question) -> str:
+def bare_value(value: float, question: Question) -> str:
     """Return two significant digits of a value of what is asked for; a ratio as per cent."""
     shown = float(f"{100.0 * value if question == 'cloud_utilisation' else value:.2g}")
     if abs(shown) >= 10.0:

@@ -118,7 +118,10 @@ def make_curve(view: View, question: Question = "inferences_per_day") -> Curve:
                 probability_edge_lower=float(np.mean(_total(edge) < _total(cloud))),
             )
         )
-    return Curve(question=question, unit="1/day" if rates else "gCO2e/kWh", view=view, points=tuple(points))
+    return Curve(
+        question=question, unit="1/day" if rates else "gCO2e/kWh", view=view,
+        here=RATE if rates else _INTENSITY[view.intensity], points=tuple(points),
+    )  # fmt: skip
 
 
 def make_break_evens(view: View) -> tuple[BreakEven, ...]:

@@ -119,11 +119,12 @@ class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """A sweep of one quantity, the rest as in the reference case."""
+    """A sweep of one quantity, the rest as in the reference case. ``here``: what the quantity is in that case."""
 
     question: Question
     unit: str
     view: View
+    here: float
     points: tuple[CurvePoint, ...]
 
 

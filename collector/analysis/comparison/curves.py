@@ -115,8 +115,17 @@ def _curves(pair: Pair, question: Question, values: F64, units: F64, draws: Draw
                 )
                 for row, chance in enumerate(chances)
             ]
-        made.append(Curve(question=question, unit=UNITS[question], view=view, points=tuple(points)))
+        here = float(pair.per_day[0]) if question == "inferences_per_day" else _grid_here(pair, view)
+        made.append(Curve(question=question, unit=UNITS[question], view=view, here=here, points=tuple(points)))
     return made
+
+
+def _grid_here(pair: Pair, view: View) -> float:
+    """Return the intensity of the edge's grid as it is; a view is there only where it is known."""
+    column = intensity_of(pair.edge.grid, view.intensity)
+    if column is None:
+        raise ValueError(f"a view with {view.intensity} intensity, and none is known")
+    return column.factors[0].estimate.value
 
 
 def _at(pair: Pair, question: Question, value: float, draws: Draws) -> tuple[dict[View, Sides], dict[View, Sides]]:
