@@ -189,6 +189,7 @@ def _take_columns(slots: list[_Slot], given: GivenCases) -> dict[str, I64]:
             hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(types)}"
             raise ConfigurationError(f"{given.where}: the column {path!r} is no field of {table}; {hint}")
         values, places[path] = _merged([_plain(_from_text(cell, types[key]), path) for cell in cells], place)
+        _check_cells(values, places[path], types[key], (given.where, path))
         for slot in to:
             _check_may_vary(slot, key, f"{given.where}: {path}")
             before = slot.varied.get(key, (path,))[0]
@@ -201,6 +202,18 @@ def _take_columns(slots: list[_Slot], given: GivenCases) -> dict[str, I64]:
             f"{left[0]}: it varies, beside {given.where}; give one value, or a column of that name"
         )
     return places
+
+
+def _check_cells(values: tuple[object, ...], place: I64, kind: Any, at: tuple[str, str]) -> None:
+    """Raise ConfigurationError that names the first row whose value the field cannot have."""
+    where, path = at
+    try:
+        convert_document(list(values), list[kind], path)
+    except ConfigurationError:
+        for number, value in enumerate(values):
+            row = int(np.argmax(place == number)) + 1
+            convert_document(value, kind, f"{where}: row {row}: {path} = {value!r}")
+        raise
 
 
 def _merged(values: list[object], place: I64) -> tuple[tuple[object, ...], I64]:
