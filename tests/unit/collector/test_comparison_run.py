@@ -51,8 +51,14 @@ def test_the_reference_case_is_answered_in_every_respect() -> None:
     for view in one.views:
         assert view.edge.total.unit == ("gCO2e" if view.view.intensity == "average" else "gCO2e (marginal)")
         assert view.edge_minus_cloud.p5 < view.middle_g < view.edge_minus_cloud.p95
+    grid = one_pair().edge.grid
+    assert grid.average is not None
+    assert grid.marginal is not None
+    here_g = {"average": grid.average.factors[0].estimate.value, "marginal": grid.marginal.factors[0].estimate.value}
     for curve in one.curves:
         assert len(curve.points) == 41
+        by_rate = curve.question == "inferences_per_day"
+        assert curve.here == (one_pair().per_day[0] if by_rate else here_g[curve.view.intensity])
     for board in one.maps:
         assert np.shape(board.probability_edge_lower) == (
             len(board.edge_grid_gco2e_per_kwh), len(board.inferences_per_day)
