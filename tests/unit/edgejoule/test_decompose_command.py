@@ -13,7 +13,7 @@ from collector.journal import Journal
 from edgejoule.cli import main
 from tests.fakes.html_page import Page
 from tests.fakes.two_months import FEBRUARY, INVENTORY, JANUARY, fleet_rows, hours, write_lake
-from tests.fakes.windows import PI4, commit_rows
+from tests.fakes.windows import PI4, PI_ZERO, commit_rows
 
 A, B = "2026-01-01..2026-01-03", "2026-02-01..2026-02-03"
 MONTHS = (A, B, "--draws", "500")
@@ -43,10 +43,13 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 
 def test_a_table_of_eighty_columns(
-    place: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, place: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    said = answer(capsys, *MONTHS, *place, "--by", "class", "--by", "zone").replace("\N{NO-BREAK SPACE}", " ")
+    picture = folder / "fall.png"
+    options = ("--by", "class", "--by", "zone", "--plot", str(picture))
+    said = answer(capsys, *MONTHS, *place, *options).replace("\N{NO-BREAK SPACE}", " ")
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert said.startswith("Emissions rose by ")
     for words in ("fleet size", "SIMULATED METERS", "rebound: R = ", "backfire: ", "SCREENING ESTIMATE", "P5 to P95"):
         assert words in said
@@ -57,12 +60,26 @@ def test_a_table_of_eighty_columns(
     assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
 
 
+def test_seconds_of_a_fleet_fit_eighty_columns(
+    tmp_path: Path, place: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Micrograms with three digits before the point on both ends, and a side that takes many words."""
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [*hours(PI4, JANUARY, 3, duration_s=5.0, energy_j=13.0), *hours(PI_ZERO, JANUARY, 3, 10, duration_s=5.0)]
+    lake = write_lake(tmp_path, rows)
+    sides = "device=pi4-01,class=raspberry-pi-*,site=hall", "device=zero-01,class=raspberry-pi-*,site=green*"
+    said = answer(capsys, *sides, "--period", "2026-01-01", *place, "--lake", str(lake), "--draws", "200")
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    for words in ("sent such windows for less than 0.1", "no group made inferences on both sides"):
+        assert words in said.replace("\n", " ")
+    ranges = [line for line in said.splitlines() if line.startswith((" operational ", " embodied  ", " together "))]
+    assert [line.count("g)") for line in ranges] == [2, 2, 2], "a range is cut"
+
+
 def test_json_sums_and_carries_its_factors(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     found = asked(capsys, *MONTHS, *place)
     effects = [one["gco2e_per_day"]["value"] for one in found["effects"]]
     assert math.fsum(effects) == pytest.approx(found["change"]["value"], rel=1e-9)
-    back = asked(capsys, B, A, "--draws", "500", *place)
-    assert [one["gco2e_per_day"]["value"] for one in back["effects"]] == pytest.approx([-one for one in effects])
     assert {"DEU", "SWE", "logic-silicon"} <= {factor["id"] for factor in found["factors"]}
     for factor in found["factors"]:
         assert all(factor[name] for name in ("source", "licence", "vintage", "scope"))
@@ -95,10 +112,9 @@ def test_csv_page_and_figures(folder: Path, place: list[str], capsys: pytest.Cap
         'aria-label="Waterfall of CO2e',
     ):
         assert piece in text
-    assert drawn.read_text(encoding="utf-8").lstrip().startswith("<?xml")
-    picture = folder / "fall.png"
-    answer(capsys, *MONTHS, *place, "--plot", str(picture))
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    figure = drawn.read_text(encoding="utf-8")
+    assert figure.lstrip().startswith("<?xml")
+    assert "SIMULATED METERS" in figure
 
 
 def test_a_second_lake_and_a_period_for_both(
@@ -112,7 +128,6 @@ def test_a_second_lake_and_a_period_for_both(
     assert found["after"]["operational"]["value"] == pytest.approx(found["before"]["operational"]["value"] / 2.0)
     same = asked(capsys, *sides, *place)
     assert same["change"]["value"] == 0.0
-    assert "did not change" in answer(capsys, *sides, *place)
 
 
 def test_the_journal_counts_as_the_lake_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,8 +153,10 @@ def test_the_journal_counts_as_the_lake_does(tmp_path: Path, capsys: pytest.Capt
         ((A, "tomorrow"), "'tomorrow' is no side"),
         ((A, B, "--draws", "5"), "--draws 5: give 100 to"),
         ((A, B, "--by", "all", "--by", "zone"), "leave the other --by out"),
-        ((A, B, "--plot", "fall.gif"), "--plot: fall.gif: a figure is written as .svg or .png"),
-        ((A, B, "--csv", "/nowhere/x.csv"), "--csv /nowhere/x.csv: cannot write it"),
+        ((A, "2027-05", "--plot", "fall.gif"), "--plot: fall.gif: a figure is written as .svg or .png"),
+        ((A, "2027-05", "--csv", "/nowhere/x.csv"), "--csv /nowhere/x.csv: cannot write it: /nowhere is no directory"),
+        ((A, "2027-05", "--html", "/"), "--html /: cannot write it: it is a directory; name another file"),
+        ((A, A, "--inventory", "/dev/null"), "nothing is known of what it emitted: no zone"),
         ((A, B, "--lake-b", "/nowhere"), "--lake-b /nowhere: no such directory"),
         ((A, B, "--policy", "by_use"), "cannot be charged by_use"),
     ],
@@ -148,7 +165,7 @@ def test_a_fault_is_one_line(
     words: tuple[str, ...], said: str, place: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     draws = () if "--draws" in words else ("--draws", "200")
-    assert main(["decompose", *words, *draws, *place]) == 2
+    assert main(["decompose", *place, *words, *draws]) == 2
     error = capsys.readouterr().err.strip()
     assert said in error
     assert error.startswith("edgejoule: ")
