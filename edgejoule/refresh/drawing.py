@@ -63,7 +63,7 @@ def _moments(axes: Axes, grid: GridAnswer, horizon_years: int) -> None:
             [middle],
             yerr=[[middle - row.total_g.p5 / scale], [row.total_g.p95 / scale - middle]],
             fmt="D" if best else "o",
-            color=_BEST if best else "#555555",
+            color=_BEST if best else "#7f7f7f",
             markersize=6.0 if best else 4.0,
             capsize=3.0,
             linewidth=1.0,
