@@ -28,6 +28,7 @@ def render_decomposition(found: Decomposition, title: str, repeat: str = "") -> 
         verdict=verdict_of(found),
         formula=FORMULA_WORDS,
         waterfall=plots.waterfall(found),
+        narrow_waterfall=plots.waterfall(found, narrow=True),
         shown=shown_effects(found),
         words=EFFECT_WORDS,
         signed=partial(signed, largest=largest_of(found)),

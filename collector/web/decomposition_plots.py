@@ -20,6 +20,7 @@ SUFFIXES: Final = (".svg", ".png")
 _TOTAL, _MORE, _LESS = "#7b8794", "#e08a00", "#2f7ed8"
 _HATCHES: Final = {_TOTAL: "", _MORE: "", _LESS: "////"}
 _SIMULATED: Final = "\nSIMULATED METERS: these joules say nothing about real hardware"
+_PHONE_IN: Final = 3.3
 _PAPER_INK: Final = "#1b222c"
 _PAPER: Final[dict[Any, Any]] = dict(STYLE) | {
     "text.color": _PAPER_INK,
@@ -44,10 +45,11 @@ class _Bar(NamedTuple):
     text: str
 
 
-def waterfall(found: Decomposition) -> str:
-    """Return the waterfall as an SVG element of a page."""
+def waterfall(found: Decomposition, *, narrow: bool = False) -> str:
+    """Return the waterfall as an SVG element of a page. ``narrow``: as wide as a phone, names above their bars."""
+    name = "narrow-waterfall" if narrow else "waterfall"
     with mpl.rc_context(STYLE):
-        return to_svg(_drawn(found, INK), "waterfall", waterfall_words(found))
+        return to_svg(_drawn(found, INK, narrow=narrow), name, waterfall_words(found))
 
 
 def waterfall_words(found: Decomposition) -> str:
@@ -88,15 +90,16 @@ def _bars(found: Decomposition) -> Iterator[_Bar]:
     yield _Bar("B", 0.0, after.value, after, _TOTAL, si(after.value, "g"))
 
 
-def _drawn(found: Decomposition, ink: str) -> Figure:
+def _drawn(found: Decomposition, ink: str, *, narrow: bool = False) -> Figure:
     bars = list(_bars(found))
     scale, letter = prefix_of(max(max(abs(bar.start), abs(bar.end)) for bar in bars))
-    figure, axes = new_figure(1.0 + 0.4 * len(bars))
+    figure, axes = new_figure(0.8 + 0.5 * len(bars), _PHONE_IN) if narrow else new_figure(1.0 + 0.4 * len(bars))
     reach = 0.0
     for y, bar in enumerate(bars):
         start, end = bar.start / scale, bar.end / scale
         axes.barh(
-            [y], [end - start], left=start, height=0.6, color=bar.colour, hatch=_HATCHES[bar.colour],
+            [y], [end - start], left=start, height=0.42 if narrow else 0.6, color=bar.colour,
+            hatch=_HATCHES[bar.colour],
             edgecolor="#ffffff", linewidth=0.0,
         )  # fmt: skip
         low, high = (abs(bar.around.value - edge) / scale for edge in (bar.around.low, bar.around.high))
@@ -106,14 +109,17 @@ def _drawn(found: Decomposition, ink: str) -> Figure:
         if y + 1 < len(bars):
             axes.plot([end, end], [y, y + 1], color=ink, lw=0.7, ls=":")
         reach = max(reach, place)
-    _name(axes, bars, f"{letter}g CO2e a day")
+    _name(axes, bars, f"{letter}g CO2e a day", ink, narrow=narrow)
     lowest = min(0.0, *((bar.end - abs(bar.around.value - bar.around.low)) / scale for bar in bars))
-    axes.set_xlim(lowest, reach * 1.22 if reach > 0.0 else 1.0)
+    room = 1.45 if narrow else 1.22
+    axes.set_xlim(lowest, reach * room if reach > 0.0 else 1.0)
     return figure
 
 
-def _name(axes: Axes, bars: list[_Bar], unit: str) -> None:
-    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
-    axes.set_ylim(len(bars) - 0.5, -0.5)
+def _name(axes: Axes, bars: list[_Bar], unit: str, ink: str, *, narrow: bool) -> None:
+    axes.set_yticks(range(len(bars)), ["" if narrow else bar.label for bar in bars])
+    for y, bar in enumerate(bars) if narrow else ():
+        axes.annotate(bar.label, (0.0, y - 0.27), xycoords=("axes fraction", "data"), va="bottom", color=ink)
+    axes.set_ylim(len(bars) - 0.5, -0.8 if narrow else -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"{unit}; whiskers: P5 to P95")

@@ -47,4 +47,11 @@ def test_it_asks_for_nothing_fits_a_phone_and_axe_finds_nothing_serious(browser:
             found = Axe().run(seen.page).response["violations"]
             serious = [one["id"] for one in found if one["impact"] in {"serious", "critical"}]
             assert serious == [], f"{scheme}, {size}: {[one['nodes'][0]['html'][:200] for one in found]}"
-            assert seen.page.get_by_role("img").get_attribute("aria-label")
+            figure = seen.page.get_by_role("img")
+            assert figure.get_attribute("aria-label")
+            box, value = figure.bounding_box(), figure.locator("text", has_text=" g").last.bounding_box()
+            assert box is not None
+            assert value is not None
+            assert box["x"] >= 0.0
+            assert box["x"] + box["width"] <= size[0], "a figure that has to be scrolled shows half of its answer"
+            assert value["height"] >= 9.0, "too small to be read"
