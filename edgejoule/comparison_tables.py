@@ -219,7 +219,7 @@ def _cases(comparison: Comparison) -> Table:
 def _values(axis: AxisAnswer) -> str:
     if len(axis.values) > MOST_VALUES and all(isinstance(value, int | float) for value in axis.values):
         numbers = [float(value) for value in axis.values]
-        return f"{len(numbers)} from {_value(min(numbers))} to {_value(max(numbers))}"
+        return f"{count(len(numbers))} from {_value(min(numbers))} to {_value(max(numbers))}"
     return some_of([_value(value) for value in axis.values])
 
 
