@@ -16,7 +16,7 @@ from edge_agent.model_catalog import CatalogModel
 from edge_agent.service import StopFlag
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule import __version__
-from edgejoule.cloud_bench.batches import Engine, Loaded, inputs_for, load, score
+from edgejoule.cloud_bench.batches import CUDA, Engine, Loaded, inputs_for, load, score
 from edgejoule.cloud_bench.evaluate import evaluate
 from edgejoule.cloud_bench.host import NOWHERE_SAID, Place, host_facts
 from edgejoule.cloud_bench.joules import CpuTimeSource, JouleSource, nvml_source, rapl_source
@@ -25,7 +25,7 @@ from edgejoule.cloud_bench.model import Named, choose, facts_of, known_by, origi
 from edgejoule.cloud_bench.plan import Plan
 from edgejoule.making.cpu_power import CpuPower
 from edgejoule.making.instruments import rapl_zones
-from edgejoule.onnx_export.names import MADE_FROM_KEY, MODEL_ID_KEY
+from edgejoule.onnx_export.names import MADE_FROM_KEY
 from firmware_bridge.internal import nvml
 from firmware_bridge.internal.nvml import CardFacts
 
@@ -56,6 +56,13 @@ class Order:
 def bench(order: Order, show: Show, stop: StopFlag) -> CloudBenchRecord:
     """Measure, and return the record. Raises ConfigurationError, CloudBenchStoppedError, InferenceError."""
     watched = _watched(order)  # first: who cannot measure need not load
+    try:
+        return _bench(order, watched, show, stop)
+    finally:
+        watched.close()
+
+
+def _bench(order: Order, watched: "_Watched", show: Show, stop: StopFlag) -> CloudBenchRecord:
     if watched.facts is not None and not order.simulated:
         os.environ["CUDA_VISIBLE_DEVICES"] = watched.facts.uuid or str(order.gpu)  # CUDA may count otherwise than NVML
     chosen = choose(order.named, order.engine)
@@ -70,6 +77,14 @@ def bench(order: Order, show: Show, stop: StopFlag) -> CloudBenchRecord:
     results = evaluate(measured, watched.source.boundary)
     facts = facts_of(chosen.model, known)
     warnings = [*watched.notes, *results.warnings]
+    if on_card and loaded.identity.delegate != CUDA:
+        warnings.append(
+            f"the card runs a part only ({loaded.identity.delegate}): its joules lack the processor's part"
+        )
+    if watched.source.boundary.method == "rapl" and order.threads < (os.cpu_count() or 1):
+        warnings.append(
+            f"{order.threads} of {os.cpu_count()} hardware threads ran it: gross joules hold what the others drew"
+        )
     if checks is None:
         warnings.append("the inputs are random numbers: there is no score, and energy may depend on the input")
     if is_much_worse(quality, facts.accuracy_ratio):
@@ -79,7 +94,7 @@ def bench(order: Order, show: Show, stop: StopFlag) -> CloudBenchRecord:
         bench_id=f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}",
         t_start_unix_ns=t_start_unix_ns,
         edgejoule_version=__version__,
-        model_id=loaded.properties.get(MODEL_ID_KEY, chosen.model.model_id) if known else chosen.model.model_id,
+        model_id=(known or chosen.model).model_id,
         model_sha256=chosen.content.sha256,
         made_from_sha256=made_from,
         input_dtype=str(loaded.single.input_dtype),
@@ -169,11 +184,8 @@ def _measured(
 ) -> Measured:
     sizes = order.plan.batch_sizes
     inputs = {size: inputs_for(checks, loaded.single, size) for size in sizes}
-    try:
-        with watched.source as source:
-            one = Measurement(
-                Load(dict(loaded.runners), dict(inputs)), order.plan, source, is_too_hot=watched.is_too_hot, show=show
-            )
-            return one.run(stop)
-    finally:
-        watched.close()
+    with watched.source as source:
+        one = Measurement(
+            Load(dict(loaded.runners), dict(inputs)), order.plan, source, is_too_hot=watched.is_too_hot, show=show
+        )
+        return one.run(stop)

@@ -1,5 +1,8 @@
 """A loaded model that takes several inputs at a time, on the processor or on a card."""
 
+import contextlib
+import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,11 +19,14 @@ from edge_agent.inference.registry import load_runner
 from edge_agent.inference.runner import InferenceRunner, RunSettings, Tensor, one_line
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import RuntimeIdentity
+from edgejoule.cloud_bench.host import available_bytes
 
 Engine = Literal["onnxruntime", "litert"]
 CUDA: Final = "CUDAExecutionProvider"
 DISTINCT_BATCHES: Final = 4
 """Inputs change from one batch to the next, since some energy depends on them."""
+FREE_RATIO: Final = 0.5
+"""So much of the free memory may hold one size's inputs: the engine needs some too."""
 
 
 class BatchRunner(Protocol):
@@ -48,8 +54,12 @@ class Loaded:
 def load(model: FileContent, engine: Engine, threads: int, sizes: tuple[int, ...], *, on_card: bool) -> Loaded:
     """Load ``model`` for each batch size. Raises ConfigurationError for what cannot be run so."""
     if engine == "litert":
+        if on_card:
+            raise ConfigurationError("--engine litert runs on the processor: leave it out to measure a card")
         return _litert(model, threads, sizes)
     settings = RunSettings(threads, CUDA if on_card else onnx_runtime.CPU)
+    if on_card:
+        _start_cuda(model, settings)
     single = load_runner(model, threads=threads, engine="onnxruntime", delegate=settings.delegate)
     module: Any = import_module(onnx_runtime.MODULE)
     providers = onnx_runtime.providers_for(settings, module.get_available_providers())
@@ -62,13 +72,29 @@ def load(model: FileContent, engine: Engine, threads: int, sizes: tuple[int, ...
             "one: edgejoule models export ID --onnx FILE"
         )
     runner = _Onnx(session, source.name, sink.name, str(model.path))
+    several = min((size for size in sizes if size > 1), default=1)
+    if runner(np.zeros((several, *single.input_shape[1:]), single.input_dtype)).shape[:1] != (several,):
+        raise ConfigurationError(
+            f"{model.path}: {several} inputs do not make as many answers, so that its first size is no batch; name "
+            "another model, or measure --batches 1"
+        )
     return Loaded(single, dict.fromkeys(sizes, runner), dict(session.get_modelmeta().custom_metadata_map))
 
 
 def inputs_for(check_set: CheckSet | None, runner: InferenceRunner, size: int) -> list[Tensor]:
-    """Return batches of ``size`` inputs, from the check set or else random, each in the type that the model takes."""
+    """Return batches of ``size`` inputs, from the check set or else random, each in the type that the model takes.
+
+    Raises ConfigurationError for batches that do not fit into the memory that is free.
+    """
     x = random_inputs(runner) if check_set is None else check_set.x
     shape = runner.input_shape[1:]
+    needed_bytes = DISTINCT_BATCHES * size * math.prod(shape) * max(x.itemsize, runner.input_dtype.itemsize)
+    free_bytes = available_bytes()
+    if free_bytes is not None and needed_bytes > FREE_RATIO * free_bytes:
+        raise ConfigurationError(
+            f"--batches: inputs of {DISTINCT_BATCHES} batches of {size} take {needed_bytes / 1e9:.1f} GB, and "
+            f"{free_bytes / 1e9:.1f} GB of memory are free; measure smaller batches"
+        )
     found = []
     for number in range(DISTINCT_BATCHES):
         places = np.arange(number * size, (number + 1) * size) % len(x)
@@ -84,6 +110,32 @@ def score(runner: InferenceRunner, check_set: CheckSet | None) -> Quality:
     if check_set.anomalous is not None and unscaled:
         return Quality()
     return quality_of(runner, tensors_of(check_set, runner), check_set)
+
+
+def _start_cuda(model: FileContent, settings: RunSettings) -> None:
+    """Load the CUDA libraries that came by pip. Raises ConfigurationError where ONNX Runtime cannot use a card."""
+    try:
+        module: Any = import_module(onnx_runtime.MODULE)
+    except ImportError:
+        return  # load_runner says it, with the remedy
+    if CUDA not in module.get_available_providers():
+        raise ConfigurationError(
+            f"--gpu: this onnxruntime {module.__version__} has no CUDA: pip uninstall onnxruntime, then "
+            "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
+    preload = getattr(module, "preload_dlls", None)  # since 1.21
+    if preload is not None:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find; the session then says so
+            preload()
+    try:
+        session = onnx_runtime.open_session(module, model.data, settings, [CUDA, onnx_runtime.CPU])
+    except onnx_runtime.own_errors():
+        return  # load_runner says of the model what is wrong
+    if CUDA not in session.get_providers():
+        raise ConfigurationError(
+            f"--gpu: onnxruntime-gpu {module.__version__} cannot start CUDA here; its own lines say which library is "
+            "missing: pip install 'onnxruntime-gpu[cuda,cudnn]', and a driver for that CUDA (nvidia-smi shows which)"
+        )
 
 
 class _Onnx:

@@ -51,6 +51,12 @@ def is_virtual(cpu_text: str) -> bool | None:
     return None if flags is None else "hypervisor" in flags[1].split()
 
 
+def available_bytes(root: Path = Path("/")) -> int | None:
+    """Return how much memory a process can have without swapping, None where the kernel does not say."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
 def usable_threads() -> int:
     """Return how many hardware threads this process may use."""
     return len(os.sched_getaffinity(0))

@@ -1,8 +1,8 @@
 """``edgejoule cloud bench``: joules per inference of one model on this server, by batch size."""
 
 import argparse
-import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,9 @@ LEAD_S: Final = 0.2
 CARD_LEAD_S: Final = 1.0
 """Cards since Ampere state a mean over a second: what a window sees has to have run that long before it."""
 LARGEST_W: Final = 1e4
+MOST_SIZES: Final = 64
+LARGEST_BATCH: Final = 1_000_000
+"""As a record can hold: ``MAX_BATCHES`` and ``BatchSize``."""
 _WATTS: Final = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 
 
@@ -70,7 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bench, show, write. The exit code is 0 for a valid result only. Raises ConfigurationError."""
+    import msgspec
+
     from edge_agent.service import StopFlag
+    from edgejoule.zoo.text_files import write_in_one_step
 
     stop = StopFlag()
     with handled(STOP_SIGNALS, lambda *_: stop.request()):  # heard before what follows is loaded
@@ -87,14 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
         except CloudBenchStoppedError:
             stderr_console().print("edgejoule: stopped: there is no result, and nothing was written", markup=False)
             return EXIT_NO
-    if path is not None:
-        _write_whole(path, record)
     if arguments.json == STDOUT:
         write_json(record)
     else:
         print_record(record, stdout_console())
-        if path is not None:
-            stdout_console().print(f"written: {path}", markup=False, soft_wrap=True)
+    if path is not None:  # after the page: a full disk shall not take the figures along
+        write_in_one_step(path, msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
+        stdout_console().print(f"written: {path}", markup=False, soft_wrap=True)
     return EXIT_NO if record.rejections else EXIT_DONE
 
 
@@ -121,12 +126,23 @@ def _order(arguments: argparse.Namespace) -> "Order":
         named=Named(arguments.model, arguments.catalog_dir, arguments.check_set),
         plan=plan,
         engine=arguments.engine,
-        threads=arguments.threads or usable_threads(),
+        threads=_threads_of(arguments.threads, usable_threads()),
         gpu=arguments.gpu,
         cpu_power=None if arguments.cpu_watts is None else _cpu_power(arguments.cpu_watts),
         place=Place(arguments.provider, arguments.instance, arguments.region),
         simulated=arguments.simulated,
     )
+
+
+def _threads_of(asked: int | None, usable: int) -> int:
+    """Return how many threads run the model. Raises ConfigurationError for more than can run at a time."""
+    from edge_agent.wire.errors import ConfigurationError
+
+    if asked is not None and asked > usable:
+        raise ConfigurationError(
+            f"--threads {asked}: this process may use {usable} hardware threads; give no more than that"
+        )
+    return asked or usable
 
 
 def _cpu_power(text: str) -> "CpuPower":
@@ -154,25 +170,25 @@ def _file(arguments: argparse.Namespace) -> Path | None:
     if arguments.json in {None, STDOUT}:
         return None
     path = Path(arguments.json)
+    if path.is_dir():
+        raise ConfigurationError(f"{path}: it is a directory; name a file in it")
     if path.exists() and not arguments.force:
         raise ConfigurationError(f"{path}: exists already; name another file, or overwrite it with --force")
-    if not os.access(path.parent, os.W_OK):
-        raise ConfigurationError(f"{path}: its directory is not there or cannot be written; name another file")
-    return path
-
-
-def _write_whole(path: Path, record: object) -> None:
-    import msgspec
-
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n", encoding="utf-8")
-    fresh.replace(path)
+    try:  # what a directory's rights say is not all: it may be a file, or its disk may be read-only
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: its directory is not there or cannot be written ({error.strerror}); name another file"
+        ) from error
 
 
 def _sizes(text: str) -> tuple[int, ...]:
     sizes = tuple(dict.fromkeys(whole(part.strip()) for part in text.split(",")))
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"a batch holds 1 input at least, not {min(sizes)}")
+    if min(sizes) < 1 or max(sizes) > LARGEST_BATCH:
+        raise argparse.ArgumentTypeError(f"a batch holds 1 to {LARGEST_BATCH:,} inputs, not {text}")
+    if len(sizes) > MOST_SIZES:
+        raise argparse.ArgumentTypeError(f"{len(sizes)} sizes are more than a record holds, {MOST_SIZES}")
     return sizes
 
 

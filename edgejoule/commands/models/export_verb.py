@@ -1,6 +1,7 @@
 """``edgejoule models export``: a model of the catalogue as an .onnx file with a free batch, for a server."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         fresh.write_bytes(made.data)
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         raise ConfigurationError(f"{path}: cannot write it: {error.strerror}; name another file") from error
     facts = {
         "model_id": model.model_id,

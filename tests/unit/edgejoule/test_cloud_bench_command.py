@@ -80,17 +80,34 @@ def test_the_page(changes: dict[str, object], words: tuple[str, ...], capsys: py
         (["--cpu-watts", "0"], "write LOW-HIGH in watts"),
         (["--windows", "3"], "a spread needs 4 windows at least"),
         (["--cpu-watts", "table", "--json", "/nowhere/cloud.json"], "its directory is not there"),
+        (["--cpu-watts", "table", "--json", "{folder}/file/cloud.json"], "its directory is not there"),
+        (["--cpu-watts", "table", "--json", "{folder}", "--force"], "it is a directory"),
+        (["--cpu-watts", "table", "--threads", "100000"], "--threads 100000: this process may use"),
         (["--gpu", "0", "--cpu-watts", "table"], "exclude each other"),
     ],
 )
-def test_what_is_wrong_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cloud", "bench", "digits_mlp_float32", *words]) == 2
+def test_what_is_wrong_is_one_line(
+    tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = [word.format(folder=tmp_path) for word in words]
+    assert main(["cloud", "bench", "digits_mlp_float32", *QUICK[:-2], *words]) == 2
     text = capsys.readouterr().err
     assert said in text
     assert text.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--batches", "1,0"], ["--batches", "a"], ["--seconds", "0.1"], ["--threads", "0"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--batches", "1,0"],
+        ["--batches", "a"],
+        ["--batches", "1000001"],
+        ["--batches", ",".join(map(str, range(1, 66)))],
+        ["--seconds", "0.1"],
+        ["--threads", "0"],
+    ],
+)
 def test_numbers_have_limits(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["cloud", "bench", "digits_mlp_float32", *words])
