@@ -2,7 +2,8 @@
 
 A figure is all joules of its windows over all their inferences, as the busy seconds are. Its uncertainty is that of
 the windows' mean (type A) and that of the source's gain, which all windows share (type B, rectangular), added as
-variances: JCGM 100:2008, 4.2, 4.3.7 and 5.1.
+variances: JCGM 100:2008, 4.2, 4.3.7 and 5.1. Type A is no less than what a counter's steps make: at both ends of a
+window its figure may be ``update_s`` old, which spread shows only by luck among few windows (F.2.2.1).
 """
 
 import math
@@ -30,6 +31,7 @@ WARN_IDLE_CHANGE_RATIO: Final = 0.05
 WARN_OTHER_CPU: Final = 0.1
 """Cores of other processes."""
 _SQRT_3: Final = math.sqrt(3.0)
+_SQRT_6: Final = math.sqrt(6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def evaluate(measured: Measured, boundary: Boundary) -> Results:
     by_size: dict[int, list[Window]] = {}
     for window in measured.windows:
         by_size.setdefault(window.batch_size, []).append(window)
-    idle = _mean_idle(measured)
+    idle = _mean_idle(measured, boundary)
     batches = tuple(_batch(by_size[size], measured.latencies[size], idle, boundary) for size in sorted(by_size))
     rejections = [*_unseen(measured, boundary), *_idle_change(before, after, MAX_IDLE_CHANGE_RATIO, "")]
     warnings = [] if rejections else _idle_change(before, after, WARN_IDLE_CHANGE_RATIO, " may")
@@ -81,7 +83,8 @@ def _batch(
     duration_s = math.fsum(one.duration_s for one in windows)
     values_j = [_per_inference_j(one) for one in windows]
     value_j = math.fsum(map(_whole_j, windows)) / inferences
-    chance_j = mean_u(values_j)
+    steps_ratio = _steps_ratio(boundary, duration_s, len(windows))
+    chance_j = max(mean_u(values_j), steps_ratio * value_j)
     gain = boundary.limit_ratio / _SQRT_3
     busy_s = duration_s / inferences
     net = None
@@ -102,6 +105,14 @@ def _batch(
         latency_p95_s=latencies.quantile_s(0.95) or 0.0,
         cpu_s_per_inference=math.fsum(one.cpu_s for one in windows) / inferences,
     )
+
+
+def _steps_ratio(boundary: Boundary, duration_s: float, spans: int) -> float:
+    """Return the standard uncertainty of joules over ``spans`` of ``duration_s`` together, by a counter's steps.
+
+    Each end is off by a time from 0 to ``update_s``: the difference of two is triangular, u = update_s / sqrt(6).
+    """
+    return boundary.update_s * math.sqrt(spans) / (_SQRT_6 * duration_s)
 
 
 def _whole_j(window: Window) -> float:
@@ -130,20 +141,27 @@ def _idle(parts: Sequence[IdlePart], boundary: Boundary) -> CloudIdle | None:
     power_w = fmean(powers_w)
     return CloudIdle(
         power_w=max(0.0, power_w),
-        power_u_w=math.hypot(mean_u(powers_w), boundary.limit_ratio / _SQRT_3 * power_w),
+        power_u_w=math.hypot(_idle_u_w(parts, boundary), boundary.limit_ratio / _SQRT_3 * power_w),
         duration_s=math.fsum(one.duration_s for one in parts),
     )
 
 
-def _mean_idle(measured: Measured) -> tuple[float, float] | None:
+def _idle_u_w(parts: Sequence[IdlePart], boundary: Boundary) -> float:
+    """Return the uncertainty of the parts' mean by chance. They follow each other, so that steps count once."""
+    powers_w = _powers_w(parts)
+    steps_w = _steps_ratio(boundary, math.fsum(one.duration_s for one in parts), 1) * fmean(powers_w)
+    return max(mean_u(powers_w), steps_w)
+
+
+def _mean_idle(measured: Measured, boundary: Boundary) -> tuple[float, float] | None:
     """Return the idle power of before and after, W, and its uncertainty by chance: spread and change between them."""
-    each = [_powers_w(parts) for parts in (measured.idle_before, measured.idle_after)]
-    known = [powers_w for powers_w in each if len(powers_w) >= MIN_VALUES]
+    each = (measured.idle_before, measured.idle_after)
+    known = [parts for parts in each if len(_powers_w(parts)) >= MIN_VALUES]
     if not known:
         return None
-    means = [fmean(powers_w) for powers_w in known]
+    means = [fmean(_powers_w(parts)) for parts in known]
     change_w = 0.5 * (max(means) - min(means)) / _SQRT_3
-    return fmean(means), math.hypot(max(map(mean_u, known)), change_w)
+    return fmean(means), math.hypot(max(_idle_u_w(parts, boundary) for parts in known), change_w)
 
 
 def _unseen(measured: Measured, boundary: Boundary) -> list[str]:

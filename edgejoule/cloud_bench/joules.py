@@ -16,6 +16,10 @@ from firmware_bridge.internal.sampler import InternalSampler
 NVML_LIMIT_RATIO: Final = 0.05
 """Limits (+-) of a card's own figure: Z. Yang, K. Adamek, W. Armour 2024 (arXiv:2312.02741) find errors of gain of 5 %
 against an external meter, on cards of several generations."""
+RAPL_UPDATE_S: Final = 0.001
+"""Intel SDM, volume 3, "RAPL interfaces": energy status is updated about once a millisecond."""
+NVML_UPDATE_S: Final = 0.1
+"""Assumed, as nobody states it: cards that were looked at move their counter every 10 to 100 ms."""
 COUNTER_INTERVAL_S: Final = 1.0
 POWER_INTERVAL_S: Final = 0.05
 """A counter is read only so that no wrap goes unseen; a power sensor is integrated, and some change every 0.1 s."""
@@ -26,7 +30,7 @@ class Boundary:
     """What a source's joules are: ``sees`` and ``misses`` in words, and where its figures come from.
 
     ``limit_ratio``: limits (+-) of a gain that is common to all its figures, rectangular (JCGM 100:2008, 4.3.7).
-    ``sees_idle``: whether waiting shows in it.
+    ``sees_idle``: whether waiting shows in it. ``update_s``: how old a counter's figure may be, 0 for none.
     """
 
     method: Method
@@ -35,6 +39,7 @@ class Boundary:
     source: str
     limit_ratio: float
     sees_idle: bool
+    update_s: float = 0.0
 
 
 RAPL_MISSES: Final = "disks, network cards, fans, supply losses, and memory where these counters do not have it"
@@ -159,6 +164,7 @@ def rapl_source(zones: Mapping[str, InternalSensor]) -> SensorSource:
         source="RAPL (Linux powercap); limits: K. Khan et al. 2018 (doi 10.1145/3177754)",
         limit_ratio=RAPL_LIMIT_RATIO,
         sees_idle=True,
+        update_s=RAPL_UPDATE_S,
     )
     return SensorSource(zones, boundary, interval_s=COUNTER_INTERVAL_S)
 
@@ -173,5 +179,6 @@ def nvml_source(card: InternalSensor, title: str, *, has_counter: bool) -> Senso
         source="NVML; limits: Z. Yang et al. 2024 (arXiv:2312.02741)",
         limit_ratio=NVML_LIMIT_RATIO,
         sees_idle=True,
+        update_s=NVML_UPDATE_S if has_counter else 0.0,
     )
     return SensorSource({title: card}, boundary, interval_s=COUNTER_INTERVAL_S if has_counter else POWER_INTERVAL_S)

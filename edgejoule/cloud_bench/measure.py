@@ -129,22 +129,25 @@ class Measurement:
 
     def _idle(self, phase: str) -> tuple[IdlePart, ...]:
         if self._plan.idle_s <= 0.0 or not self._source.boundary.sees_idle:
-            self._planned_s += self._plan.idle_s
+            self._planned_s += self._plan.waiting_s
             return ()
+        self._wait(time.monotonic(), self._plan.lead_s, phase)  # what a card states is a mean over up to a second
         parts: list[IdlePart] = []
         began_s = time.monotonic()
         first = self._source.mark()
         for number in range(1, IDLE_PARTS + 1):
-            until_s = began_s + self._plan.idle_s * number / IDLE_PARTS
-            while (left_s := until_s - time.monotonic()) > 0.0:
-                now_s = time.monotonic()
-                self._tell(phase, now_s - began_s, self._plan.idle_s, now_s)
-                time.sleep(min(left_s, STEP_S))
+            self._wait(began_s, self._plan.idle_s * number / IDLE_PARTS, phase)
             last = self._source.mark()
             parts.append(_part(first, last))
             first = last
-        self._planned_s += self._plan.idle_s
+        self._planned_s += self._plan.waiting_s
         return tuple(parts)
+
+    def _wait(self, began_s: float, seconds: float, phase: str) -> None:
+        while (left_s := began_s + seconds - time.monotonic()) > 0.0:
+            now_s = time.monotonic()
+            self._tell(phase, now_s - began_s, self._plan.waiting_s, now_s)
+            time.sleep(min(left_s, STEP_S))
 
     def _tell(self, phase: str, inside_s: float, planned_s: float, now_s: float) -> None:
         if self._stop.requested:

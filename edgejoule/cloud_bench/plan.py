@@ -15,7 +15,8 @@ IDLE_PARTS: Final = 5
 class Plan:
     """``windows`` of ``window_s`` for each batch size, each after ``lead_s`` of the same load that do not count.
 
-    ``idle_s``: waiting before and after all windows, 0 for none. ``warm_up_s``: inference before everything.
+    ``idle_s``: waiting before and after all windows, 0 for none; after ``lead_s`` that do not count either.
+    ``warm_up_s``: inference before everything.
     ``seed``: draws the order.
     """
 
@@ -38,7 +39,12 @@ class Plan:
     def total_s(self) -> float:
         """Return the seconds that all of it takes, loading aside."""
         one_s = self.lead_s + self.window_s
-        return self.warm_up_s + 2.0 * self.idle_s + len(self.batch_sizes) * self.windows * one_s
+        return self.warm_up_s + 2.0 * self.waiting_s + len(self.batch_sizes) * self.windows * one_s
+
+    @property
+    def waiting_s(self) -> float:
+        """Return the seconds of one of both idle times, with what comes before it."""
+        return self.lead_s + self.idle_s if self.idle_s > 0.0 else 0.0
 
     def order(self) -> list[int]:
         """Return the batch size of each window: every round has all of them, each in an order of its own.

@@ -116,13 +116,15 @@ def rapl_zones(root: Path) -> tuple[dict[str, InternalSensor], str]:
 
     Why is empty where there are no counters at all.
     """
-    zones = rapl.find(root)
+    zones = rapl.zones_of(root)
     with warnings.catch_warnings():  # in the main thread, before any other runs
         warnings.simplefilter("ignore", InternalSensorWarning)
         readings = [(zone, zone.read(host_time_s())) for zone in zones]
     named = {reading.total: zone for zone, reading in readings if reading is not None and reading.total is not None}
-    platform = {name: zone for name, zone in named.items() if name.startswith("psys")}
-    packages = {name: zone for name, zone in named.items() if name.startswith("package")}
+    platform: dict[str, InternalSensor] = {name: zone for name, zone in named.items() if name.startswith("psys")}
+    packages: dict[str, InternalSensor] = {name: zone for name, zone in named.items() if name.startswith("package")}
+    if packages and not platform and any(reading is None and zone.is_package for zone, reading in readings):
+        return {}, "only some packages' energy counters can be read: run as root, or give all of them the udev rule"
     if platform or packages:
         return platform or packages, ""
     return {}, "energy counters are there but cannot be read: run as root, or add a udev rule" if zones else ""

@@ -35,6 +35,11 @@ class RaplZone:
         """Return the zone's folder, as intel-rapl:0."""
         return self.folder.name
 
+    @property
+    def is_package(self) -> bool:
+        """Return whether it is a processor; its name may be read by all, even where its counter may not."""
+        return read_text(self.folder / "name").startswith("package")
+
     def read(self, t_host_s: float) -> InternalReading | None:
         """Return the counters of the zone and what is inside it."""
         folders = [self.folder, *sorted(self.folder.glob(f"{self.folder.name}:*"))]
@@ -54,10 +59,15 @@ def _rail(folder: Path) -> Rail | None:
     return Rail(read_text(folder / "name") or folder.name, None, energy_j=energy_j, counter_period_j=period_j)
 
 
-def find(root: Path) -> list[InternalSensor]:
+def zones_of(root: Path) -> list[RaplZone]:
     """Return the top-level zones below ``root``, without the memory-mapped twins of the same packages."""
     folders = sorted((root / "sys/class/powercap").glob("intel-rapl:*"))
     return [RaplZone(one) for one in folders if one.name.count(":") == 1]
+
+
+def find(root: Path) -> list[InternalSensor]:
+    """Return the same as sensors."""
+    return list(zones_of(root))
 
 
 SENSOR = SensorKind(

@@ -1,4 +1,5 @@
-/* Plays libnvidia-ml.so.1 for one card: a constant power, and a counter of its joules by the monotonic clock.
+/* Plays libnvidia-ml.so.1 for one card: a constant power in milliwatts, and a counter of its millijoules that moves on
+ * in steps of UPDATE_MS, as drivers' counters do. Nothing answers before nvmlInit_v2.
  *
  * Compiled with -DPOWER_MW=..., and -DNO_COUNTER for a card from before Volta, -DHOT for one that heat slows.
  * Types and codes: NVML API Reference.
@@ -7,6 +8,7 @@
 #include <time.h>
 
 #define SUCCESS 0
+#define UNINITIALIZED 1
 #define INVALID_ARGUMENT 2
 #define NOT_SUPPORTED 3
 
@@ -14,16 +16,25 @@ typedef struct {
     unsigned int gpu, memory;
 } utilization_t;
 
-static int card;
+#ifndef UPDATE_MS
+#define UPDATE_MS 100
+#endif
 
-int nvmlInit_v2(void) { return SUCCESS; }
+static int card, ready;
+
+int nvmlInit_v2(void) {
+    ready = 1;
+    return SUCCESS;
+}
 
 int nvmlDeviceGetCount_v2(unsigned int *count) {
+    if (!ready) return UNINITIALIZED;
     *count = 1;
     return SUCCESS;
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **handle) {
+    if (!ready) return UNINITIALIZED;
     if (index != 0) return INVALID_ARGUMENT;
     *handle = &card;
     return SUCCESS;
@@ -65,7 +76,8 @@ int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millij
     return NOT_SUPPORTED;
 #endif
     clock_gettime(CLOCK_MONOTONIC, &now);
-    *millijoules = (unsigned long long)((now.tv_sec + now.tv_nsec * 1e-9) * POWER_MW);
+    unsigned long long steps = (now.tv_sec * 1000ULL + now.tv_nsec / 1000000) / UPDATE_MS;
+    *millijoules = steps * UPDATE_MS * POWER_MW / 1000;
     return SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -105,6 +106,24 @@ def test_batch_sizes_are_told_apart_whatever_their_order() -> None:
     assert [(one.batch_size, one.gross.value_j) for one in results.batches] == [(1, 2.0), (8, 16.0)]
 
 
+def test_windows_that_agree_by_luck_do_not_hide_a_counters_steps() -> None:
+    """Four windows of 2 s by a counter of 0.1 s: each is off by 0.1 / sqrt(6) s of it, and so is each idle time."""
+    stepping = replace(BOUNDARY, limit_ratio=0.0, update_s=0.1)
+    results = found([window()] * 4, idle(*[10.0] * 5), idle(*[10.0] * 5), boundary=stepping)
+    (batch,) = results.batches
+    assert batch.gross.u_j == pytest.approx(2.0 * 0.1 / math.sqrt(6.0) / 2.0 / math.sqrt(4))
+    assert results.idle_before is not None
+    assert results.idle_before.power_u_w == pytest.approx(10.0 * 0.1 / math.sqrt(6.0) / 5.0)
+    assert batch.net is not None
+    assert batch.net.u_j == pytest.approx(math.hypot(batch.gross.u_j, 0.04 * results.idle_before.power_u_w))
+    spread = found([window(energy_j=value) for value in (60.0, 140.0) * 2], boundary=stepping).batches[0]
+    assert spread.gross.u_j == pytest.approx(
+        found([window(energy_j=value) for value in (60.0, 140.0) * 2], boundary=replace(stepping, update_s=0.0))
+        .batches[0]
+        .gross.u_j
+    )
+
+
 def test_what_was_not_seen_of_a_window_is_like_the_rest_of_it() -> None:
     results = found([window(energy_j=95.0, gap_s=0.1)] * 4)
     assert results.batches[0].gross.value_j == pytest.approx(2.0)
@@ -172,7 +191,7 @@ def test_a_plan_asks_for_enough_and_mixes_the_order() -> None:
     rounds = [order[at : at + 3] for at in range(0, len(order), 3)]
     assert all(sorted(one) == [1, 8, 32] for one in rounds)
     assert len({tuple(one) for one in rounds}) > 1
-    assert plan.total_s == pytest.approx(3.0 + 20.0 + 18 * 6.0)
+    assert plan.total_s == pytest.approx(3.0 + 2 * 11.0 + 18 * 6.0)
     for wrong in ({"windows": 3}, {"batch_sizes": ()}, {"batch_sizes": (1, 1)}, {"batch_sizes": (0, 1)}):
         with pytest.raises(ValueError, match=r"windows at least|distinct whole numbers"):
             Plan(**wrong)
