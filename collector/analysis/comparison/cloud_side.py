@@ -10,6 +10,7 @@ from collector.analysis.comparison.intensities import KnownGrid, grid
 from collector.analysis.comparison.problem import CloudSide, Column, Origin
 from collector.analysis.comparison.quantities import (
     MEASUREMENT,
+    MODEL,
     column,
     each,
     inverse,
@@ -27,7 +28,10 @@ from edge_agent.wire.errors import ConfigurationError
 STRUCTURAL: Final = ("policy", "bench")
 """What changes how a side is computed: cases that differ in it are told apart, with a bench also by ``batch``."""
 _TIMES: Final = ("time_per_inference_s", "time_per_batch_s", "inferences_per_s")
-_POWERS: Final = ("idle_power_w", "max_power_w")
+_LABELS: Final = {
+    "simulated": "simulated counters: not measured on hardware",
+    "modelled": "modelled by CPU seconds: not measured",
+}
 
 
 class _Work(NamedTuple):
@@ -159,7 +163,7 @@ def _recorded(table: Fields, folder: Path) -> _Work:
         f"cloud bench of {record.model_id} on {host.accelerator or host.processor}, {engine}, batch of {batch.only}, "
         f"by {record.method}"
     )
-    label = "simulated counters: not measured on hardware" if record.simulated else ""
+    label = _LABELS.get(record.origin, "")
 
     def factor(name: str, value: float, u: float, unit: str) -> Field[Factor]:
         path = table.where(name)
@@ -170,7 +174,7 @@ def _recorded(table: Fields, folder: Path) -> _Work:
             estimate,
             f"sees {record.sees}; misses {record.misses}",
             words,
-            vintage=MEASUREMENT,
+            vintage=MODEL if record.origin == "modelled" else MEASUREMENT,
             label=label,
         )
         return Field(path, (made,))
@@ -183,6 +187,11 @@ def _recorded(table: Fields, folder: Path) -> _Work:
     gaps = [] if idle is not None else [f"{table.path}: the record has no idle power, so waiting is not charged"]
     if record.misses and not table.has("other_power_w"):
         gaps.append(f"{table.path}: not in the record's joules and not stated as other_power_w: {record.misses}")
+    if figures.batch_size > 1 and not table.has("latency_s"):
+        gaps.append(
+            f"{table.path}: its latency is that of a batch of {batch.only}, without the wait until so many inputs came"
+        )
+    gaps += [f"{table.path}: {bench.only} warns: {warning}" for warning in record.warnings]
     time_path = table.where("time_per_inference_s")
     busy_s = figures.busy_s_per_inference
     time_factor = own_factor(time_path, time_path, exactly(busy_s, "s", words), words, words, vintage=MEASUREMENT)

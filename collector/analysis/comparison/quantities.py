@@ -15,7 +15,8 @@ from edge_agent.wire.errors import ConfigurationError
 
 SCENARIO: Final = "scenario"
 MEASUREMENT: Final = "measurement"
-"""Vintages of what the author states and of what was measured."""
+MODEL: Final = "model"
+"""Vintages of what the author states, of what was measured, and of what a bench modelled."""
 _TABLES: Final = (CLOUD, EMBODIED_HARDWARE, NETWORK_ENERGY, IMPACTS)
 
 

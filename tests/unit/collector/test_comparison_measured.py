@@ -214,6 +214,24 @@ def test_a_cloud_record_gives_joules_waiting_time_and_latency_of_its_batch(tmp_p
     assert any("not stated as other_power_w: the rest" in gap for gap in pair.gaps)
 
 
+def test_what_a_cloud_record_warns_of_reaches_the_comparison(tmp_path: Path) -> None:
+    write(tmp_path / "cloud.json", make_record(warnings=("heat slowed the machine in 2 of 5 windows",)))
+    (pair,) = problem(NOT_STATED_CLOUD, folder=tmp_path).pairs
+    assert "cloud: cloud.json warns: heat slowed the machine in 2 of 5 windows" in pair.gaps
+    assert any("latency is that of a batch of 8, without the wait" in gap for gap in pair.gaps)
+    (alone,) = problem(NOT_STATED_CLOUD | {"cloud.batch": 1}, folder=tmp_path).pairs
+    assert not any("without the wait" in gap for gap in alone.gaps)
+
+
+@pytest.mark.parametrize(("method", "vintage"), [("cpu_time", "model"), ("rapl", "measurement")])
+def test_joules_that_were_modelled_do_not_pass_for_measured_ones(tmp_path: Path, method: str, vintage: str) -> None:
+    write(tmp_path / "cloud.json", make_record(method=method))
+    (pair,) = problem(NOT_STATED_CLOUD, folder=tmp_path).pairs
+    assert pair.cloud.energy is not None
+    (factor,) = pair.cloud.energy.factors
+    assert (factor.vintage, "not measured" in factor.label) == (vintage, method == "cpu_time")
+
+
 def test_batches_in_a_list_are_pairs_of_their_own(tmp_path: Path) -> None:
     write(tmp_path / "cloud.json", make_record())
     found = problem(NOT_STATED_CLOUD | {"cloud.batch": [1, 8], "cloud.other_power_w": 10.0}, folder=tmp_path)
