@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LEAST_DRAWS = 100
 MOST_DRAWS = 1_000_000
+OUTPUTS = ("html", "csv", "parquet")
 Progress = Callable[[int, int], None]
 
 
@@ -74,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raise ConfigurationError before any work for what could not be done after it."""
     if arguments.draws is not None and not LEAST_DRAWS <= arguments.draws <= MOST_DRAWS:
         raise ConfigurationError(f"--draws {arguments.draws}: give {LEAST_DRAWS} to {MOST_DRAWS}")
-    for option in ("html", "csv", "parquet"):
+    for option in OUTPUTS:
         path: Path | None = getattr(arguments, option)
         if path is not None and not path.parent.is_dir():
             raise ConfigurationError(
@@ -82,10 +83,24 @@ def _check(arguments: argparse.Namespace) -> None:
             )
         if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
             raise ConfigurationError(f"--{option} {path}: cannot write it; name a file in another place")
-    if arguments.csv is not None and arguments.csv == arguments.parquet:
-        raise ConfigurationError(f"--csv and --parquet name the same file, {arguments.csv}; give each its own")
+    _check_apart(arguments)
     if arguments.html is not None and find_spec("matplotlib") is None:
         raise ConfigurationError("--html needs matplotlib: pip install 'edgejoule[analysis]'")
+
+
+def _check_apart(arguments: argparse.Namespace) -> None:
+    """Raise ConfigurationError for an output in the place of another one or of what is read."""
+    taken = {"the scenario": arguments.scenario}
+    for option in ("cases", "config", "table", "marginal_table", "html", "csv", "parquet"):
+        path: Path | None = getattr(arguments, option)
+        if path is None:
+            continue
+        named = f"--{option.replace('_', '-')}"
+        if option in OUTPUTS:
+            other = next((name for name, one in taken.items() if one.resolve() == path.resolve()), None)
+            if other is not None:
+                raise ConfigurationError(f"{other} and {named} name the same file, {path}; give each its own")
+        taken[named] = path
 
 
 def _problem(arguments: argparse.Namespace, held: ExitStack) -> "Problem":

@@ -215,6 +215,9 @@ def test_nothing_compared_is_exit_code_one(tmp_path: Path, capsys: Capture) -> N
         (["--case", "22"], "there is no case 22; the cases are 0 to 21"),
         (["--csv", "{}/nowhere/cases.csv"], "there is no directory"),
         (["--csv", "{}/a", "--parquet", "{}/a"], "name the same file"),
+        (["--csv", "{0}/../{1}/a", "--html", "{0}/a"], "--html and --csv name the same file"),
+        (["--html", path_of("vibration-pi4-mobile")], "the scenario and --html name the same file"),
+        (["--cases", str(SITES), "--parquet", str(SITES)], "--cases and --parquet name the same file"),
         (["--html", "{}"], "cannot write it; name a file in another place"),
         (["--parquet", "{}"], "cannot write it; name a file in another place"),
         (["--cases", "{}/none.csv"], "none.csv: cannot read it"),
@@ -225,7 +228,7 @@ def test_nothing_compared_is_exit_code_one(tmp_path: Path, capsys: Capture) -> N
 def test_a_fault_is_one_line_and_exit_code_two(
     tmp_path: Path, capsys: Capture, words: list[str], message: str
 ) -> None:
-    words = [word.format(tmp_path) for word in words]
+    words = [word.format(tmp_path, tmp_path.name) for word in words]
     assert main(["compare", path_of("vibration-pi4-mobile"), *words]) == 2
     said = capsys.readouterr()
     assert message in said.err
