@@ -178,8 +178,8 @@ def _galleries(pair: PairAnswer, anchor: str, comparison: Comparison, unit: str)
         ),
         Gallery(
             "What decides it",
-            "Edge minus cloud with one factor at its low and high end, all others at their medians. %: the factor's "
-            "share of the difference's variance. ◆: this factor alone can turn the answer.",
+            "Edge minus cloud with one factor at its low and high end, all others at their medians; below 0 the edge "
+            "is lower. %: the factor's share of the difference's variance. ◆: this factor alone can turn the answer.",
             *_folded(tornados),
         ),
     ]

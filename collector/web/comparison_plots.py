@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from collector.analysis.comparison.answers import (
     CAUSES,
@@ -30,6 +30,7 @@ from collector.web.comparison_words import (
     bare_value,
     break_even_words,
     field_words,
+    plain,
     share_words,
     signed,
     spread,
@@ -61,6 +62,7 @@ _AXIS_WORDS: Final[dict[Question, str]] = {
     "edge_lifetime": "life of the edge's hardware, years",
     "cloud_utilisation": "utilisation of the server",
 }
+_LEAST_TICK: Final = 1e-4
 _WIDE: Final = 20.0
 """Values that span more than this are drawn on a logarithmic axis."""
 
@@ -173,8 +175,10 @@ def format_axes(axes: Axes) -> None:
 
 
 def _tick(value: float) -> str:
-    if value == 0.0 or abs(value) < 1e4:
+    if value == 0.0 or _LEAST_TICK <= abs(value) < 1e4:
         return f"{value:g}".replace("-", "−")
+    if abs(value) < _LEAST_TICK:
+        return plain(value, 1)
     scale, letter = prefix_of(value)
     return f"{value / scale:g}{letter}"
 
@@ -224,8 +228,9 @@ def tornado(one: Tornado, name: str, unit: str) -> str:
         axes.set_yticks([])
         axes.set_ylim(len(swings) - 0.5, -0.6)
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
-        axes.set_xlabel(f"edge minus cloud, {letter}g CO2e per {unit} (below 0: edge lower)")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        format_axes(axes)
+        axes.set_xlabel(f"edge minus cloud, {letter}g CO2e per {unit}")
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, columnspacing=1.2, borderpad=0.0)
         return to_svg(figure, name, tornado_words(one))
 

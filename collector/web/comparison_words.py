@@ -205,7 +205,7 @@ def certainty(pair: PairAnswer) -> str:
         cloud = _between([1.0 - view.probability_edge_lower for view in views])
         where = f", {views_words([v.view for v in views], pair)}"
         if len(views) == len(pair.views):
-            where = ", however network and electricity are counted" if len(views) > 1 else ""
+            where = f", however {_counted_ways(pair)} counted" if len(views) > 1 else ""
         text = {
             "edge": f"The edge is lower in {edge} of 100 drawn worlds",
             "cloud": f"The cloud is lower in {cloud} of 100 drawn worlds",
@@ -213,6 +213,13 @@ def certainty(pair: PairAnswer) -> str:
         }[winner]
         parts.append(f"{text}{where}.")
     return " ".join(parts)
+
+
+def _counted_ways(pair: PairAnswer) -> str:
+    networks, kinds = {view.view.network for view in pair.views}, {view.view.intensity for view in pair.views}
+    if len(networks) > 1 and len(kinds) > 1:
+        return "network and electricity are"
+    return "the network is" if len(networks) > 1 else "electricity is"
 
 
 def views_words(chosen: Sequence[View], pair: PairAnswer) -> str:

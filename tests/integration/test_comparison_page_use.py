@@ -86,8 +86,8 @@ def test_what_scrolls_is_reached_by_keyboard_and_no_table_is_cut(shown: Seen) ->
     assert {tag for tag, _ in scrolls} == {"PRE"}
 
 
-def test_on_paper_nothing_is_folded_or_cut(shown: Seen) -> None:
-    folded = sized(shown, PAPER).page.locator("details table").first
+def test_on_paper_no_words_are_folded_and_nothing_is_cut(shown: Seen) -> None:
+    folded = sized(shown, PAPER).page.locator("details.printed :not(summary)").first
     shown.page.evaluate(UNFOLD, arg=False)
     assert not folded.is_visible()
     shown.page.emulate_media(media="print")

@@ -161,6 +161,18 @@ def test_the_headline_is_what_the_views_say(winners: list[Winner], headline: str
     assert certainty in said.certainty(pair)
 
 
+def test_a_certain_answer_says_what_was_counted_in_several_ways() -> None:
+    pair = bare_pair(["edge", "edge", "edge", "edge"])
+    for places, words in (
+        ([0, 1, 2, 3], "however network and electricity are counted."),
+        ([0, 2], "however the network is counted."),
+        ([0, 1], "however electricity is counted."),
+        ([0], "of 100 drawn worlds."),
+    ):
+        some = msgspec.structs.replace(pair, views=tuple(pair.views[place] for place in places))
+        assert said.certainty(some).endswith(words)
+
+
 def test_what_the_answer_depends_on_is_explained_beside_it() -> None:
     assert said.glosses(bare_pair(["edge", "edge", "edge", "edge"])) == ()
     by_both = [term for term, _ in said.glosses(bare_pair(["edge", "edge", "cloud", "open"]))]
