@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.analysis.comparison.answers import AxisAnswer, Comparison, View, Winner
+from collector.analysis.comparison.rows import axis_texts
 from collector.carbon.montecarlo import Percentiles
 from collector.web.comparison_words import ANSWER_WORDS, exactly, spread, view_name
 
@@ -160,4 +161,4 @@ def _groups(column: pa.ChunkedArray, axis: AxisAnswer) -> tuple[list[str], Codes
     names = [value_text(one) for one in shown]
     if len(distinct) > MAX_VALUES:
         names.append(f"{len(distinct) - MAX_VALUES} others")
-    return names, _places(column, shown)
+    return names, _places(column, axis_texts(shown) if pa.types.is_string(column.type) else shown)

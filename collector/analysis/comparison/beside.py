@@ -32,7 +32,7 @@ _COMPUTERS = ("work", "idle")
 
 @dataclass(frozen=True, slots=True)
 class BesideTerms:
-    """Terms of one side; ``water`` None where a factor is missing; a price that is missing makes the cost NaN."""
+    """Terms of one side; ``water`` None where a factor is missing; what some cases lack is NaN there."""
 
     energy: list[Term]
     water: list[Term] | None
@@ -102,9 +102,9 @@ def _water(terms: PairTerms, side: SideTerms, traffic: list[Term]) -> list[Term]
                 return None
             made.append(energy.term.times(1.0 / J_PER_KWH, Link(on_site)))
     grid = terms.grid("network").water
-    if traffic and grid is None:
-        return None
-    return [*made, *(term.times(1.0 / J_PER_KWH, Link(grid)) for term in traffic if grid is not None)]
+    if grid is None:
+        return [*made, *(_exact(np.where(term.coefficient > 0.0, np.nan, 0.0)) for term in traffic)]
+    return [*made, *(term.times(1.0 / J_PER_KWH, Link(grid)) for term in traffic)]
 
 
 def _edge_cost(terms: PairTerms, count: F64) -> list[Term]:

@@ -72,7 +72,7 @@ def thin_client(table: Fields, edge: EdgeSide) -> tuple[ThinClient, tuple[str, .
         return client, (f"{edge.name}: {_THERE_ANYWAY}",)
     idle = edge.idle_power if own is None else column(own)
     assert idle is not None, "a dedicated edge has it"
-    return ThinClient(edge.name, idle, energy, edge.mass, edge.life, edge.price_per_device), ()
+    return ThinClient(edge.name, idle, energy, edge.mass, edge.life, edge.price_per_device, same_board=True), ()
 
 
 def _other_board(table: Fields, idle: Field[Factor] | None, energy: Column | None) -> ThinClient:

@@ -15,7 +15,7 @@ from collector.analysis.comparison.answers import BreakEven, Outcome, Question, 
 from collector.analysis.comparison.grams import edge_and_cloud
 from collector.analysis.comparison.problem import Pair
 from collector.analysis.comparison.sides import pair_views
-from collector.analysis.comparison.sweep import UNITS, same_hardware, swept
+from collector.analysis.comparison.sweep import UNITS, swept
 from collector.analysis.comparison.world import Drawn, Medians, World
 from collector.carbon.estimate import F64
 from collector.carbon.montecarlo import PERCENTILES, Draws
@@ -44,8 +44,9 @@ def not_asked(pair: Pair, question: Question) -> str:
     if question == "inferences_per_day" and edge.attribution == "shared" and client is None:
         return "a shared device is charged its own seconds only, so the rate does not matter"
     if question == "edge_lifetime" and edge.life.policy != "linear_in_time":
-        return f"with the policy {edge.life.policy} the lifetime in years does not matter"
-    if question == "edge_lifetime" and client is not None and _all_day_twice(pair):
+        ends = "only says when it ends" if edge.life.policy == "front_loaded" else "does not matter"
+        return f"with the policy {edge.life.policy} the lifetime in years {ends}"
+    if question == "edge_lifetime" and client is not None and client.same_board and edge.attribution == "dedicated":
         return "the same hardware stands at the edge in both cases, all day"
     waits = pair.cloud.idle_power is not None or pair.cloud.other_power is not None
     if question == "cloud_utilisation" and not waits and pair.cloud.life.policy in ("by_use", "sunk"):
@@ -121,8 +122,3 @@ def _roots(slope: F64, offset: F64, *, inverse: bool) -> Roots:
         OUTCOMES.index("edge_never"),
     )
     return Roots(found, places.astype(np.int64))
-
-
-def _all_day_twice(pair: Pair) -> bool:
-    client = pair.thin_client
-    return client is not None and pair.edge.attribution == "dedicated" and same_hardware(pair.edge, client)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from collector.analysis.comparison.admissible import admissible, rules
 from collector.analysis.comparison.answers import View
 from collector.analysis.comparison.chunks import Progress, chunks
-from collector.analysis.comparison.grams import view_grams
+from collector.analysis.comparison.grams import lower_in, view_grams
 from collector.analysis.comparison.problem import I64, Pair, Problem
 from collector.analysis.comparison.sides import pair_terms
 from collector.analysis.comparison.terms import Evaluator
@@ -31,7 +31,9 @@ def count_cases(problem: Problem, draws: Draws, progress: Progress | None = None
     whole, done = sum(len(pair.cases) for pair in problem.pairs), 0
     for pair in chunks(problem, draws.count):
         good = admissible(rules(problem.unit, pair), len(pair.cases))
-        for places in winner_places(pair, draws).values():
+        by_view = winner_places(pair, draws)
+        counts[INADMISSIBLE] += 0 if by_view else len(pair.cases)
+        for places in by_view.values():
             counts[INADMISSIBLE] += int(np.count_nonzero(~good))
             for place, winner in enumerate(WINNERS):
                 counts[winner] += int(np.count_nonzero(good & (places == place)))
@@ -51,6 +53,6 @@ def winner_places(pair: Pair, draws: Draws) -> dict[View, I64]:
     """Return who is ahead in each case of a pair, by view: places in WINNERS, shape ``(n,)``."""
     found: dict[View, I64] = {}
     for grams in view_grams(pair_terms(pair, 1.0), Evaluator(Drawn(draws)), spreads=False):
-        places = winners_of(np.mean(grams.edge_minus_cloud < 0.0, axis=1))
+        places = winners_of(*lower_in(grams.edge_minus_cloud))
         found[grams.view] = np.broadcast_to(places, (len(pair.cases),))
     return found

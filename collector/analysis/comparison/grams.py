@@ -29,6 +29,11 @@ class ViewGrams:
         return np.asarray(self.totals["edge"] - self.totals["cloud"], dtype=np.float64)
 
 
+def lower_in(edge_minus_cloud: F64) -> tuple[F64, F64]:
+    """Return in which part of the worlds the edge is lower, and the cloud, shape ``(c,)``; alike is neither."""
+    return np.mean(edge_minus_cloud < 0.0, axis=1), np.mean(edge_minus_cloud > 0.0, axis=1)
+
+
 def view_grams(terms: PairTerms, at: Evaluator, *, spreads: bool = True) -> Iterator[ViewGrams]:
     """Yield every view in turn, within the memory of a few arrays ``(cases, worlds)``.
 

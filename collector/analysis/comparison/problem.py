@@ -99,6 +99,7 @@ class ThinClient:
     """What remains at the edge when the cloud infers: ``idle_power`` W all day, ``energy`` J per inference on top.
 
     ``energy``: for capturing and sending, None where that is in ``idle_power``. It stands on the edge's grid.
+    ``same_board``: it is the edge's own board, whose life is its life.
     """
 
     name: str
@@ -107,6 +108,7 @@ class ThinClient:
     mass: MassColumn
     life: Life
     price_per_device: F64
+    same_board: bool = False
 
 
 @dataclass(frozen=True, slots=True)

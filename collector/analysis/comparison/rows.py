@@ -1,23 +1,22 @@
 """All cases of a problem as a table, in chunks: memory hangs on the number of draws, not on that of cases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from collector.analysis.comparison.admissible import admissible, faults, latencies_s, rules
-from collector.analysis.comparison.answers import CASE_COLUMNS, CAUSES, View
+from collector.analysis.comparison.answers import CASE_COLUMNS, CAUSES
 from collector.analysis.comparison.beside import beside_terms
 from collector.analysis.comparison.break_even import OUTCOMES, QUESTIONS, roots
 from collector.analysis.comparison.chunks import CHUNK_BYTES, Progress, chunks
-from collector.analysis.comparison.grams import view_grams
+from collector.analysis.comparison.grams import lower_in, view_grams
 from collector.analysis.comparison.problem import Axis, Pair, Problem
 from collector.analysis.comparison.sides import SideName, pair_terms, pair_views
 from collector.analysis.comparison.sweep import between
 from collector.analysis.comparison.terms import Evaluator, spread
-from collector.analysis.comparison.verdict import WINNERS, winners_of
+from collector.analysis.comparison.verdict import NO_VIEW, WINNERS, winners_of
 from collector.analysis.comparison.world import Drawn, Medians
 from collector.carbon.estimate import F64
 from collector.carbon.montecarlo import Draws
@@ -69,36 +68,43 @@ def case_schema(problem: Problem) -> pa.Schema:
 
 
 def _table(problem: Problem, pair: Pair, worlds: tuple[Drawn, Medians], schema: pa.Schema) -> pa.Table:
-    """Return the rows of some cases of a pair."""
+    """Return the rows of some cases of a pair; a case of which no view is known has one without a view."""
     views, count = pair_views(pair), len(pair.cases)
     broken = rules(problem.unit, pair)
-    good = admissible(broken, count)
-    rows = count * len(views)
+    good = admissible(broken, count) if views else np.zeros(count, dtype=np.bool_)
+    each = max(1, len(views))
+    rows = count * each
     columns: dict[str, pa.Array] = {}
     for axis in problem.axes:
-        values = pa.array(list(axis.values), schema.field(axis.name).type)
-        columns[axis.name] = values.take(pa.array(_by_case(problem.case_values[axis.name][pair.cases], views)))
-    columns["case"] = pa.array(_by_case(pair.cases, views))
+        columns[axis.name] = axis_values(axis).take(
+            pa.array(np.repeat(problem.case_values[axis.name][pair.cases], each))
+        )
+    columns["case"] = pa.array(np.repeat(pair.cases, each))
     columns["edge"] = pa.repeat(pa.scalar(pair.edge.name), rows)
     columns["cloud"] = pa.repeat(pa.scalar(pair.cloud.name), rows)
-    columns["network_model"] = pa.array([view.network for view in views] * count)
-    columns["intensity_kind"] = pa.array([view.intensity for view in views] * count)
-    columns["admissible"] = pa.array(_by_case(good, views))
-    words = [None if fine else _fault_words(faults(broken, row)) for row, fine in enumerate(good)]
-    columns["faults"] = pa.array(words, pa.string()).take(pa.array(_by_case(np.arange(count), views)))
-    out = np.repeat(~good, len(views))
+    for name, told in (
+        ("network_model", [v.network for v in views]),
+        ("intensity_kind", [v.intensity for v in views]),
+    ):
+        columns[name] = pa.array([*told] * count if views else [None] * count, pa.string())
+    columns["admissible"] = pa.array(np.repeat(good, each))
+    unknown = [] if views else [NO_VIEW]
+    words = [None if ok else "; ".join([*_fault_words(faults(broken, row)), *unknown]) for row, ok in enumerate(good)]
+    columns["faults"] = pa.array(words, pa.string()).take(pa.array(np.repeat(np.arange(count), each)))
+    out = np.repeat(~good, each)
     figures: Chunk = {}
     drawn, medians = worlds
-    _grams(problem, pair, drawn, figures)
-    _break_evens(pair, medians, figures)
-    _beside(problem, pair, medians, figures)
+    if views:
+        _grams(problem, pair, drawn, figures)
+        _break_evens(pair, medians, figures)
+        _beside(problem, pair, medians, figures)
     for name, of_views in figures.items():
-        values = np.stack([np.broadcast_to(one, (count,)) for one in of_views]).T.ravel()
+        found = np.stack([np.broadcast_to(one, (count,)) for one in of_views]).T.ravel()
         if name == "winner" or name.endswith("_outcome"):
-            told = np.array(WINNERS if name == "winner" else OUTCOMES)
-            columns[name] = pa.array(told[values.astype(np.int64)], mask=out)
+            words_of = np.array(WINNERS if name == "winner" else OUTCOMES)
+            columns[name] = pa.array(words_of[found.astype(np.int64)], mask=out)
         else:
-            columns[name] = pa.array(values, mask=out | ~np.isfinite(values))
+            columns[name] = pa.array(found, mask=out | ~np.isfinite(found))
     for field in schema:
         if field.name not in columns:  # who sends nothing emits nothing by sending; other causes are not there
             sends = field.name.endswith(_NETWORK)
@@ -114,10 +120,10 @@ def _grams(problem: Problem, pair: Pair, drawn: Drawn, figures: Chunk) -> None:
             for cause, of_cause in grams.causes[side].items():
                 _add(figures, f"{side}_{cause}_g", of_cause)
         difference = grams.edge_minus_cloud
-        probability = np.mean(difference < 0.0, axis=1)
+        chances = lower_in(difference)
         _add(figures, "difference_g", spread(difference))
-        figures.setdefault("probability_edge_lower", []).append(probability)
-        figures.setdefault("winner", []).append(winners_of(probability).astype(np.float64))
+        figures.setdefault("probability_edge_lower", []).append(chances[0])
+        figures.setdefault("winner", []).append(winners_of(*chances).astype(np.float64))
 
 
 def _break_evens(pair: Pair, medians: Medians, figures: Chunk) -> None:
@@ -147,17 +153,26 @@ def _add(figures: Chunk, name: str, ends: F64) -> None:
         figures.setdefault(f"{name}_{end}", []).append(values)
 
 
-def _by_case(values: npt.NDArray[np.generic], views: tuple[View, ...]) -> npt.NDArray[np.generic]:
-    return np.repeat(values, len(views))
-
-
-def _fault_words(by_side: dict[SideName, tuple[str, ...]]) -> str:
-    return "; ".join(f"{side}: {words}" for side, several in by_side.items() for words in several)
+def _fault_words(by_side: dict[SideName, tuple[str, ...]]) -> list[str]:
+    return [f"{side}: {words}" for side, several in by_side.items() for words in several]
 
 
 def _sends(pair: Pair, side: SideName) -> bool:
     moved = pair.edge.sent_bytes if side == "edge" else pair.network.sent_bytes + pair.network.received_bytes
     return bool(np.any(moved > 0.0))
+
+
+def axis_values(axis: Axis) -> pa.Array:
+    """Return the values of an axis as the table has them: names and numbers together are texts."""
+    kind = _axis_type(axis)
+    if not pa.types.is_string(kind):
+        return pa.array(list(axis.values), kind)
+    return pa.array(axis_texts(axis.values), kind)
+
+
+def axis_texts(values: Sequence[str | float]) -> list[str]:
+    """Return values of an axis of names and numbers as they stand in the table."""
+    return [value if isinstance(value, str) else f"{value:.15g}" for value in values]
 
 
 def _axis_type(axis: Axis) -> pa.DataType:

@@ -20,13 +20,14 @@ from collector.analysis.comparison.break_even import break_evens
 from collector.analysis.comparison.chunks import Progress, default_draws
 from collector.analysis.comparison.counts import count_cases, winner_places
 from collector.analysis.comparison.curves import curves, maps, percentiles_at
-from collector.analysis.comparison.grams import ViewGrams, edge_and_cloud, view_grams
+from collector.analysis.comparison.grams import ViewGrams, edge_and_cloud, lower_in, view_grams
 from collector.analysis.comparison.problem import Axis, Pair, Problem
 from collector.analysis.comparison.sides import SideName, pair_terms, pair_views
 from collector.analysis.comparison.sweep import at_row
 from collector.analysis.comparison.terms import Evaluator, spread
 from collector.analysis.comparison.tornado import tornados
 from collector.analysis.comparison.verdict import (
+    NO_VIEW,
     WINNERS,
     Value,
     axis_flip,
@@ -34,7 +35,7 @@ from collector.analysis.comparison.verdict import (
     functional_unit,
     unit_words,
     verdict,
-    winner_of,
+    winners_of,
 )
 from collector.analysis.comparison.world import Drawn, Medians
 from collector.carbon.montecarlo import Draws
@@ -108,7 +109,7 @@ def _pair_answer(problem: Problem, whole: Pair, row: int, drawn: Draws) -> PairA
         said = "; ".join(f"{side}: {words}" for side, several in wrong.items() for words in several)
         sentence = f"Not compared, since {said}."
     elif not views:
-        sentence = "Not compared, since no kind of grid intensity is known for edge, cloud and network alike."
+        sentence = f"Not compared, since {NO_VIEW}."
     else:
         sentence = verdict(
             views,
@@ -143,7 +144,7 @@ def _views(pair: Pair, inferences: float | None, drawn: Draws) -> tuple[ViewAnsw
     made: list[ViewAnswer] = []
     for grams in view_grams(pair_terms(pair, inferences), Evaluator(Drawn(drawn))):
         difference, unit = grams.edge_minus_cloud, gram_unit(grams.view.intensity)
-        probability = float(np.mean(difference < 0.0))
+        chances = lower_in(difference)
         edge, cloud = middle[grams.view]
         made.append(
             ViewAnswer(
@@ -152,8 +153,8 @@ def _views(pair: Pair, inferences: float | None, drawn: Draws) -> tuple[ViewAnsw
                 cloud=_side(grams, "cloud", unit),
                 edge_minus_cloud=percentiles_at(spread(difference), 0, unit),
                 middle_g=float(edge[0] - cloud[0]),
-                probability_edge_lower=probability,
-                winner=winner_of(probability),
+                probability_edge_lower=float(chances[0][0]),
+                winner=WINNERS[int(winners_of(*chances)[0])],
             )
         )
     return tuple(made)

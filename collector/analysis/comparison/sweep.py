@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from collector.analysis.comparison.answers import Question
-from collector.analysis.comparison.problem import I64, Column, EdgeSide, Grid, MassColumn, Pair, ThinClient
+from collector.analysis.comparison.problem import I64, Column, Grid, MassColumn, Pair
 from collector.carbon.estimate import F64, exactly
 from collector.carbon.factors import Factor
 from collector.carbon.operational import INTENSITY_KINDS, IntensityKind
@@ -52,7 +52,7 @@ def swept(pair: Pair, question: Question, values: F64) -> Pair:
     if question == "edge_lifetime":
         edge = replace(pair.edge, life=replace(pair.edge.life, lifetime_years=values))
         client = pair.thin_client
-        if client is not None and same_hardware(pair.edge, client):
+        if client is not None and client.same_board:
             client = replace(client, life=replace(client.life, lifetime_years=values))
         return replace(pair, edge=edge, thin_client=client)
     edge_grid, network_grid = pair.edge.grid, pair.network.grid
@@ -64,17 +64,6 @@ def swept(pair: Pair, question: Question, values: F64) -> Pair:
         if there is not None:
             network_grid = _with(network_grid, kind, _set_where_same(here, there, values, len(pair.cases)))
     return replace(pair, edge=replace(pair.edge, grid=edge_grid), network=replace(pair.network, grid=network_grid))
-
-
-def same_hardware(edge: EdgeSide, client: ThinClient) -> bool:
-    """Is the thin client the edge's own board, bought for the same life?"""
-    lives = (edge.life, client.life)
-    return (
-        edge.mass.bills == client.mass.bills
-        and _alike(edge.mass.place, client.mass.place)
-        and lives[0].policy == lives[1].policy
-        and _alike(lives[0].lifetime_years, lives[1].lifetime_years)
-    )
 
 
 def _exact(values: F64) -> Column:
@@ -117,10 +106,6 @@ def _column(grid: Grid, kind: IntensityKind) -> Column | None:
 
 def _with(grid: Grid, kind: IntensityKind, column: Column) -> Grid:
     return replace(grid, average=column) if kind == "average" else replace(grid, marginal=column)
-
-
-def _alike(one: I64 | F64 | None, two: I64 | F64 | None) -> bool:
-    return one is two or (one is not None and two is not None and np.array_equal(one, two))
 
 
 def _sliced(whole: T, rows: slice) -> T:

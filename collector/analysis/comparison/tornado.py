@@ -33,7 +33,7 @@ def tornados(pair: Pair, inferences: float | None, draws: Draws) -> tuple[Tornad
                     at_low_g=at_low,
                     at_high_g=at_high,
                     turns=(at_low < 0.0) is not (at_high < 0.0),
-                    variance_ratio=float(np.var(alone[view])) / whole if whole > 0.0 else 0.0,
+                    variance_ratio=min(float(np.var(alone[view])) / whole, 1.0) if whole > 0.0 else 0.0,
                 )
             )
     return tuple(

@@ -16,21 +16,22 @@ SURE: Final = 0.95
 WINNERS: Final[tuple[Winner, ...]] = ("edge", "cloud", "open")
 Value = str | float | int | bool
 """Of a field that varies."""
+NO_VIEW: Final = "no kind of grid intensity is known for edge, cloud and network alike"
 _SIZES: Final = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
 _MOST_WHOLE: Final = 1e12
 _QUESTIONS: Final = {"average": "for an inventory", "marginal": "for a decision"}
 
 
 def winner_of(probability_edge_lower: float) -> Winner:
-    """Return who is ahead."""
-    return WINNERS[int(winners_of(np.array([probability_edge_lower]))[0])]
+    """Return who is ahead where no world has both sides alike."""
+    edge = np.array([probability_edge_lower])
+    return WINNERS[int(winners_of(edge, 1.0 - edge)[0])]
 
 
-def winners_of(probabilities_edge_lower: F64) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
-    """Return who is ahead in many cases, as indices of WINNERS."""
-    lowest = 1.0 - SURE + 1e-12  # 0.05 drawn worlds of the edge are 0.95 of the cloud, whatever the last digit
-    sure = [probabilities_edge_lower >= SURE, probabilities_edge_lower <= lowest]
-    return np.select(sure, [0, 1], 2)
+def winners_of(edge_lower: F64, cloud_lower: F64) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    """Return who is ahead in many cases, as indices of WINNERS, by the part of worlds in which each side is lower."""
+    enough = SURE - 1e-12  # whatever the last digit of 0.95
+    return np.select([edge_lower >= enough, cloud_lower >= enough], [0, 1], 2)
 
 
 def unit_words(unit: Unit) -> str:
@@ -131,6 +132,8 @@ def _sentence(one: ViewAnswer) -> str:
 
 def _more_or_less(spread: Percentiles) -> str:
     """Return for example "1.2 g less than the cloud (90 % range 400 mg to 3.0 g less)"."""
+    if spread.p5 == spread.p95 == 0.0:
+        return "the same as the cloud"
     side = "less" if spread.p50 < 0.0 else "more"
     middle = f"{grams_words(abs(spread.p50))} {side} than the cloud"
     if (spread.p5 < 0.0) == (spread.p95 < 0.0):

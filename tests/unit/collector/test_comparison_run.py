@@ -294,16 +294,16 @@ def test_chunks_do_not_change_a_figure() -> None:
 
 def test_more_cases_do_not_take_more_memory() -> None:
     peaks: list[int] = []
-    for steps in (3, 4):
+    for steps in (2, 2, 3):  # what is loaded on first use is in the first peak
         problem = many_cases(steps)
         tracemalloc.start()
-        tables = case_rows(problem, seed=1, draws=2_000, memory_bytes=10_000_000)
+        tables = case_rows(problem, seed=1, draws=2_000, memory_bytes=2_000_000)
         rows = sum(table.num_rows for table in tables)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert rows == 4 * steps**4
-    assert peaks[1] < 1.2 * peaks[0]
-    assert peaks[1] < 2e7
+    assert peaks[2] < 1.2 * peaks[1]
+    assert peaks[2] < 5e6
 
 
 def cells(pair: Pair, view: View) -> list[Cell]:
