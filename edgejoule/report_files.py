@@ -64,15 +64,16 @@ def write_outputs(
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write what is asked for. ``shows``: what the figure says, for who does not see it. Raises ConfigurationError."""
+    drawn = draw() if arguments.plot is not None or (arguments.html is not None and _can_draw()) else None
     try:
         if arguments.csv is not None:
             arguments.csv.write_text(_csv(rows), encoding="utf-8")
-        if arguments.plot is not None:
+        if arguments.plot is not None and drawn is not None:
             from edgejoule.bench_report.figure_text import draw_file  # noqa: PLC0415  matplotlib takes a second
 
-            draw_file(draw(), arguments.plot, shows)
+            draw_file(drawn, arguments.plot, shows)
         if arguments.html is not None:
-            arguments.html.write_text(_page(report, draw, shows), encoding="utf-8")
+            arguments.html.write_text(_page(report, drawn, shows), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename or 'the output'}: cannot be written: {error.strerror}; name another file"
@@ -108,14 +109,14 @@ def factors_section(factors: "Sequence[Factor]") -> Section:
     return Section("Factors used", labels, (Grid(_HEADINGS, rows, narrow=(0, 1, 2)),) if rows else ())
 
 
-def _page(report: Report, draw: "Callable[[], Figure]", shows: str) -> str:
+def _page(report: Report, drawn: "Figure | None", shows: str) -> str:
     from edgejoule.bench_report.page import to_html  # noqa: PLC0415  keeps --help quick
 
-    if not _can_draw():
+    if drawn is None:
         return to_html(report)
     from edgejoule.bench_report.figure_text import to_svg  # noqa: PLC0415  matplotlib takes a second
 
-    return to_html(report, to_svg(draw(), shows))
+    return to_html(report, to_svg(drawn, shows))
 
 
 def _can_draw() -> bool:

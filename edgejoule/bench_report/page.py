@@ -8,16 +8,17 @@ from edgejoule.bench_report.values import Grid, Report, Section
 
 _HOUSE: Final = files("collector") / "web" / "style.css.j2"
 _OWN: Final = """
-.headline { font-size: 17px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: pre-line;
+.headline { font-size: 17px; font-weight: 600; font-variant-numeric: tabular-nums;
   margin: 8px 0 0; }
 tbody th { color: var(--ink); font-weight: 500; }
+tr:last-child th[scope=row] { border-bottom: 0; }
 .mark { font-size: 13px; vertical-align: middle; padding: 3px 10px; border-radius: 8px; margin-left: 10px;
   background: var(--warn); color: var(--warn-ink); }
 .mark.rejected { background: #c02626; color: #fff; }
 .rejected-reasons { border-left: 6px solid var(--bad); padding: 2px 16px; margin-top: 16px; background: var(--card); }
 section p { white-space: pre-line; }
 th { white-space: normal; }
-td { white-space: pre-line; }
+td, th[scope=row] { white-space: pre-line; }
 td.n { white-space: pre; }
 figure { margin: 0; }
 figure svg { display: block; width: 100%; min-width: 640px; height: auto; }

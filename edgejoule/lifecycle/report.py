@@ -68,7 +68,9 @@ def _methods(found: Lifecycle) -> Section:
         for method, models in held.items()
     )
     headings = ("method", "models", "points", "development, x", "deployment, x")
-    line = "Each against its task's baseline, on the same data and test set; least to most. Data: the same for all."
+    line = (
+        "Each against its task's baseline, on the same data and test set: least to most at the medians, ranges below."
+    )
     return Section("By method and phase", (line,), (Grid(headings, rows, frozenset({1, 2, 3, 4})),) if rows else ())
 
 
@@ -94,6 +96,7 @@ def _group(group: Group, unit: str) -> tuple[Section, Section]:
         ("model", "half", *(f"at {count_text(float(count), 1)}" for count in counts)),
         tuple(_share_row(one, counts) for one in group.models),
         frozenset(range(1, 2 + len(counts))),
+        narrow=tuple(range(1 + len(counts))),
     )
     task = group.task if len(group.task) <= _TASK else f"{group.task[:_TASK].rsplit(' ', 1)[0]} ..."
     return (

@@ -53,7 +53,7 @@ def test_factors_have_their_passports(words: list[str], capsys: pytest.CaptureFi
         assert all(factor[key].strip() for key in ("scope", "source", "licence", "vintage"))
 
 
-@pytest.mark.parametrize("words", ALL, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [[*FLAGS, "--draws", "200"], LIFECYCLE, FRONTIER], ids=lambda words: words[0])
 def test_writes_page_figure_and_rows(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, figure, rows = (tmp_path / name for name in ("x.html", "x.svg", "x.csv"))
     assert main([*words, "--html", str(page), "--plot", str(figure), "--csv", str(rows)]) == 0
