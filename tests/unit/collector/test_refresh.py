@@ -14,6 +14,8 @@ from collector.analysis.refresh.answer import answer
 from collector.analysis.refresh.answers import GridAnswer, RefreshAnswer
 from collector.analysis.refresh.resolve import Sources, resolve
 from collector.analysis.refresh.scenario import RefreshScenario
+from collector.carbon.estimate import Estimate
+from collector.carbon.montecarlo import Draws
 from collector.carbon.refresh import Plan, devices_needed, payback_years, totals_g, yearly_intensities
 from collector.intensity.yearly_table import load_marginal_table, load_yearly_table
 from edge_agent.wire.errors import ConfigurationError
@@ -208,6 +210,15 @@ def test_one_cause_is_one_draw_on_both_sides() -> None:
     payback = only(answered(draws=2000, grid=[{"intensity": wide, "name": "x"}])).payback
     assert payback.low == pytest.approx(27.7 / (8.0 * 8.76 * 0.5), rel=0.01)
     assert payback.high == pytest.approx(27.7 / (8.0 * 8.76 * 0.2), rel=0.01)
+
+
+def test_worlds_that_are_looked_at_in_portions_are_all_of_them() -> None:
+    wide = {"value": 341.0, "low": 200.0, "high": 500.0, "source": "x"}
+    payback = only(answered(draws=30_000, horizon_years=1, grid=[{"intensity": wide, "name": "x"}])).payback
+    drawn = Draws(seed=7, count=30_000).of("grid[0].intensity", Estimate(341.0, 200.0, 500.0, "gCO2e/kWh", "x"))
+    found = np.sort(27.7 / (8.0 * 8.76 * drawn / 1000.0))
+    assert payback.low == pytest.approx(found[round(0.05 * 29_999)], rel=1e-9)
+    assert payback.high == pytest.approx(found[round(0.95 * 29_999)], rel=1e-9)
 
 
 @pytest.mark.parametrize(
