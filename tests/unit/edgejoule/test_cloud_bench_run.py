@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cloud_bench.app import Order, bench
 from edgejoule.cloud_bench.batches import inputs_for, load
 from edgejoule.cloud_bench.evaluate import evaluate
-from edgejoule.cloud_bench.joules import CpuTimeSource, rapl_source
+from edgejoule.cloud_bench.joules import Boundary, CpuTimeSource, Mark, rapl_source
 from edgejoule.cloud_bench.measure import CloudBenchStoppedError, Load, Measurement
 from edgejoule.cloud_bench.model import Named, choose
 from edgejoule.cloud_bench.plan import Plan
@@ -86,6 +87,40 @@ def test_idle_is_measured_where_counters_show_it(tmp_path: Path) -> None:
     assert results.idle_before.power_w == 0.0
     assert results.batches[0].net is not None
     assert results.batches[0].net.value_j == pytest.approx(0.0005, rel=1e-3)
+
+
+class Marks:
+    """A source that draws nothing and notes when it was asked."""
+
+    def __init__(self) -> None:
+        self.boundary = Boundary("nvml", "a", "b", "c", limit_ratio=0.05, sees_idle=True)
+        self.asked_s: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def mark(self) -> Mark:
+        self.asked_s.append(time.monotonic())
+        return Mark(self.asked_s[-1], 0.0, 0.0, 0.0)
+
+
+def test_idle_is_not_asked_for_before_what_ran_has_died_down() -> None:
+    """Both idle times have six marks, at begin and end of five parts, and a window two."""
+    plan, ended_s = replace(SHORT, batch_sizes=(1,), window_s=0.01, idle_s=0.05, lead_s=0.1), [0.0]
+
+    def runner(batch: Tensor) -> Tensor:
+        ended_s.append(time.monotonic())
+        return batch
+
+    inputs = {1: [np.zeros((1, 1), np.float32)]}
+    source = Marks()
+    Measurement(Load({1: runner}, dict(inputs)), plan, source, is_too_hot=never, show=quietly).run(StopFlag())
+    assert len(source.asked_s) == 6 + 4 * 2 + 6
+    assert source.asked_s[0] - ended_s[1] >= 0.1
+    assert source.asked_s[-6] - ended_s[-1] >= 0.1
 
 
 def test_counters_that_stand_still_are_no_figure(tmp_path: Path) -> None:
@@ -270,14 +305,15 @@ def test_a_cards_joules_are_its_power_times_time(compiled: Any, flags: tuple[str
     assert ("power sensor" in record.sees) == bool(flags)
     assert "the host" in record.misses
     assert record.idle is not None
-    assert abs(record.idle.power_w - CARD_W) <= 4.0 * record.idle.power_u_w
     (batch,) = record.batches
     true_j = CARD_W * batch.busy_s_per_inference
-    assert abs(batch.gross.value_j - true_j) <= 4.0 * batch.gross.u_j
-    steps_j = 0.0 if flags else true_j * 0.1 / np.sqrt(6.0) / np.sqrt(4) / 0.2  # of a counter that moves every 0.1 s
-    assert 0.6 * steps_j <= batch.gross.u_j < 0.4 * true_j
+    off_ratio = 0.1 if flags else 0.7  # a counter that moves every 0.1 s misses up to 0.1 s of 0.15 s
+    assert record.idle.power_w == pytest.approx(CARD_W, rel=off_ratio)
+    assert batch.gross.value_j == pytest.approx(true_j, rel=off_ratio)
+    steps_ratio = 0.0 if flags else 0.1 * np.sqrt(4) / np.sqrt(6.0) / batch.duration_s
+    assert batch.gross.u_j >= 0.99 * steps_ratio * batch.gross.value_j
     assert batch.net is not None
-    assert abs(batch.net.value_j) <= 4.0 * batch.net.u_j
+    assert abs(batch.net.value_j) < 2.0 * off_ratio * true_j
     assert not any("stands still" in text or "saw less" in text for text in record.rejections)
 
 
