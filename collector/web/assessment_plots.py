@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from collector.assessment.values import DayFigures, GroupFigures
 from collector.carbon.variance import CauseShare
-from collector.numbers import percent, prefix_of, significant
+from collector.numbers import percent, prefix_of, si, significant, some_of
 from collector.web.svg import INK, STYLE, new_figure, to_svg
 
 OPERATIONAL: Final = "#2f7ed8"
@@ -68,7 +68,11 @@ def both_sides(groups: Sequence[GroupFigures], name: str) -> str:
         axes.set_xlim(0.0, reach * 1.2)
         axes.set_xlabel(f"{letter}g CO2e")
         axes.legend(ncols=2, **_LEGEND)
-        return to_svg(figure, f"sides-{name}")
+        words = [
+            f"{group.name} {si(_value(group, 'operational'), 'g')} and {si(_value(group, 'embodied'), 'g')}"
+            for group in shown
+        ]
+        return to_svg(figure, f"sides-{name}", f"CO2e, operational and embodied: {some_of(words)}.")
 
 
 def over_time(days: Sequence[DayFigures]) -> str:
@@ -99,7 +103,13 @@ def over_time(days: Sequence[DayFigures]) -> str:
         axes.set_xlabel("UTC")
         axes.grid(visible=False, axis="x")
         axes.legend(ncols=3, **_LEGEND)
-        return to_svg(figure, "days")
+        words = [
+            f"{what} {si(float(grams.min()), 'g')} to {si(float(grams.max()), 'g')}"
+            for what, grams in (
+                ("operational", operational), ("embodied", embodied), ("operational by yearly averages", yearly),
+            )
+        ]  # fmt: skip
+        return to_svg(figure, "days", f"CO2e a day over {len(days)} days: {', '.join(words)}.")
 
 
 def qualities(groups: Sequence[GroupFigures], name: str) -> str:
@@ -119,7 +129,8 @@ def qualities(groups: Sequence[GroupFigures], name: str) -> str:
         axes.set_xlim(0.0, 100.0)
         axes.set_xlabel("% of the energy")
         axes.legend(ncols=5, **_LEGEND)
-        return to_svg(figure, f"quality-{name}")
+        words = [f"{group.name} {_qualities_words(group)}" for group in shown]
+        return to_svg(figure, f"quality-{name}", f"Quality of the intensities of the energy: {some_of(words)}.")
 
 
 def against_yearly(groups: Sequence[GroupFigures], name: str) -> str:
@@ -147,7 +158,8 @@ def against_yearly(groups: Sequence[GroupFigures], name: str) -> str:
         room = 0.25 * max(high - low, 1.0)
         axes.set_xlim(low - room, high + room)
         axes.set_xlabel("time-resolved against yearly average, %")
-        return to_svg(figure, f"yearly-{name}")
+        words = some_of([f"{group.name} {difference:+.1f} %" for group, difference in pairs])
+        return to_svg(figure, f"yearly-{name}", f"Operational grams against those by yearly averages: {words}.")
 
 
 def causes(shares: Sequence[CauseShare], names: Mapping[str, str]) -> str:
@@ -168,13 +180,19 @@ def causes(shares: Sequence[CauseShare], names: Mapping[str, str]) -> str:
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0.0, float(values.max()) * 1.15)
         axes.set_xlabel("% of the variance of the total")
-        return to_svg(figure, "causes")
+        words = some_of([f"{names.get(share.cause, share.cause)} {percent(share.share_ratio)}" for share in shown])
+        return to_svg(figure, "causes", f"Largest shares of the variance of the total: {words}.")
 
 
 def _name_bars(axes: Axes, groups: Sequence[GroupFigures]) -> None:
     axes.set_yticks(range(len(groups)), [group.name for group in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
+
+
+def _qualities_words(group: GroupFigures) -> str:
+    parts = [f"{name} {percent(ratio)}" for name in QUALITY_COLOURS if (ratio := group.intensity_ratio.get(name, 0.0))]
+    return " and ".join(parts)
 
 
 def _value(group: GroupFigures, side: str) -> float:

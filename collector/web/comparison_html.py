@@ -104,6 +104,7 @@ def render(
         words=words,
         share_words=words.share_words,
         value_text=tables.value_text,
+        most_swings=plots.MAX_SWINGS,
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib import dates as mpl_dates
 from matplotlib.axes import Axes
 
 from collector.fleet.values import DeviceAccount, DeviceSeries
-from collector.numbers import prefix_of, si_u, significant
+from collector.numbers import prefix_of, si, si_u, significant, some_of
 from collector.web.svg import INK, STYLE, new_figure, to_svg
 
 COLOURS: Final = ("#2f7ed8", "#e08a00", "#0f9d76", "#c4569d", "#8a6fe8", "#d5532b", "#3aa7c9", "#8f9b2e")
@@ -46,7 +46,8 @@ def energy_per_inference(devices: Sequence[DeviceAccount]) -> str:
         _name_bars(axes, [device.device_id for _, device in shown])
         axes.set_xlim(0, float((values + 2 * u).max() / scale) * 1.42)
         axes.set_xlabel(f"{letter}J per inference")
-        return to_svg(figure, "jpi")
+        words = [f"{one.device_id} {si_u(one.j_per_inference, one.j_per_inference_u, 'J')}" for _, one in shown]
+        return to_svg(figure, "jpi", f"Energy per inference: {some_of(words)}.")
 
 
 def carbon_per_1000(devices: Sequence[DeviceAccount]) -> str:
@@ -74,7 +75,8 @@ def carbon_per_1000(devices: Sequence[DeviceAccount]) -> str:
         axes.set_xlim(0, max(t.high for t in totals) / scale * 1.2)
         axes.set_xlabel(f"{letter}g CO2e per 1000 inferences")
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-        return to_svg(figure, "co2")
+        words = [f"{one.device_id} {si(total.value, 'g')}" for one, total in zip(shown, totals, strict=True)]
+        return to_svg(figure, "co2", f"CO2e per 1000 inferences: {some_of(words)}.")
 
 
 def power_over_time(series: Sequence[DeviceSeries]) -> str:
@@ -90,7 +92,8 @@ def power_over_time(series: Sequence[DeviceSeries]) -> str:
         axes.set_ylim(bottom=0)
         axes.set_ylabel("mean power, W")
         _time_axis(axes, len(series))
-        return to_svg(figure, "power")
+        words = [f"{one.device_id} {_reach(one.power_w, 'W')}" for one in series[:MAX_DEVICES]]
+        return to_svg(figure, "power", f"Mean power over time: {some_of(words)}.")
 
 
 def energy_per_window(series: Sequence[DeviceSeries]) -> str:
@@ -122,7 +125,14 @@ def energy_per_window(series: Sequence[DeviceSeries]) -> str:
         axes.tick_params(axis="y", which="minor", length=0)
         axes.set_ylabel("J per window")
         _time_axis(axes, len(shown))
-        return to_svg(figure, "window")
+        words = [f"{one.device_id} {_reach(one.energy_per_window_j, 'J')}" for _, one in shown]
+        return to_svg(figure, "window", f"Energy of each window: {some_of(words)}.")
+
+
+def _reach(values: Sequence[float | None], unit: str) -> str:
+    """Return from where to where the known values go."""
+    known = [value for value in values if value is not None]
+    return f"{si(min(known), unit)} to {si(max(known), unit)}" if known else "unknown"
 
 
 def _height(bars: int) -> float:

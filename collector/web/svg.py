@@ -54,7 +54,7 @@ def new_figure(height_in: float, width_in: float = 5.7) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def to_svg(figure: Figure, name: str, words: str = "") -> str:
+def to_svg(figure: Figure, name: str, words: str) -> str:
     """Return the figure as an SVG element: its ids are made its own, its marked colours become the page's.
 
     ``words``: what the figure shows, for those who do not see it.
@@ -68,8 +68,7 @@ def to_svg(figure: Figure, name: str, words: str = "") -> str:
     svg = buffer.getvalue()
     inner = _slim(svg[svg.index(">", svg.index("<svg")) + 1 :], name)
     (box,) = re.findall(r'<svg [^>]*viewBox="([^"]+)"', svg)
-    label = f' aria-label="{html.escape(words)}"' if words else ""
-    return f'<svg viewBox="{box}" role="img"{label} class="plot {name}">{inner}'
+    return f'<svg viewBox="{box}" role="img" aria-label="{html.escape(words)}" class="plot {name}">{inner}'
 
 
 def _slim(svg: str, name: str) -> str:

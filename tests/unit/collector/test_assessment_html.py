@@ -92,7 +92,9 @@ def assessed(
 
 
 def plots_of(text: str) -> set[str]:
-    return set(re.findall(r'class="plot ([\w-]+)"', text))
+    labelled = re.findall(r'<svg [^>]*aria-label="[^"]*\d[^"]*\." class="plot ([\w-]+)">', text)
+    assert len(labelled) == text.count("<svg"), "a figure without words"
+    return set(labelled)
 
 
 def test_the_page_is_whole_in_itself(journal: Journal) -> None:

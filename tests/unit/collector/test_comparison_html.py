@@ -12,6 +12,7 @@ from collector.carbon.montecarlo import Percentiles
 from collector.web import comparison_words as said
 from collector.web.comparison_cases import MAX_CASE_ROWS
 from collector.web.comparison_html import MAX_DRAWN_PAIRS, render
+from collector.web.comparison_plots import MAX_SWINGS
 from tests.fakes.comparisons import SCENARIO, VIEWS, make_cases, make_comparison, make_inadmissible, make_pair
 from tests.fakes.html_page import Page
 
@@ -59,7 +60,13 @@ def bare_pair(winners: Sequence[Winner]) -> PairAnswer:
 @pytest.fixture(scope="module")
 def page() -> str:
     pair = make_pair()
-    few = msgspec.structs.replace(pair, tornados=pair.tornados[:1], maps=pair.maps[:1], curves=pair.curves[:5])
+    first = pair.tornados[0]
+    small = [
+        msgspec.structs.replace(first.swings[-1], factor_id=f"small-{number}", name=f"small {number}")
+        for number in range(MAX_SWINGS)
+    ]
+    tornado = msgspec.structs.replace(first, swings=(*first.swings, *small))
+    few = msgspec.structs.replace(pair, tornados=(tornado,), maps=pair.maps[:1], curves=pair.curves[:5])
     return render(make_comparison([few]), None, SCENARIO, "Pi <against> T4")
 
 
@@ -114,6 +121,7 @@ def test_every_figure_says_what_it_shows(page: str) -> None:
     assert re.search(r"the edge is lower in \d+ % of the map, the cloud in \d+ %", figures["pair-1-map0"])
     assert "Board, with a rather long name that tells what it is about from" in figures["pair-1-tornado0"]
     assert "which turns the answer" in figures["pair-1-tornado0"]
+    assert words_of(page).count(" small-") == MAX_SWINGS - 3, "the figure and its table show as many"
     assert page.count(">alike: 120\N{NO-BREAK SPACE}000</text>") == 4
     assert page.count(">alike: 190</text>") == 1
     assert page.count(">this case</text>") == 5 + 1

@@ -76,6 +76,10 @@ def test_the_page_loads_nothing_and_is_well_formed(journal: Journal) -> None:
     assert not page.tags & {"script", "link", "iframe", "img", "object", "embed"}
     assert "http" not in re.sub(r"<td.*?</td>", "", text, flags=re.DOTALL)
     assert text.count("<svg") == 4
+    words = re.findall(r'<svg [^>]*aria-label="([^"]*\d[^"]*\.)"', text)
+    assert [one.split(":")[0] for one in words] == [
+        "Energy per inference", "CO2e per 1000 inferences", "Mean power over time", "Energy of each window",
+    ]  # fmt: skip
     assert len(page.ids) == len(set(page.ids))
     assert {load.removeprefix("#") for load in page.loads} <= set(page.ids)
     assert "edgejoule &lt;test&gt;" in text
