@@ -75,7 +75,7 @@ def _moment(text: str, whole: str) -> dt.datetime:
         ) from error
     aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
     if aware.year not in _YEARS or aware.timestamp() % FINEST_S:
-        raise ConfigurationError(f"{whole!r}: {text!r} does not lie on full five minutes from 1971 on; correct it")
+        raise ConfigurationError(f"{whole!r}: {text!r} does not lie on full five minutes of 1971 to 2199; correct it")
     return aware
 
 

@@ -37,7 +37,7 @@ def test_stretches_of_time(text: str, first: str, days: int) -> None:
     assert found.end_unix_ns - found.start_unix_ns == days * DAY_NS
 
 
-@given(st.dates(min_value=dt.date(1971, 1, 1), max_value=dt.date(2190, 1, 1)), st.integers(1, 9000))
+@given(st.dates(min_value=dt.date(1971, 1, 1), max_value=dt.date(2170, 1, 1)), st.integers(1, 9000))
 def test_a_range_of_days_is_as_long_as_it_says(first: dt.date, days: int) -> None:
     found = period_of(f"{first}..{first + dt.timedelta(days=days)}")
     assert found.end_unix_ns - found.start_unix_ns == days * DAY_NS
@@ -53,6 +53,7 @@ def test_a_range_of_days_is_as_long_as_it_says(first: dt.date, days: int) -> Non
         ("2026-01..x", "'2026-01' is no moment"),
         ("2026-02-01..2026-01-01", "ends before it begins"),
         ("2026-01-01T10:01..2026-01-02", "full five minutes"),
+        ("2190-01-01..2200-01-01", "of 1971 to 2199; correct it"),
         ("yesterday", "'yesterday' is no side"),
         ("colour=red", "'colour=red' is no side; write a period"),
         ("model=", "'model=' is no side"),

@@ -14,7 +14,7 @@ from collector.analysis.decomposition.rebound import rebound_of
 from collector.analysis.decomposition.selection import Selection, selection_of
 from collector.analysis.decomposition.values import Decomposition, GroupChange, Levels, Question
 from collector.analysis.decomposition.words import shown_effects, verdict_of
-from collector.assessment.assess import Gathered, Stored, gather
+from collector.assessment.assess import Gathered, Period, Stored, gather
 from collector.intensity.yearly_table import load_yearly_table
 from collector.inventory import parse_inventory
 from collector.values import StoredWindow
@@ -35,9 +35,12 @@ class Fleet:
 
     def __init__(self, directory: Path, rows: list[StoredWindow], inventory: str = INVENTORY) -> None:
         self.stored, self.known = Stored(lake=write_lake(directory, rows)), parse_inventory(inventory)
+        self._read: dict[Period, Gathered] = {}
 
     def gathered(self, side: Selection) -> Gathered:
-        return gather(self.stored, self.known, TABLE, side.period)
+        if side.period not in self._read:
+            self._read[side.period] = gather(self.stored, self.known, TABLE, side.period)
+        return self._read[side.period]
 
     def decomposed(self, before: str, after: str, by: Any = ("class",)) -> Decomposition:
         sides = selection_of(before), selection_of(after)
