@@ -49,6 +49,7 @@ def resolve(scenario: RefreshScenario, sources: Sources) -> Refresh:
             "carbon embodied) or new.embodied_kgco2e"
         )
     _check_policy(scenario)
+    _check_work(scenario, old, new)
     given = scenario.new.power_fall_per_year_ratio
     fall = _factor("new.power_fall_per_year_ratio", given, RATIO, "how much less power next year's offer needs")
     _below_one(fall)
@@ -64,6 +65,18 @@ def resolve(scenario: RefreshScenario, sources: Sources) -> Refresh:
         grids=grids,
         notes=tuple(_notes(scenario, old, new, grids)),
     )
+
+
+def _check_work(scenario: RefreshScenario, old: Side, new: Side) -> None:
+    """Refuse to set as many as the work takes against as many as somebody supposes: that is no equal work."""
+    if old.devices == new.devices:
+        return
+    for where, device in (("old", scenario.old), ("new", scenario.new)):
+        if device.time_per_inference_s is None and not device.bench:
+            raise ConfigurationError(
+                f"{where}: the same work takes {old.devices} of the old and {new.devices} of the new devices, but how "
+                f"much one of these can do is unknown; give {where}.time_per_inference_s"
+            )
 
 
 def _check_policy(scenario: RefreshScenario) -> None:

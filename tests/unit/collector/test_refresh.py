@@ -233,6 +233,10 @@ def test_worlds_that_are_looked_at_in_portions_are_all_of_them() -> None:
         ({"grid": [{"by_year": [1.0]}]}, "needs a source"),
         ({"grid": [{"zone": "DE"}, {"zone": "DEU"}]}, "two are called 'DEU'"),
         ({"new": {"time_per_inference_s": 0.1}}, "give work.inferences_per_day"),
+        (
+            {"work": {"inferences_per_day": 864_000.0}, "old": {"time_per_inference_s": 0.25}},
+            "takes 3 of the old and 1 of the new devices.*give new.time_per_inference_s",
+        ),
         ({"old": {"policy": "by_use"}}, "old.lifetime_inferences"),
         ({"old": {"policy": "front_loaded"}}, "old.decline_ratio"),
         ({"new": {"mean_power_w": {"value": 1.0, "low": 2.0, "high": 3.0, "source": "x"}}}, "low <= value <= high"),
