@@ -61,15 +61,16 @@ def test_an_int8_model_answers_with_the_same_integers_but_for_rounding(model_id:
 
 @pytest.mark.train
 def test_every_kind_of_layer_becomes_onnx() -> None:
-    from edgejoule.making.network import infer, initial  # noqa: PLC0415  needs [train]
+    from edgejoule.making.network import initial  # noqa: PLC0415  needs [train]
     from edgejoule.making.tflite import float_model  # noqa: PLC0415
     from tests.unit.edgejoule.test_making_tflite import NETWORKS, drawn, unsettled  # noqa: PLC0415
 
     for name, network in NETWORKS.items():
-        params = unsettled(initial(network, 0))
+        made = FileContent(Path("m.tflite"), float_model(network, unsettled(initial(network, 0))))
+        runner = load_runner(made)
         x = drawn(network)
-        data = to_onnx(FileContent(Path("m.tflite"), float_model(network, params)), "m")
-        assert answers(data, x) == pytest.approx(np.asarray(infer(network, params, x)), rel=1e-4, abs=1e-5), name
+        expected = np.concatenate([runner.infer(x[at : at + 1]) for at in range(len(x))])
+        assert answers(to_onnx(made, "m"), x) == pytest.approx(expected, rel=1e-4, abs=1e-5), name
 
 
 def test_a_constant_is_added() -> None:
