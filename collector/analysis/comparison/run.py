@@ -20,8 +20,9 @@ from collector.analysis.comparison.break_even import break_evens
 from collector.analysis.comparison.chunks import Progress, default_draws
 from collector.analysis.comparison.counts import count_cases, winner_places
 from collector.analysis.comparison.curves import curves, maps, percentiles_at
+from collector.analysis.comparison.field_words import field_words
 from collector.analysis.comparison.grams import ViewGrams, edge_and_cloud, lower_in, view_grams
-from collector.analysis.comparison.problem import Axis, Pair, Problem
+from collector.analysis.comparison.problem import I64, Axis, Pair, Problem
 from collector.analysis.comparison.sides import SideName, pair_terms, pair_views
 from collector.analysis.comparison.sweep import at_row
 from collector.analysis.comparison.terms import Evaluator, spread
@@ -168,27 +169,36 @@ def _side(grams: ViewGrams, side: SideName, unit: str) -> SideGrams:
 
 
 def _axis_flips(problem: Problem, pair: Pair, drawn: Draws) -> tuple[str, ...]:
-    """Return what turns the verdict where one field has another of its values, and the rest is as it is."""
+    """Return what turns the verdict where one field has another of its values, and the rest is as it is.
+
+    In a file of cases several fields change from row to row: then also which of the cases turn it.
+    """
+    axes = [(field_words(axis.name), axis, problem.case_values[axis.name]) for axis in problem.axes]
+    if problem.case_count != math.prod(len(axis.values) for axis in problem.axes):
+        numbers = Axis("", tuple(range(problem.case_count)), problem.reference_case)
+        axes.append(("The case (numbered from 0)", numbers, np.arange(problem.case_count)))
     said: list[str] = []
-    for axis in problem.axes:
+    for words, axis, places in axes:
         by_view: dict[View, dict[Value, Winner]] = {}
-        for value, other, row in _along(problem, axis, pair):
-            for view, places in winner_places(at_row(other, row), drawn).items():
+        for place, other, row in _along(problem, axis.name, places, pair):
+            for view, winners in winner_places(at_row(other, row), drawn).items():
                 if view.network == view.intensity:
-                    by_view.setdefault(view, {})[value] = WINNERS[int(places[0])]
+                    by_view.setdefault(view, {})[axis.values[place]] = WINNERS[int(winners[0])]
         reference = axis.values[axis.reference]
-        said += [axis_flip(axis.name, reference, winners, view) for view, winners in by_view.items()]
+        said += [axis_flip(words, reference, found, view) for view, found in by_view.items()]
     return tuple(words for words in said if words)
 
 
-def _along(problem: Problem, axis: Axis, pair: Pair) -> list[tuple[Value, Pair, int]]:
-    """Return the values of an axis with the pair and row that differ from the reference case in it alone."""
+def _along(problem: Problem, name: str, places: I64, pair: Pair) -> list[tuple[int, Pair, int]]:
+    """Return the places on an axis with the pair and row that differ from the reference case in it alone.
+
+    ``name``: "" for the number of the case, which nothing else has to be alike for.
+    """
     alike = np.ones(problem.case_count, dtype=np.bool_)
-    for other in problem.axes:
-        if other.name != axis.name:
+    for other in problem.axes if name else ():
+        if other.name != name:
             of_cases = problem.case_values[other.name]
             alike &= of_cases == of_cases[problem.reference_case]
-    places = problem.case_values[axis.name]
     every = max(1, int(np.count_nonzero(alike)) // _MOST_VALUES)
     found: list[tuple[int, Pair, int]] = []
     for one in problem.pairs:
@@ -200,4 +210,4 @@ def _along(problem: Problem, axis: Axis, pair: Pair) -> list[tuple[Value, Pair, 
                 for row in rows[looked]
                 if not faults(rules(problem.unit, at_row(one, int(row))), 0)
             ]
-    return [(axis.values[place], one, row) for place, one, row in sorted(found, key=lambda entry: entry[0])]
+    return sorted(found, key=lambda entry: entry[0])

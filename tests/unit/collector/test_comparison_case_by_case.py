@@ -5,15 +5,27 @@ import math
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.analysis.comparison.counts import count_cases, no_counts, tally
+from collector.analysis.comparison.document import GivenCases, field_types
+from collector.analysis.comparison.field_words import field_words
 from collector.analysis.comparison.problem import Pair, Problem
 from collector.analysis.comparison.rows import case_rows
 from collector.analysis.comparison.run import answer
+from collector.analysis.comparison.scenario import (
+    CloudTable,
+    EdgeTable,
+    NetworkTable,
+    PricesTable,
+    ThinClientTable,
+    UnitTable,
+)
 from collector.carbon.montecarlo import Draws
 from collector.web.comparison_cases import axis_tables
 from tests.fakes.comparison_problem import column, grid, one_pair, problem_of
@@ -37,6 +49,10 @@ VALUES: Final[dict[str, list[Any]]] = {
     "network.payload_down_bytes": [0, 400],
     "network.grid": ["FR", 50.0],
 }
+TABLES: Final[dict[str, type[msgspec.Struct]]] = {
+    "unit": UnitTable, "edge": EdgeTable, "cloud": CloudTable, "network": NetworkTable,
+    "thin_client": ThinClientTable, "prices": PricesTable,
+}  # fmt: skip
 CLIENTS: Final[list[object]] = [
     "none",
     THIN_CLIENT,
@@ -71,6 +87,30 @@ def test_each_row_is_the_scenario_with_its_values_alone(paths: set[str], client:
     counts = no_counts()
     tally(counts, whole)
     assert counts == count_cases(many, Draws(seed=3, count=DRAWS))
+
+
+def test_fields_are_named_in_words() -> None:
+    for table, into in TABLES.items():
+        for key in field_types(into).keys() - {"name", "currency", "task", "words", "inferences"}:
+            if not key.startswith(("minimum_", "maximum_")):
+                assert field_words(f"{table}.{key}").endswith(f"({table}.{key})")
+    assert field_words("edge.grid") == "The grid of the edge (edge.grid)"
+    assert field_words("cloud.t4-big.pue") == "The PUE of t4-big (cloud.t4-big.pue)"
+    assert field_words("unit.inferences_per_day") == "The number of inferences a day (unit.inferences_per_day)"
+
+
+def test_of_a_file_of_cases_those_that_turn_the_verdict_are_named() -> None:
+    """Rows that differ in several fields at once have no field that turns the verdict by itself."""
+    rates = (10.0, 86_400.0, 10.0)
+    columns: dict[str, tuple[tuple[object, ...], Any]] = {
+        "unit.inferences_per_day": ((10.0, 86_400.0), np.array([0, 1, 0])),
+        "network.payload_up_bytes": ((100, 10**7, 50), np.array([0, 1, 2])),
+    }
+    many = problem({"thin_client": "none"}, given=GivenCases(len(rates), columns, "cases.csv"))
+    (one,) = answer(many, seed=1, draws=DRAWS).pairs
+    (said,) = (flip for flip in one.flips if flip.startswith("The case (numbered from 0)") and "inventory" in flip)
+    assert said.endswith("the cloud is ahead with 0; the edge is ahead with 1.")
+    assert not any(flip.startswith("The payload") for flip in one.flips)
 
 
 def test_a_case_without_a_view_has_a_row_that_says_why() -> None:

@@ -198,7 +198,7 @@ def test_a_simulated_meter_is_said_first() -> None:
 def test_a_field_that_turns_the_verdict_is_named_with_its_values() -> None:
     problem = many_cases(4)
     (one,) = answer(problem, seed=1, draws=200).pairs
-    turned = [sentence for sentence in one.flips if sentence.startswith("unit.inferences_per_day ")]
+    turned = [sentence for sentence in one.flips if "(unit.inferences_per_day)" in sentence]
     assert turned
     words = r"the cloud is ahead with 100; the edge is ahead with 80\s000; it stays open with 8\s618\.$"
     assert re.search(words, turned[0])
@@ -233,7 +233,8 @@ def test_a_field_that_changes_the_pair_itself_turns_the_verdict_across_pairs() -
     comparison = answer(problem, seed=1, draws=100)
     assert len(comparison.pairs) == 1
     assert any(
-        "edge.attribution turns the verdict" in sentence and "the edge is ahead with shared" in sentence
+        sentence.startswith("The attribution of the edge (edge.attribution) turns the verdict ")
+        and "the edge is ahead with shared" in sentence
         for sentence in comparison.pairs[0].flips
     )
     tables = list(case_rows(problem, seed=1, draws=100))
