@@ -22,7 +22,7 @@ from tests.what_is_there import find_program
 
 ROOT: Final = Path(__file__).parents[1]
 SCENARIO: Final = ROOT / "examples" / "vibration-pi4-mobile.toml"
-PICTURES: Final = {"comparison-desktop": (1240, 2250), "comparison-phone": (390, 1600)}
+PICTURES: Final = {"comparison-desktop": (1240, 2250), "comparison-phone": (390, 1900)}
 
 COLOURS: Final = 96
 

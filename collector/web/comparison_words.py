@@ -298,7 +298,13 @@ def bare_value(value: float, question: Question) -> str:
 
 def _between(chances: Sequence[float]) -> str:
     low, high = of_hundred(min(chances)), of_hundred(max(chances))
-    return low if low == high else f"{low} to {high}"
+    if low == high or (low, high) == ("more than 99", "100"):
+        return low
+    if (low, high) == ("0", "fewer than 1"):
+        return high
+    if high in {"more than 99", "100"}:
+        return f"at least {low}" if low[0].isdigit() else f"{low} to {high}"
+    return f"at most {high}" if low in {"0", "fewer than 1"} else f"{low} to {high}"
 
 
 def quantity(value: float, unit: str) -> str:

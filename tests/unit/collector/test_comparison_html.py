@@ -181,6 +181,28 @@ def test_a_certain_answer_says_what_was_counted_in_several_ways() -> None:
         assert said.certainty(some).endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("chances", "words"),
+    [
+        ((0.97, 0.97), "97"),
+        ((0.96, 0.98), "96 to 98"),
+        ((0.96, 0.9999), "at least 96"),
+        ((0.96, 1.0), "at least 96"),
+        ((0.9999, 1.0), "more than 99"),
+        ((1.0, 1.0), "100"),
+    ],
+)
+def test_chances_over_views_are_said_as_one(chances: tuple[float, float], words: str) -> None:
+    pair = bare_pair(["edge", "edge"])
+    views = tuple(
+        msgspec.structs.replace(view, probability_edge_lower=chance)
+        for view, chance in zip(pair.views, chances, strict=True)
+    )
+    assert said.certainty(msgspec.structs.replace(pair, views=views)).startswith(
+        f"The edge is lower in {words} of 100"
+    )
+
+
 def test_what_the_answer_depends_on_is_explained_beside_it() -> None:
     assert said.glosses(bare_pair(["edge", "edge", "edge", "edge"])) == ()
     by_both = [term for term, _ in said.glosses(bare_pair(["edge", "edge", "cloud", "open"]))]
