@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.argument_types import whole
 from edgejoule.bench_report.values import Grid, Report, Section
-from edgejoule.output import stdout_console
+from edgejoule.output import EXIT_DONE, stdout_console, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,35 +56,49 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         raise ConfigurationError("--plot needs matplotlib: pip install 'edgejoule[analysis]'")
 
 
-def write_outputs(
-    arguments: argparse.Namespace,
-    report: Report,
-    draw: "Callable[[], Figure]",
-    shows: str,
-    rows: Sequence[Mapping[str, Any]],
-) -> None:
-    """Write what is asked for. ``shows``: what the figure says, for who does not see it. Raises ConfigurationError."""
-    drawn = draw() if arguments.plot is not None or (arguments.html is not None and _can_draw()) else None
+class Reported(NamedTuple):
+    """An answer in the forms that people ask for. ``shows``: what the figure says, for who does not see it."""
+
+    report: Report
+    draw: "Callable[[], Figure]"
+    shows: str
+    rows: Sequence[Mapping[str, Any]]
+
+
+def deliver(arguments: argparse.Namespace, answer: Any, reported: Reported) -> int:
+    """Write the files that are asked for, show the answer, and return the exit code.
+
+    ``answer``: what ``--json`` gives. Raises ConfigurationError for a file that cannot be written.
+    """
+    _write(arguments, reported)
+    if arguments.json:
+        write_json(answer)
+        return EXIT_DONE
+    from edgejoule.bench_report.terminal import print_report  # noqa: PLC0415  keeps --help quick
+
+    print_report(reported.report, stdout_console())
+    for path in (arguments.html, arguments.plot, arguments.csv):
+        if path is not None:
+            stdout_console().print(f"written: {path}", markup=False, soft_wrap=True)
+    return EXIT_DONE
+
+
+def _write(arguments: argparse.Namespace, reported: Reported) -> None:
+    wanted = arguments.plot is not None or (arguments.html is not None and _can_draw())
+    drawn = reported.draw() if wanted else None
     try:
         if arguments.csv is not None:
-            arguments.csv.write_text(_csv(rows), encoding="utf-8")
+            arguments.csv.write_text(_csv(reported.rows), encoding="utf-8")
         if arguments.plot is not None and drawn is not None:
             from edgejoule.bench_report.figure_text import draw_file  # noqa: PLC0415  matplotlib takes a second
 
-            draw_file(drawn, arguments.plot, shows)
+            draw_file(drawn, arguments.plot, reported.shows)
         if arguments.html is not None:
-            arguments.html.write_text(_page(report, drawn, shows), encoding="utf-8")
+            arguments.html.write_text(_page(reported.report, drawn, reported.shows), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename or 'the output'}: cannot be written: {error.strerror}; name another file"
         ) from error
-
-
-def print_written(arguments: argparse.Namespace) -> None:
-    """Say on stdout which files were written."""
-    for path in (arguments.html, arguments.plot, arguments.csv):
-        if path is not None:
-            stdout_console().print(f"written: {path}", markup=False, soft_wrap=True)
 
 
 def wrapped(notes: Iterable[str]) -> tuple[str, ...]:

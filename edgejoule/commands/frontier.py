@@ -4,8 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.output import EXIT_DONE, stdout_console, write_json
-from edgejoule.report_files import add_outputs, check_outputs, print_written, write_outputs
+from edgejoule.report_files import Reported, add_outputs, check_outputs, deliver
 
 if TYPE_CHECKING:
     from edgejoule.frontier.values import Frontier
@@ -28,17 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Show it. Raises ConfigurationError."""
     check_outputs(arguments)
     found = _answer(arguments)
-    from edgejoule.bench_report.terminal import print_report
     from edgejoule.frontier.report import report_of, rows_of, shows
 
-    report = report_of(found)
-    write_outputs(arguments, report, lambda: _figure(found), shows(found), rows_of(found))
-    if arguments.json:
-        write_json(found)
-        return EXIT_DONE
-    print_report(report, stdout_console())
-    print_written(arguments)
-    return EXIT_DONE
+    return deliver(arguments, found, Reported(report_of(found), lambda: _figure(found), shows(found), rows_of(found)))
 
 
 def _figure(found: "Frontier") -> Any:

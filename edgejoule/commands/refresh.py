@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.commands.carbon.lake_place import add_place, place_of
-from edgejoule.output import EXIT_DONE, stdout_console, write_json
-from edgejoule.report_files import add_outputs, check_outputs, print_written, write_outputs
+from edgejoule.report_files import Reported, add_outputs, check_outputs, deliver
 
 if TYPE_CHECKING:
     from collector.analysis.refresh.answers import RefreshAnswer
@@ -69,17 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Show it. Raises ConfigurationError for a fault in the scenario."""
     check_outputs(arguments)
     found = _answer(arguments)
-    from edgejoule.bench_report.terminal import print_report
     from edgejoule.refresh.report import report_of, rows_of, shows
 
-    report = report_of(found)
-    write_outputs(arguments, report, lambda: _figure(found), shows(found, 6), rows_of(found))
-    if arguments.json:
-        write_json(found)
-        return EXIT_DONE
-    print_report(report, stdout_console())
-    print_written(arguments)
-    return EXIT_DONE
+    return deliver(
+        arguments, found, Reported(report_of(found), lambda: _figure(found), shows(found, 6), rows_of(found))
+    )
 
 
 def _figure(found: "RefreshAnswer") -> Any:
