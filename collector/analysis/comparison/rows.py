@@ -43,9 +43,8 @@ def case_rows(
     schema = case_schema(problem)
     drawn = Drawn(Draws(seed=seed, count=draws))
     whole, done = sum(len(pair.cases) for pair in problem.pairs), 0
-    medians = Medians()
     for pair in chunks(problem, draws, memory_bytes):
-        yield _table(problem, pair, (drawn, medians), schema)
+        yield _table(problem, pair, (drawn, Medians()), schema)
         done += len(pair.cases)
         if progress is not None:
             progress(done, whole)

@@ -127,12 +127,16 @@ def _sliced(whole: T, rows: slice) -> T:
 
 
 def _chosen(kinds: tuple[K, ...], place: I64 | None, rows: slice) -> tuple[tuple[K, ...], I64 | None]:
-    """Return what the rows have; a single row has one kind only."""
+    """Return what the rows have; a single row has one kind only, and no more kinds are carried than there are rows."""
     if place is None:
         return kinds, None
     if rows.stop - rows.start == 1:
         return (kinds[int(place[rows.start])],), None
-    return kinds, place[rows]
+    of_rows = place[rows]
+    if len(kinds) <= len(of_rows):
+        return kinds, of_rows
+    used, of_rows = np.unique(of_rows, return_inverse=True)
+    return tuple(kinds[number] for number in used), of_rows
 
 
 def _zones(grid: Grid, rows: slice) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from collector.analysis.comparison.scenario import (
     ThinClientTable,
     UnitTable,
 )
+from collector.analysis.comparison.sweep import between
 from collector.carbon.montecarlo import Draws
 from collector.web.comparison_cases import axis_tables
 from tests.fakes.comparison_problem import column, grid, one_pair, problem_of
@@ -170,3 +171,16 @@ def test_where_both_sides_emit_the_same_neither_is_ahead() -> None:
     assert "the edge emits the same as the cloud" in one.verdict
     assert set(table(alike)["winner"].to_pylist()) == {"open"}
     assert math.isclose(one.views[0].edge_minus_cloud.p95, 0.0)
+
+
+def test_a_chunk_carries_what_its_own_cases_have() -> None:
+    """Else the work and the memory of each chunk hang on the number of all cases."""
+    grids = [float(number) for number in range(100, 140)]
+    many = problem({"edge.grid": grids})
+    (pair,) = many.pairs
+    part = between(pair, 7, 11)
+    for held in (part.edge.grid.average, part.network.grid.average):
+        assert held is not None
+        assert [factor.estimate.value for factor in held.factors] == grids[7:11]
+    assert part.edge.grid.zones == ("107 g/kWh", "108 g/kWh", "109 g/kWh", "110 g/kWh")
+    assert table(many, 4).equals(table(many))
