@@ -36,7 +36,8 @@ GRACE_S = 3.0
 POLL_S = 0.02
 MAY_BE_MISSING_IN_CI = ("hardware", "gpu")
 SPARK_SETTINGS = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    " -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote",
     "spark.default.parallelism": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -290,9 +291,12 @@ def browser(chromium_program: str) -> Generator["Browser", None, None]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
-    """Have the one Spark of this process run, for tests marked ``spark``; set so that small questions cost little."""
+    """Have Spark run for the tests of one file, marked ``spark``; set so that small questions cost little.
+
+    Not for longer: it takes half a gigabyte.
+    """
     from collector.assessment.engine import Limits  # noqa: PLC0415  the collector, only where it is asked for
     from collector.assessment.spark_session import spark_session, stop_spark  # noqa: PLC0415
 

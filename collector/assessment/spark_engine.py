@@ -15,9 +15,10 @@ import ibis
 import pyarrow as pa
 
 from collector.assessment.engine import Limits
-from collector.assessment.engine_parts import FreeNames, OpenScans, first_line, sql_of, temporary
+from collector.assessment.engine_parts import FreeNames, OpenScans, sql_of, temporary
 from collector.assessment.query import Table
 from collector.assessment.spark_session import spark_session
+from collector.assessment.spark_words import has_ended, root_cause
 from collector.sinks.lake_place import LocalPlace, Place
 from edge_agent.wire.errors import ConfigurationError
 
@@ -111,6 +112,11 @@ class SparkEngine:
                 missing = "PATH_NOT_FOUND" in str(error)
                 if isinstance(error, (AnalysisException, ParseException)) and not missing:
                     raise
+                if has_ended(error):
+                    raise ConfigurationError(
+                        f"Spark has ended while it read the lake {place.where}: perhaps the system killed it for want "
+                        "of memory; give less --memory-mb, or fewer --threads"
+                    ) from error
                 words = root_cause(error)
                 if any(word in words for word in _OUT_OF_MEMORY):
                     raise ConfigurationError(
@@ -118,18 +124,3 @@ class SparkEngine:
                         f"give more, or fewer --threads ({words})"
                     ) from error
                 raise self._scans.unreadable(place, words) from error
-
-
-def root_cause(error: Exception) -> str:
-    """Return in one line what is behind an error: Spark wraps it several times, and says it last."""
-    from py4j.protocol import Py4JError, Py4JJavaError  # noqa: PLC0415  an extra of its own
-
-    if not isinstance(error, Py4JJavaError):
-        return first_line(str(error))
-    try:
-        cause = error.java_exception
-        while (deeper := cause.getCause()) is not None:
-            cause = deeper
-        return first_line(str(cause.toString()))
-    except Py4JError:
-        return "Spark has ended"

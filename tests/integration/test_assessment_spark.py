@@ -3,8 +3,6 @@
 import json
 import math
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,29 +130,3 @@ def test_a_damaged_file_is_named_in_one_line(
         assessed(copy, engine)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
-
-
-def _without_java(java_home: Path, lake: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "edgejoule", "carbon", "roll-up", "--lake", str(lake), "--engine", "spark"]
-    env = {"PATH": "/usr/bin:/bin", "JAVA_HOME": str(java_home)}
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=120)
-
-
-def test_no_java_and_an_old_one_are_one_line(lake: Path, tmp_path: Path) -> None:
-    none = _without_java(tmp_path / "nothing", lake)
-    assert (none.returncode, none.stdout) == (2, "")
-    assert none.stderr.count("\n") == 1
-    assert "no java in JAVA_HOME or PATH; install it" in none.stderr
-    old = tmp_path / "old" / "bin" / "java"
-    old.parent.mkdir(parents=True)
-    old.write_text("#!/bin/sh\necho 'Error: java.lang.UnsupportedClassVersionError: 61.0' >&2\nexit 1\n")
-    old.chmod(0o755)
-    told = _without_java(tmp_path / "old", lake)
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.count("\n") == 1
-    assert "UnsupportedClassVersionError: 61.0; it needs Java 17" in told.stderr
-
-
-def test_less_memory_than_spark_needs_is_one_line() -> None:
-    with pytest.raises(ConfigurationError, match=r"--memory-mb 200 is too little to read a lake with spark; .* 500"):
-        Limits(engine="spark", memory_bytes=200_000_000)
