@@ -1,6 +1,6 @@
 """The windows of a report as columns: from the lake up to its cursor, from the journal's tail after it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,10 +39,15 @@ COLUMNS: Final = (
 _PAGE_ROWS: Final = 20_000
 
 
-def window_pages(journal: Journal, lake_dir: LakeWhere | None, last_row_id: int | None = None) -> Iterator[pa.Table]:
-    """Yield every committed window once, with ``COLUMNS``, in the order of ``row_id``, page by page.
+def window_pages(
+    journal: Journal,
+    lake_dir: LakeWhere | None,
+    last_row_id: int | None = None,
+    columns: Sequence[str] = COLUMNS,
+) -> Iterator[pa.Table]:
+    """Yield every committed window once, with ``columns``, in the order of ``row_id``, page by page.
 
-    ``last_row_id``: only up to it, for whoever has to see the same windows twice.
+    ``last_row_id``: only up to it, for whoever has to see the same windows twice. ``columns``: ``row_id`` among them.
 
     The cursor is read first and the lake only up to it: a batch that the collector writes meanwhile is still in the
     journal's tail. Where the lake ends before the cursor (it was moved away), the journal serves the rest.
@@ -51,12 +56,24 @@ def window_pages(journal: Journal, lake_dir: LakeWhere | None, last_row_id: int 
         last_row_id = journal.last_row_id()
     done = 0
     if lake_dir is not None and (cursor := min(journal.cursor(LakeSink.name), last_row_id)) > 0:
-        for page in lake_pages(lake_dir, list(COLUMNS), cursor, known_journal_id(journal)):
+        for page in lake_pages(lake_dir, list(columns), cursor, known_journal_id(journal)):
             yield page
             done = page["row_id"][-1].as_py()
     while done < last_row_id and (rows := journal.rows_after(done, min(_PAGE_ROWS, last_row_id - done))):
-        yield rows_to_table(rows, COLUMNS)
+        yield rows_to_table(rows, columns)
         done = rows[-1].row_id
+
+
+def joined(pages: Iterable[pa.Table], least_rows: int) -> Iterator[pa.Table]:
+    """Yield the same rows in fewer pages, of ``least_rows`` or more but for the last one."""
+    held: list[pa.Table] = []
+    for page in pages:
+        held.append(page)
+        if sum(one.num_rows for one in held) >= least_rows:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def floats(table: pa.Table, name: str) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from collector.fleet.rows import floats, integers
 from collector.fleet.values import DeviceSeries
 from collector.fleet.window_sums import Columns, Key, codes_of
 
+COLUMNS: Final = ("row_id", "fleet", "device_id", "t_start_unix_ns", "duration_s", "gap_s", "energy_j", "energy_u_j")
 MAX_BINS: Final = 240
 _NS_PER_S: Final = 1_000_000_000
 _SUMS: Final = ("covered_s", "middle_s", "energy_j", "u_j", "windows")
@@ -61,7 +62,7 @@ class SeriesBins:
         self._sums.make_room(len(self._places) * self._size)
 
     def add(self, table: pa.Table) -> None:
-        """Take some of the windows that the extent has seen, in the same order."""
+        """Take some of the windows that the extent has seen, in the same order (``COLUMNS``)."""
         if not table.num_rows:
             return
         codes, names = codes_of([table["fleet"], table["device_id"]])

@@ -328,6 +328,15 @@ def test_a_row_is_counted_once_wherever_lake_and_cursor_stand(journal: Journal, 
         assert report.total.energy_j == pytest.approx(energy_of(rows), rel=1e-12)
 
 
+def test_a_report_says_how_far_it_is_over_lake_and_journal(journal: Journal, tmp_path: Path) -> None:
+    commit_rows(journal, make_fleet_rows(10))
+    LakeSink(tmp_path / "lake").write(journal.rows_after(0, 12))
+    journal.set_cursor("lake", 12)
+    heard: list[tuple[int, int]] = []
+    fleet_report(journal, tmp_path / "lake", None, lambda done, of: heard.append((done, of)))
+    assert heard == [(30, 60), (60, 60)]
+
+
 def test_a_lake_that_was_moved_away_is_made_good_from_the_journal(journal: Journal, tmp_path: Path) -> None:
     commit_rows(journal, make_fleet_rows(4))
     journal.set_cursor("lake", 12)

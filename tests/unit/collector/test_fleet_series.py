@@ -1,11 +1,14 @@
 """What a device did over time, for plots: bins that do not hang on how its windows are paged."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from collector.fleet.series import Extent, SeriesBins
+from collector.fleet.rows import joined
+from collector.fleet.series import COLUMNS, Extent, SeriesBins
 from collector.fleet.values import DeviceSeries
 from collector.sinks.lake import rows_to_table
 from tests.fakes.windows import PI4, T0_UNIX_NS, make_fleet_rows, make_stored
@@ -18,7 +21,7 @@ def device_series(table: pa.Table, rows_at_once: int = 7) -> list[DeviceSeries]:
         extent.add(page)
     bins = SeriesBins(extent)
     for page in pages:
-        bins.add(page)
+        bins.add(page.select(COLUMNS))
     return bins.series()
 
 
@@ -46,3 +49,12 @@ def test_windows_that_begin_a_little_early_or_late_keep_their_own_bins() -> None
     assert len(series.power_w) == 5
     steps_s = [(b - a) / 1e9 for a, b in pairwise(series.t_unix_ns)]
     assert all(step_s == pytest.approx(10.0, abs=0.1) for step_s in steps_s)
+
+
+@given(sizes=st.lists(st.integers(0, 9), max_size=12), least_rows=st.integers(1, 20))
+def test_joined_pages_hold_the_same_rows_in_order_and_are_as_long_as_asked(sizes: list[int], least_rows: int) -> None:
+    ends = list(accumulate(sizes, initial=0))
+    pages = [pa.table({"row_id": pa.array(range(first, last), pa.int64())}) for first, last in pairwise(ends)]
+    found = [page["row_id"].to_pylist() for page in joined(pages, least_rows)]
+    assert [row for rows in found for row in rows] == list(range(ends[-1]))
+    assert all(least_rows <= len(rows) < least_rows + max(sizes) for rows in found[:-1])

@@ -1,6 +1,11 @@
 """``edgejoule fleet`` over a journal on disk: exit codes, JSON alone on stdout, one clear line for a fault."""
 
 import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -41,6 +46,23 @@ def test_report_as_json_counts_lake_and_journal_once(state_dir: Path, capsys: py
     assert report["total"]["windows"] == 18
     assert report["simulated"] is True
     assert report["total"]["total_gco2e"] is None
+
+
+def test_report_on_a_terminal_says_how_far_it_is_and_what_is_quicker(state_dir: Path) -> None:
+    with closing(sqlite3.connect(journal_path(state_dir))) as db, db:
+        db.execute("UPDATE windows SET row_id = 6000000 WHERE row_id = 18")
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "edgejoule", "fleet", "report", "--state-dir", str(state_dir), "--json"]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=theirs, timeout=120)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert json.loads(done.stdout)["total"]["windows"] == 18
+    assert "reading windows" in shown
+    assert "100%" in shown
+    assert "quicker with: edgejoule carbon assess" in shown
 
 
 def test_report_for_people_with_the_inventory_of_the_configuration(
