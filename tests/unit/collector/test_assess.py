@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 import collector
 from collector.assess import NS_PER_S, Assessor, Carbon
-from collector.carbon.operational import IntensityKind
 from collector.carbon.units import s_from_years
-from collector.intensity.yearly_table import YearlyTable, load_yearly_table
+from collector.intensity.yearly_table import load_marginal_table, load_yearly_table
 from collector.inventory import parse_inventory, read_inventory
 from edge_agent.wire.errors import ConfigurationError
 
@@ -101,10 +100,6 @@ def test_a_zone_that_no_table_knows_is_refused_at_once() -> None:
         Assessor(inventory, load_yearly_table())
 
 
-class MarginalTable(YearlyTable):
-    kind: IntensityKind = "marginal"
-
-
 def test_an_account_is_not_kept_with_marginal_intensities() -> None:
     with pytest.raises(ConfigurationError, match="needs average intensities"):
-        Assessor(read_inventory(SAMPLE), MarginalTable(load_yearly_table().factors))
+        Assessor(read_inventory(SAMPLE), load_marginal_table())
