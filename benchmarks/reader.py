@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.harness import Measurement, benchmark
+from edgejoule.signals import setting
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.emulate import MeterEmulator
 from firmware_bridge.loads import ConstantLoad
@@ -34,7 +35,7 @@ def serve(name: str, link: Path) -> None:
     driver = get_driver(name)
     sheet = driver.data_sheet
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, setting(stop))
     load = ConstantLoad(levels_a(sheet)[1] * sheet.nominal_voltage_v)
     MeterEmulator(driver, link, load).run(stop)
 

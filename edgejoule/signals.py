@@ -1,5 +1,6 @@
 """Signals for the length of a block."""
 
+import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,19 @@ def handled(numbers: Sequence[signal.Signals], handler: Handler) -> Iterator[Non
     finally:
         for number, previous in before:
             signal.signal(number, previous)
+
+
+def setting(event: threading.Event) -> Handler:
+    """Return a handler that sets ``event``, from a thread of its own.
+
+    ``Event.set`` takes a lock. The thread that a signal interrupts may hold it just then, in ``wait`` or in the
+    handler of a signal before, and would wait for itself forever.
+    """
+    return lambda *_: _set_elsewhere(event)
+
+
+def _set_elsewhere(event: threading.Event) -> None:
+    _thread.start_new_thread(event.set, ())  # threading's own Thread takes locks, too
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 import argparse
 import threading
 
-from edgejoule.signals import STOP_SIGNALS, handled
+from edgejoule.signals import STOP_SIGNALS, handled, setting
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Hear signals first: what follows takes a moment to load."""
     stop = threading.Event()
-    with handled(STOP_SIGNALS, lambda *_: stop.set()):
+    with handled(STOP_SIGNALS, setting(stop)):
         from collector.app import run_collector
         from collector.config import listening_at, read_config
 

@@ -4,7 +4,7 @@ import argparse
 import threading
 
 from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console
-from edgejoule.signals import STOP_SIGNALS, handled
+from edgejoule.signals import STOP_SIGNALS, handled, setting
 
 _LOOK_S = 1.0
 
@@ -12,7 +12,7 @@ _LOOK_S = 1.0
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop. Raises ConfigurationError."""
     stop = threading.Event()
-    with handled(STOP_SIGNALS, lambda *_: stop.set()):
+    with handled(STOP_SIGNALS, setting(stop)):
         from collector.config import listening_at, read_config
         from collector.serving import live_page
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgejoule.signals import STOP_SIGNALS, handled
+from edgejoule.signals import STOP_SIGNALS, handled, setting
 from firmware_bridge.driver import Options
 from firmware_bridge.errors import ConfigurationError
 
@@ -15,7 +15,7 @@ from firmware_bridge.errors import ConfigurationError
 def stop_on_signal() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set, so that whatever runs ends in order."""
     stop = threading.Event()
-    with handled(STOP_SIGNALS, lambda *_: stop.set()):
+    with handled(STOP_SIGNALS, setting(stop)):
         yield stop
 
 

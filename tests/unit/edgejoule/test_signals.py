@@ -1,8 +1,9 @@
 import signal
+import threading
 
 import pytest
 
-from edgejoule.signals import handled, held_back
+from edgejoule.signals import handled, held_back, setting
 
 
 def test_a_signal_that_is_held_back_takes_effect_after_the_block() -> None:
@@ -25,3 +26,13 @@ def test_what_is_ignored_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
             signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
+
+
+def test_signals_that_come_while_the_event_is_being_set_or_waited_for_block_nothing() -> None:
+    stop = threading.Event()
+    with handled((signal.SIGTERM,), setting(stop)):
+        with vars(stop)["_cond"]:  # where a signal may interrupt ``wait`` and ``set``
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            assert not stop.is_set()
+        assert stop.wait(30.0)
