@@ -8,10 +8,8 @@ a daemon thread of the process that was asked for it, so that the end of that pr
 the broker and frees the port.
 """
 
-import _thread
 import contextlib
 import logging
-import signal
 import socket
 import tempfile
 import threading
@@ -67,19 +65,13 @@ def broker_toml(listen: str, port: int, port_v311: int | None = None) -> str:
     )
 
 
-def _set_elsewhere(event: threading.Event) -> None:
-    """Set ``event`` from another thread: the one that a signal interrupts may hold the lock that ``set`` takes."""
-    _thread.start_new_thread(event.set, ())
+def run_embedded_broker(
+    listen: str, port: int, port_v311: int | None, on_ready: Callable[[], None], stop: threading.Event
+) -> int:
+    """Run in this process until ``stop`` is set; ``on_ready`` is called when clients can connect.
 
-
-def run_embedded_broker(listen: str, port: int, port_v311: int | None, on_ready: Callable[[], None]) -> int:
-    """Run until SIGTERM or SIGINT, in the main thread's process; ``on_ready`` is called when clients can connect.
-
-    Returns 0 after a signal, 1 when the broker ended by itself. Raises ConfigurationError when it cannot listen.
+    Returns 0 then, 1 when the broker ended by itself. Raises ConfigurationError when it cannot listen.
     """
-    stop = threading.Event()
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, lambda *_: _set_elsewhere(stop))
     logging.getLogger("rumqttd").setLevel(logging.CRITICAL)  # it logs every packet as an error
     ports = [port] if port_v311 is None else [port, port_v311]
     for number in ports:

@@ -1,9 +1,12 @@
 """``edgejoule broker``: the embedded in-memory broker, for one machine and for tests."""
 
 import argparse
+import signal
 import sys
+import threading
 
 from edgejoule.argument_types import port_number
+from edgejoule.signals import STOP_SIGNALS, setting
 
 DEFAULT_PORT = 1883
 
@@ -22,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT, which are heard to the very end of the process."""
+    stop = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, setting(stop))
     from collector.embedded_broker import run_embedded_broker
 
     places = f"MQTT 5 on {arguments.listen}:{arguments.port}"
@@ -33,4 +39,4 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"embedded broker, in-memory: {places}\n")
         sys.stdout.flush()
 
-    return run_embedded_broker(arguments.listen, arguments.port, arguments.port_v311, say_ready)
+    return run_embedded_broker(arguments.listen, arguments.port, arguments.port_v311, say_ready, stop)
