@@ -15,10 +15,11 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("edgejoule", "firmware_bridge", "edge_agent", "collector")
-CARRIED = {"models": "edge_agent/_models", "grafana": "collector/_grafana"}
+CARRIED = {"models": "edge_agent/_models", "grafana": "collector/_grafana", "deploy/board": "edgejoule/_board"}
 KINDS = {".py", ".toml", ".typed", ".j2", ".json", ".yaml", ".yml", ".md", ".npz", ".tflite"}
 KINDS |= {".css", ".js", ".svg", ".html", ".txt"}  # the live page, and the licence of the library that it carries
 KINDS |= {".mjs", ".ts"}  # the check of the dashboards against Grafana's types
+KINDS |= {".service", ".timer", ".rules", ".conf"}  # for a board
 SHIPPABLE = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "OGL-UK-3.0", "cited fact"}
 FORBIDDEN = re.compile(r"electricity maps|watttime|odbl|gpl|by-nc|by-sa|boavizta", re.IGNORECASE)
 CITED = {"circuit-board": "board of a GPU card as BoaviztAPI states it (0.0325)"}

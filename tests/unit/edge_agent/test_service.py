@@ -12,7 +12,7 @@ from edge_agent.service import WATCHDOG_S, Watchdog, notify
 from edgejoule.cli import COMMANDS
 from edgejoule.commands import agent
 
-UNIT = Path(__file__).parents[3] / "deploy/edgejoule-agent.service"
+UNIT = Path(__file__).parents[3] / "deploy/board/edgejoule-agent.service"
 
 
 @pytest.fixture

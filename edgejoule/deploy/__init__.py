@@ -1,0 +1,1 @@
+"""Boards and what runs on them: bundles, installation, waves, roll-back."""

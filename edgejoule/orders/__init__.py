@@ -1,0 +1,1 @@
+"""Signed orders to devices, from the operator's side."""

@@ -1,0 +1,1 @@
+"""A small certificate authority for a fleet: enrolment, renewal, revocation."""
