@@ -73,10 +73,12 @@ def store(journal: Journal, topic: UpTopic, message: Received) -> None:
         health = decode(message.payload, Health)
         _check_device(topic, health.device_id)
         journal.put_health(topic.fleet, health, _seen_unix_ns(message, health.t_unix_ns))
-    else:
+    elif topic.channel == "bench":
         bench = decode(message.payload, BenchRecord)
         _check_device(topic, bench.device_id)
         journal.put_bench(topic.fleet, bench, message.t_unix_ns)
+    else:
+        raise RejectedRecordError(f"this collector does not store what comes on {topic.channel!r}")
 
 
 def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:

@@ -1,7 +1,7 @@
 """One connection to the broker, from CONNECT to its end. A new connection is a new object: no queue outlives it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -37,9 +37,9 @@ _LOG = structlog.get_logger()
 
 
 class Connection:
-    """A clean session that listens on one topic. ``on_payload`` and ``on_end`` are called from the network thread.
+    """A clean session that listens on a few topics. ``on_payload`` and ``on_end`` are called from the network thread.
 
-    ``on_payload`` is given the payload, and whether the broker had retained it: it then is of an earlier time.
+    ``on_payload`` is given topic, payload, and whether the broker had retained it: it then is of an earlier time.
     ``on_end`` is called once, when a connection that the broker had accepted is over.
     """
 
@@ -47,15 +47,15 @@ class Connection:
         self,
         settings: BrokerSettings,
         client_id: str,
-        listen_topic: str,
-        on_payload: Callable[[bytes, bool], None],
+        listen_topics: Sequence[str],
+        on_payload: Callable[[str, bytes, bool], None],
         on_end: Callable[[], None],
     ) -> None:
         """Prepare. Raises ConfigurationError for certificates and passwords that cannot be read."""
         self._settings = settings
         self._address = parse_broker_url(settings.url)
         self._client_id = client_id
-        self._listen_topic = listen_topic
+        self._listen_topics = tuple(listen_topics)
         self._on_payload = on_payload
         self._on_end = on_end
         self._topics: dict[int, str] = {}
@@ -159,7 +159,7 @@ class Connection:
             self._max_in_flight = maximum
             self._refusal = f"{self._address} takes {maximum} messages at a time, and fewer than it said before"
         else:
-            client.subscribe(self._listen_topic, qos=1)
+            client.subscribe([(topic, 1) for topic in self._listen_topics])
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -185,9 +185,9 @@ class Connection:
             self._tell_refused(reason, topic)
 
     def _subscribed(self, _client: Client, _userdata: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
-        for reason in reasons:
+        for topic, reason in zip(self._listen_topics, reasons, strict=False):
             if reason.is_failure:
-                self._tell_refused(reason, self._listen_topic)
+                self._tell_refused(reason, topic)
 
     def _tell_refused(self, reason: Any, topic: str) -> None:
         """Log the first refusal of a kind: the outbox keeps what was refused and it is sent again for ever."""
@@ -198,7 +198,7 @@ class Connection:
         _LOG.warning("broker_refuses_message", broker=str(self._address), topic=topic, remedy=remedy)
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        self._on_payload(bytes(message.payload), message.retain)
+        self._on_payload(message.topic, bytes(message.payload), message.retain)
 
 
 def _shut(sock: Any) -> None:

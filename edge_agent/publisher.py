@@ -8,8 +8,8 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -38,6 +38,17 @@ class _Ack(NamedTuple):
     retained: bool
 
 
+class Downlink(Protocol):
+    """What else comes from the broker than acknowledgements, and who takes it."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """Topics or filters to subscribe to, the same at every connection."""
+
+    def take(self, topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001  the connection's call
+        """Take one message; called from the network thread, so quickly. Must not raise."""
+
+
 class Publisher:
     """See the module's text. All methods may be called from any thread."""
 
@@ -53,11 +64,12 @@ class Publisher:
         resend_s: float = FIRST_RESEND_S,
         settings: PublishSection | None = None,
         clock: HostClock | None = None,
+        downlink: Downlink | None = None,
     ) -> None:
         """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work.
 
         ``spool``: where benches wait, of this run or of an earlier one; None sends no benches. ``clock``: this
-        machine's unless given.
+        machine's unless given. ``downlink``: takes what comes on its topics.
         """
         settings = settings or PublishSection()
         self._address = check_settings(broker)
@@ -68,6 +80,7 @@ class Publisher:
         self._birth = birth
         self._spool = spool
         self._clock = clock or HostClock()
+        self._downlink = downlink
         self._dating = Dating(outbox, self._clock, settings.clock_wait_s)
         self._sender = WindowSender(device_id, outbox, settings, resend_s, self._dating.now_unix_ns)
         self._changed = threading.Condition()
@@ -96,9 +109,15 @@ class Publisher:
 
     def publish_health(self, health: Health) -> None:
         """Send health once if there is a connection: the next one is newer anyway."""
+        self.publish_once("health", codec.encode(health))
+
+    def publish_once(self, channel: UpChannel, payload: bytes) -> bool:
+        """Send ``payload`` if there is a connection; return whether there was one. Nothing repeats it."""
         connection = self._connection
-        if connection is not None:
-            connection.publish(self._topic("health"), codec.encode(health))
+        if connection is None:
+            return False
+        connection.publish(self._topic(channel), payload)
+        return True
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the collector has stored everything; return whether that came true in time.
@@ -144,8 +163,8 @@ class Publisher:
         connection = Connection(
             self._broker,
             f"edgejoule-{self._fleet}-{self._device_id}",
-            self._topic("ack"),
-            self._take_ack,
+            (self._topic("ack"), *(self._downlink.topics if self._downlink else ())),
+            self._take_message,
             self._take_end,
         )
         connection.open(self._topic("status"), self._status(online=False, reason="connection lost"))
@@ -272,9 +291,12 @@ class Publisher:
     def _topic(self, channel: UpChannel | DownChannel) -> str:
         return topic_for(self._fleet, self._device_id, channel)
 
-    def _take_ack(self, payload: bytes, retained: bool) -> None:  # noqa: FBT001  the connection's call
-        self._acks.append(_Ack(payload, self._clock.boot_ns(), retained))
-        self._wake()
+    def _take_message(self, topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001  the connection's call
+        if topic == self._topic("ack"):
+            self._acks.append(_Ack(payload, self._clock.boot_ns(), retained))
+            self._wake()
+        elif self._downlink is not None:
+            self._downlink.take(topic, payload, retained)
 
     def _take_end(self) -> None:
         with self._changed:

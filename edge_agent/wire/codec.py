@@ -1,11 +1,13 @@
 """Bytes to records and back: JSON, size-capped, validated."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.grid import GridForecast
+from edge_agent.wire.orders import BlobChunk, BlobRequest, Command, CommandReply, SignedCommand
 from edge_agent.wire.records import (
     MAX_PAYLOAD_BYTES,
     MAX_WINDOWS_PER_MESSAGE,
@@ -23,12 +25,39 @@ from edge_agent.wire.records import (
     WindowBatch,
 )
 
-WireRecord = WindowBatch | Birth | Status | Health | BenchRecord | StoreAck
-R = TypeVar("R", WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
+WireRecord = (
+    WindowBatch
+    | Birth
+    | Status
+    | Health
+    | BenchRecord
+    | StoreAck
+    | Command
+    | SignedCommand
+    | CommandReply
+    | BlobRequest
+    | BlobChunk
+    | GridForecast
+)
+R = TypeVar(
+    "R",
+    WindowBatch,
+    Birth,
+    Status,
+    Health,
+    BenchRecord,
+    StoreAck,
+    Command,
+    SignedCommand,
+    CommandReply,
+    BlobRequest,
+    BlobChunk,
+    GridForecast,
+)
 
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[WireRecord], msgspec.json.Decoder[WireRecord]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (WindowBatch, Birth, Status, Health, BenchRecord, StoreAck)
+    kind: msgspec.json.Decoder(kind) for kind in get_args(WireRecord)
 }
 _MOST_BRACKETS: Final = 8 * MAX_WINDOWS_PER_MESSAGE
 """Three times what a full message has. Fields that nobody knows could be nested without end: more is not kept."""

@@ -207,6 +207,8 @@ class Health(_Record, frozen=True, kw_only=True):
     meter_frame_errors: dict[str, int] = {}
     meter_reconnects: Annotated[int, Meta(ge=0)] = 0
     agent_cpu_ratio: NonNegative | None = None
+    commands_done: Annotated[int, Meta(ge=0)] = 0
+    commands_refused: dict[str, int] = {}
 
 
 class BudgetLine(_Record, frozen=True, kw_only=True):
@@ -364,7 +366,7 @@ class StoreAck(_Record, frozen=True, kw_only=True):
     ``stored``: what is committed above the cumulative ``acks``: windows that came before older ones, or of which
     another collector has the older ones. ``t_unix_ns``: the collector's clock; of an acknowledgement that comes
     fresh, not retained, it dates a device that has no clock. ``bench_ids``: benches of this device that are
-    committed, the latest 32.
+    committed, the latest 32. ``reply_ids``: likewise replies to commands, the latest 64.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -373,3 +375,4 @@ class StoreAck(_Record, frozen=True, kw_only=True):
     acks: tuple[BootAck, ...]
     stored: Annotated[tuple[StoredRange, ...], Meta(max_length=MAX_STORED_RANGES)] = ()
     bench_ids: tuple[Identifier, ...] = ()
+    reply_ids: tuple[Identifier, ...] = ()

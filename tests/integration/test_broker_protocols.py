@@ -41,12 +41,12 @@ def came_back(settings: BrokerSettings) -> bool:
     """Tell whether a message to ourselves came back; rumqttd, asked at once on its other port, may end a client."""
     came = threading.Event()
 
-    def take(payload: bytes, _retained: bool) -> None:  # noqa: FBT001
+    def take(_topic: str, payload: bytes, _retained: bool) -> None:  # noqa: FBT001
         if payload == LARGE:
             came.set()
 
     # A new id each time: of two with the same id it may end the wrong one, too.
-    connection = Connection(settings, f"echo-{next(_numbers)}", ACK, take, lambda: None)
+    connection = Connection(settings, f"echo-{next(_numbers)}", (ACK,), take, lambda: None)
     connection.open("edgejoule/v1/home/pi4-01/status", b"gone")
     try:
         connection.publish(ACK, LARGE)

@@ -88,7 +88,7 @@ def test_a_bench_that_nobody_heard_is_sent_again_at_the_next_connection_however_
         assert not device.publisher.flush(1.0), "sent, and nobody listens"
         with running_subscriber(journal, settings) as subscriber:
             wait_until(lambda: subscriber.connected, "somebody listens")
-            twin = Connection(settings, f"edgejoule-{FLEET}-pi4-01", "unused", lambda *_: None, lambda: None)
+            twin = Connection(settings, f"edgejoule-{FLEET}-pi4-01", ("unused",), lambda *_: None, lambda: None)
             twin.open("unused/will", b"")  # the broker ends the connection of the one that has this name
             assert device.publisher.flush(20)
             twin.close()
