@@ -55,7 +55,7 @@ def refusal(settings: BrokerSettings, client_id: str = "visitor") -> str:
 
 def connect(settings: BrokerSettings, client_id: str = "visitor") -> None:
     """Connect as a device does, and leave. Raises ConfigurationError or BrokerUnavailableError."""
-    connection = Connection(settings, client_id, f"edgejoule/v1/home/{client_id}/ack", lambda *_: None, lambda: None)
+    connection = Connection(settings, client_id, [f"edgejoule/v1/home/{client_id}/ack"], lambda *_: None, lambda: None)
     connection.open(f"edgejoule/v1/home/{client_id}/status", b"gone")
     connection.close()
 
