@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium, Node.js
-# with npm, Java for Spark), where that can be done without a question. Whatever is missing afterwards only skips its
-# tests: this script says so and ends well.
+# with npm, Java for Spark; systemd-nspawn and sshd for boards, debootstrap and qemu for userlands of other processors),
+# where that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
+# ends well.
 set -euo pipefail
 
 missing_packages() {
@@ -12,6 +13,11 @@ missing_packages() {
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
     command -v java >/dev/null || echo default-jre-headless
+    command -v systemd-nspawn >/dev/null || echo systemd-container
+    [ -x /usr/sbin/sshd ] || echo openssh-server
+    command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || echo debootstrap
+    command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
+    [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || echo libfaketime
 }
 
 go_on_without() {
@@ -28,9 +34,9 @@ forbid_starting() {
     as_root chmod 755 "$policy"
 }
 
-install_one() {
+install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 \
-        install --yes --no-install-recommends "$1" >/dev/null 2>&1
+        install --yes --no-install-recommends "$@" >/dev/null 2>&1
 }
 
 as_root() {
@@ -44,7 +50,8 @@ as_root true 2>/dev/null || go_on_without "installing needs root, or sudo that a
 forbid_starting
 echo "installing $(missing_packages | paste -sd ' ') for the tests, not started as services" >&2
 as_root apt-get -qq -o DPkg::Lock::Timeout=120 update >/dev/null 2>&1 || echo "note: apt-get update failed" >&2
-for package in $(missing_packages); do
-    install_one "$package" || echo "note: apt-get could not install $package" >&2
+mapfile -t packages < <(missing_packages)
+install "${packages[@]}" || for package in "${packages[@]}"; do # one that is missing must not keep the others away
+    install "$package" || echo "note: apt-get could not install $package" >&2
 done
 [ -z "$(missing_packages)" ] || go_on_without "not everything could be installed"
