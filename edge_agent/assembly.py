@@ -21,6 +21,7 @@ from edge_agent.inference.runner import InferenceRunner
 from edge_agent.measurement import Parts
 from edge_agent.model_catalog import CatalogModel, ModelFacts
 from edge_agent.outbox import Outbox
+from edge_agent.progress import ProgressFile, reader_fault
 from edge_agent.publisher import Publisher
 from edge_agent.service import StopFlag, Watchdog
 from edge_agent.state_dir import locked_state_dir, pid_file
@@ -29,6 +30,7 @@ from edge_agent.wire.records import Birth, Boundary, RuntimeIdentity
 from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.meter import Meter
+from firmware_bridge.stream import host_time_s
 
 FLUSH_TIMEOUT_S: Final = 30.0
 FLUSH_STEP_S: Final = 0.5
@@ -90,7 +92,13 @@ def assembled(
         )
         publisher.start()
         stack.callback(publisher.stop)
-        yield Parts(config, meter.driver.data_sheet, calibration, meter, outbox, publisher, identity, watchdog)
+        progress = None
+        if watchdog is not None:
+            watchdog.watch(lambda _: reader_fault(meter.reader_silent_s))
+            progress = ProgressFile(state_dir, outbox, host_time_s())
+            progress.write(meter_connected=True)
+        sheet = meter.driver.data_sheet
+        yield Parts(config, sheet, calibration, meter, outbox, publisher, identity, watchdog, progress)
 
 
 def open_outbox(config: AgentConfig, state_dir: Path) -> Outbox:

@@ -15,6 +15,7 @@ from edge_agent.device.cpu import CpuShare
 from edge_agent.device.observer import DeviceObserver
 from edge_agent.inference.errors import InferenceError
 from edge_agent.outbox import Outbox
+from edge_agent.progress import STORE_LIMIT_S, ProgressFile, StoreSign
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog
@@ -38,7 +39,7 @@ _LOG = structlog.get_logger()
 class Parts:
     """The agent's parts, put together by ``assembly``. ``identity`` tells whose figures the windows are now.
 
-    ``watchdog``: None where this process is not the agent's own.
+    ``watchdog`` and ``progress``: None where this process is not the agent's own.
     """
 
     config: AgentConfig
@@ -49,6 +50,7 @@ class Parts:
     publisher: Publisher
     identity: Callable[[], Identity]
     watchdog: Watchdog | None
+    progress: ProgressFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Measurement:
         self._meter_connected = True
         self._cpu = CpuShare()
         self._t_health_s = host_time_s()
+        self._store = StoreSign(STORE_LIMIT_S + 10.0 * parts.sheet.max_interval_s)
+        if parts.watchdog is not None:
+            parts.watchdog.watch(self._store.fault)
 
     def run(self, stop: StopFlag) -> None:
         """Work until ``stop`` or the work's end; then close the partial window and bring it into the outbox.
@@ -102,13 +107,22 @@ class Measurement:
             self._close(cut)
         self._align(now_s, at_boundary=any(cut.counts.duration_s >= MIN_MARKED_S for cut in cuts))
         self._observer.tend(now_s)
-        if self._recorder.settle():
-            self._parts.publisher.notify()
-        if self._parts.watchdog is not None and not self._recorder.store_failed:
+        self._settle(now_s)
+        if self._parts.watchdog is not None:
             self._parts.watchdog.feed(now_s)
         if now_s >= self._t_health_s:
             self._t_health_s = now_s + self._parts.config.health.interval_s
             self._publish_health()
+
+    def _settle(self, now_s: float) -> None:
+        recorder, progress = self._recorder, self._parts.progress
+        stored = recorder.settle()
+        if stored:
+            self._parts.publisher.notify()
+        self._store.note(now_s, waiting=recorder.waiting, stored=stored, failed=recorder.store_failed)
+        if progress is not None:
+            progress.made(stored)
+            progress.tend(now_s, meter_connected=self._meter_connected)
 
     def _align(self, now_s: float, *, at_boundary: bool) -> None:
         if at_boundary:

@@ -5,6 +5,7 @@ Imports next to nothing: a request to stop must be heard before the agent is loa
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
 WATCHDOG_S: Final = 5.0
@@ -44,13 +45,37 @@ class StopFlag:
 
 
 class Watchdog:
-    """Tells the service manager that the agent makes progress, no more often than every ``WATCHDOG_S``."""
+    """Tells the service manager that the agent makes progress, no more often than every ``WATCHDOG_S``.
+
+    Being asked is progress of the main loop; everything else has to be shown by ``signs``. Where one of them says what
+    is wrong, nothing is told: the service manager ends the agent and starts it again.
+    """
 
     def __init__(self) -> None:
         self._t_next_s = 0.0
+        self._signs: list[Callable[[float], str]] = []
+        self._fault = ""
+
+    def watch(self, sign: Callable[[float], str]) -> None:
+        """Ask ``sign`` from now on: it returns what is wrong at a host time, "" for nothing."""
+        self._signs.append(sign)
 
     def feed(self, now_s: float) -> None:
-        """Say so at host time ``now_s``, if it is time."""
-        if now_s >= self._t_next_s:
-            self._t_next_s = now_s + WATCHDOG_S
+        """Say at host time ``now_s`` that there is progress, if there is and it is time."""
+        if now_s < self._t_next_s:
+            return
+        self._t_next_s = now_s + WATCHDOG_S
+        fault = next((fault for sign in self._signs if (fault := sign(now_s))), "")
+        if not fault:
             notify("WATCHDOG=1")
+        if bool(fault) != bool(self._fault):
+            self._note(fault)
+        self._fault = fault
+
+    def _note(self, fault: str) -> None:
+        import structlog  # noqa: PLC0415  a request to stop must be heard before much is loaded
+
+        if fault:
+            structlog.get_logger().error("no_progress", reason=fault, note="the watchdog is not fed")
+        else:
+            structlog.get_logger().info("progress_again")

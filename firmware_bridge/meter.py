@@ -209,6 +209,14 @@ class Meter:
                 ended=self._ended.is_set(),
             )
 
+    def reader_silent_s(self) -> float | None:
+        """Return how long ago the reader came round last, reading or looking for the port; None while closed.
+
+        A meter that is silent or unplugged does not keep it; seconds of it mean that the reader hangs.
+        """
+        reader = self._reader
+        return None if reader is None else host_time_s() - reader.turned_s
+
     def sync(self) -> SyncState:
         """Return how the meter's time is aligned to the host's."""
         with self._lock:

@@ -126,6 +126,7 @@ class Reader:
         self._rate_bytes_s = 0.0
         self._asking = threading.Lock()
         self._mark_asked = False
+        self._turned_s = host_time_s()
         self.makes_marks = False
 
     def open(self) -> Port:
@@ -148,6 +149,11 @@ class Reader:
         self._stopping.set()
         self._waker.wake()
 
+    @property
+    def turned_s(self) -> float:
+        """Return the host time at which ``run`` last came round, reading or looking for the port."""
+        return self._turned_s
+
     def ask_for_mark(self) -> None:
         """Let the meter mark a sample soon, where its decoder can; ``Marked`` tells when it was told to."""
         with self._asking:
@@ -167,6 +173,7 @@ class Reader:
         reason = ""
         is_over = False
         self._heard_samples = False
+        self._turned_s = host_time_s()
         try:
             port, decoder = self._connection or self._connect()
             self._connection = None
@@ -212,6 +219,7 @@ class Reader:
         silent_s = 0.0
         now_s = port.time_s()
         while not self._stopping.is_set():
+            self._turned_s = host_time_s()
             if self._mark_asked:
                 self._mark(port, decoder)
             if port.host_may_speak():

@@ -1,6 +1,7 @@
 """``edgejoule agent run``: measure until SIGTERM or Ctrl-C."""
 
 import argparse
+import faulthandler
 
 from edgejoule.output import EXIT_DONE
 from edgejoule.signals import STOP_SIGNALS, handled
@@ -10,6 +11,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, then deliver what is left."""
     from edge_agent.service import StopFlag
 
+    faulthandler.enable(2)  # where each thread was, when the service manager's watchdog ends the agent
     stop = StopFlag()
     with handled(STOP_SIGNALS, lambda *_: stop.request()):  # heard before what follows is loaded
         from edge_agent.app import run_agent
