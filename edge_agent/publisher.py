@@ -1,4 +1,4 @@
-"""Sends what the outbox and the bench spool hold, until the collector's store-ack says that it is stored.
+"""Sends what outbox and spools (benches, replies) hold, until the collector's store-ack says that it is stored.
 
 One thread connects, sends, applies acknowledgements and sends again what stays unacknowledged. A PUBACK of the broker
 proves nothing and trims nothing. The broker may be away for as long as it likes: windows wait in the outbox.
@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -20,6 +21,8 @@ from edge_agent.connection import Connection
 from edge_agent.dating import Dating
 from edge_agent.delivery import FIRST_RESEND_S, BackOff, SingleFlights
 from edge_agent.outbox import Outbox
+from edge_agent.reply_spool import ReplySpool
+from edge_agent.spool_sender import SpoolSender
 from edge_agent.window_sender import MAX_MESSAGES_IN_FLIGHT, WindowSender
 from edge_agent.wire import codec
 from edge_agent.wire.errors import BrokerUnavailableError, ConfigurationError, RejectedRecordError
@@ -61,6 +64,7 @@ class Publisher:
         birth: Callable[[], Birth],
         *,
         spool: BenchSpool | None = None,
+        replies: ReplySpool | None = None,
         resend_s: float = FIRST_RESEND_S,
         settings: PublishSection | None = None,
         clock: HostClock | None = None,
@@ -68,8 +72,8 @@ class Publisher:
     ) -> None:
         """Prepare; nothing is sent before ``start``. Raises ConfigurationError for settings that cannot work.
 
-        ``spool``: where benches wait, of this run or of an earlier one; None sends no benches. ``clock``: this
-        machine's unless given. ``downlink``: takes what comes on its topics.
+        ``spool``: where benches wait, of this run or of an earlier one; None sends no benches. ``replies``: likewise
+        to orders. ``clock``: this machine's unless given. ``downlink``: takes what comes on its topics.
         """
         settings = settings or PublishSection()
         self._address = check_settings(broker)
@@ -78,7 +82,6 @@ class Publisher:
         self._device_id = device_id
         self._outbox = outbox
         self._birth = birth
-        self._spool = spool
         self._clock = clock or HostClock()
         self._downlink = downlink
         self._dating = Dating(outbox, self._clock, settings.clock_wait_s)
@@ -90,7 +93,12 @@ class Publisher:
         self._hurrying = False
         self._acks: deque[_Ack] = deque(maxlen=1000)
         self._connection: Connection | None = None
-        self._bench_flights = SingleFlights(MAX_MESSAGES_IN_FLIGHT, resend_s)
+        spools: tuple[tuple[UpChannel, BenchSpool | ReplySpool | None], ...] = (("bench", spool), ("reply", replies))
+        self._spools = {
+            channel: SpoolSender(channel, one, device_id, SingleFlights(MAX_MESSAGES_IN_FLIGHT, resend_s), self._tell)
+            for channel, one in spools
+            if one is not None
+        }
         self._told = ""
         self._thread = threading.Thread(target=self._run, name="publisher")
 
@@ -104,7 +112,7 @@ class Publisher:
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that a window was appended to the outbox or a bench added to the spool."""
+        """Say that a window was appended to the outbox, or a bench or a reply added to its spool."""
         self._wake()
 
     def publish_health(self, health: Health) -> None:
@@ -129,7 +137,7 @@ class Publisher:
             if not self._hurrying:
                 self._hurrying = True
                 self._wake()
-            while self._outbox.backlogs() or self._pending_benches() != []:
+            while self._outbox.backlogs() or any(one.pending() != [] for one in self._spools.values()):
                 remaining_s = deadline_s - time.monotonic()
                 if remaining_s <= 0 or self._stopping:
                     return False
@@ -187,7 +195,8 @@ class Publisher:
         connection.publish(self._topic("status"), self._status(online=True, reason=""), retain=True)
         self._dating.begin()
         self._sender.begin()
-        self._bench_flights.go_back()
+        for one in self._spools.values():
+            one.begin()
 
     def _say_goodbye(self, connection: Connection) -> None:
         sent = connection.publish(self._topic("status"), self._status(online=False, reason="stopped"), retain=True)
@@ -203,7 +212,7 @@ class Publisher:
                     return
                 self._news = False
             self._apply_acks()
-            waits_s = [self._date_windows(connection), self._send_windows(connection), self._send_benches(connection)]
+            waits_s = [self._date_windows(connection), self._send_windows(connection), *self._send_spools(connection)]
             wait_s = min((one for one in waits_s if one is not None), default=None)
             with self._changed:
                 self._changed.wait_for(lambda: self._news or self._stopping or self._lost, wait_s)
@@ -219,51 +228,18 @@ class Publisher:
                 if ack.device_id == self._device_id:
                     self._dating.note_ack(ack.t_unix_ns, received_boot_ns, retained=retained)
                     self._outbox.apply_ack(ack)
-                    self._note_stored_benches(ack)
+                    self._note_stored("bench", ack.bench_ids)
+                    self._note_stored("reply", ack.reply_ids)
             self._acks.popleft()
         with self._changed:
             self._changed.notify_all()
 
-    def _note_stored_benches(self, ack: StoreAck) -> None:
-        if self._spool is None:
-            return
-        try:
-            stored = [bench_id for bench_id in ack.bench_ids if self._spool.mark_stored(bench_id)]
-        except OSError as error:  # they stay pending, and the next acknowledgement says the same
-            self._tell_of_spool(error)
-            return
-        for bench_id in stored:
-            _LOG.info("bench_stored", bench=bench_id, device=self._device_id)
+    def _note_stored(self, channel: UpChannel, record_ids: Sequence[str]) -> None:
+        if channel in self._spools:
+            self._spools[channel].note_stored(record_ids)
 
-    def _pending_benches(self) -> list[str] | None:
-        """Return the ids of the benches to deliver, None when the disk does not say."""
-        if self._spool is None:
-            return []
-        try:
-            return self._spool.pending_ids()
-        except OSError as error:
-            self._tell_of_spool(error)
-            return None
-
-    def _send_benches(self, connection: Connection) -> float | None:
-        """Send the benches that are due; return how long to wait for their acknowledgements."""
-        for bench_id in self._bench_flights.due(self._pending_benches() or [], time.monotonic()):
-            payload = self._read_bench(bench_id)
-            if payload is not None:
-                connection.publish(self._topic("bench"), payload)
-                self._bench_flights.note_sent(bench_id, time.monotonic())
-        return self._bench_flights.wait_s(time.monotonic())
-
-    def _read_bench(self, bench_id: str) -> bytes | None:
-        assert self._spool is not None
-        try:
-            return self._spool.payload(bench_id, self._device_id)
-        except OSError as error:
-            self._tell_of_spool(error)
-            return None
-
-    def _tell_of_spool(self, error: OSError) -> None:
-        self._tell("benches_unavailable", remedy=f"{error}: check owner and free space of the state directory")
+    def _send_spools(self, connection: Connection) -> list[float | None]:
+        return [one.send(partial(connection.publish, self._topic(channel))) for channel, one in self._spools.items()]
 
     def _date_windows(self, connection: Connection) -> float | None:
         def ask() -> None:
