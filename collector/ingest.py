@@ -8,14 +8,17 @@ import msgspec
 
 from collector.dead_letters import NewLetter
 from collector.journal import Journal
-from edge_agent.wire.codec import DecodedWindows, decode, decode_windows, name_of_bench
+from edge_agent.wire.codec import DecodedWindows, decode, decode_windows, name_of_bench, name_of_reply
 from edge_agent.wire.errors import RejectedRecordError
+from edge_agent.wire.orders import BlobRequest, CommandReply
 from edge_agent.wire.records import MAX_PAYLOAD_BYTES, BenchRecord, Birth, Health, Identifier, Status
 from edge_agent.wire.topics import UpTopic, parse_up_topic
 
 REMEMBERED_TOPICS: Final = 10_000
 LONGEST_TOPIC: Final = 200
 """With names of 64 characters. MQTT allows 65,535 bytes: such ones are not remembered, nor are their names."""
+
+_NAMED: Final = {"bench": name_of_bench, "reply": name_of_reply}
 
 
 class Received(NamedTuple):
@@ -40,8 +43,8 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
     try:
         topic = _parse(message.topic) if len(message.topic) <= LONGEST_TOPIC else parse_up_topic(message.topic)
         _check_whole(message)
-        if topic.channel == "bench":
-            _store_bench(journal, topic, message)
+        if topic.channel in _NAMED:
+            _store_named(journal, topic, message)
         else:
             store(journal, topic, message)
     except RejectedRecordError as error:
@@ -53,7 +56,8 @@ def ingest(journal: Journal, message: Received) -> UpTopic | None:
 def store(journal: Journal, topic: UpTopic, message: Received) -> None:
     """Put one message into the journal. Raises RejectedRecordError when it cannot be accepted.
 
-    Validates the whole message first: a transaction may hold others, so nothing of a bad one may be written.
+    Validates the whole message first: a transaction may hold others, so nothing of a bad one may be written. What a
+    device wants to fetch is only looked at: it is not for the journal.
     """
     _check_name("fleet", topic.fleet)
     if topic.channel == "windows":
@@ -77,20 +81,26 @@ def store(journal: Journal, topic: UpTopic, message: Received) -> None:
         bench = decode(message.payload, BenchRecord)
         _check_device(topic, bench.device_id)
         journal.put_bench(topic.fleet, bench, message.t_unix_ns)
+    elif topic.channel == "reply":
+        reply = decode(message.payload, CommandReply)
+        _check_device(topic, reply.device_id)
+        journal.put_reply(topic.fleet, reply, message.t_unix_ns)
+    elif topic.channel == "fetch":
+        _check_device(topic, decode(message.payload, BlobRequest).device_id)
     else:
         raise RejectedRecordError(f"this collector does not store what comes on {topic.channel!r}")
 
 
-def _store_bench(journal: Journal, topic: UpTopic, message: Received) -> None:
-    """Store a bench; one that is no valid record but says which it is becomes a dead letter once, not each time."""
+def _store_named(journal: Journal, topic: UpTopic, message: Received) -> None:
+    """Store what has a name; what is none but says which it is becomes a dead letter once, not each time."""
     try:
         store(journal, topic, message)
     except RejectedRecordError as error:
         _check_name("fleet", topic.fleet)
-        name = name_of_bench(message.payload)
+        name = _NAMED[topic.channel](message.payload)
         if name is None or name.device_id != topic.device_id:
             raise
-        if journal.refuse_bench(topic.fleet, name, message.payload, str(error), message.t_unix_ns):
+        if journal.refuse(topic.fleet, name, message.payload, str(error), message.t_unix_ns):
             journal.add_dead_letter(_letter(topic, message, str(error)))
 
 

@@ -14,13 +14,24 @@ from typing import Final
 
 import msgspec
 
-from collector import account, benches, dead_letters, journal_file, ledger, removed, stored_ranges, window_rows
+from collector import (
+    account,
+    benches,
+    dead_letters,
+    journal_file,
+    ledger,
+    removed,
+    replies,
+    stored_ranges,
+    window_rows,
+)
 from collector.arrivals import Arrivals, CommitOutcome
 from collector.dead_letters import NewLetter
 from collector.journal_file import JournalGoneError
 from collector.recent_rows import RecentRows
 from collector.values import BenchEntry, DeviceState, LedgerLine, StoredBench, StoredWindow
-from edge_agent.wire.codec import BadRecord, BenchName, DecodedWindows, WindowEnvelope
+from edge_agent.wire.codec import BadRecord, BenchName, DecodedWindows, ReplyName, WindowEnvelope
+from edge_agent.wire.orders import CommandReply
 from edge_agent.wire.records import BenchRecord, Birth, Health, Status, StoredRange, WindowBatch
 
 ACKED_BOOTS: Final = 16
@@ -204,20 +215,35 @@ class Journal:
         key = (fleet, bench.device_id, bench.bench_id)
         with self.transaction():
             self._see(fleet, bench.device_id, received_unix_ns)
-            return benches.add(self._db, key, msgspec.json.encode(bench), received_unix_ns)
+            return benches.TABLE.add(self._db, key, msgspec.json.encode(bench), received_unix_ns)
 
-    def refuse_bench(self, fleet: str, name: BenchName, payload: bytes, reason: str, received_unix_ns: int) -> bool:
-        """Keep what is named a bench but is none, and return whether it is new: its device need not send it again."""
+    def put_reply(self, fleet: str, reply: CommandReply, received_unix_ns: int) -> bool:
+        """Keep a reply to an order and return whether it is new."""
+        with self.transaction():
+            self._see(fleet, reply.device_id, received_unix_ns)
+            return replies.add(self._db, fleet, reply, received_unix_ns)
+
+    def refuse(
+        self, fleet: str, name: BenchName | ReplyName, payload: bytes, reason: str, received_unix_ns: int
+    ) -> bool:
+        """Keep what is named a bench or a reply but is none; return whether it is new: it need not be sent again."""
+        if isinstance(name, BenchName):
+            table, name_id = benches.TABLE, name.bench_id
+        else:
+            table, name_id = replies.TABLE, name.reply_id
         with self.transaction():
             self._see(fleet, name.device_id, received_unix_ns)
-            return benches.add(
-                self._db, (fleet, name.device_id, name.bench_id), payload, received_unix_ns, refused=reason
-            )
+            return table.add(self._db, (fleet, name.device_id, name_id), payload, received_unix_ns, refused=reason)
 
     def bench_ids(self, fleet: str, device_id: str) -> tuple[str, ...]:
         """Return the ids of the device's latest benches: what its store-ack says."""
         with self._lock:
-            return benches.latest_ids(self._db, fleet, device_id)
+            return benches.TABLE.latest_ids(self._db, fleet, device_id)
+
+    def reply_ids(self, fleet: str, device_id: str) -> tuple[str, ...]:
+        """Return the same of its replies."""
+        with self._lock:
+            return replies.TABLE.latest_ids(self._db, fleet, device_id)
 
     def benches_after(self, row_id: int, limit: int) -> list[StoredBench]:
         """Return up to ``limit`` benches with a higher ``row_id``, in the order of their commit."""

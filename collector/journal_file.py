@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from collector import dead_letters, removed
+from collector import dead_letters, removed, replies
 from edge_agent.wire.errors import ConfigurationError
 
 SCHEMA_VERSION: Final = 1
@@ -49,6 +49,7 @@ _ADDED: Final = {
   PRIMARY KEY (fleet, device_id)) WITHOUT ROWID""",
     "notes": "(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "removed": removed.TABLE,
+    "replies": replies.COLUMNS,
     **dead_letters.TABLES,
 }
 """Tables that later versions added. An older version reads and writes such a file as before: the schema's number is

@@ -5,6 +5,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from edge_agent.wire.orders import CommandReply
 from edge_agent.wire.records import BenchRecord, Birth, Health, InferenceWindow, Status
 
 
@@ -36,6 +37,17 @@ class StoredBench:
     def valid(self) -> bool:
         """Return whether it has a result that may be used."""
         return is_valid(self.bench)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """One reply to an order as the journal keeps it. ``row_id`` grows with every committed reply."""
+
+    row_id: int
+    fleet: str
+    device_id: str
+    received_unix_ns: int
+    reply: CommandReply
 
 
 def is_valid(bench: BenchRecord) -> bool:

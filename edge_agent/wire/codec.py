@@ -54,6 +54,7 @@ R = TypeVar(
     BlobChunk,
     GridForecast,
 )
+N = TypeVar("N")
 
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[WireRecord], msgspec.json.Decoder[WireRecord]] = {
@@ -89,7 +90,16 @@ class BenchName(msgspec.Struct, frozen=True):
     bench_id: Identifier
 
 
+class ReplyName(msgspec.Struct, frozen=True):
+    """What names a reply, read without the rest."""
+
+    schema_version: Literal[1]
+    device_id: Identifier
+    reply_id: Identifier
+
+
 _BENCH_NAME = msgspec.json.Decoder(BenchName)
+_REPLY_NAME = msgspec.json.Decoder(ReplyName)
 _WINDOW = msgspec.json.Decoder(InferenceWindow)
 _ENVELOPE = msgspec.json.Decoder(WindowEnvelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
@@ -142,10 +152,19 @@ def _check_envelope(payload: bytes) -> None:
 
 def name_of_bench(payload: bytes) -> BenchName | None:
     """Return which bench ``payload`` is, though it may be no valid one; None when not even that can be read."""
+    return _name_of(payload, _BENCH_NAME)
+
+
+def name_of_reply(payload: bytes) -> ReplyName | None:
+    """Return the same for a reply to a command."""
+    return _name_of(payload, _REPLY_NAME)
+
+
+def _name_of(payload: bytes, decoder: msgspec.json.Decoder[N]) -> N | None:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return None
     try:
-        return _BENCH_NAME.decode(payload)
+        return decoder.decode(payload)
     except _DECODE_ERRORS:
         return None
 
