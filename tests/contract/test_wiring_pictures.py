@@ -12,11 +12,13 @@ import pytest
 
 from docs.wiring_figures.description import FIGURES_FILE, IMAGES, Chain, Pins, load_figures
 from docs.wiring_figures.drawing import draw
+from docs.wiring_figures.limits import PAGE as METERS_PAGE
+from docs.wiring_figures.limits import written_again
 from docs.wiring_figures.palette import DARK, LIGHT, TEXT_ON
 from docs.wiring_figures.svg import WIDTH, text_width, wrapped
 from edge_agent.config import AlignSection
 from firmware_bridge.driver_table import BOARDS, carries
-from firmware_bridge.registry import get_driver
+from firmware_bridge.registry import all_drivers, get_driver
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "wiring.md"
 FIGURES: Final = {figure.id: figure for figure in load_figures()}
@@ -86,6 +88,13 @@ def test_the_page_shows_every_picture_with_words_beside_it() -> None:
 
     assert sorted(shown.values()) == sorted(FIGURES)
     assert all(len(words) > 20 for words in shown)
+
+
+def test_the_page_of_meters_has_the_limits_of_today_and_names_every_meter() -> None:
+    page = METERS_PAGE.read_text(encoding="utf-8")
+
+    assert page == written_again(page), "python -m docs.wiring_figures"
+    assert {driver.name for driver in all_drivers()} <= set(re.findall(r"`(\w+)`", page))
 
 
 def luminance(colour: str) -> float:
