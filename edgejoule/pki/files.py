@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all, also after a power cut, and secrets that were never readable by others."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from edge_agent.wire.errors import ConfigurationError
+
+SECRET: Final = 0o600
+PUBLIC: Final = 0o644
+
+
+def write_whole(path: Path, data: bytes, mode: int) -> None:
+    """Write ``path`` beside itself, with ``mode`` from its first byte on, and put it in its place.
+
+    Raises ConfigurationError.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise ConfigurationError(f"{path}: cannot write it: {error.strerror}; check the directory") from error
+
+
+def link_whole(path: Path, target: str) -> None:
+    """Make ``path`` a link to ``target`` in one step, whatever link was there. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.link")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(target)
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Make ``folder`` with ``mode`` if it is not there. Raises ConfigurationError."""
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot make the directory: {error.strerror}; name another") from error
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in ``folder``. Raises ConfigurationError when it cannot be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot open it: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
