@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
 
 from collector.assess import Assessor
-from collector.build import build_assessor, build_bench_sinks, build_reassessment, build_sinks
+from collector.blob_server import BlobServer, serving_blobs
+from collector.build import build_assessor, build_bench_sinks, build_blob_server, build_reassessment, build_sinks
 from collector.carbon.operational import INTENSITY_KINDS
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collector.serving import LivePage
 
 POLL_S: Final = 1.0
+_Other: TypeAlias = "Reporter | Retention | GridWatch | LivePage | BlobServer"
 AnyPump = Pump[StoredWindow] | Pump[StoredBench]
 _LOG = structlog.get_logger()
 
@@ -55,8 +57,9 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
 
         if journal.note(SHARED_GROUP) != config.shared_group:  # else nothing is written: a disk may be full
             journal.set_note(SHARED_GROUP, config.shared_group)
-        session = Session(config.client_id, config.fleet, config.shared_group)
-        subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake)
+        files = vitals.files = build_blob_server(config)
+        session = Session(config.client_id, config.fleet, config.shared_group, files is not None)
+        subscriber = Subscriber(config.broker, session, journal, on_commit, vitals.intake, files)
         with contextlib.ExitStack() as parts:
             store = parts.enter_context(_intensities(config))
             assessor = build_assessor(config, store)
@@ -71,8 +74,10 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
                 forgetting(journal, names, config.journal.keep_days, lambda: not vitals.intake.empty) as retention,
                 _watching_grid(config, store, assessor, journal) as watches,
                 _live_page(config, lambda: vitals.runtime(subscriber)) as pages,
+                serving_blobs(files) as servers,
             ):
-                died = _supervise(stop, subscriber, pumps, [*reporters, retention, *watches, *pages], journal)
+                others: list[_Other] = [*reporters, retention, *watches, *pages, *servers]
+                died = _supervise(stop, subscriber, pumps, others, journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0
 
@@ -127,10 +132,12 @@ class _Vitals:
 
     intake: Intake = field(default_factory=Intake)
     commits: int = 0
+    files: BlobServer | None = None
 
     def runtime(self, subscriber: Subscriber) -> Runtime:
         intake = self.intake
-        return Runtime(subscriber.connected, intake.held_messages, intake.held_bytes, self.commits)
+        files = None if self.files is None else self.files.counts
+        return Runtime(subscriber.connected, intake.held_messages, intake.held_bytes, self.commits, files)
 
 
 def open_journal(config: CollectorConfig) -> Journal:
@@ -142,7 +149,7 @@ def _supervise(
     stop: threading.Event,
     subscriber: Subscriber,
     pumps: list[AnyPump],
-    others: Sequence["Reporter | Retention | GridWatch | LivePage"],
+    others: Sequence["_Other"],
     journal: Journal,
 ) -> bool:
     """Run the parts until told to stop or until one of them died, which is returned; its traceback is on stderr.

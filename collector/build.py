@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collector.assess import Assessor
+from collector.blob_server import BlobServer
+from collector.blobs import BlobStore
 from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
 from collector.data.impacts import load_impact_factors
@@ -16,6 +18,7 @@ from collector.journal import Journal
 from collector.journal_identity import journal_id
 from collector.store_config import InfluxConfig
 from collector.values import Row, Sink, StoredBench, StoredWindow
+from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.text_file import read_text
 
 if TYPE_CHECKING:
@@ -136,6 +139,19 @@ def _note_places(journal: Journal | None, sink_name: str, assessor: Assessor) ->
     places = {device_id: assessor.describe(device_id) for device_id in assessor.device_ids}
     with journal.transaction() as db:
         tag_places.note(db, sink_name, journal.cursor(sink_name), places)
+
+
+def build_blob_server(config: CollectorConfig) -> BlobServer | None:
+    """Return what serves files to devices; None where no folder is named. Raises ConfigurationError."""
+    if not config.orders.blob_dir:
+        return None
+    directory = Path(config.orders.blob_dir)
+    if not directory.is_dir():
+        raise ConfigurationError(
+            f"orders.blob_dir {directory}: no such folder; make it, or publish a file into it: "
+            f"edgejoule order publish FILE --blobs {directory}"
+        )
+    return BlobServer(BlobStore(directory), config.orders.device_bytes_per_s)
 
 
 def build_reassessment(

@@ -65,6 +65,16 @@ class MetricsConfig(Table, frozen=True, kw_only=True):
         return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+class OrdersConfig(Table, frozen=True, kw_only=True):
+    """``[orders]``: what devices fetch by its hash, such as models, out of ``blob_dir``; empty: nothing.
+
+    ``device_bytes_per_s``: how fast one device is served.
+    """
+
+    blob_dir: str = ""
+    device_bytes_per_s: Annotated[float, Meta(ge=1024.0, le=1e9)] = 1_048_576.0
+
+
 class InventoryConfig(Table, frozen=True, kw_only=True):
     """``[inventory]``: what the devices are made of. Empty: unknown, and so are their grams."""
 
@@ -89,6 +99,7 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     ledger: LedgerConfig = LedgerConfig()
     metrics: MetricsConfig = MetricsConfig()
     web: WebConfig = WebConfig()
+    orders: OrdersConfig = OrdersConfig()
     inventory: InventoryConfig = InventoryConfig()
     intensity: IntensityConfig = IntensityConfig()
     budget: tuple[BudgetConfig, ...] = ()
@@ -163,6 +174,7 @@ def _absolute(config: CollectorConfig, base: Path) -> CollectorConfig:
             password_file=_at(base, influxdb.password_file),
         ),
         web=replace(config.web, token_file=_at(base, config.web.token_file)),
+        orders=replace(config.orders, blob_dir=_at(base, config.orders.blob_dir)),
         inventory=replace(config.inventory, file=_at(base, config.inventory.file)),
         intensity=_absolute_intensity(config.intensity, base),
     )

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from collector import dead_letters, ledger
+from collector import dead_letters, ledger, replies
+from collector.blobs import BlobCounts
 from collector.dead_letters import Kind
 from collector.journal import Journal
 from collector.values import FleetLedger
@@ -28,16 +29,20 @@ class SinkLag(NamedTuple):
 
 
 class Runtime(NamedTuple):
-    """What only the running process knows."""
+    """What only the running process knows. ``files``: None where it serves none to devices."""
 
     broker_connected: bool
     queue_messages: int
     queue_bytes: int
     commits: int
+    files: BlobCounts | None = None
 
 
 class Figures(NamedTuple):
-    """All of it. ``letters``: in the list, by kind. ``shared_group``: with whom the collector shares the messages."""
+    """All of it. ``letters``: in the list, by kind. ``shared_group``: with whom the collector shares the messages.
+
+    ``replies``: to orders, by kind of order and stage.
+    """
 
     t_unix_ns: int
     ledger: FleetLedger
@@ -46,6 +51,7 @@ class Figures(NamedTuple):
     letters_bytes: int
     runtime: Runtime
     shared_group: str
+    replies: Mapping[tuple[str, str], int]
 
 
 class FiguresReader:
@@ -73,6 +79,7 @@ class FiguresReader:
                 letters_bytes=dead_letters.kept_bytes(db),
                 runtime=self._runtime(),
                 shared_group=self._shared_group,
+                replies=replies.counts(db),
             )
 
     def close(self) -> None:

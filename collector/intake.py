@@ -31,6 +31,9 @@ class BrokerConnection(Protocol):
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish, retained, at QoS 1. What the end of the connection cuts off is published again with its cause."""
 
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish once, at QoS 0, not retained; return False, with nothing sent, where too much waits already."""
+
     def close(self) -> None:
         """Let acknowledgements out, leave, and end the network thread."""
 

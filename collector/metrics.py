@@ -70,6 +70,7 @@ class FiguresCollector(Collector):
             *_stores(figures),
             *_letters(figures),
             *_process(figures),
+            *_orders(figures),
             *families(points),
         ]
 
@@ -122,6 +123,19 @@ def _process(figures: Figures) -> Iterable[Metric]:
     yield _single("queue_messages", "Messages that wait for the journal.", runtime.queue_messages)
     yield _single("queue_bytes", "About how much memory they take.", runtime.queue_bytes)
     yield _single("commits_total", "Commits of messages to the journal since the start.", runtime.commits)
+
+
+def _orders(figures: Figures) -> Iterable[Metric]:
+    told = _family("order_replies_total", "Replies to orders that devices have sent.", ("kind", "stage"))
+    for (kind, stage), count in figures.replies.items():
+        told.add_metric((kind, stage), count)
+    yield told
+    files = figures.runtime.files
+    if files is not None:
+        yield _single("blob_chunks_total", "Parts of files sent to devices since the start.", files.chunks)
+        yield _single("blob_bytes_total", "Bytes of files sent to devices since the start.", files.sent_bytes)
+        yield _single("blob_unknown_total", "Questions for files that are not there or damaged.", files.unknown)
+        yield _single("blob_unanswered_total", "Questions over a device's rate or the network's.", files.unanswered)
 
 
 def _family(name: str, text: str, labels: Sequence[str]) -> CounterMetricFamily | GaugeMetricFamily:

@@ -63,6 +63,8 @@ from edge_agent.wire.mqtt_version import ConnectEnd
 SUBSCRIBE_ID: Final = 1
 POLL_S: Final = 0.2
 MAX_UNSENT_BYTES: Final = 16 << 20
+FILES_BYTES: Final = 1 << 20
+"""With so much unsent, parts of files wait for the rest."""
 PING_RATIO: Final = 0.75
 """Of the keep-alive: a PINGREQ then goes out half as late as a broker waits at most (MQTT 5.0, section 3.1.2.10)."""
 _LOG = structlog.get_logger()
@@ -174,6 +176,12 @@ class MqttConnection:
         self._outgoing.publish(topic, payload)
         self._wake()
 
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish once, at QoS 0, not retained; return whether there was room."""
+        room = not self.ended.is_set() and self._outgoing.send(topic, payload)
+        self._wake()
+        return room
+
     def _wake(self) -> None:
         if self._stream is not None:
             self._stream.wake()
@@ -217,7 +225,7 @@ class MqttConnection:
         leaving = self._leave_by_s is not None
         reading = leaving or not self._intake.full
         now_s = time.monotonic()
-        self._unsent += self._outgoing.collect() + self._ping(now_s, reading=reading)
+        self._unsent += self._outgoing.collect(FILES_BYTES - len(self._unsent)) + self._ping(now_s, reading=reading)
         if self._unsent:
             self._send(stream, now_s)
         due_s = (self._pinged_s if self._pinged else self._sent_s) + self._ping_s

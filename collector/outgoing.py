@@ -1,15 +1,19 @@
 """What waits to be sent on one connection: acknowledgements at once, store-acks as the broker takes them.
 
-A newer store-ack says all that an older one says, so of one topic only the newest waits. Thread-safe, no socket.
+A newer store-ack says all that an older one says, so of one topic only the newest waits. What is sent once, parts of
+files, goes out only while little else waits for the network. Thread-safe, no socket.
 """
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 from edge_agent.wire.mqtt_packets import Protocol, encode_pubacks, encode_publish
 
 MAX_PUBLISHES_IN_FLIGHT: Final = 100
+MAX_ONCE_BYTES: Final = 4 << 20
+"""How much of what is sent once may wait."""
 LAST_PACKET_ID: Final = 65_535
 
 
@@ -22,6 +26,8 @@ class Outgoing:
         self._lock = threading.Lock()
         self._pieces: list[bytes] = []
         self._waiting: dict[str, bytes] = {}
+        self._once: deque[bytes] = deque()
+        self._once_bytes = 0
         self._in_flight: dict[int, str] = {}
         self._packet_id = 0
 
@@ -37,12 +43,27 @@ class Outgoing:
         with self._lock:
             self._waiting[topic] = payload
 
-    def collect(self) -> bytes:
-        """Return what may be sent now."""
-        if not self._pieces and not self._waiting:
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Leave a message at QoS 0 that is not retained; return False when too many of them wait."""
+        piece = encode_publish(topic, payload, self._protocol, qos=0)
+        with self._lock:
+            if self._once_bytes + len(piece) > MAX_ONCE_BYTES:
+                return False
+            self._once.append(piece)
+            self._once_bytes += len(piece)
+        return True
+
+    def collect(self, once_bytes: int = MAX_ONCE_BYTES) -> bytes:
+        """Return what may be sent now; of what is sent once about ``once_bytes`` at most."""
+        if not self._pieces and not self._waiting and not self._once:
             return b""
         with self._lock:
             pieces, self._pieces = self._pieces, []
+            while self._once and once_bytes > 0:
+                piece = self._once.popleft()
+                self._once_bytes -= len(piece)
+                once_bytes -= len(piece)
+                pieces.append(piece)
             room = min(self.receive_maximum, MAX_PUBLISHES_IN_FLIGHT) - len(self._in_flight)
             for topic in list(self._waiting)[: max(room, 0)]:
                 packet_id = self._next_packet_id()
@@ -64,5 +85,5 @@ class Outgoing:
 
     @property
     def idle(self) -> bool:
-        """Return whether nothing waits and the broker has answered all."""
+        """Return whether nothing waits and the broker has answered all; what is sent once does not count."""
         return not (self._pieces or self._waiting or self._in_flight)

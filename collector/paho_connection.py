@@ -2,8 +2,9 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -39,6 +40,9 @@ from edge_agent.wire.mqtt import (
 from edge_agent.wire.mqtt_packets import Publish
 from edge_agent.wire.mqtt_version import ConnectEnd
 
+MAX_ONCE: Final = 32
+"""Messages that are sent once and wait for the network: parts of files, so a few megabytes."""
+
 
 class PahoConnection:
     """From CONNECT to its end."""
@@ -56,6 +60,7 @@ class PahoConnection:
         self.ended = threading.Event()
         self.end_reason = ""
         self._last_publish: MQTTMessageInfo | None = None
+        self._sent_once: deque[MQTTMessageInfo] = deque()
         self._client = self._new_client()
 
     def _new_client(self) -> Client:
@@ -112,6 +117,15 @@ class PahoConnection:
         """Publish, retained, at QoS 1. What the end of the connection cuts off is published again with its cause."""
         if not self.ended.is_set():
             self._last_publish = self._client.publish(topic, payload, qos=1, retain=True)
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish once, at QoS 0, not retained; return whether there was room."""
+        while self._sent_once and self._sent_once[0].is_published():
+            self._sent_once.popleft()
+        if self.ended.is_set() or len(self._sent_once) >= MAX_ONCE:
+            return False
+        self._sent_once.append(self._client.publish(topic, payload, qos=0))
+        return True
 
     def close(self) -> None:
         """Let store-acks out, leave, and end the network thread."""

@@ -17,7 +17,7 @@ QOS: Final = 1
 ID_CLASH: Final = ("collector", "client_id: give each collector its own")
 GOES_BY: Final = "what its access list knows for the collector ([broker] username)"
 EVERY_COLLECTOR: Final[tuple[UpChannel, ...]] = ("birth", "status", "health")
-ONE_COLLECTOR: Final[tuple[UpChannel, ...]] = ("windows", "bench")
+ONE_COLLECTOR: Final[tuple[UpChannel, ...]] = ("windows", "bench", "reply")
 
 
 class ConnectFailedError(BrokerUnavailableError):
@@ -32,14 +32,16 @@ class ConnectFailedError(BrokerUnavailableError):
 class Session:
     """``fleet`` "+" is every fleet. ``shared_group`` "": a collector alone, whose session waits for it at the broker.
 
-    With a group, windows and benches go to one collector of the group each, and what says how a device is goes to all
-    of them (also because no broker sends a retained message to a shared subscription; MQTT 5.0, section 4.8.2). The
-    session then ends with the connection: a broker goes on to send to a member that is gone but has a session.
+    With a group, windows, benches and replies go to one collector of the group each, and what says how a device is
+    goes to all of them (also because no broker sends a retained message to a shared subscription; MQTT 5.0, section
+    4.8.2). The session then ends with the connection: a broker goes on to send to a member that is gone but has a
+    session. ``files``: it answers devices that fetch files; their questions are not kept for a collector that is away.
     """
 
     client_id: str
     fleet: str
     shared_group: str = ""
+    files: bool = False
 
     @property
     def kept(self) -> bool:
@@ -52,5 +54,6 @@ class Session:
         share = f"$share/{self.shared_group}/" if self.shared_group else ""
         return [
             *((share + up_filter(self.fleet, channel), QOS) for channel in ONE_COLLECTOR),
+            *([(share + up_filter(self.fleet, "fetch"), 0)] if self.files else []),
             *((up_filter(self.fleet, channel), QOS) for channel in EVERY_COLLECTOR),
         ]

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from collector.blob_server import BlobServer
 from collector.connection import connect
 from collector.ingest import Received, ingest
 from collector.intake import Batch, BrokerConnection, Intake
@@ -32,7 +33,7 @@ RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
 ACK_SPACING_S: Final = 0.1
 """While messages queue, devices hear of what is stored this often; else at once."""
-ACKED_CHANNELS: Final = frozenset({"windows", "bench"})
+ACKED_CHANNELS: Final = frozenset({"windows", "bench", "reply"})
 _LOG = structlog.get_logger()
 
 
@@ -46,14 +47,16 @@ class Subscriber:
         journal: Journal,
         on_commit: Callable[[], None] = lambda: None,
         intake: Intake | None = None,
+        files: BlobServer | None = None,
     ) -> None:
-        """Prepare. Raises ConfigurationError for settings that cannot work."""
+        """Prepare. ``files``: who answers devices that fetch one. Raises ConfigurationError."""
         self._address = check_settings(broker)
         self._broker = broker
         self._session = session
         self._journal = journal
         self._on_commit = on_commit
         self._intake = intake or Intake()
+        self._files = files
         self._touched: dict[tuple[str, str], UpTopic] = {}
         self._published_s = 0.0
         self._stopping = threading.Event()
@@ -147,6 +150,8 @@ class Subscriber:
             topic = ingest(self._journal, received)
             if topic is not None and topic.channel in ACKED_CHANNELS:
                 self._touched[topic.fleet, topic.device_id] = topic
+            elif topic is not None and topic.channel == "fetch" and self._files is not None:
+                self._files.take(topic, message.payload, batch.connection)
 
     def _publish_store_acks(self, connection: BrokerConnection) -> None:
         touched, self._touched = self._touched, {}
@@ -163,6 +168,7 @@ class Subscriber:
                 acks=tuple(BootAck(boot_id=boot, seq=seq) for boot, seq in high_waters.items()),
                 stored=self._journal.stored_above(topic.device_id, high_waters),
                 bench_ids=self._journal.bench_ids(topic.fleet, topic.device_id),
+                reply_ids=self._journal.reply_ids(topic.fleet, topic.device_id),
             )
         )
 

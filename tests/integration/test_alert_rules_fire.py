@@ -73,6 +73,7 @@ def ledger(device: str, missing: int) -> str:
         sinks=(),
         letters={},
         letters_bytes=0,
+        replies={},
         runtime=Runtime(broker_connected=True, queue_messages=0, queue_bytes=0, commits=1),
         shared_group="",
     )

@@ -250,7 +250,7 @@ def test_a_refused_subscription_is_told_with_its_filter(code: int, words: str) -
     assert "edgejoule/v1/lab/+/windows" in line
 
 
-def test_one_of_a_group_shares_windows_and_benches_and_hears_of_every_device() -> None:
+def test_one_of_a_group_shares_what_one_has_to_store_and_hears_of_every_device() -> None:
     wanted = []
 
     def script(peer: Peer) -> None:
@@ -261,13 +261,13 @@ def test_one_of_a_group_shares_windows_and_benches_and_hears_of_every_device() -
         peer.send(b"\x20\x03\x00\x00\x00")
         _, body = peer.read()
         wanted.append(body)
-        peer.send(b"\x90\x08" + body[:2] + b"\x00" + b"\x01" * 5)
+        peer.send(b"\x90\x0a" + body[:2] + b"\x00" + b"\x01" * 6 + b"\x00")
         peer.until_gone()
 
-    with scripted_broker(script) as settings, connected(settings, session=Session("a", "+", "both")):
+    with scripted_broker(script) as settings, connected(settings, session=Session("a", "+", "both", files=True)):
         pass
     shared = wanted[0].count(b"$share/both/edgejoule/v1/+/+/")
-    assert (shared, wanted[0].count(b"edgejoule/v1/+/+/")) == (2, 5)
+    assert (shared, wanted[0].count(b"edgejoule/v1/+/+/")) == (4, 7)
 
 
 def test_a_kept_session_is_asked_for_and_not_cleaned() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.outgoing import LAST_PACKET_ID, MAX_PUBLISHES_IN_FLIGHT, Outgoing
+from collector.outgoing import LAST_PACKET_ID, MAX_ONCE_BYTES, MAX_PUBLISHES_IN_FLIGHT, Outgoing
 from edge_agent.wire.mqtt_packets import Packet, PacketReader, Protocol, PubAck, Publish
 
 PROTOCOLS = list(Protocol)
@@ -82,3 +82,21 @@ def test_never_more_in_flight_than_agreed() -> None:
             assert isinstance(packet, Publish)
             outgoing.confirmed(packet.packet_id)
     assert total == 300
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_sent_once_waits_for_room_and_is_refused_beyond_its_bound(protocol: Protocol) -> None:
+    outgoing = Outgoing(protocol)
+    assert outgoing.send("a/cmd/blob", b"1")
+    assert idle(outgoing), "nobody waits for it at the end"
+    assert outgoing.collect(0) == b""
+    assert sent(outgoing, protocol) == [Publish("a/cmd/blob", b"1", 0, False, False, 0)]
+    piece = b"x" * 100_000
+    count = 0
+    while outgoing.send("a/cmd/blob", piece):
+        count += 1
+    assert count == MAX_ONCE_BYTES // (len(piece) + 20)
+    outgoing.publish("a/ack", b"ack")
+    packets = PacketReader(protocol).feed(outgoing.collect(1))
+    assert [packet.topic for packet in packets if isinstance(packet, Publish)] == ["a/cmd/blob", "a/ack"]
+    assert outgoing.send("a/cmd/blob", piece), "one has gone"
