@@ -9,8 +9,10 @@ from msgspec import Meta
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
+from edge_agent.wire.orders import MAX_BLOB_BYTES, ActionKind
 from edge_agent.wire.records import MAX_WINDOWS_PER_MESSAGE, Boundary, Identifier, RuntimeIdentity, Sha256
 from edge_agent.wire.toml_config import read_toml
+from edge_agent.wire.topics import RESERVED_NAMES
 
 DEFAULT_DUTY_RATIO: Final = 0.5
 DEFAULT_STATE_DIR: Final = "/var/lib/edgejoule-agent"
@@ -32,6 +34,10 @@ class DeviceSection(_Section, frozen=True, kw_only=True):
     device_class: Identifier = "unspecified"
     state_dir: str = DEFAULT_STATE_DIR
     pid_file: str = ""
+
+    def __post_init__(self) -> None:
+        if self.id in RESERVED_NAMES:
+            raise ValueError(f"id = {self.id!r} has a meaning of its own in topics and access lists: choose another")
 
 
 class CalibrationSection(_Section, frozen=True, kw_only=True):
@@ -229,6 +235,40 @@ class HealthSection(_Section, frozen=True, kw_only=True):
     interval_s: Annotated[float, Meta(ge=0.5, le=86400.0)] = 60.0
 
 
+class RemoteSection(_Section, frozen=True, kw_only=True):
+    """``[remote]``: who may order this device to do what. ``operators``: a file of public keys, "" for nobody.
+
+    ``allow``: what may be ordered, nothing by default. ``max_model_bytes``: of a model and its check set together;
+    ``max_fetch_s``: how long fetching them may take. ``batch_folders``: the inputs of a batch, by name.
+    """
+
+    operators: str = ""
+    allow: tuple[ActionKind, ...] = ()
+    max_model_bytes: Annotated[int, Meta(ge=0, le=MAX_BLOB_BYTES)] = 64 * 1024 * 1024
+    max_fetch_s: Annotated[float, Meta(ge=1.0, le=7 * 86_400.0)] = 6 * 3600.0
+    batch_folders: dict[Identifier, str] = {}
+    min_window_s: Annotated[float, Meta(ge=0.5, le=3600.0)] = 1.0
+    max_window_s: Annotated[float, Meta(ge=0.5, le=3600.0)] = 600.0
+    max_duty_ratio: Ratio = 1.0
+
+    def __post_init__(self) -> None:
+        if self.allow and not self.operators:
+            raise ValueError("allow is set but operators is not: name the file with the operators' public keys")
+        if self.min_window_s > self.max_window_s:
+            raise ValueError("min_window_s is above max_window_s: swap them")
+
+
+class GridSection(_Section, frozen=True, kw_only=True):
+    """``[grid]``: where this device's power comes from, for work that may wait for a greener hour. "" for no ``zone``.
+
+    ``kind``: the intensity to go by. ``max_age_s``: a forecast whose source said nothing for longer is not believed.
+    """
+
+    zone: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?\Z")] = ""
+    kind: Literal["average", "marginal"] = "average"
+    max_age_s: Annotated[float, Meta(ge=60.0, le=7 * 86_400.0)] = 24 * 3600.0
+
+
 class AgentConfig(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -244,6 +284,8 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     outbox: OutboxSection = OutboxSection()
     publish: PublishSection = PublishSection()
     health: HealthSection = HealthSection()
+    remote: RemoteSection = RemoteSection()
+    grid: GridSection = GridSection()
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -264,6 +306,10 @@ def _resolve(config: AgentConfig, base: Path) -> AgentConfig:
         model=_absolute(config.model, base, *paths),
         input=_absolute(config.input, base, "path"),
         align=_absolute(config.align, base, "marker_socket"),
+        remote=msgspec.structs.replace(
+            _absolute(config.remote, base, "operators"),
+            batch_folders={name: str(base / path) for name, path in config.remote.batch_folders.items()},
+        ),
         broker=_absolute(config.broker, base, "password_file", "ca_file", "cert_file", "key_file"),
     )
 

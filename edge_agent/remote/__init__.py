@@ -1,0 +1,1 @@
+"""Orders to this device: heard, judged, carried out, answered."""
