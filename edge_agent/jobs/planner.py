@@ -186,11 +186,13 @@ def settle(
     took_s: float | None = None,
     measured_j: float | None = None,
     stated_j: float | None = None,
+    simulated: bool = False,
 ) -> CarbonTiming:
     """Return what the choice saved, or cost: an estimate by the intensity that was known when it was made.
 
     ``started_unix_ns``, ``took_s``: when the work really began and how long it took, where that is known by now.
-    ``measured_j``: gross energy of exactly that time; it goes before ``stated_j``, what the order said.
+    ``measured_j``: gross energy of exactly that time; it goes before ``stated_j``, what the order said. ``simulated``:
+    the meter is an emulated one.
     """
     energy_j = stated_j if measured_j is None else measured_j
     at_once, chosen = made.at_once_gco2e_per_kwh, made.chosen_gco2e_per_kwh
@@ -212,7 +214,7 @@ def settle(
         energy_kind=None if energy_j is None else "stated" if measured_j is None else "measured",
         saved_gco2e=saved,
         why_now=made.why_now,
-        simulated=made.simulated,
+        simulated=made.simulated or simulated,
     )
 
 

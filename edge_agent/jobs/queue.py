@@ -222,4 +222,5 @@ class JobQueue:
 
 
 def _missed(job: Job, now_unix_ns: int) -> bool:
-    return now_unix_ns >= job.defer.deadline_unix_ns and not job.plan.why_now
+    """Tell whether its deadline passed while it waited, and not before it was asked for."""
+    return now_unix_ns >= job.defer.deadline_unix_ns > job.plan.asked_unix_ns

@@ -1,6 +1,7 @@
 """Puts the device's own recurring jobs into the queue, once in each of their periods."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -9,6 +10,8 @@ from edge_agent.jobs.planner import NS_PER_S
 from edge_agent.jobs.queue import Job, JobQueue, QueueFullError
 from edge_agent.wire.orders import Deferral
 
+ID_PREFIX: Final = "job."
+"""Before name and period in the id, so that it is told from an order's."""
 _LOG = structlog.get_logger()
 
 
@@ -16,7 +19,7 @@ def put_recurring(jobs: Sequence[JobConfig], queue: JobQueue, now_unix_ns: int) 
     """Put the jobs whose period has begun and that were not put for it yet. Raises OSError: call again later.
 
     For a clock that is set: without the time there are no periods. A period that is found too late for its deadline is
-    left out. A job that still waits or runs from the period before is not put twice.
+    left out, and said in the log.
     """
     found = (_put(job, queue, now_unix_ns) for job in jobs)
     return tuple(job for job in found if job is not None)
@@ -32,7 +35,7 @@ def _put(job: JobConfig, queue: JobQueue, now_unix_ns: int) -> Job | None:
     if now_unix_ns + round(job.duration_s * NS_PER_S) <= deadline_unix_ns:
         defer = Deferral(deadline_unix_ns=deadline_unix_ns, duration_s=job.duration_s, energy_j=job.energy_j or None)
         try:
-            put = queue.put(f"{job.name}.{period}", job.what, defer, now_unix_ns, origin="recurring")
+            put = queue.put(f"{ID_PREFIX}{job.name}.{period}", job.what, defer, now_unix_ns, origin="recurring")
         except QueueFullError as error:
             _LOG.warning("job_left_out", job=job.name, reason=str(error))
     else:
