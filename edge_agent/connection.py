@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from paho.mqtt.client import MQTT_LOG_ERR, Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge_agent.wire.errors import BrokerUnavailableError
 from edge_agent.wire.mqtt import (
@@ -31,9 +33,17 @@ GOODBYE_TIMEOUT_S: Final = 1.0
 MAX_IN_FLIGHT: Final = 10
 """Messages without PUBACK, unless the broker's Receive Maximum is lower (MQTT 5, 3.2.2.3.3), of which paho takes no
 notice. It cannot be changed on a standing connection, so a broker that takes fewer is connected to a second time."""
-ID_CLASH: Final = ("device", "id: give every device its own id")
-GOES_BY: Final = "the device id in it ([device] id)"
 _LOG = structlog.get_logger()
+
+
+class Role(NamedTuple):
+    """Who connects, for messages: who else may use its id, with the remedy; what an access list should know it by."""
+
+    id_clash: tuple[str, str]
+    goes_by: str
+
+
+DEVICE: Final = Role(("device", "id: give every device its own id"), "the device id in it ([device] id)")
 
 
 class Connection:
@@ -50,14 +60,21 @@ class Connection:
         listen_topics: Sequence[str],
         on_payload: Callable[[str, bytes, bool], None],
         on_end: Callable[[], None],
+        on_refused: Callable[[str], None] | None = None,
+        role: Role = DEVICE,
     ) -> None:
-        """Prepare. Raises ConfigurationError for certificates and passwords that cannot be read."""
+        """Prepare. Raises ConfigurationError for certificates and passwords that cannot be read.
+
+        ``on_refused``: hears why the broker refuses a message or a subscription, once for each reason; else the log.
+        """
         self._settings = settings
         self._address = parse_broker_url(settings.url)
         self._client_id = client_id
         self._listen_topics = tuple(listen_topics)
         self._on_payload = on_payload
         self._on_end = on_end
+        self._on_refused = on_refused
+        self._role = role
         self._topics: dict[int, str] = {}
         self._refused_for: set[str] = set()
         self._max_in_flight = MAX_IN_FLIGHT
@@ -93,8 +110,11 @@ class Connection:
         client.on_log = self._logged
         return client
 
-    def open(self, will_topic: str, will_payload: bytes) -> None:
-        """Connect, subscribe and return. Raises BrokerUnavailableError with the remedy in its text."""
+    def open(self, will_topic: str = "", will_payload: bytes = b"") -> None:
+        """Connect, subscribe and return; without a topic there is no last will.
+
+        Raises BrokerUnavailableError with the remedy in its text.
+        """
         refusal = self._attempt(will_topic, will_payload)
         end = self._connect_end
         other = None if end is None else other_version(self._settings, self._version, end)
@@ -112,7 +132,8 @@ class Connection:
 
     def _attempt(self, will_topic: str, will_payload: bytes) -> str:
         """Connect in one version of MQTT; return "", or one line on why not, with everything closed."""
-        self._client.will_set(will_topic, will_payload, qos=1, retain=True)
+        if will_topic:
+            self._client.will_set(will_topic, will_payload, qos=1, retain=True)
         try:
             self._client.connect(self._address.host, self._address.port, self._settings.keepalive_s)
         except OSError as error:
@@ -125,9 +146,18 @@ class Connection:
             self.close()
         return self._refusal
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
-        """Send at QoS 1; what the end of the connection cuts off is the sender's to repeat."""
-        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+    ) -> MQTTMessageInfo:
+        """Send at QoS 1; what the end of the connection cuts off is the sender's to repeat.
+
+        ``expiry_s``: with MQTT 5 the broker forgets it after that time.
+        """
+        properties = None
+        if expiry_s is not None and self._version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+            properties.MessageExpiryInterval = expiry_s
+        sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         self._topics[sent.mid] = topic
         return sent
 
@@ -163,7 +193,9 @@ class Connection:
         self._answered.set()
 
     def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.end_reason = self.end_reason or explain_end(reason, *ID_CLASH)  # the broker's own words come first
+        self.end_reason = self.end_reason or explain_end(
+            reason, *self._role.id_clash
+        )  # the broker's own words come first
         accepted = self._answered.is_set() and not self._refusal
         if not self._answered.is_set():
             self._refusal = explain_early_end(self._address, self._library_words)
@@ -194,7 +226,10 @@ class Connection:
         if str(reason) in self._refused_for:
             return
         self._refused_for.add(str(reason))
-        remedy = explain_refused_message(reason, topic, GOES_BY)
+        remedy = explain_refused_message(reason, topic, self._role.goes_by)
+        if self._on_refused is not None:
+            self._on_refused(remedy)
+            return
         _LOG.warning("broker_refuses_message", broker=str(self._address), topic=topic, remedy=remedy)
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
