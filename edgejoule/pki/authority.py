@@ -114,12 +114,13 @@ class Authority:
         """Sign a request of whoever logged in with ``present``. Raises RefusedError."""
         request = read_request(request_pem)
         with transaction(self._register) as register:
-            entry = register.by_serial(certificates.serial_text(present.serial_number))
-            if entry is None or entry.role == "server":
-                raise RefusedError("the certificate shown is none of a device: ask for a token")
-            if entry.revoked_unix_s is not None:
-                raise RefusedError(f"the certificate of {entry.name!r} is revoked: ask for a token")
+            entry = _check_present(register, present)
             return self._sign(register, request, Identity(entry.name, entry.role), "renewal", days)
+
+    def name_of(self, present: x509.Certificate) -> str:
+        """Return whose certificate this is. Raises RefusedError for one that is revoked, or of no client."""
+        with transaction(self._register) as register:
+            return _check_present(register, present).name
 
     def sign(self, request_pem: str, identity: Identity, days: int = CLIENT_DAYS) -> Issued:
         """Sign a request that came by hand; who asks vouches for it. Raises RefusedError."""
@@ -128,15 +129,25 @@ class Authority:
             return self._sign(register, request, identity, "sign", days)
 
     def sign_server(
-        self, key: keys.PublicKey, hosts: Sequence[str], addresses: Sequence[str], days: int = SERVER_DAYS
+        self,
+        key: keys.PublicKey,
+        hosts: Sequence[str],
+        addresses: Sequence[str],
+        days: int = SERVER_DAYS,
+        *,
+        purpose: str = "",
     ) -> Issued:
-        """Return a certificate for a server under these names and addresses. Raises RefusedError."""
+        """Return a certificate for a server under these names and addresses. Raises RefusedError.
+
+        ``purpose``: stands before the name in the register, where one machine has several servers.
+        """
         if not hosts and not addresses:
             raise RefusedError("a server's certificate needs the names or addresses that devices reach it by")
         checked = [names.check_host(host) for host in hosts]
         certificate = certificates.server_certificate(self._issuer, checked, addresses, key, self._now(), days)
         with transaction(self._register) as register:
-            register.add(self._entry(certificate, Identity([*hosts, *addresses][0], "server"), key, "server"))
+            name = f"{purpose}{[*hosts, *addresses][0]}"
+            register.add(self._entry(certificate, Identity(name, "server"), key, "server"))
         return Issued(to_pem(certificate), self.pem)
 
     def revoke(self, name_or_serial: str) -> Outcome:
@@ -214,6 +225,15 @@ def entries_of(directory: Path) -> list[Entry]:
     """
     with transaction(directory / "register.sqlite3") as register:
         return register.entries()
+
+
+def _check_present(register: Register, present: x509.Certificate) -> Entry:
+    entry = register.by_serial(certificates.serial_text(present.serial_number))
+    if entry is None or entry.role == "server":
+        raise RefusedError("the certificate shown is none of a device: ask for a token")
+    if entry.revoked_unix_s is not None:
+        raise RefusedError(f"the certificate of {entry.name!r} is revoked: ask for a token")
+    return entry
 
 
 def _check_token(entry: TokenEntry | None, token: Token, key_id: str, now_unix_s: float) -> None:

@@ -135,6 +135,15 @@ def read_certificate(pem: str, name: str) -> x509.Certificate:
         raise ConfigurationError(f"{name}: holds no certificate in PEM form ({words})") from error
 
 
+def read_list(pem: str, name: str) -> x509.CertificateRevocationList:
+    """Return a list of revoked certificates. Raises ConfigurationError, whose line begins with ``name``."""
+    try:
+        return x509.load_pem_x509_crl(pem.encode())
+    except ValueError as error:
+        words = str(error).splitlines()[0][:120]
+        raise ConfigurationError(f"{name}: holds no list of revoked certificates in PEM form ({words})") from error
+
+
 def _signed_leaf(
     builder: x509.CertificateBuilder,
     issuer: Issuer,

@@ -1,0 +1,30 @@
+"""Whether a new certificate opens the broker that the agent uses: asked before the old one is given up."""
+
+from pathlib import Path
+
+from edge_agent.config import AgentConfig
+from edge_agent.wire.mqtt import BrokerSettings, parse_broker_url
+from edge_agent.wire.toml_config import read_toml
+from edgejoule.pki.enrolment import Trial
+
+
+def broker_trial(agent_config: Path) -> Trial:
+    """Return a trial at the broker of ``agent_config``. Raises ConfigurationError."""
+    settings = read_toml(agent_config, AgentConfig).broker
+    _ = parse_broker_url(settings.url)
+
+    def attempt(key: Path, certificate: Path, authority: Path) -> str:
+        from edgejoule.doctor.visitor import visiting  # noqa: PLC0415  needs paho, an extra
+
+        pair = BrokerSettings(
+            url=settings.url,
+            protocol=settings.protocol,
+            keepalive_s=settings.keepalive_s,
+            ca_file=str(agent_config.parent / settings.ca_file) if settings.ca_file else str(authority),
+            cert_file=str(certificate),
+            key_file=str(key),
+        )
+        with visiting(pair) as visitor:
+            return visitor.fault
+
+    return attempt
