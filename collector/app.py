@@ -15,11 +15,19 @@ import structlog
 
 from collector.assess import Assessor
 from collector.blob_server import BlobServer, serving_blobs
-from collector.build import build_assessor, build_bench_sinks, build_blob_server, build_reassessment, build_sinks
+from collector.build import (
+    build_assessor,
+    build_bench_sinks,
+    build_blob_server,
+    build_grid_publisher,
+    build_reassessment,
+    build_sinks,
+)
 from collector.carbon.operational import INTENSITY_KINDS
 from collector.config import CollectorConfig
 from collector.feeds import BenchFeed, WindowFeed
 from collector.figures import Runtime
+from collector.grid_publisher import GridPublisher, publishing
 from collector.grid_watch import GridWatch, Revisions, watching
 from collector.intake import Intake
 from collector.intensity.configured import configured_sources, zones_at_sources
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
     from collector.serving import LivePage
 
 POLL_S: Final = 1.0
-_Other: TypeAlias = "Reporter | Retention | GridWatch | LivePage | BlobServer"
+_Other: TypeAlias = "Reporter | Retention | GridWatch | LivePage | BlobServer | GridPublisher"
 AnyPump = Pump[StoredWindow] | Pump[StoredBench]
 _LOG = structlog.get_logger()
 
@@ -75,8 +83,9 @@ def run_collector(config: CollectorConfig, stop: threading.Event) -> int:
                 _watching_grid(config, store, assessor, journal) as watches,
                 _live_page(config, lambda: vitals.runtime(subscriber)) as pages,
                 serving_blobs(files) as servers,
+                publishing(build_grid_publisher(config, store, journal, lambda: subscriber.connection)) as grids,
             ):
-                others: list[_Other] = [*reporters, retention, *watches, *pages, *servers]
+                others: list[_Other] = [*reporters, retention, *watches, *pages, *servers, *grids]
                 died = _supervise(stop, subscriber, pumps, others, journal)
         _LOG.info("collector_stopped", clean=not died)
     return 1 if died else 0

@@ -1,6 +1,6 @@
 """From the configuration to its parts: the assessor and the sinks. Stores are imported only when they are used."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,8 @@ from collector.blobs import BlobStore
 from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
 from collector.data.impacts import load_impact_factors
+from collector.grid_publisher import GridPublisher, fleets_of
+from collector.intake import BrokerConnection
 from collector.intensity.configured import stored_intensity, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
@@ -152,6 +154,38 @@ def build_blob_server(config: CollectorConfig) -> BlobServer | None:
             f"edgejoule order publish FILE --blobs {directory}"
         )
     return BlobServer(BlobStore(directory), config.orders.device_bytes_per_s)
+
+
+def build_grid_publisher(
+    config: CollectorConfig,
+    store: IntensityStore | None,
+    journal: Journal,
+    connection: Callable[[], BrokerConnection | None],
+) -> GridPublisher | None:
+    """Return what tells devices of their grid; None where it is not wanted, or no source of intensities is named.
+
+    Raises ConfigurationError.
+    """
+    wanted = config.grid_forecast
+    at_sources = zones_at_sources(config.intensity, wanted.kind)
+    if store is None or not wanted.enabled:
+        return None
+    if not at_sources and wanted.kind == "marginal":
+        raise ConfigurationError(
+            'grid_forecast.kind "marginal": no [[intensity.source]] gives marginal intensities; name one with '
+            'signal = "marginal", or take "average"'
+        )
+    intensity = build_intensity(config, store, kind=wanted.kind)
+    standing = (entry.zone for entry in build_inventory(config).devices.values())
+    return GridPublisher(
+        intensity,
+        [*(zone for zone in standing if intensity.sources_of(zone)), *at_sources],
+        version=store.version,
+        fleets=(lambda: fleets_of(journal)) if config.fleet == "+" else lambda: [config.fleet],
+        connection=connection,
+        horizon_s=wanted.horizon_s,
+        simulated=wanted.simulated,
+    )
 
 
 def build_reassessment(

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from collector.budget_config import BudgetConfig, check_budgets
-from collector.intensity_config import IntensityConfig
+from collector.intensity_config import GridForecastConfig, IntensityConfig
 from collector.store_config import (
     InfluxConfig,
     LakeConfig,
@@ -102,6 +102,7 @@ class CollectorConfig(Table, frozen=True, kw_only=True):
     orders: OrdersConfig = OrdersConfig()
     inventory: InventoryConfig = InventoryConfig()
     intensity: IntensityConfig = IntensityConfig()
+    grid_forecast: GridForecastConfig = GridForecastConfig()
     budget: tuple[BudgetConfig, ...] = ()
 
     @property

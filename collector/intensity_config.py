@@ -63,6 +63,19 @@ class SourceConfig(Table, frozen=True, kw_only=True):
         return self.zones if isinstance(self.zones, dict) else {zone: zone for zone in self.zones}
 
 
+class GridForecastConfig(Table, frozen=True, kw_only=True):
+    """``[grid_forecast]``: what devices are told of their grid, so that they can put work off to a greener hour.
+
+    ``kind``: by which intensity. ``horizon_s``: how far ahead, as far as sources say. ``simulated``: the intensities
+    are made up, for a try; every figure that rests on them says so.
+    """
+
+    enabled: bool = True
+    kind: IntensityKind = "average"
+    horizon_s: Annotated[float, Meta(ge=60.0, le=14 * 86_400.0)] = 2 * 86_400.0
+    simulated: bool = False
+
+
 class IntensityConfig(Table, frozen=True, kw_only=True):
     """``[intensity]``: time-resolved sources, in the order of preference, and yearly averages where they are silent.
 

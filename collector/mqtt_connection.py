@@ -90,7 +90,7 @@ class MqttConnection:
         self._sent_s = self._pinged_s = time.monotonic()
         self._pinged = False
         self._leave_by_s: float | None = None
-        self._ack_refused = False
+        self._refused: set[str] = set()
         self._answered = threading.Event()
         self._granted = False
         self.ended = threading.Event()
@@ -266,10 +266,11 @@ class MqttConnection:
     def _answer(self, packet: Packet) -> None:
         if isinstance(packet, PubAck):
             topic = self._outgoing.confirmed(packet.packet_id)
-            if packet.reason_code >= FIRST_FAILURE and not self._ack_refused:
-                self._ack_refused = True
+            event = "store_ack_refused" if topic.endswith("/ack") else "grid_forecast_refused"
+            if packet.reason_code >= FIRST_FAILURE and event not in self._refused:
+                self._refused.add(event)
                 remedy = explain_refused_message(reason_words(packet.reason_code), topic, GOES_BY)
-                _LOG.warning("store_ack_refused", broker=str(self._address), remedy=remedy)
+                _LOG.warning(event, broker=str(self._address), remedy=remedy)
         elif isinstance(packet, SubAck):
             for (name, _), code in zip(self._session.filters, packet.reason_codes, strict=False):
                 if code >= FIRST_FAILURE:

@@ -62,6 +62,7 @@ class Subscriber:
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._told = ""
+        self._connection: BrokerConnection | None = None
         self._journal_trouble = ""
         self._connector = threading.Thread(target=self._connect_for_ever, name="collector-connection")
         self._writer = threading.Thread(target=self._write_for_ever, name="collector-writer")
@@ -78,6 +79,11 @@ class Subscriber:
         self._writer.join()
         self._drained.set()
         self._connector.join()
+
+    @property
+    def connection(self) -> BrokerConnection | None:
+        """Return the connection that stands, None for none: for what others publish."""
+        return self._connection
 
     @property
     def connected(self) -> bool:
@@ -100,9 +106,11 @@ class Subscriber:
                 pause_s = min(2 * pause_s, 15.0)
                 continue
             pause_s = RETRY_S
+            self._connection = connection
             self._tell("broker_connected", "")
             while not connection.ended.wait(POLL_S) and not self._drained.is_set():
                 pass
+            self._connection = None
             connection.close()
             if not self._drained.is_set():
                 self._tell("broker_connection_lost", connection.end_reason)
