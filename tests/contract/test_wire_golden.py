@@ -5,12 +5,23 @@ The files in ``tests/data/wire`` are never changed and never removed. A new fiel
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from edge_agent.wire.codec import WireRecord, decode, encode
+from edge_agent.wire.grid import GridForecast, GridSlot
+from edge_agent.wire.orders import (
+    Action,
+    BlobChunk,
+    BlobRequest,
+    CarbonTiming,
+    Command,
+    CommandReply,
+    Deferral,
+    SignedCommand,
+)
 from edge_agent.wire.records import (
     BenchBaseline,
     BenchRecord,
@@ -38,6 +49,12 @@ KINDS: dict[str, type[WireRecord]] = {
     "health": Health,
     "bench": BenchRecord,
     "ack": StoreAck,
+    "command": Command,
+    "signedcommand": SignedCommand,
+    "reply": CommandReply,
+    "fetch": BlobRequest,
+    "blob": BlobChunk,
+    "grid": GridForecast,
 }
 INNER: dict[str, type[msgspec.Struct]] = {
     "records": InferenceWindow,
@@ -51,8 +68,13 @@ INNER: dict[str, type[msgspec.Struct]] = {
     "gross": Measurand,
     "net": Measurand,
     "budget": BudgetLine,
+    "defer": Deferral,
+    "carbon": CarbonTiming,
+    "slots": GridSlot,
 }
 """Which record stands under which name inside another."""
+ACTIONS: dict[str, type[msgspec.Struct]] = {str(one.__struct_config__.tag): one for one in get_args(Action)}
+"""What a command's ``action`` can be, by its ``kind``."""
 
 
 def read(path: Path) -> WireRecord:
@@ -92,13 +114,15 @@ def test_every_kind_and_every_field_stands_in_some_golden_record() -> None:
     def note(kind: str, document: Any) -> None:
         for one in document if isinstance(document, list) else [document]:
             seen.setdefault(kind, set()).update(one)
+            if "action" in one:
+                note(ACTIONS[one["action"]["kind"]].__name__, one["action"])
             for name in one.keys() & INNER.keys():
                 if isinstance(one[name], list | dict):  # the identity's own "runtime" is a name
                     note(INNER[name].__name__, one[name])
 
     for path in FILES:
         note(type(read(path)).__name__, json.loads(path.read_bytes()))
-    for struct in (*KINDS.values(), *INNER.values()):
+    for struct in (*KINDS.values(), *INNER.values(), *ACTIONS.values()):
         missing = set(struct.__struct_fields__) - seen[struct.__name__]
         assert not missing, f"{struct.__name__}: no golden record has {missing}; add a new file with them"
 
@@ -108,7 +132,9 @@ def _plain(record: WireRecord) -> dict[str, Any]:
 
     def spell_out(value: object) -> object:
         if isinstance(value, msgspec.Struct):
-            return {name: spell_out(getattr(value, name)) for name in value.__struct_fields__}
+            config = value.__struct_config__
+            tag = {} if config.tag_field is None else {config.tag_field: config.tag}
+            return tag | {name: spell_out(getattr(value, name)) for name in value.__struct_fields__}
         if isinstance(value, tuple):
             return [spell_out(item) for item in value]
         return value
