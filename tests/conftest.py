@@ -29,6 +29,7 @@ from tests.what_is_there import NEEDS, find_program, missing_of_train
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.boards.rack import Rack
     from tests.grafana_seed.answers import Answer
     from tests.grafana_seed.site import Seeded
 
@@ -82,6 +83,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group("browser"))
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("spark"))
+        if "boards" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("boards"))
         for marker, reason in lacking.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -307,6 +310,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, Non
         spark_session(Limits(engine="spark"))
     yield
     stop_spark()
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Generator["Rack", None, None]:
+    """Yield an empty rack for boards with a real systemd and sshd (``tests/boards``), for tests marked ``boards``."""
+    from tests.boards.rack import rack  # noqa: PLC0415  the collector, only where it is asked for
+
+    with rack(tmp_path_factory.mktemp("boards")) as empty:
+        yield empty
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,12 @@ def _lacks_spark(_config: pytest.Config) -> str | None:
     return f"Java {found[1]} is older than 17" if found and int(found[1]) < 17 else None
 
 
+def _lacks_boards(_config: pytest.Config) -> str | None:
+    if os.geteuid() != 0:
+        return "boards are made by root"
+    return next(filter(None, map(_lacks_program, ("systemd-nspawn", "sshd", "ip", "nsenter", "setpriv"))), None)
+
+
 def _lacks_meter(config: pytest.Config) -> str | None:
     return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
 
@@ -76,6 +82,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "spark": _lacks_spark,
     "train": _lacks_train,
     "micropython": _lacks_micropython,
+    "boards": _lacks_boards,
     "hardware": _lacks_meter,
     "gpu": _lacks_gpu,
 }
