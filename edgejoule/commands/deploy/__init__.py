@@ -8,7 +8,10 @@ from typing import Final
 
 from edgejoule.verbs import declare, run_verb
 
-VERBS: Final[dict[str, str]] = {}
+VERBS: Final[dict[str, str]] = {
+    "targets": "what runs on which board, and what does not and why",
+    "bundle": "everything a board needs in one file, for a stick or for many boards; or check such a file",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
