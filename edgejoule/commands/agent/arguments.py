@@ -36,10 +36,11 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
             "or configuration. Then: edgejoule models ledger --records DIR"
         ),
     )
-    check = actions.add_parser("check-config", help="read the configuration, find driver and model, open nothing")
+    check = actions.add_parser("check-config", help="read the configuration, find driver and model, open no port")
     for action in (run_parser, check):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="agent.toml")
     check.add_argument("--json", action="store_true", help="print the configuration with its defaults as JSON")
+    check.add_argument("--load", action="store_true", help="load the model too, and run its check set once")
     _bench(bench)
     _bench_all(sweep)
 

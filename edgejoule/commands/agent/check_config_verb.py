@@ -1,4 +1,4 @@
-"""``edgejoule agent check-config``: read the configuration, find driver and model, open nothing."""
+"""``edgejoule agent check-config``: read the configuration, find driver and model, open no port."""
 
 import argparse
 
@@ -12,6 +12,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     prepared = prepare(config)
+    if arguments.load and config.input.source != "application":
+        from edge_agent.loaded_model import load_model
+
+        load_model(config.model, prepared.model)
     if arguments.json:
         write_json(config)
     else:

@@ -1,0 +1,138 @@
+"""The agent's configuration on the board: what a person changed stays, secrets are files of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import files
+from .layout import UNIT, Layout
+from .problems import InstallError
+
+if TYPE_CHECKING:
+    from .report import Report
+
+CREDENTIALS = "/run/credentials/" + UNIT + "/"
+"""Where a secret is while the service runs; ``agent.toml`` names it there."""
+SELF_TEST_S = 300.0
+_SECRET = re.compile(re.escape(CREDENTIALS) + r"([A-Za-z0-9_.-]+)")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to become of the configuration. ``content``: of the new file, None to leave the one that is there.
+
+    ``replace`` and ``keep``: what was asked for, should a person have changed the present one.
+    """
+
+    content: bytes | None
+    is_template: bool = False
+    replace: bool = False
+    keep: bool = False
+
+
+def choose(layout: Layout, choice: Choice, report: Report) -> bytes:
+    """Return what the configuration shall be. Raises InstallError where a person has to decide."""
+    try:
+        present: bytes | None = layout.config.read_bytes()
+    except FileNotFoundError:
+        present = None
+    if choice.content is None or choice.content == present:
+        if present is None:
+            raise InstallError("configuration", f"{layout.config}: is not there", "name one: --config FILE")
+        return present
+    if present is None or choice.replace or files.sha256_of(present) in placed_sha256s(layout):
+        return choice.content
+    if choice.keep or choice.is_template:
+        report.note(f"{layout.config}: changed by hand, kept as it is")
+        return present
+    raise InstallError(
+        "configuration-changed",
+        f"{layout.config}: was changed by hand since it was written",
+        "take over the changes, then --replace-config; or leave it with --keep-config",
+    )
+
+
+def placed_sha256s(layout: Layout) -> set[str]:
+    """Return the hash of every configuration that an installer ever wrote here."""
+    return {entry["config_sha256"] for entry in files.read_history(layout.history) if "config_sha256" in entry}
+
+
+def secret_names(content: bytes) -> list[str]:
+    """Return the secrets that a configuration names where the service manager puts them."""
+    return sorted(set(_SECRET.findall(content.decode("utf-8", "replace"))))
+
+
+def secret_source(layout: Layout, name: str) -> Path:
+    """Return the file that a secret comes from: of ``pki/`` or beside the configuration. Raises InstallError."""
+    places = [layout.etc / "pki" / name, layout.etc / name]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise InstallError(
+            "configuration",
+            "{}: names the secret {}, and neither {} nor {} is there".format(layout.config, name, *places),
+            f"put it there (mode 0600), or give it by --secret {name}=FILE",
+        )
+    return found
+
+
+def place_secrets(layout: Layout, secrets: dict[str, Path]) -> bool:
+    """Write secrets beside the configuration, readable by root alone; tell whether any is new."""
+    changed = False
+    for name, source in secrets.items():
+        target = layout.etc / name
+        content = source.read_bytes()
+        if target.is_file() and target.read_bytes() == content and target.stat().st_mode & 0o077 == 0:
+            continue
+        files.write_whole(target, content, 0o600)
+        changed = True
+    return changed
+
+
+def self_test(layout: Layout, release: str, content: bytes) -> dict[str, Any]:
+    """Let a version check a configuration and load its model; return the configuration with its defaults.
+
+    Nothing of the present version is touched. Raises InstallError with what it says.
+    """
+    folder = layout.etc / ".self-test"
+    candidate = layout.etc / ".agent.toml.candidate"
+    files.remove(folder)
+    layout.etc.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+        for name in secret_names(content):
+            files.write_whole(folder / name, secret_source(layout, name).read_bytes(), 0o600)
+        text = content.replace(CREDENTIALS.encode(), (str(folder) + "/").encode())
+        text = text.replace(bytes(layout.current) + b"/", bytes(layout.version(release)) + b"/")
+        files.write_whole(candidate, text, 0o600)
+        program = layout.version(release) / "venv" / "bin" / "edgejoule"
+        return _checked([str(program), "agent", "check-config", "--load", "--json", "--config", str(candidate)])
+    finally:
+        shutil.rmtree(str(folder), ignore_errors=True)
+        files.remove(candidate)
+
+
+def _checked(words: list[str]) -> dict[str, Any]:
+    try:
+        outcome = subprocess.run(
+            words, capture_output=True, text=True, timeout=SELF_TEST_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise InstallError("self-test", f"the new version does not run: {error}", "nothing was changed") from error
+    if outcome.returncode != 0:
+        lines = outcome.stderr.strip().splitlines() or ["it said nothing"]
+        why = lines[-1].replace("edgejoule: ", "", 1)
+        raise InstallError(
+            "self-test",
+            f"the new version does not take the configuration (exit {outcome.returncode}): {why}",
+            "correct that; the version that runs was not touched",
+        )
+    config = json.loads(outcome.stdout)
+    if not isinstance(config, dict):
+        raise InstallError("self-test", "the new version says nothing of its configuration", "nothing was changed")
+    return config

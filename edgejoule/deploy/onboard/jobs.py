@@ -1,0 +1,147 @@
+"""An installer that goes on when the connection that started it breaks: it writes what it says into a file.
+
+Whoever started it, or asks for it later by its id, reads along until the result is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator
+
+from .problems import InstallError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Callable
+
+    from .layout import Layout
+
+POLL_S = 0.2
+SILENT_S = 15.0
+"""So long nothing may be said by a job whose process is not there: a slow board takes seconds to start Python."""
+KEPT = 10
+JOB_VARIABLE = "EDGEJOULE_INSTALLER_JOB"
+
+
+@contextmanager
+def only_one(layout: Layout) -> Iterator[None]:
+    """Hold the board's lock, which the kernel drops with the process. InstallError where another installer runs."""
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(str(layout.root / ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InstallError(
+            "permission",
+            f"{layout.root}: {error.strerror}",
+            "install as root (sudo), or below a folder of your own: --no-service --root FOLDER",
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip() or "unknown"
+            raise InstallError(
+                "busy", f"{layout.root}: another installer runs ({holder})", "wait for it: follow"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, "process {} {}\n".format(os.getpid(), os.environ.get(JOB_VARIABLE, "")).encode(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def start(layout: Layout, words: list[str]) -> str:
+    """Start this program again with ``words``, apart from this session; return the job's id."""
+    job = "{}-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), secrets.token_hex(3))
+    try:
+        layout.jobs.mkdir(parents=True, exist_ok=True)
+        _tidy(layout)
+        log = _log(layout, job).open("ab")
+    except OSError as error:
+        raise InstallError(
+            "permission",
+            f"{layout.jobs}: {error.strerror}",
+            "install as root (sudo), or below a folder of your own: --no-service --root FOLDER",
+        ) from error
+    with log:
+        subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, JOB_VARIABLE: job},
+        )
+    return job
+
+
+def latest(layout: Layout) -> str:
+    """Return the id of the job that began last. Raises InstallError if there is none."""
+    found = sorted(layout.jobs.glob("*.jsonl")) if layout.jobs.is_dir() else []
+    if not found:
+        raise InstallError("usage", f"{layout.root}: no installer has run here")
+    return found[-1].stem
+
+
+def follow(layout: Layout, job: str, tell: Callable[[dict[str, Any]], None]) -> int:
+    """Tell what a job says from its beginning, until its result; return its exit code. Raises InstallError."""
+    path = _log(layout, job)
+    if "/" in job or not path.is_file():
+        raise InstallError("usage", f"{job}: no such job", f"see the names in {layout.jobs}")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        left = ""
+        heard_s = time.monotonic()
+        while True:
+            text = file.read()
+            lines = (left + text).split("\n")
+            left = lines.pop()
+            for line in lines:
+                event = _event(line)
+                tell(event)
+                if event["event"] == "result":
+                    return int(event.get("exit", 1))
+            now_s = time.monotonic()
+            if text or _running(layout):
+                heard_s = now_s
+            elif now_s > heard_s + SILENT_S:
+                raise InstallError("interrupted", f"{job}: ended without a result", "install again")
+            time.sleep(POLL_S)
+
+
+def _running(layout: Layout) -> bool:
+    """Tell whether an installer runs, by what it wrote into the lock: asking for the lock could keep one out."""
+    try:
+        words = (layout.root / ".lock").read_text(encoding="ascii", errors="replace").split()
+        os.kill(int(words[1]), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
+
+
+def _event(line: str) -> dict[str, Any]:
+    """Return one event; whatever else was written, such as a traceback, is passed on as a note."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) and "event" in event else {"event": "note", "text": line}
+
+
+def _tidy(layout: Layout) -> None:
+    for old in sorted(layout.jobs.glob("*.jsonl"))[: -KEPT + 1]:
+        old.unlink()
+
+
+def _log(layout: Layout, job: str) -> Path:
+    return layout.jobs / (job + ".jsonl")
