@@ -1,5 +1,6 @@
 """The whole examination: which checks apply to what the user named."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings
-from edgejoule.doctor import machine, models, runtimes, serial_ports
+from edgejoule.doctor import certificates, machine, models, runtimes, serial_ports
 from edgejoule.doctor.finding import DoctorReport, Finding, failure, ok, summarise, warning
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def examine(subject: Subject) -> DoctorReport:
         )
         from edgejoule.doctor.mosquitto_conf import read_mosquitto_conf  # noqa: PLC0415
 
-        findings.extend(check_mosquitto_conf(read_mosquitto_conf(subject.mosquitto_conf), installed_version()))
+        conf = read_mosquitto_conf(subject.mosquitto_conf)
+        findings.extend(check_mosquitto_conf(conf, installed_version()))
+        for listener in conf.listeners:
+            findings.extend(certificates.examine_broker_files(listener.settings, dt.datetime.now(dt.UTC)))
     return summarise(findings)
 
 
@@ -76,6 +80,7 @@ def _examine_agent(path: Path | None, config: "AgentConfig | None", *, probe: bo
     yield from _examine_agent_parts(config)
     yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
     yield from _examine_directory("agent state", config.device.state_dir)
+    yield from certificates.examine_client(config.broker, config.device.id, dt.datetime.now(dt.UTC))
     yield from _examine_broker(config.broker, probe=probe)
 
 
@@ -117,6 +122,7 @@ def _examine_collector(path: Path | None, *, probe: bool) -> Iterator[Finding]:
     yield _examine_inventory(config)
     if config.influxdb is not None:
         yield from _examine_influxdb(config.influxdb, path)
+    yield from certificates.examine_client(config.broker, "", dt.datetime.now(dt.UTC))
     yield from _examine_broker(config.broker, probe=probe)
 
 

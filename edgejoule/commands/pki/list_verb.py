@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_DONE
     from rich.table import Table
 
-    table = Table("name", "role", "state", "until", "serial", box=None, pad_edge=False)
+    table = Table("name", "role", "state", "until", box=None, pad_edge=False)
+    table.add_column("serial", overflow="fold")
     for line in found:
         table.add_row(line.name, line.role, line.state, _day(line.not_after_unix_s), line.serial)
     stdout_console().print(table if found else "no certificate")
