@@ -62,6 +62,15 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> float:
+    """Return seconds above zero: 90s 15m 2h 7d, or a number of seconds."""
+    parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", text)
+    seconds = float(parts[1]) * _UNITS_S[parts[2] or "s"] if parts else 0.0
+    if seconds <= 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write 90s, 15m, 2h or 7d")
+    return seconds
+
+
 def moment(text: str) -> int:
     """Return Unix nanoseconds: ISO 8601 (UTC unless it says otherwise), now, ago (90s 15m 2h 7d), ahead (+2h)."""
     if text == "now":

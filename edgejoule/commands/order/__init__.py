@@ -8,7 +8,12 @@ from typing import Final
 
 from edgejoule.verbs import declare, run_verb
 
-VERBS: Final[dict[str, str]] = {}
+VERBS: Final[dict[str, str]] = {
+    "keygen": "make an operator's key, and say what devices need to know it",
+    "public": "say again what devices need to know a key",
+    "publish": "put files where the collector serves them to devices, by their hash",
+    "send": "send an order to devices, and hear what they reply",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
