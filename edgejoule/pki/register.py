@@ -79,7 +79,7 @@ class Register:
 
     def entries(self) -> list[Entry]:
         """Return every certificate, the oldest first."""
-        return self._select("1 ORDER BY issued_unix_s, serial", ())
+        return self._select("1 ORDER BY issued_unix_s, rowid", ())
 
     def by_serial(self, serial: str) -> Entry | None:
         """Return the certificate with this serial number."""
@@ -87,11 +87,11 @@ class Register:
 
     def by_name(self, name: str) -> list[Entry]:
         """Return the certificates of one name, the oldest first."""
-        return self._select("name = ? ORDER BY issued_unix_s, serial", (name,))
+        return self._select("name = ? ORDER BY issued_unix_s, rowid", (name,))
 
     def by_key(self, key_id: str) -> list[Entry]:
         """Return the certificates of one public key, the oldest first."""
-        return self._select("key_id = ? ORDER BY issued_unix_s, serial", (key_id,))
+        return self._select("key_id = ? ORDER BY issued_unix_s, rowid", (key_id,))
 
     def revoke(self, serial: str, now_unix_s: float) -> None:
         """Mark a certificate; one that was revoked before keeps its time."""
