@@ -10,8 +10,7 @@ from collector.blobs import BlobStore
 from collector.carbon.operational import IntensityKind
 from collector.config import CollectorConfig
 from collector.data.impacts import load_impact_factors
-from collector.grid_publisher import GridPublisher, fleets_of
-from collector.intake import BrokerConnection
+from collector.grid_publisher import Connection, GridPublisher, fleets_of
 from collector.intensity.configured import stored_intensity, zones_at_sources
 from collector.intensity.store import IntensityStore
 from collector.intensity.stored import StoredIntensity
@@ -160,7 +159,7 @@ def build_grid_publisher(
     config: CollectorConfig,
     store: IntensityStore | None,
     journal: Journal,
-    connection: Callable[[], BrokerConnection | None],
+    connection: Callable[[], Connection | None],
 ) -> GridPublisher | None:
     """Return what tells devices of their grid; None where it is not wanted, or no source of intensities is named.
 

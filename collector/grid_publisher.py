@@ -9,14 +9,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
 from collector.background import Background
 from collector.carbon.revisions import IntensityRevision
-from collector.intake import BrokerConnection
 from collector.intensity.stored import StoredIntensity
 from collector.journal import Journal
 from collector.journal_file import JournalGoneError
@@ -32,6 +31,13 @@ FLEETS_S: Final = 5.0
 LOOK_AGAIN_S: Final = 60.0
 """So often at least it is looked what is known: that a source has repeated itself shows nowhere else."""
 _LOG = structlog.get_logger()
+
+
+class Connection(Protocol):
+    """A connection to a broker."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish, retained, at QoS 1; without effect after its end."""
 
 
 def forecast_of(
@@ -87,7 +93,7 @@ class GridPublisher(Background):
         *,
         version: Callable[[], object],
         fleets: Callable[[], Sequence[str]],
-        connection: Callable[[], BrokerConnection | None],
+        connection: Callable[[], Connection | None],
         horizon_s: float,
         simulated: bool = False,
     ) -> None:
@@ -99,7 +105,7 @@ class GridPublisher(Background):
         self._seen: object = None
         self._look_again_unix_ns = self._fleets_again_unix_ns = 0
         self._of_fleets: Sequence[str] = ()
-        self._told_on: BrokerConnection | None = None
+        self._told_on: Connection | None = None
         self._said: dict[str, GridForecast] = {}
         self._trouble = ""
 
