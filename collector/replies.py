@@ -21,10 +21,16 @@ _DECODER: Final = msgspec.json.Decoder(CommandReply)
 
 
 def add(db: sqlite3.Connection, fleet: str, reply: CommandReply, received_unix_ns: int) -> bool:
-    """Keep a reply; return whether it is new."""
+    """Keep a reply; return whether it is new. Of replies that tell a running order's progress the latest is kept."""
     key = (fleet, reply.device_id, reply.reply_id)
-    more = {"kind": reply.kind, "stage": reply.stage}
-    return TABLE.add(db, key, msgspec.json.encode(reply), received_unix_ns, more=more)
+    payload = msgspec.json.encode(reply)
+    new = TABLE.add(db, key, payload, received_unix_ns, more={"kind": reply.kind, "stage": reply.stage})
+    if not new and reply.stage == "running" and reply.progress_ratio is not None:
+        db.execute(
+            "UPDATE replies SET payload = ? WHERE fleet = ? AND device_id = ? AND reply_id = ? AND stage = 'running'",
+            (payload, *key),
+        )
+    return new
 
 
 def stored(db: sqlite3.Connection) -> Iterator[StoredReply]:

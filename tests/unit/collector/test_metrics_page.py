@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.blobs import BlobCounts
 from collector.config import journal_path
 from collector.dead_letters import NewLetter
 from collector.figures import FiguresReader, Runtime
@@ -21,6 +22,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.records import DroppedRange
 from edgejoule.cli import main
 from tests.fakes.benches import make_bench
+from tests.fakes.order_replies import make_reply
 from tests.fakes.ports import free_port
 from tests.fakes.windows import FLEET, JETSON, PI4, T0_UNIX_NS, make_batch
 
@@ -100,6 +102,23 @@ def test_the_page_says_what_the_ledger_says(
     assert found["edgejoule_dead_letters_strangers", frozenset()] == 1
     assert found["edgejoule_broker_connected", frozenset()] == 1
     assert found["edgejoule_commits_total", frozenset()] == 3
+
+
+def test_the_page_counts_replies_to_orders_and_files_served(journal: Journal, tmp_path: Path) -> None:
+    for stage in ("accepted", "done"):
+        for device_id in ("a", "b"):
+            journal.put_reply(FLEET, make_reply(stage, device_id=device_id), T0_UNIX_NS)
+    files = BlobCounts(chunks=3, sent_bytes=1000, unknown=1, unanswered=2)
+    with closing(FiguresReader(journal_path(tmp_path), {}, "", lambda: Runtime(True, 0, 0, 0, files))) as reader:
+        found = page(reader)
+    with closing(reader_of(tmp_path)) as reader:
+        assert not [name for name, _ in page(reader) if "blob" in name], "it serves none"
+    for stage in ("accepted", "done"):
+        assert found["edgejoule_order_replies_total", frozenset({("kind", "bench"), ("stage", stage)})] == 2
+    told = [
+        found[f"edgejoule_blob_{name}_total", frozenset()] for name in ("chunks", "bytes", "unknown", "unanswered")
+    ]
+    assert told == [3, 1000, 1, 2]
 
 
 def test_without_devices_there_are_sums_of_each_fleet(journal: Journal, tmp_path: Path) -> None:
