@@ -7,15 +7,17 @@ from edgejoule.commands.fleet.simulate_arguments import add_simulate
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Declare ``report``, ``ledger``, ``devices``, ``benches``, ``orders`` and ``simulate``."""
+    """Declare ``report``, ``ledger``, ``devices``, ``benches``, ``orders``, ``jobs`` and ``simulate``."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     report = what.add_parser("report", help="energy, work and carbon of every device and of the fleet")
     ledger = what.add_parser("ledger", help="does every sent window have a place? exit 1 if not")
     devices = what.add_parser("devices", help="what was last heard from every device")
     benches = what.add_parser("benches", help="every bench that is stored: J/inference with U, valid or why not")
     orders = what.add_parser("orders", help="what became of every order, as devices told the collector")
-    orders.add_argument("--device", action="append", metavar="ID", help="of this device alone; may be repeated")
-    for one in (report, devices, benches, orders):
+    jobs = what.add_parser("jobs", help="work that might wait for a greener hour, and what that saved: estimates")
+    for one in (orders, jobs):
+        one.add_argument("--device", action="append", metavar="ID", help="of this device alone; may be repeated")
+    for one in (report, devices, benches, orders, jobs):
         _add_journal(one)
     _add_journals(ledger)
     add_simulate(what)

@@ -1,0 +1,92 @@
+"""``edgejoule fleet jobs`` over a journal and a store of intensities on disk."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+
+from collector.config import journal_path
+from collector.intensity.store import IntensityStore
+from collector.journal import Journal
+from edge_agent.wire.orders import CarbonTiming, CommandReply
+from edgejoule.cli import main
+from tests.unit.collector.test_grid_publisher import HOUR, NOW, said
+
+CONFIG = """
+state_dir = "state"
+[[intensity.source]]
+kind = "series"
+zones = {"DE" = "DE-LU"}
+url = "s.csv"
+[intensity.source.passport]
+id = "own"
+name = "n"
+scope = "s"
+licence = "l"
+method = "m"
+"""
+
+
+def reply(number: int, carbon: CarbonTiming | None, device_id: str = "pi4-01") -> CommandReply:
+    return CommandReply(
+        device_id=device_id, boot_id="b", reply_id=f"job.n.{number}.done", command_id=f"job.n.{number}", kind="bench",
+        stage="done", t_unix_ns=NOW, clock_state="synchronised", carbon=carbon,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "c.toml").write_text(CONFIG)
+    first = NOW - HOUR // 4
+    waited = CarbonTiming(
+        zone="DE", asked_unix_ns=first, start_unix_ns=first + HOUR, deadline_unix_ns=first + 4 * HOUR,
+        duration_s=600.0, at_once_gco2e_per_kwh=400.0, chosen_gco2e_per_kwh=200.0, intensity_kind="average",
+        energy_j=3600.0, energy_kind="measured", saved_gco2e=0.2, simulated=True,
+    )  # fmt: skip
+    at_once = CarbonTiming(
+        zone="", asked_unix_ns=first, start_unix_ns=first, deadline_unix_ns=first + HOUR, duration_s=600.0,
+        energy_j=3600.0, energy_kind="measured", why_now="no_zone",
+    )  # fmt: skip
+    with contextlib.closing(Journal(journal_path(tmp_path / "state"))) as journal:
+        for number, carbon in enumerate((waited, at_once, None), start=1):
+            journal.put_reply("demo", reply(number, carbon), NOW + number)
+        journal.put_reply("demo", reply(9, at_once, "other"), NOW)
+    with contextlib.closing(IntensityStore(tmp_path / "state/intensity.sqlite3")) as store:
+        store.add([said(0, 350.0), said(1, 90.0)])
+    return tmp_path
+
+
+def test_each_job_and_the_sums_as_json(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "jobs", "--config", str(directory / "c.toml"), "--device", "pi4-01", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["estimates"] is True
+    assert [job["command_id"] for job in found["jobs"]] == ["job.n.2", "job.n.1"]
+    known_now = found["jobs"][1]["known_now"]
+    assert (known_now["at_once_gco2e_per_kwh"], known_now["chosen_gco2e_per_kwh"]) == (350.0, 90.0)
+    assert known_now["saved_gco2e"] == pytest.approx(0.26)
+    assert known_now["forecast_ratio"] == pytest.approx(0.5), "of the later hour there is only a forecast"
+    assert [(one["jobs"], one["saved_gco2e"], one["simulated"]) for one in found["sums"]] == [
+        (1, None, False),
+        (1, 0.2, True),
+    ]
+
+
+def test_the_tables_name_the_estimates_and_what_is_simulated(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fleet", "jobs", "--config", str(directory / "c.toml")]) == 0
+    shown = capsys.readouterr().out.replace("\xa0", " ")
+    for words in ("ESTIMATES", "SIMULATED", "200 mg", "260 mg", "60 min", "it knows no zone", "other"):
+        assert words in shown, words
+    assert max(map(len, shown.splitlines())) <= 80
+    assert main(["fleet", "jobs", "--state-dir", str(directory / "state"), "--json"]) == 0, "without intensities"
+    known_now = json.loads(capsys.readouterr().out)["jobs"][1]["known_now"]
+    assert known_now["saved_gco2e"] is None
+
+
+def test_no_jobs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Journal(journal_path(tmp_path)).close()
+    assert main(["fleet", "jobs", "--state-dir", str(tmp_path)]) == 0
+    assert "no device has told of a job" in capsys.readouterr().out
+    assert main(["fleet", "jobs", "--state-dir", str(tmp_path / "none")]) == 2
