@@ -20,6 +20,7 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
     daemon_threads = False
     block_on_close = True
     request_queue_size = 64
+    deadline_s = DEADLINE_S
 
     def __init__(
         self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext
@@ -43,7 +44,7 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
             self.shutdown_request(request)
             return
         with self._open_lock:
-            self._open[request] = time.monotonic() + DEADLINE_S
+            self._open[request] = time.monotonic() + self.deadline_s
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no further thread is to be had
@@ -53,7 +54,7 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Shake hands and answer, in the connection's own thread."""
         try:
-            request.settimeout(DEADLINE_S)
+            request.settimeout(self.deadline_s)
             with self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as secure:
                 self._take_over(request, secure)
                 secure.do_handshake()
@@ -67,7 +68,7 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
             self._room.release()
 
     def service_actions(self) -> None:
-        """End what is past its deadline; called twice a second."""
+        """End what is past its deadline; called several times a second."""
         now_s = time.monotonic()
         with self._open_lock:
             late = [held for held, deadline_s in self._open.items() if deadline_s < now_s]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger()
 _Body = TypeVar("_Body")
+MOST_DISCARDED_BYTES: Final = 256 * 1024
 _BUSY: Final = ConfigurationError("the authority cannot answer now; its log says why")
 
 
@@ -48,6 +49,11 @@ class _BadQuestionError(Exception):
         self.status = status
 
 
+def _too_long() -> msgspec.Struct:
+    line = f"the length of the body is not said, or above {MAX_BODY_BYTES} bytes"
+    raise _BadQuestionError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, line)
+
+
 def _nothing_here() -> msgspec.Struct:
     raise _BadQuestionError(HTTPStatus.NOT_FOUND, "there is nothing here")
 
@@ -57,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server_version = "edgejoule-pki"
     sys_version = ""
+    _kept = b""
 
     def do_GET(self) -> None:
         """Answer what anybody may know."""
@@ -70,7 +77,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Sign, or say why not."""
         answers: dict[str, Callable[[], msgspec.Struct]] = {ENROL_PATH: self._enrol, RENEW_PATH: self._renew}
-        self._answer(answers.get(self.path, _nothing_here))
+        answer = answers.get(self.path, _nothing_here)
+        body = self._read()  # also for a refusal: a connection that is closed with bytes unread loses our answer
+        self._answer(answer if body is not None else _too_long)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name that the standard library gives it
         """Leave the log to what is worth a line: see ``_answer``."""
@@ -132,18 +141,20 @@ class Handler(BaseHTTPRequestHandler):
         shown = cast("SSLSocket", self.connection).getpeercert(binary_form=True)
         return None if shown is None else x509.load_der_x509_certificate(shown)
 
-    def _body(self, kind: type[_Body]) -> _Body:
+    def _read(self) -> bytes | None:
+        """Read the body and keep it; None for one that is too long, of which the beginning is thrown away."""
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 10):
-            raise _BadQuestionError(HTTPStatus.LENGTH_REQUIRED, "the length of the body is not said")
+            return None
         if int(length) > MAX_BODY_BYTES:
-            raise _BadQuestionError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is too long: {MAX_BODY_BYTES} bytes are the most"
-            )
+            self.rfile.read(min(int(length), MOST_DISCARDED_BYTES))
+            return None
+        self._kept = self.rfile.read(int(length))
+        return self._kept
+
+    def _body(self, kind: type[_Body]) -> _Body:
         try:
-            return msgspec.json.decode(self.rfile.read(int(length)), type=kind)
-        except TimeoutError as error:
-            raise _BadQuestionError(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from error
+            return msgspec.json.decode(self._kept, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise _BadQuestionError(HTTPStatus.BAD_REQUEST, f"the body is not what is expected: {error}") from error
 

@@ -22,6 +22,7 @@ from edgejoule.pki.handler import Handler
 from edgejoule.pki.rate_limit import RefusalLimit
 
 UPKEEP_S: Final = 3600.0
+POLL_S: Final = 0.1
 _LOG = structlog.get_logger()
 
 
@@ -87,7 +88,7 @@ class EnrolmentServer(TlsServer):
 def serving(authority: Authority, place: Place, days: int = CLIENT_DAYS) -> Iterator[EnrolmentServer]:
     """Serve in a thread until the block ends. Raises ConfigurationError."""
     server = EnrolmentServer(authority, place, days)
-    thread = threading.Thread(target=server.serve_forever, name="enrolment server")
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), name="enrolment server")
     thread.start()
     try:
         yield server
