@@ -76,22 +76,24 @@ def l4t_release(path: Path) -> str | None:
     return f"{found.group(1)}.{found.group(2)}" if found else None
 
 
-def pythons() -> list[tuple[str, str]]:
-    """Return path and full version of every Python 3 that is found by its minor version, the newest first."""
+def pythons(minor: str = "") -> list[tuple[str, str]]:
+    """Return path and full version of each Python 3 of this or any minor version ("3.11"), the newest first."""
     folders = list(dict.fromkeys([*PYTHON_FOLDERS, *os.environ.get("PATH", "").split(os.pathsep)]))
     paths: dict[str, str] = {}
     for folder in filter(None, folders):
-        for path in _matching(Path(folder)):
+        for path in _matching(Path(folder), minor):
             paths.setdefault(os.path.realpath(str(path)), str(path))
     found = [(path, version) for path in paths.values() for version in [python_version(path)] if version]
     return sorted(found, key=lambda one: version_pair(one[1]), reverse=True)
 
 
-def _matching(folder: Path) -> list[Path]:
+def _matching(folder: Path, minor: str) -> list[Path]:
+    """Return the programs of a folder that are named after a minor version of Python 3."""
     try:
-        return sorted(one for one in folder.iterdir() if _PYTHON.match(one.name) and os.access(str(one), os.X_OK))
+        names = [one for one in folder.iterdir() if _PYTHON.match(one.name) and one.name.endswith(minor)]
     except OSError:
         return []
+    return sorted(one for one in names if os.access(str(one), os.X_OK))
 
 
 def python_version(path: str) -> str:

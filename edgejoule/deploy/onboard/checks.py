@@ -53,13 +53,13 @@ def check_fits(manifest: Manifest, machine: str, bits: int, glibc: str) -> None:
 def find_python(manifest: Manifest, named: str | None) -> str:
     """Return the Python that the bundle's wheels are for, with what it has to bring. Raises InstallError."""
     needs = manifest.requires
-    candidates = [(named, board.python_version(named))] if named else board.pythons()
+    candidates = [(named, board.python_version(named))] if named else board.pythons(needs.python)
     wanted = board.version_pair(needs.python)
     path = next((path for path, version in candidates if board.version_pair(version) == wanted), None)
     packages = " ".join(needs.apt)
     remedy = f"apt install {packages}" if packages else "install it, and name it by --python"
     if path is None:
-        there = ", ".join(version for _, version in candidates if version) or "none"
+        there = ", ".join(version for _, version in (candidates if named else board.pythons()) if version) or "none"
         raise InstallError("no-python", f"there is no Python {needs.python} (found: {there})", remedy)
     lacking = board.has_modules(path, ("venv", *needs.modules))
     if lacking:

@@ -140,6 +140,8 @@ def _wanted(
 ) -> dict[Path, snapshot.Wanted | None]:
     layout = site.layout
     wanted: dict[Path, snapshot.Wanted | None] = {layout.config: snapshot.Wanted(content)}
+    if site.service.state_dir:
+        system_files.check_state_dir(config, site.service.state_dir)
     if site.service.exists:
         wanted.update(system_files.wanted_files(layout, manifest.release, content, config, order.wishes))
     return wanted

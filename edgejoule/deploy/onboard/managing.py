@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import board, configuration, files, snapshot
+from .layout import RESTORE
 from .problems import InstallError
 from .switching import Switch, kept_files, recover, switch
 
@@ -116,7 +117,8 @@ def uninstall(site: Site, *, purge: bool) -> dict[str, Any]:
     kept = {layout.config: snapshot.present(layout)[layout.config]}
     changed = snapshot.write({path: None for path in snapshot.managed(layout) if path not in kept})
     site.service.apply(changed)
-    for path in (layout.current, layout.previous, layout.pending, layout.installer, layout.versions, layout.jobs):
+    links = (layout.current, layout.previous)
+    for path in (*links, layout.pending, layout.root / RESTORE, layout.installer, layout.versions, layout.jobs):
         files.remove(path)
     if purge:
         files.remove(layout.etc)

@@ -30,6 +30,8 @@ class NoService:
     """Nobody: a person starts the agent, and nothing can be waited for."""
 
     exists = False
+    state_dir = ""
+    """Where alone the agent may write, "" for anywhere."""
 
     def apply(self, changed: list[Path]) -> None:
         """Make ``changed`` files known: there is nobody to tell."""
@@ -56,6 +58,7 @@ class Systemd(NoService):
     """The agent's unit. Raises InstallError where systemctl says no."""
 
     exists = True
+    state_dir = "/var/lib/edgejoule-agent"
 
     def apply(self, changed: list[Path]) -> None:
         """Let systemd, udev and the time service read files that changed."""

@@ -16,7 +16,6 @@ from .snapshot import Wanted
 if TYPE_CHECKING:
     from typing import Mapping
 
-STATE_DIR = "/var/lib/edgejoule-agent"
 DEVICE_NAME = "/dev/edgejoule-meter"
 USUAL_CLASSES = ("ttyUSB", "ttyACM")
 _BY_ID = re.compile(r"(?:/dev/serial/by-id/)?usb-(.+)-if([0-9a-f]{2})(?:-port\d+)?\Z")
@@ -43,7 +42,6 @@ def wanted_files(
 ) -> dict[Path, Wanted | None]:
     """Return the files for a version and a configuration. Raises InstallError for what cannot be."""
     _check_paths(layout)
-    _check_state_dir(config)
     data = board_data(layout.version(release))
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or "/usr/bin/python3"
     wanted: dict[Path, Wanted | None] = {}
@@ -95,12 +93,13 @@ def _check_paths(layout: Layout) -> None:
             raise InstallError("usage", f"{path}: a unit cannot name it", "choose a folder without blanks")
 
 
-def _check_state_dir(config: Mapping[str, Any]) -> None:
+def check_state_dir(config: Mapping[str, Any], allowed: str) -> None:
+    """Raise InstallError unless the configuration keeps windows where the service may write."""
     state_dir = config.get("device", {}).get("state_dir")
-    if state_dir != STATE_DIR:
+    if state_dir != allowed:
         raise InstallError(
             "configuration",
-            f"[device] state_dir = {state_dir!r}: the service may write {STATE_DIR} alone",
+            f"[device] state_dir = {state_dir!r}: the service may write {allowed} alone",
             "leave the key out, or install with --no-service",
         )
 

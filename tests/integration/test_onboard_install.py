@@ -1,0 +1,372 @@
+"""The installer on a board: real environments filled by a real pip, an agent that obeys, a process for a service."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgejoule.deploy.installer_zipapp import installer_zipapp
+from edgejoule.deploy.onboard import checks, jobs, managing, system_files
+from edgejoule.deploy.onboard.configuration import Choice
+from edgejoule.deploy.onboard.files import read_history
+from edgejoule.deploy.onboard.gate import Gate
+from edgejoule.deploy.onboard.install import Order, install
+from edgejoule.deploy.onboard.problems import InstallError
+from edgejoule.deploy.onboard.switching import recover
+from tests.fakes.delivery import wait_until
+from tests.fakes.stand_in_service import Board, board_in
+from tests.fakes.tiny_bundle import Behaviour, tiny_bundle
+
+pytestmark = pytest.mark.xdist_group("onboard")
+
+CONFIG = '[device]\nid = "pi"\nstate_dir = "state"\n[meter]\nport = "/dev/edgejoule-meter"\n'
+PATIENT = Gate(seconds=60.0)
+QUICK = Gate(seconds=1.5)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with board_in(tmp_path / "board") as board:
+        yield board
+
+
+def order(
+    folder: Path, version: str = "1.0.0", behaviour: Behaviour = "delivers", gate: Gate = PATIENT, **changes: Any
+) -> Order:
+    path = folder / f"{version}-{behaviour}.zip"
+    bundle = path if path.exists() else tiny_bundle(path, version, behaviour)
+    return Order(
+        bundle,
+        **{
+            "choice": Choice(CONFIG.encode()),
+            "compile_files": False,
+            "gate": gate,
+            "python": sys.executable,
+            **changes,
+        },
+    )
+
+
+def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: Board, tmp_path: Path) -> None:
+    first = install(board.site, order(tmp_path))
+    assert first["changed"]
+    assert board.layout.current_release == first["release"]
+    assert board.service.enabled
+    assert not board.layout.pending.exists()
+    unit = (board.layout.units / "edgejoule-agent.service").read_text()
+    assert f"ExecStart={board.layout.root}/current/venv/bin/edgejoule agent run --config {board.layout.config}" in unit
+    assert "/opt/edgejoule" not in unit
+
+    before, pid = board.files(), board.service.pid
+    again = install(board.site, order(tmp_path))
+    assert not again["changed"]
+    assert (board.files(), board.service.pid) == (before, pid)
+
+    second = install(board.site, order(tmp_path, "2.0.0"))
+    assert board.layout.current_release == second["release"]
+    assert board.layout.previous_release == first["release"]
+    assert board.layout.current.resolve() == board.layout.version(second["release"])
+
+    back = managing.roll_back(board.site, PATIENT)
+    assert (back["from"], back["release"]) == (second["release"], first["release"])
+    assert board.layout.previous_release == second["release"]
+    events = [entry["event"] for entry in read_history(board.layout.history)]
+    assert events == ["confirmed", "confirmed", "confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("silent", "made no window"),
+        ("undelivered", "a collector stored 0"),
+        ("crashes", "ended 3 times"),
+    ],
+)
+def test_a_version_that_does_not_deliver_gives_way_to_the_one_before(
+    behaviour: Behaviour, words: str, board: Board, tmp_path: Path
+) -> None:
+    first = install(board.site, order(tmp_path))
+    before = board.files()
+    with pytest.raises(InstallError, match=words) as caught:
+        install(board.site, order(tmp_path, "2.0.0", behaviour, QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
+
+    assert caught.value.kind == "gate"
+    assert f"{first['release']} runs again" in str(caught.value)
+    assert caught.value.remedy
+    assert (caught.value.journal == ["edgejoule: this version crashes"]) is (behaviour == "crashes")
+    assert board.files() == before
+    assert board.layout.config.read_text() == CONFIG
+    wait_until(lambda: board.service.pid is not None, "the old version runs")
+    entry = read_history(board.layout.history)[-1]
+    assert entry["event"] == "rolled-back"
+    assert words.split(maxsplit=1)[0] in entry["why"]
+    assert not install(board.site, order(tmp_path))["changed"], "what was rolled back to is what was asked for"
+
+
+def test_a_first_version_that_does_not_deliver_stays_and_is_stopped(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(InstallError, match="first here: it stays installed, and is stopped"):
+        install(board.site, order(tmp_path, behaviour="silent", gate=QUICK))
+
+    assert board.service.pid is None
+    assert not board.service.enabled
+    assert not board.layout.pending.exists()
+    assert install(board.site, order(tmp_path, "1.0.1"))["changed"]
+
+
+def test_a_configuration_that_the_new_version_refuses_changes_nothing(board: Board, tmp_path: Path) -> None:
+    first = install(board.site, order(tmp_path))
+    before, pid = board.files(), board.service.pid
+    with pytest.raises(InstallError, match=r"\[meter\] driver = 'nonsense': no such driver") as caught:
+        install(board.site, order(tmp_path, "2.0.0", "refuses"))
+
+    assert caught.value.kind == "self-test"
+    assert (board.files(), board.service.pid) == (before, pid)
+    assert board.layout.releases() == [first["release"]]
+
+
+def test_a_configuration_alone_is_changed_with_the_same_gate(board: Board, tmp_path: Path) -> None:
+    install(board.site, order(tmp_path))
+    pid = board.service.pid
+    new = CONFIG.replace('"pi"', '"pi-2"').encode()
+
+    assert install(board.site, order(tmp_path, choice=Choice(new)))["changed"]
+    assert board.layout.config.read_bytes() == new
+    assert board.service.pid not in {None, pid}
+    assert board.layout.previous_release is None
+
+
+def test_what_a_person_changed_is_not_overwritten_unasked(board: Board, tmp_path: Path) -> None:
+    install(board.site, order(tmp_path))
+    by_hand = CONFIG + "# by hand\n"
+    board.layout.config.write_text(by_hand)
+    new = CONFIG.encode() + b"# new\n"
+
+    with pytest.raises(InstallError, match="changed by hand") as caught:
+        install(board.site, order(tmp_path, choice=Choice(new)))
+    assert caught.value.exit_code == 2
+    install(board.site, order(tmp_path, choice=Choice(new, keep=True)))
+    assert board.layout.config.read_text() == by_hand
+    with pytest.raises(InstallError, match="changed by hand"):
+        install(board.site, order(tmp_path, choice=Choice(new)))
+    install(board.site, order(tmp_path, choice=Choice(new, replace=True)))
+    assert board.layout.config.read_bytes() == new
+
+
+def test_damage_is_refused_by_name_and_the_old_one_runs_on(board: Board, tmp_path: Path) -> None:
+    first = install(board.site, order(tmp_path))
+    pid = board.service.pid
+    wheel = "wheels/edgejoule-2.0.0-py3-none-any.whl"
+    damaged = tiny_bundle(tmp_path / "damaged.zip", "2.0.0", damaged=wheel)
+    with pytest.raises(InstallError, match=wheel) as caught:
+        install(board.site, Order(damaged, choice=Choice(CONFIG.encode())))
+
+    assert caught.value.kind == "bundle"
+    assert board.layout.releases() == [first["release"]]
+    assert board.service.pid == pid
+
+
+@pytest.mark.parametrize(
+    ("requires", "kind", "words"),
+    [
+        ({"machines": ["riscv64"]}, "wrong-board", "riscv64|this-machine"),
+        ({"bits": 16}, "wrong-board", "16 bit"),
+        ({"glibc": [9, 99]}, "wrong-board", r"glibc 9\.99"),
+        ({"python": "3.99", "apt": ["python3.99"]}, "no-python", r"no Python 3\.99.*apt install python3\.99"),
+        ({"modules": ["no_such_module"], "apt": ["python3-none"]}, "no-python", "no_such_module"),
+    ],
+)
+def test_a_bundle_for_another_board_changes_nothing(
+    requires: dict[str, Any], kind: str, words: str, board: Board, tmp_path: Path
+) -> None:
+    bundle = tiny_bundle(tmp_path / "other.zip", requires=requires)
+    with pytest.raises(InstallError, match=words) as caught:
+        install(board.site, Order(bundle, choice=Choice(CONFIG.encode())))
+
+    assert caught.value.kind == kind
+    assert board.files() == {}
+
+
+def test_a_wrong_clock_is_refused_unless_it_is_allowed(board: Board, tmp_path: Path) -> None:
+    wrong = checks.ClockRules(reference_unix_s=4e9)
+    with pytest.raises(InstallError, match="TLS would refuse every certificate") as caught:
+        install(board.site, order(tmp_path, clock=wrong))
+    assert caught.value.kind == "clock"
+    assert board.files() == {}
+
+    install(board.site, order(tmp_path, clock=checks.ClockRules(4e9, allowed=True)))
+    assert any("as was asked for" in event.get("text", "") for event in board.events)
+
+
+def test_secrets_meter_and_time_are_put_where_the_system_reads_them(board: Board, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("s3cret\n")
+    config = CONFIG + '[broker]\npassword_file = "/run/credentials/edgejoule-agent.service/mqtt-password"\n'
+    wishes = system_files.Wishes("usb-FTDI_FT232R_A50285BI-if00-port0", ("ntp.lan",))
+    secrets = {"mqtt-password": tmp_path / "given"}
+    install(board.site, order(tmp_path, choice=Choice(config.encode()), secrets=secrets, wishes=wishes))
+
+    layout = board.layout
+    password = layout.etc / "mqtt-password"
+    assert (password.read_text(), password.stat().st_mode & 0o777) == ("s3cret\n", 0o600)
+    drop_in = (layout.drop_ins / "20-credentials.conf").read_text()
+    assert f"LoadCredential=mqtt-password:{password}\n" in drop_in
+    assert 'ENV{ID_SERIAL}=="FTDI_FT232R_A50285BI", ENV{ID_USB_INTERFACE_NUM}=="00"' in layout.udev_rule.read_text()
+    assert "NTP=ntp.lan\n" in layout.timesyncd.read_text()
+    assert not (layout.etc / ".self-test").exists()
+
+    again = order(tmp_path, choice=Choice(config.encode()))  # nothing is said of meter and time: they stay
+    assert not install(board.site, again)["changed"]
+
+
+def test_a_secret_that_is_missing_is_named_before_anything_changes(board: Board, tmp_path: Path) -> None:
+    config = CONFIG + '[broker]\nkey_file = "/run/credentials/edgejoule-agent.service/device.key"\n'
+    with pytest.raises(InstallError, match=r"device\.key.*--secret device\.key=FILE") as caught:
+        install(board.site, order(tmp_path, choice=Choice(config.encode())))
+
+    assert caught.value.exit_code == 2
+    assert board.layout.current_release is None
+    assert board.layout.releases() == []
+
+
+def test_models_of_the_bundle_stay_with_their_version(board: Board, tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "m.zip", config=CONFIG, models={"catalog.toml": b"# none\n", "a/b.tflite": b"TFL"})
+    done = install(board.site, Order(bundle, compile_files=False, gate=PATIENT))
+
+    folder = board.layout.version(done["release"])
+    assert (folder / "models" / "a" / "b.tflite").read_bytes() == b"TFL"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "complete.json", "installer.pyz", "manifest.json", "models", "venv",
+    ]  # fmt: skip
+
+
+def test_only_the_version_that_runs_and_the_one_before_are_kept(board: Board, tmp_path: Path) -> None:
+    releases = [install(board.site, order(tmp_path, f"{number}.0.0"))["release"] for number in (1, 2, 3)]
+
+    assert board.layout.releases() == sorted(releases[1:])
+
+
+def test_uninstalled_is_all_but_configuration_and_history(board: Board, tmp_path: Path) -> None:
+    install(board.site, order(tmp_path))
+    managing.uninstall(board.site, purge=False)
+
+    left = {name for name in board.files() if not name.endswith("progress.json")}
+    assert left == {"root/etc/agent.toml"}
+    assert board.service.pid is None
+    managing.uninstall(board.site, purge=True)
+    assert not board.layout.root.exists()
+
+
+# --- interrupted ---------------------------------------------------------------------------------------------------
+
+
+def killed_at(call: str, board: Board, asked: Order) -> None:
+    """Install in a process that ends at once, as with kill -9, when it is about to make ``call``."""
+    child = os.fork()
+    if child == 0:
+        board.service._before = lambda name: os._exit(9) if name == call else None
+        install(board.site, asked)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("call", ["apply", "enable", "restart"])
+def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board: Board, tmp_path: Path) -> None:
+    first = install(board.site, order(tmp_path))
+    before = board.files()
+    killed_at(call, board, order(tmp_path, "2.0.0", "silent", QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
+    assert board.layout.pending.exists()
+
+    board.service.restart()  # the boot
+    if call == "restart":  # it had switched: the gate decides
+        with pytest.raises(InstallError, match="runs again"):
+            recover(board.site)
+    else:
+        assert "interrupted" in str(recover(board.site))
+    assert board.files() == before
+    assert board.layout.current_release == first["release"]
+    assert recover(board.site) is None
+
+
+def test_a_version_that_delivers_after_the_power_cut_is_kept(board: Board, tmp_path: Path) -> None:
+    install(board.site, order(tmp_path))
+    asked = order(tmp_path, "2.0.0")
+    killed_at("restart", board, asked)
+    board.service.restart()
+
+    assert "is confirmed" in str(recover(board.site))
+    assert board.layout.current_release is not None
+    assert board.layout.current_release.startswith("2.0.0-")
+    assert not install(board.site, asked)["changed"]
+
+
+def test_a_build_that_was_cut_is_built_again(board: Board, tmp_path: Path) -> None:
+    asked = order(tmp_path)
+    half = board.layout.version("1.0.0-00000000")
+    (half / "venv").mkdir(parents=True)
+    install(board.site, asked)
+
+    assert half.name not in board.layout.releases()
+
+
+def test_two_installers_never_at_once(board: Board) -> None:
+    with jobs.only_one(board.layout), pytest.raises(InstallError, match=f"process {os.getpid()}") as caught:  # noqa: SIM117  the second must fail
+        with jobs.only_one(board.layout):
+            pass
+    assert caught.value.kind == "busy"
+    with jobs.only_one(board.layout):
+        pass
+
+
+# --- the one file, as it runs on a board ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installer(tmp_path: Path) -> Path:
+    path = tmp_path / "installer.pyz"
+    path.write_bytes(installer_zipapp())
+    return path
+
+
+def run(installer: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", str(installer), *words], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_an_installer_goes_on_when_its_session_breaks(installer: Path, tmp_path: Path) -> None:
+    bundle, root = tiny_bundle(tmp_path / "b.zip", config=CONFIG), tmp_path / "root"
+    words = ["--bundle", str(bundle), "--no-service", "--root", str(root), "--no-compile"]
+    session = subprocess.Popen(
+        [sys.executable, "-I", str(installer), "install", *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert session.stdout is not None
+        job = session.stdout.readline().split('"id": "')[1].split('"')[0]
+    finally:
+        session.send_signal(signal.SIGKILL)
+        session.wait()
+        if session.stdout is not None:
+            session.stdout.close()
+
+    followed = run(installer, "follow", job, "--root", str(root))
+    assert followed.returncode == 0, followed.stdout + followed.stderr
+    assert '"outcome": "installed"' in followed.stdout.splitlines()[-1]
+    again = run(installer, "install", *words)
+    assert (again.returncode, '"outcome": "unchanged"' in again.stdout) == (0, True)
+    assert '"changed_by_hand": false' in run(installer, "status", "--no-service", "--root", str(root)).stdout
+
+
+def test_what_cannot_be_is_one_line_with_its_remedy(installer: Path, tmp_path: Path) -> None:
+    missing = run(
+        installer, "install", "--bundle", str(tmp_path / "none.zip"), "--no-service", "--root", str(tmp_path)
+    )
+    assert missing.returncode == 1
+    assert "none.zip" in missing.stdout
+    assert missing.stderr == ""
+    assert '"kind": "bundle"' in missing.stdout.splitlines()[-1]
+    assert run(installer, "rollback", "--no-service", "--root", str(tmp_path)).returncode == 1
+    assert run(installer, "nonsense").returncode == 2
