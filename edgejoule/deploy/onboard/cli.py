@@ -63,8 +63,15 @@ def _apart(arguments: argparse.Namespace, asked: list[str], tell: Tell) -> int:
 
 
 def _absolute(asked: list[str]) -> list[str]:
-    """Return the words with names of files that hold from any folder."""
-    return [str(Path.cwd() / word) if not word.startswith("-") and Path(word).exists() else word for word in asked]
+    """Return the words with names of files that hold from any folder, also in ``NAME=FILE`` and ``--config=FILE``."""
+    return [_held(word) for word in asked]
+
+
+def _held(word: str) -> str:
+    head, equals, name = word.rpartition("=")
+    if not name or name.startswith("-") or not Path(name).exists():
+        return word
+    return head + equals + str(Path.cwd() / name)
 
 
 def _layout(arguments: argparse.Namespace) -> Layout:
