@@ -22,7 +22,7 @@ Wants=multi-user.target ssh.service systemd-user-sessions.service
 After=basic.target
 AllowIsolate=yes
 """
-_SSHD: Final = "PermitRootLogin prohibit-password\nUsePAM yes\nPrintMotd no\nUseDNS no\n"
+_SSHD: Final = "PermitRootLogin prohibit-password\nUsePAM yes\nPrintMotd no\nUseDNS no\nSubsystem sftp internal-sftp\n"
 
 
 class Disk:
