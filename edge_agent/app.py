@@ -13,11 +13,11 @@ from edge_agent.alignment.opening import check_line
 from edge_agent.alignment.play import BusyTimes, play_pattern
 from edge_agent.assembly import Prepared, assembled, flush, state_of
 from edge_agent.baseline import measure_baseline
+from edge_agent.chosen_model import chosen_model
 from edge_agent.config import AgentConfig
 from edge_agent.device.observer import DeviceObserver
 from edge_agent.inputs.directory import array_files
 from edge_agent.measurement import Measurement, Parts
-from edge_agent.model_catalog import CatalogModel, ModelFacts, file_size_bytes, find_model, verify
 from edge_agent.recorder import WindowRecorder
 from edge_agent.service import StopFlag, Watchdog, notify
 from edge_agent.sources import WorkUntil, open_source
@@ -47,7 +47,7 @@ def prepare(config: AgentConfig) -> Prepared:
     check_line(config.align, driver)
     if config.input.source == "directory":
         _ = array_files(Path(config.input.path))
-    return Prepared(driver, _verified_model(config), _boundary(config.meter.boundary, driver))
+    return Prepared(driver, chosen_model(config), _boundary(config.meter.boundary, driver))
 
 
 def run_agent(config: AgentConfig, stop: StopFlag) -> None:
@@ -115,26 +115,3 @@ def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundar
     if asked not in offered:
         raise ConfigurationError(f"[meter] boundary = {asked!r}: a {driver.name} measures {' or '.join(offered)}")
     return asked
-
-
-def _verified_model(config: AgentConfig) -> CatalogModel:
-    section = config.model
-    if section.path:
-        model = CatalogModel(
-            model_id=section.id,
-            path=Path(section.path),
-            sha256=section.sha256 or "",
-            task="",
-            check_set=Path(section.check_set) if section.check_set else None,
-            check_set_sha256=section.check_set_sha256,
-            facts=ModelFacts(size_bytes=file_size_bytes(Path(section.path))),
-        )
-    else:
-        model = find_model(section.id, Path(section.catalog) if section.catalog else None, section.catalog_sha256)
-        if section.sha256 not in {None, model.sha256}:
-            raise ConfigurationError(
-                f"[model] sha256 = {section.sha256}, but the catalog's {section.id} is {model.sha256}; remove the "
-                "key, or give the path of your own file"
-            )
-    verify(model)
-    return model

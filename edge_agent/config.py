@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from edge_agent.jobs.config import JobConfig, check_jobs
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.mqtt import BrokerSettings, check_settings
 from edge_agent.wire.orders import MAX_BLOB_BYTES, ActionKind
@@ -286,6 +287,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     health: HealthSection = HealthSection()
     remote: RemoteSection = RemoteSection()
     grid: GridSection = GridSection()
+    job: tuple[JobConfig, ...] = ()
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -293,6 +295,7 @@ def load_config(path: Path) -> AgentConfig:
     config = _resolve(read_toml(path, AgentConfig), path.resolve().parent)
     try:
         _ = check_settings(config.broker)
+        check_jobs(config.job, config.remote.batch_folders)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return config

@@ -18,6 +18,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.progress import STORE_LIMIT_S, ProgressFile, StoreSign
 from edge_agent.publisher import Publisher
 from edge_agent.recorder import WindowRecorder
+from edge_agent.remote.counts import OrderCounts
 from edge_agent.service import StopFlag, Watchdog
 from edge_agent.window import Conditions, Identity, IdleBaseline
 from edge_agent.wire.errors import ConfigurationError
@@ -39,7 +40,8 @@ _LOG = structlog.get_logger()
 class Parts:
     """The agent's parts, put together by ``assembly``. ``identity`` tells whose figures the windows are now.
 
-    ``watchdog`` and ``progress``: None where this process is not the agent's own.
+    ``watchdog`` and ``progress``: None where this process is not the agent's own. ``orders``: how many were done and
+    refused; None where nobody may order anything.
     """
 
     config: AgentConfig
@@ -51,6 +53,7 @@ class Parts:
     identity: Callable[[], Identity]
     watchdog: Watchdog | None
     progress: ProgressFile | None = None
+    orders: OrderCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Measurement:
     def _publish_health(self) -> None:
         meter, outbox = self._watch_meter(), self._parts.outbox.stats()
         clock_state = HostClock().state(self._parts.outbox.placing)
+        orders = self._parts.orders
         self._parts.publisher.publish_health(
             Health(
                 device_id=self._parts.config.device.id,
@@ -193,6 +197,8 @@ class Measurement:
                 meter_frame_errors=meter.frame_errors,
                 meter_reconnects=meter.reconnects,
                 agent_cpu_ratio=self._cpu.ratio(),
+                commands_done=0 if orders is None else orders.commands_done,
+                commands_refused={} if orders is None else orders.commands_refused,
             )
         )
 
@@ -204,6 +210,8 @@ class Measurement:
             time.sleep(SETTLE_POLL_S)
         self._recorder.settle_now()
         self._parts.publisher.notify()
+        if self._parts.watchdog is not None:
+            self._parts.watchdog.forget(self._store.fault)
         self._work.close()
 
 

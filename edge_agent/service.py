@@ -60,6 +60,10 @@ class Watchdog:
         """Ask ``sign`` from now on: it returns what is wrong at a host time, "" for nothing."""
         self._signs.append(sign)
 
+    def forget(self, sign: Callable[[float], str]) -> None:
+        """Ask ``sign`` no more: what it stood for is over."""
+        self._signs = [one for one in self._signs if one != sign]
+
     def feed(self, now_s: float) -> None:
         """Say at host time ``now_s`` that there is progress, if there is and it is time."""
         if now_s < self._t_next_s:

@@ -58,10 +58,15 @@ def directory_inputs(
     directory: Path, runner: InferenceRunner, memory_bytes: int = MEMORY_BYTES
 ) -> tuple[Iterable[Tensor], int]:
     """Return the inputs (a list where they fit into ``memory_bytes``) and their number. Raises ConfigurationError."""
-    files = [_checked(path, runner) for path in array_files(directory)]
+    files = checked_files(directory, runner)
     count = sum(file.count for file in files)
     inputs = DirectoryInputs(files, runner)
     return (list(inputs) if count * runner.input_bytes <= memory_bytes else inputs), count
+
+
+def checked_files(directory: Path, runner: InferenceRunner) -> list[ArrayFile]:
+    """Return the files of a folder, all of which fit the model, by their headers. Raises ConfigurationError."""
+    return [_checked(path, runner) for path in array_files(directory)]
 
 
 def array_files(directory: Path) -> list[Path]:

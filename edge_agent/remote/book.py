@@ -24,12 +24,16 @@ _LOG = structlog.get_logger()
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted command. ``command``: None once it is closed: its final reply is in the spool."""
+    """An accepted command. ``command``: None once it is closed: its final reply is in the spool.
+
+    ``self_tested``: its model was about to be tried, which is not done twice.
+    """
 
     command_id: str
     expires_unix_ns: UnixNs
     accepted_unix_ns: UnixNs
     command: Command | None = None
+    self_tested: bool = False
 
 
 class _Page(msgspec.Struct, kw_only=True):
@@ -90,6 +94,15 @@ class CommandBook:
             kept = _kept(self._page.accepted, now_unix_ns)
             issued = {**self._page.last_issued_unix_ns, key_id: command.issued_unix_ns}
             self._write(_Page(last_issued_unix_ns=issued, accepted=[*kept, entry]))
+
+    def note_self_test(self, command_id: str) -> None:
+        """Write down that the command's model is about to be tried. Raises OSError."""
+        with self._lock:
+            accepted = [
+                msgspec.structs.replace(one, self_tested=True) if one.command_id == command_id else one
+                for one in self._page.accepted
+            ]
+            self._write(_Page(last_issued_unix_ns=self._page.last_issued_unix_ns, accepted=accepted))
 
     def close(self, command_id: str) -> None:
         """Note that a command has its final reply. A full disk is told: then it is reported again after a restart."""
