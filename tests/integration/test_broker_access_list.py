@@ -105,6 +105,36 @@ def test_the_collector_reads_all_also_in_a_shared_group_and_writes_downward_only
     assert collector.topics() == sorted(f"{OWN}/{channel}" for channel in UP_CHANNELS)
 
 
+def test_the_operator_gives_orders_and_hears_answers_but_no_readings(fleet: Fleet) -> None:
+    operator, device, collector = fleet.client("operator"), fleet.client("pi4-01"), fleet.client("collector")
+    operator.subscribe("#")
+    device.subscribe(f"{OWN}/cmd/#")
+    for channel in ("run", "blob"):
+        assert operator.publish(f"{OWN}/cmd/{channel}") != DENIED
+        device.wait_for(f"{OWN}/cmd/{channel}")
+    for topic in (f"{OWN}/ack", f"{OWN}/reply", f"{OWN}/windows", f"{ROOT}/home/grid/DE"):
+        assert fleet.refuses(operator.publish(topic))
+    collector.publish(f"{OWN}/ack")
+    for channel in UP_CHANNELS:
+        device.publish(f"{OWN}/{channel}")
+    heard = {"reply", "fetch", "birth", "status", "health"}
+    for channel in heard:
+        operator.wait_for(f"{OWN}/{channel}")
+
+    assert set(operator.topics()) == {f"{OWN}/{channel}" for channel in heard}
+
+
+def test_everybody_hears_the_grid_and_only_the_collector_tells(fleet: Fleet) -> None:
+    collector, device, other = fleet.client("collector"), fleet.client("pi4-01"), fleet.client("pi4-02")
+    device.subscribe(f"{ROOT}/home/grid/+")
+    for name in (device, other):
+        assert fleet.refuses(name.publish(f"{ROOT}/home/grid/DE", retain=True))
+    collector.publish(f"{ROOT}/home/grid/DE")
+    device.wait_for(f"{ROOT}/home/grid/DE")
+
+    assert device.topics() == [f"{ROOT}/home/grid/DE"]
+
+
 def test_a_name_with_wildcards_in_its_certificate_gains_nothing(fleet: Fleet) -> None:
     collector, device, other = fleet.client("collector"), fleet.client("+"), fleet.client("pi4-02")
     collector.subscribe(f"{ROOT}/#")
