@@ -31,7 +31,7 @@ from edgejoule.deploy.targets import Target, find_target, read_targets  # noqa: 
 
 EXTRAS: Final = ("agent", "gpio")
 FROM_SOURCE: Final = frozenset({"msgspec"})
-"""Where there is no wheel: its C is one file, and scripts/build_armhf_wheels.sh compiles it."""
+"""Where there is no wheel: its C is one file, and scripts/build_armhf_wheels.py compiles it."""
 LEFT_OUT: Final = frozenset({"gpiod"})
 """Where there is no wheel: an extra that a target can do without, and targets.toml says so."""
 NEVER: Final = frozenset({"pip", "edgejoule"})

@@ -46,7 +46,7 @@ def find_wheels(
     if built:
         raise ConfigurationError(
             f"{built[0].name} {built[0].version}: {target.id} has no published wheel of it; build one with "
-            "scripts/build_armhf_wheels.sh DIR and name it with --wheelhouse DIR"
+            "scripts/build_armhf_wheels.py DIR and name it with --wheelhouse DIR"
         )
     if missing and offline:
         where = ", ".join(map(str, [*folders, cache]))
