@@ -24,6 +24,7 @@ import psutil
 import pytest
 import structlog
 
+from tests.room import room_of
 from tests.what_is_there import NEEDS, find_program, missing_of_train
 
 if TYPE_CHECKING:
@@ -67,6 +68,25 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("edgejoule-ci" if in_ci() else "edgejoule")
 
 
+# --- several at once -----------------------------------------------------------------------------------------------
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are cores: much of a test is waiting. ``tests/room.py`` has what goes with it."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin when there is room, before the test's time begins to count."""
+    workers = int(getattr(item.config, "workerinput", {}).get("workercount", 1))
+    room = room_of(item.config.rootpath, workers)
+    if room is None:
+        return (yield)
+    with room.taken(2 if item.get_closest_marker("timing") else 1):
+        return (yield)
+
+
 # --- what may be missing -------------------------------------------------------------------------------------------
 
 
@@ -77,6 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("e2e"))
+            item.add_marker(pytest.mark.timing)
         if "seeded" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("grafana_seed"))
         if "browser" in getattr(item, "fixturenames", ()):

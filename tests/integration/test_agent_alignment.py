@@ -15,6 +15,8 @@ from firmware_bridge.registry import get_driver
 from tests.fakes.agent import BUSY_W, IDLE_W, agent_toml, running_agent, true_energy_j
 from tests.fakes.delivery import wait_until
 
+pytestmark = pytest.mark.timing
+
 METER = 'driver = "{driver}"\nport = "{port}"\nboundary = "{boundary}"'
 
 

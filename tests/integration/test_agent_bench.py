@@ -33,6 +33,8 @@ from tests.fakes.brokers import running_broker
 from tests.fakes.cable import pull_cable
 from tests.fakes.delivery import running_subscriber, wait_until
 
+pytestmark = pytest.mark.timing
+
 SMOKE = ("--smoke", "--no-publish", "--align", "none", "--json")
 REASONS = "smoke run:"
 

@@ -14,6 +14,8 @@ from tests.fakes.agent import agent_toml
 from tests.fakes.bench_command import LENIENT, bench_meter, bench_settings
 from tests.fakes.delivery import wait_until
 
+pytestmark = pytest.mark.timing
+
 SHORT = ("--smoke", "--seconds", "0.2", "--baseline", "0", "--warm-up", "0", "--align", "none", "--no-publish")
 BENCHED = {"valid", "rejected"}
 """A machine that runs other tests may starve the emulated meter: the bench says so, and the sweep goes on."""

@@ -17,6 +17,8 @@ from edge_agent.model_catalog import file_sha256, find_model
 from tests.fakes.agent import IDLE_W, AgentProcess, agent_toml, emulated_meter, running_agent, true_energy_j
 from tests.fakes.delivery import wait_until
 
+pytestmark = pytest.mark.timing
+
 INPUT_BYTES = 64
 
 

@@ -27,6 +27,8 @@ from firmware_bridge.stream import host_time_s
 from tests.fakes.cable import pull_cable
 from tests.fakes.played_load import PlayedLoad
 
+pytestmark = pytest.mark.timing
+
 MIDDLE_W = 3.5
 
 

@@ -29,6 +29,8 @@ from tests.fakes.agent import (
 )
 from tests.fakes.delivery import wait_until
 
+pytestmark = pytest.mark.timing
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHA256 = "a" * 64
 RUNTIME = 'runtime = "own"\nversion = "7"\ndelegate = "none"\nthreads = 1'

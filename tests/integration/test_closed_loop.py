@@ -25,6 +25,8 @@ from tests.fakes.closed_loop import (
     saturated,
 )
 
+pytestmark = pytest.mark.timing
+
 TC66C, PPK2, POWERSENSOR3 = (get_driver(name) for name in ("tc66c", "ppk2", "powersensor3"))
 POINT_TC66C = replace(TC66C, make_encoder=PointTc66cEncoder)
 LOADS = pytest.mark.parametrize("shape", [random_slots, every_tenth_of_a_second, saturated])

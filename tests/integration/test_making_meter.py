@@ -15,6 +15,8 @@ from firmware_bridge.errors import FirmwareBridgeError
 from firmware_bridge.loads import ConstantLoad
 from firmware_bridge.registry import get_driver
 
+pytestmark = pytest.mark.timing
+
 POWER_W = 2.0
 
 
