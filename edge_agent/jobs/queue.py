@@ -15,7 +15,7 @@ import structlog
 
 from edge_agent.durable_file import write_durably
 from edge_agent.jobs.grid_board import GridBoard
-from edge_agent.jobs.planner import Plan, begun, planned_again
+from edge_agent.jobs.planner import NS_PER_S, Plan, begun, planned_again
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.orders import Action, CommandId, Deferral
 
@@ -23,6 +23,8 @@ FILE_NAME: Final = "jobs.json"
 MAX_JOBS: Final = 64
 CLOCK_WAIT_S: Final = 300.0
 """After a restart the clock may be set late: so long waiting work goes on waiting for the time; then it is begun."""
+FORECAST_WAIT_S: Final = 15.0
+"""After a restart the broker may bring a forecast any moment: so long none is begun without one."""
 _LOG = structlog.get_logger()
 
 
@@ -56,8 +58,8 @@ _DECODER: Final = msgspec.json.Decoder(_File)
 class JobQueue:
     """See the module's text. Thread-safe; for the one process that holds the state directory's lock.
 
-    ``clock_wait_s``: how long after the start waiting work waits for a clock that is not set; ``monotonic_s``: counts
-    that time.
+    ``clock_wait_s``, ``forecast_wait_s``: how long after the start waiting work waits for a clock that is not set, and
+    for a first forecast; ``monotonic_s``: counts that time.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class JobQueue:
         board: GridBoard,
         *,
         clock_wait_s: float = CLOCK_WAIT_S,
+        forecast_wait_s: float = FORECAST_WAIT_S,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Read what waited before the restart. Raises ConfigurationError for a file that cannot be read."""
@@ -73,7 +76,8 @@ class JobQueue:
         self._board = board
         self._lock = threading.Lock()
         self._monotonic_s = monotonic_s
-        self._patient_until_s = monotonic_s() + clock_wait_s
+        self._clock_until_s = monotonic_s() + clock_wait_s
+        self._forecast_until_s = monotonic_s() + forecast_wait_s
         found = self._read()
         self._jobs = {job.job_id: job for job in found.jobs}
         self._last_periods = dict(found.last_periods)
@@ -140,9 +144,11 @@ class JobQueue:
         with self._lock:
             for job in self._in_order():
                 if not clock_known:
-                    if job.plan.why_now or self._monotonic_s() >= self._patient_until_s:
+                    if job.plan.why_now or self._monotonic_s() >= self._clock_until_s:
                         return job
-                elif job.plan.start_unix_ns <= now_unix_ns and not _missed(job, now_unix_ns):
+                elif job.plan.start_unix_ns <= now_unix_ns and not (
+                    _missed(job, now_unix_ns) or self._awaits_forecast(job, now_unix_ns)
+                ):
                     return job
         return None
 
@@ -196,6 +202,12 @@ class JobQueue:
                 return None
             self._write({name: other for name, other in self._jobs.items() if name != job_id})
         return job
+
+    def _awaits_forecast(self, job: Job, now_unix_ns: int) -> bool:
+        """Tell whether a forecast that may come any moment could still put the job off."""
+        last_unix_ns = job.defer.deadline_unix_ns - round(job.defer.duration_s * NS_PER_S)
+        asks = job.plan.why_now in {"no_forecast", "stale"} and now_unix_ns < last_unix_ns
+        return asks and self._monotonic_s() < self._forecast_until_s
 
     def _in_order(self) -> tuple[Job, ...]:
         waiting = (job for job in self._jobs.values() if job.state == "waiting")

@@ -68,7 +68,7 @@ def test_a_job_waits_for_its_hour_and_is_begun_once(tmp_path: Path) -> None:
 
 def test_without_a_forecast_it_is_due_at_once_and_a_forecast_that_comes_in_time_still_moves_it(tmp_path: Path) -> None:
     board = board_of(tmp_path)
-    queue = JobQueue(tmp_path, board)
+    queue = JobQueue(tmp_path, board, forecast_wait_s=0.0)
     queue.put("a", BENCH, DEFER, T0)
     assert queue.due(T0) is not None
     assert board.take(TOPIC, forecast(400.0, 200.0, 300.0))
@@ -78,6 +78,22 @@ def test_without_a_forecast_it_is_due_at_once_and_a_forecast_that_comes_in_time_
     board.take(TOPIC, forecast(100.0, 400.0, 400.0))
     assert [job.plan.start_unix_ns for job in queue.plan_again(at(2))] == [at(2)]
     assert queue.plan_again(at(2)) == ()
+
+
+def test_after_a_restart_a_first_forecast_is_waited_for_a_moment(tmp_path: Path) -> None:
+    now_s = [0.0]
+    board = board_of(tmp_path)
+    queue = JobQueue(tmp_path, board, forecast_wait_s=15.0, monotonic_s=lambda: now_s[0])
+    job = queue.put("a", BENCH, DEFER, T0)
+    assert (job.plan.why_now, queue.due(at(1))) == ("no_forecast", None)
+    assert queue.due(at(25)) is not None, "the last moment to begin"
+    now_s[0] = 15.0
+    assert queue.due(at(1)) is not None
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    nowhere = JobQueue(elsewhere, GridBoard(elsewhere, "demo", ""), forecast_wait_s=15.0)
+    nowhere.put("b", BENCH, DEFER, T0)
+    assert nowhere.due(T0) is not None, "without a zone none will come"
 
 
 def test_what_waits_outlives_a_restart_and_what_had_begun_is_reported_as_cut_off(tmp_path: Path) -> None:
@@ -205,7 +221,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.queue = JobQueue(self.directory, self.board)
+        self.queue = JobQueue(self.directory, self.board, forecast_wait_s=0.0)
         assert {job.job_id for job in self.queue.interrupted} == {n for n, s in self.states.items() if s == "begun"}
 
     @invariant()
@@ -234,7 +250,7 @@ from edge_agent.wire.orders import Deferral, RunBench
 
 directory = Path(sys.argv[1])
 log = os.open(directory / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-queue = JobQueue(directory, GridBoard(directory, "demo", "DE"))
+queue = JobQueue(directory, GridBoard(directory, "demo", ""))
 for job in queue.interrupted:
     os.write(log, f"failed {job.job_id}\\n".encode())
     queue.finish(job.job_id)
