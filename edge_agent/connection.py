@@ -188,7 +188,7 @@ class Connection:
         elif (maximum := getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT)) < client.max_inflight_messages:
             self._max_in_flight = maximum
             self._refusal = f"{self._address} takes {maximum} messages at a time, and fewer than it said before"
-        else:
+        elif self._listen_topics:
             client.subscribe([(topic, 1) for topic in self._listen_topics])
         self._answered.set()
 

@@ -16,7 +16,7 @@ from edge_agent.wire.orders import FINAL_STAGES, CarbonTiming, Command, CommandR
 FIRST_REPEAT_S: Final = 5.0
 LONGEST_REPEAT_S: Final = 30.0
 ONLINE_SPACING_S: Final = 1.0
-"""A device that comes online is sent its command at once, unless that was done just now."""
+"""A device that comes online is sent its command at once, but not sooner after the last time."""
 GRACE_S: Final = 5.0
 """How long after the command's end an answer may take."""
 TEMPORARY: Final[frozenset[str]] = frozenset({"busy", "clock", "not_yet"})
@@ -116,8 +116,9 @@ class Dispatch:
     def online(self, fleet: str, device_id: str, now_s: float) -> None:
         """Note that a device has come: what it has not answered is sent at once."""
         sending = self._by_key.get((fleet, device_id))
-        if sending and sending.open and (sending.sent_s is None or now_s - sending.sent_s >= ONLINE_SPACING_S):
-            sending.next_s = min(sending.next_s, now_s)
+        if sending and sending.open:
+            soonest_s = now_s if sending.sent_s is None else max(now_s, sending.sent_s + ONLINE_SPACING_S)
+            sending.next_s = min(sending.next_s, soonest_s)
             sending.pause_s = FIRST_REPEAT_S
 
     def ask_again(self) -> None:

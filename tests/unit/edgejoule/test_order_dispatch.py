@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.wire.orders import Command, RunBench, Stage
-from edgejoule.orders.dispatch import FIRST_REPEAT_S, GRACE_S, LONGEST_REPEAT_S, Dispatch, Outcome, Sending
+from edgejoule.orders.dispatch import (
+    FIRST_REPEAT_S,
+    GRACE_S,
+    LONGEST_REPEAT_S,
+    ONLINE_SPACING_S,
+    Dispatch,
+    Outcome,
+    Sending,
+)
 from tests.fakes.order_replies import make_reply
 
 VALID_S = 600.0
@@ -55,6 +63,8 @@ def test_a_device_that_comes_online_hears_of_it_at_once_and_not_twice_at_once() 
     assert len(dispatch.due(0.0)) == 2
     dispatch.online("lab", "a", 0.5)
     assert dispatch.due(0.5) == []
+    assert dispatch.next_s(0.5) == ONLINE_SPACING_S
+    assert [one.command.device_id for one in dispatch.due(ONLINE_SPACING_S)] == ["a"]
     dispatch.online("lab", "a", 2.0)
     dispatch.online("another", "b", 2.0)
     dispatch.online("lab", "stranger", 2.0)
