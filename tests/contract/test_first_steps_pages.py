@@ -14,14 +14,16 @@ import pytest
 from edge_agent.config import AgentConfig
 from edge_agent.wire.toml_config import convert_document
 from edgejoule.cli import COMMANDS, Command
+from edgejoule.deploy.onboard import cli as installer
 
 REPOSITORY: Final = Path(__file__).parents[2]
 NAMES: Final = ("first-board", "fifty-boards", "wiring", "meters-to-buy", "troubleshooting")
 PAGES: Final = {name: path for name in NAMES if (path := REPOSITORY / "docs" / f"{name}.md").exists()}
 SOURCES: Final = ("edgejoule", "edge_agent", "collector", "firmware_bridge")
-CALL: Final = re.compile(r"(?:^|[\s/;&|(])edgejoule (?P<words>[a-z-]+(?: [^\n#;&|>]*)?)")
+INSTALLER: Final = "installer.pyz"
+CALL: Final = re.compile(r"(?:^|[\s/;&|(])(?P<program>edgejoule|installer\.pyz) (?P<words>[a-z-]+(?: [^\n#;&|>]*)?)")
 
-BARE: Final = re.compile(r"edgejoule [a-z-]+( [a-z-]+)?")
+BARE: Final = re.compile(r"(edgejoule [a-z-]+( [a-z-]+)?|installer\.pyz [a-z-]+)")
 """A command that is spoken of, not called: it needs no arguments, but has to be there."""
 
 
@@ -30,28 +32,37 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def calls(text: str) -> Iterator[list[str]]:
-    """Yield what follows ``edgejoule`` in blocks of commands, and in code within sentences."""
+    """Yield every call of ours in blocks of commands, and in code within sentences, without ``edgejoule`` itself."""
     whole = [block.replace("\\\n", " ") for block in blocks(text, "sh")]
     within = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     within = [f"{code} --help" if BARE.fullmatch(code) else code for code in within]
     for line in (line for part in (*whole, *within) for line in part.splitlines()):
         for found in CALL.finditer(line.split(" #")[0]):
             words = shlex.split(found["words"])
-            if words[0] in COMMANDS:
+            if found["program"] == INSTALLER:
+                yield [INSTALLER, *words]
+            elif words[0] in COMMANDS:
                 yield words
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    if name == INSTALLER:
+        return installer._parser()
+    command = cast("Command", importlib.import_module(f"edgejoule.commands.{name.replace('-', '_')}"))
+    parser = argparse.ArgumentParser(prog=f"edgejoule {name}", exit_on_error=False)
+    command.add_arguments(parser)
+    return parser
 
 
 def understood(words: list[str]) -> str:
     """Parse a call, without running it; return what is wrong with it."""
-    command = cast("Command", importlib.import_module(f"edgejoule.commands.{words[0].replace('-', '_')}"))
-    parser = argparse.ArgumentParser(prog=f"edgejoule {words[0]}", exit_on_error=False)
-    command.add_arguments(parser)
+    parser = parser_of(words[0])
     try:
         parser.parse_args(words[1:])
     except SystemExit as error:
-        return "" if error.code == 0 else f"edgejoule {shlex.join(words)}"
+        return "" if error.code == 0 else shlex.join(words)
     except argparse.ArgumentError as error:
-        return f"edgejoule {shlex.join(words)}: {error}"
+        return f"{shlex.join(words)}: {error}"
     return ""
 
 
@@ -63,11 +74,10 @@ def test_every_command_is_understood(name: str, capsys: pytest.CaptureFixture[st
 
 
 def test_a_command_that_is_not_there_would_be_found(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (
-        "```sh\nsudo /opt/x/edgejoule meter  read ppk2 PORT \\\n  --nonsense   # why\n```\nand `edgejoule agent fly`"
-    )
+    block = "```sh\nsudo /opt/x/edgejoule meter  read ppk2 PORT \\\n  --nonsense   # why\n```\n"
+    text = f"{block}and `edgejoule agent fly`, `sudo python3 /opt/installer.pyz fly`"
 
-    assert [understood(words) != "" for words in calls(text)] == [True, True]
+    assert [understood(words) != "" for words in calls(text)] == [True, True, True]
     assert "nonsense" in capsys.readouterr().err
 
 
