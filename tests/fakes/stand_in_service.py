@@ -32,7 +32,8 @@ class StandIn(NoService):
         del changed
         self._note("apply")
 
-    def enable(self) -> None:
+    def enable(self, further: list[str]) -> None:
+        del further
         self._note("enable")
         self.enabled = True
 

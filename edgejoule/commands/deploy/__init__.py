@@ -9,6 +9,11 @@ from typing import Final
 from edgejoule.verbs import declare, run_verb
 
 VERBS: Final[dict[str, str]] = {
+    "install": "the agent on this board: a version beside the present one, kept only if it delivers",
+    "status": "what is installed on this board, and how it gets on",
+    "rollback": "back to the version before, on this board",
+    "follow": "read along with an installation that runs on this board",
+    "uninstall": "take the agent off this board; its configuration and windows stay",
     "targets": "what runs on which board, and what does not and why",
     "bundle": "everything a board needs in one file, for a stick or for many boards; or check such a file",
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import checks, configuration, install, jobs, managing, switching, system_files
+from . import board, checks, configuration, install, jobs, managing, switching, system_files
 from .gate import DEFAULT_S, DEFAULT_WINDOWS, Gate
 from .layout import DEFAULT_ROOT, Layout
 from .problems import InstallError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .report import Tell
 
 INTERRUPTED = 130
-CHANGING = ("install", "rollback")
+CHANGING = ("build", "install", "rollback")
 """Verbs that take long: they run apart from the session that asked, unless ``--foreground``."""
 
 
@@ -56,7 +57,7 @@ def _failed(report: Report, error: InstallError) -> int:
 
 def _apart(arguments: argparse.Namespace, asked: list[str], tell: Tell) -> int:
     """Run the verb in a session of its own and read along."""
-    layout = _layout(arguments)
+    layout = layout_of(arguments)
     job = jobs.start(layout, [str(Path.cwd() / sys.argv[0]), *_absolute(asked), "--foreground"])
     tell({"event": "job", "id": job})
     return 0 if arguments.detach else jobs.follow(layout, job, tell)
@@ -74,7 +75,8 @@ def _held(word: str) -> str:
     return head + equals + str(Path.cwd() / name)
 
 
-def _layout(arguments: argparse.Namespace) -> Layout:
+def layout_of(arguments: argparse.Namespace) -> Layout:
+    """Return where things are, as it was asked for."""
     etc = None if arguments.etc is None else _whole(arguments.etc)
     return Layout.at(_whole(arguments.root), etc, _whole(arguments.system_etc))
 
@@ -84,20 +86,16 @@ def _whole(path: Path) -> Path:
     return Path.cwd() / path.expanduser()
 
 
-def _site(arguments: argparse.Namespace, report: Report, *, lenient: bool = False) -> switching.Site:
+def site_of(arguments: argparse.Namespace, report: Report, *, lenient: bool = False) -> switching.Site:
+    """Return the board; ``lenient``: where systemd does not run, nobody is asked. Raises InstallError."""
     wanted = not arguments.no_service
-    if lenient and wanted and not system_runs():
+    if lenient and not board.systemd_running():
         wanted = False
-    return switching.Site(_layout(arguments), service_for(wanted=wanted), report)
-
-
-def system_runs() -> bool:
-    """Tell whether systemd runs here."""
-    return Path("/run/systemd/system").is_dir()
+    return switching.Site(layout_of(arguments), service_for(wanted=wanted), report)
 
 
 def _install(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
-    site = _site(arguments, report)
+    site = site_of(arguments, report)
     with jobs.only_one(site.layout):
         done = install.install(site, _order(arguments))
     outcome = "installed" if done["changed"] else "unchanged"
@@ -106,6 +104,25 @@ def _install(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
     )
     report.result(outcome, exit=0, text=text, remedy="", **done)
     return 0
+
+
+def _build(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
+    site = site_of(arguments, report, lenient=True)
+    with jobs.only_one(site.layout):
+        done = install.build_beside(site, _making(arguments))
+    text = "{} {}".format(done["release"], "is built" if done["changed"] else "was built already: nothing changed")
+    report.result("built" if done["changed"] else "unchanged", exit=0, text=text, remedy="", **done)
+    return 0
+
+
+def _making(arguments: argparse.Namespace) -> install.Order:
+    return install.Order(
+        bundle=arguments.bundle,
+        clock=checks.ClockRules(arguments.clock_now, arguments.allow_clock),
+        python=arguments.python,
+        signer=arguments.require_signature,
+        compile_files=not arguments.no_compile,
+    )
 
 
 def _order(arguments: argparse.Namespace) -> install.Order:
@@ -117,16 +134,12 @@ def _order(arguments: argparse.Namespace) -> install.Order:
             raise InstallError(
                 "configuration", f"{arguments.config}: {error.strerror}", "name one that can be read"
             ) from error
-    return install.Order(
-        bundle=arguments.bundle,
+    return dataclasses.replace(
+        _making(arguments),
         choice=configuration.Choice(content, replace=arguments.replace_config, keep=arguments.keep_config),
         secrets=dict(arguments.secret),
         wishes=system_files.Wishes(arguments.meter_serial, tuple(arguments.ntp), tuple(arguments.allow_device)),
         gate=_gate(arguments),
-        clock=checks.ClockRules(arguments.clock_now, arguments.allow_clock),
-        python=arguments.python,
-        signer=arguments.require_signature,
-        compile_files=not arguments.no_compile,
     )
 
 
@@ -135,7 +148,7 @@ def _gate(arguments: argparse.Namespace) -> Gate:
 
 
 def _rollback(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
-    site = _site(arguments, report)
+    site = site_of(arguments, report)
     with jobs.only_one(site.layout):
         done = managing.roll_back(site, _gate(arguments), arguments.to)
     text = "{} {}".format(done["release"], "runs again" if done["changed"] else "runs already: nothing changed")
@@ -144,7 +157,7 @@ def _rollback(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int
 
 
 def _confirm(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
-    site = _site(arguments, report)
+    site = site_of(arguments, report)
     with jobs.only_one(site.layout):
         what = switching.recover(site)
     report.result("done", exit=0, changed=what is not None, text=what or "nothing was pending", remedy="")
@@ -152,7 +165,7 @@ def _confirm(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
 
 
 def _prune(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
-    site = _site(arguments, report, lenient=True)
+    site = site_of(arguments, report, lenient=True)
     with jobs.only_one(site.layout):
         removed = managing.prune(site)
     report.result("done", exit=0, changed=bool(removed), removed=removed, text=f"{len(removed)} removed", remedy="")
@@ -160,7 +173,7 @@ def _prune(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
 
 
 def _uninstall(arguments: argparse.Namespace, report: Report, _tell: Tell) -> int:
-    site = _site(arguments, report, lenient=True)
+    site = site_of(arguments, report, lenient=True)
     with jobs.only_one(site.layout):
         done = managing.uninstall(site, purge=arguments.purge)
     report.result("uninstalled", exit=0, text="uninstalled", remedy="", **done)
@@ -168,21 +181,22 @@ def _uninstall(arguments: argparse.Namespace, report: Report, _tell: Tell) -> in
 
 
 def _status(arguments: argparse.Namespace, report: Report, tell: Tell) -> int:
-    tell(managing.status(_site(arguments, report, lenient=True)))
+    tell(managing.status(site_of(arguments, report, lenient=True)))
     return 0
 
 
 def _facts(arguments: argparse.Namespace, report: Report, tell: Tell) -> int:
-    tell(managing.facts(_site(arguments, report, lenient=True)))
+    tell(managing.facts(site_of(arguments, report, lenient=True)))
     return 0
 
 
 def _follow(arguments: argparse.Namespace, _report: Report, tell: Tell) -> int:
-    layout = _layout(arguments)
+    layout = layout_of(arguments)
     return jobs.follow(layout, arguments.id or jobs.latest(layout), tell)
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Report, Tell], int]] = {
+    "build": _build,
     "install": _install,
     "rollback": _rollback,
     "confirm": _confirm,
@@ -198,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="installer.pyz", description="Install the edgejoule agent on this board.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, purpose in (
+        ("build", "build a bundle's version beside the others; nothing runs it yet"),
         ("install", "install a bundle, hold its health gate, go back if it does not deliver"),
         ("rollback", "go back to the version before, with its files"),
         ("confirm", "end a switch that was interrupted: what the boot runs"),
@@ -210,10 +225,13 @@ def _parser() -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
         add_place(one)
         if name in CHANGING:
-            add_gate(one)
             one.add_argument("--foreground", action="store_true", help="end with this session")
             one.add_argument("--detach", action="store_true", help="print the job's id and return at once")
-    add_order(verbs.choices["install"])
+    for name in ("install", "rollback"):
+        add_gate(verbs.choices[name])
+    for name, declare in (("build", add_making), ("install", add_choices)):
+        add_bundle(verbs.choices[name])
+        declare(verbs.choices[name])
     verbs.choices["rollback"].add_argument("--to", metavar="RELEASE", help="another one than the version before")
     verbs.choices["follow"].add_argument("id", nargs="?", help="of the job; the latest unless given")
     verbs.choices["uninstall"].add_argument("--purge", action="store_true", help="remove the configuration too")
@@ -238,15 +256,15 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_order(parser: argparse.ArgumentParser) -> None:
+def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Declare what to install."""
     parser.add_argument("--bundle", type=Path, required=True, metavar="FILE")
-    add_choices(parser)
     parser.add_argument("--clock-now", type=float, metavar="UNIX_S", help="what another clock says now")
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """Declare how to install."""
+    add_making(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="the agent's configuration")
     changed = parser.add_mutually_exclusive_group()
     changed.add_argument("--replace-config", action="store_true", help="also where a person changed it here")
@@ -263,6 +281,10 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-device", action="append", default=[], metavar="CLASS", help="a class of /proc/devices for the service"
     )
+
+
+def add_making(parser: argparse.ArgumentParser) -> None:
+    """Declare how a version is built."""
     parser.add_argument("--allow-clock", action="store_true", help="take the clock as it is")
     parser.add_argument("--require-signature", type=Path, metavar="KEY", help="refuse a bundle that it did not sign")
     parser.add_argument("--python", metavar="PATH", help="the Python to build with")
@@ -274,8 +296,3 @@ def _secret(text: str) -> tuple[str, Path]:
     if not name or not path or name.startswith(("/", ".")) or ".." in name:
         raise argparse.ArgumentTypeError("give NAME=FILE")
     return name, Path(path)
-
-
-def run_in_process(words: Sequence[str], tell: Callable[[dict[str, Any]], None]) -> int:
-    """Run a verb inside another program, which hears every event."""
-    return main([*words, "--foreground"] if words[0] in CHANGING else words, tell)

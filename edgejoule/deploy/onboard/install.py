@@ -73,6 +73,19 @@ def install(site: Site, order: Order) -> dict[str, Any]:
     return {"changed": True, "release": manifest.release, "version": manifest.version, "from": source}
 
 
+def build_beside(site: Site, order: Order) -> dict[str, Any]:
+    """Build the bundle's version and leave all else as it is: so its programs are there before it runs.
+
+    Raises InstallError; no half version stays.
+    """
+    with _opened(order.bundle) as bundle:
+        manifest = bundle.manifest
+        site.report.step("check", 1, f"{manifest.release} for {manifest.target}")
+        changed = _ensure_built(site, order, bundle, _checked(site, order, bundle))
+    site.report.step("done", 100, f"{manifest.release} is built")
+    return {"changed": changed, "release": manifest.release, "version": manifest.version}
+
+
 def progress_of(config: dict[str, Any]) -> Path:
     """Return where the agent of a configuration says how it gets on."""
     return Path(config["device"]["state_dir"]) / "progress.json"

@@ -10,7 +10,8 @@ DEFAULT_ROOT = Path("/opt/edgejoule")
 DEFAULT_ETC = Path("/etc/edgejoule")
 UNIT = "edgejoule-agent.service"
 CONFIRM_UNIT = "edgejoule-confirm.service"
-RENEW_UNITS = ("edgejoule-renew.service", "edgejoule-renew.timer")
+RENEW_TIMER = "edgejoule-renew.timer"
+RENEW_UNITS = ("edgejoule-renew.service", RENEW_TIMER)
 COMPLETE = "complete.json"
 RESTORE = "restore.json"
 

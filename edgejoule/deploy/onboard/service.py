@@ -36,8 +36,8 @@ class NoService:
     def apply(self, changed: list[Path]) -> None:
         """Make ``changed`` files known: there is nobody to tell."""
 
-    def enable(self) -> None:
-        """Let the agent start at boot: there is nobody to tell."""
+    def enable(self, further: list[str]) -> None:
+        """Let the agent and ``further`` units start at boot: there is nobody to tell."""
 
     def restart(self) -> None:
         """Start the agent anew: there is nobody to tell."""
@@ -73,9 +73,11 @@ class Systemd(NoService):
         if "/chrony/" in names:
             board.answer(["systemctl", "try-restart", "chrony.service"])
 
-    def enable(self) -> None:
-        """Let the agent start at boot, and what finishes a switch that a power cut interrupted."""
+    def enable(self, further: list[str]) -> None:
+        """Let the agent start at boot, what finishes an interrupted switch, and ``further`` timers from now on."""
         _systemctl("enable", "--quiet", UNIT, CONFIRM_UNIT)
+        for name in further:
+            _systemctl("enable", "--now", "--quiet", name)
 
     def restart(self) -> None:
         """Start the agent anew, and forget how often it failed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import files, snapshot
 from .gate import Gate, Process, process_behind, wait_for_delivery
-from .layout import RESTORE, Layout
+from .layout import RENEW_TIMER, RESTORE, Layout
 from .problems import InstallError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def switch(site: Site, plan: Switch, wanted: snapshot.Files) -> None:
         files.point(layout.current, "versions/" + plan.target)
         site.service.apply(changed)
         if site.service.exists:
-            site.service.enable()
+            site.service.enable([RENEW_TIMER] if wanted.get(layout.units / RENEW_TIMER) else [])
         _pend(layout, plan, "gating")
         site.service.restart()
         _gate(site, plan, before)
