@@ -11,7 +11,7 @@ from collector.job_savings import JobEntry, JobSum
 from collector.numbers import UNKNOWN, si
 from edgejoule.fleet_tables import plain_table
 
-_WHY: Final = {
+WHY: Final = {
     "deadline": "no time to wait",
     "no_zone": "it knows no zone",
     "no_forecast": "no forecast",
@@ -48,7 +48,7 @@ def _jobs(entries: Sequence[JobEntry]) -> Table:
 def _cells(entry: JobEntry) -> tuple[str, ...]:
     carbon, now = entry.carbon, entry.known_now
     asked = datetime.fromtimestamp(carbon.asked_unix_ns // 10**9, tz=UTC)
-    why = f", at once: {_WHY.get(carbon.why_now, escape(carbon.why_now))}" if carbon.why_now else ""
+    why = f", at once: {WHY.get(carbon.why_now, escape(carbon.why_now))}" if carbon.why_now else ""
     kind = "" if carbon.intensity_kind is None else f", {carbon.intensity_kind}"
     what = (
         f"{escape(entry.fleet)}/{escape(entry.device_id)}{_BADGE if carbon.simulated else ''}\n"
