@@ -16,7 +16,6 @@ from .snapshot import Wanted
 if TYPE_CHECKING:
     from typing import Mapping
 
-DEVICE_NAME = "/dev/edgejoule-meter"
 USUAL_CLASSES = ("ttyUSB", "ttyACM")
 _BY_ID = re.compile(r"(?:/dev/serial/by-id/)?usb-(.+)-if([0-9a-f]{2})(?:-port\d+)?\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:#+=@-]{1,200}\Z")
@@ -49,7 +48,9 @@ def wanted_files(
         template = data / name
         if template.is_file():
             wanted[layout.units / name] = _text(_placed(template.read_text(encoding="utf-8"), layout, python))
-    wanted[layout.drop_ins / "10-meter.conf"] = _meter_drop_in(config, wishes.devices)
+    meter_drop_in = layout.drop_ins / "10-meter.conf"
+    if wishes.devices or not (_is_away(config) and meter_drop_in.exists()):
+        wanted[meter_drop_in] = _meter_drop_in(config, wishes.devices)
     wanted[layout.drop_ins / "20-credentials.conf"] = _credentials_drop_in(layout, content)
     if wishes.meter is not None:
         template = data / "70-edgejoule-meter.rules"
@@ -128,16 +129,26 @@ def _meter_drop_in(config: Mapping[str, Any], further: tuple[str, ...]) -> Wante
 
 
 def device_classes(config: Mapping[str, Any]) -> list[str]:
-    """Return the classes of the serial ports and lines that a configuration names, as in /proc/devices."""
+    """Return the classes of the serial ports and lines that a configuration names, as in /proc/devices.
+
+    A name that is a link, such as /dev/serial0, is of the class of what it leads to now.
+    """
     align = config.get("align", {})
     names = [config.get("meter", {}).get("port", ""), align.get("modem_port", ""), align.get("gpio_chip", "")]
     found = []
     for name in map(str, names):
-        if name.startswith("/dev/pts/"):
+        device = str(Path(name).resolve()) if name.startswith("/") else ""
+        if device.startswith("/dev/pts/"):
             found.append("pts")
-        elif name.startswith(("/dev/tty", "/dev/gpiochip")):
-            found.append(re.sub(r"\d+\Z", "", name[len("/dev/") :]))
+        elif device.startswith(("/dev/tty", "/dev/gpiochip")):
+            found.append(re.sub(r"\d+\Z", "", device[len("/dev/") :]))
     return [one for one in dict.fromkeys(found) if _CLASS.match(one)]
+
+
+def _is_away(config: Mapping[str, Any]) -> bool:
+    """Tell whether the meter's port is a name that leads nowhere now: the meter is unplugged."""
+    port = str(config.get("meter", {}).get("port", ""))
+    return port.startswith("/") and not Path(port).exists()
 
 
 def _credentials_drop_in(layout: Layout, content: bytes) -> Wanted | None:
