@@ -12,12 +12,15 @@ import msgspec
 import numpy as np
 
 from collector.carbon.operational import IntensityKind
+from collector.carbon.revisions import LAST_UNIX_NS
 from collector.carbon.timeline import IntensityTimeline
 from collector.carbon.units import J_PER_KWH
 from collector.orders import OrderEntry
 from edge_agent.wire.orders import CarbonTiming
 
 NS_PER_S: Final = 1_000_000_000
+_LONGEST_S: Final = 1e10
+"""Three centuries: what a device says beyond that has no hours."""
 _KNOWN: Final = 1.0 - 1e-9
 HoursOf = Callable[[IntensityKind, str, int, int], IntensityTimeline]
 """Returns what sources say of a zone from one moment to another, by kind; nothing of the yearly average."""
@@ -101,10 +104,10 @@ def _entry(order: OrderEntry, carbon: CarbonTiming, hours_of: HoursOf) -> JobEnt
 
 
 def _known_now(carbon: CarbonTiming, hours_of: HoursOf) -> KnownNow:
-    duration_ns = max(round(carbon.duration_s * NS_PER_S), 1)
+    duration_ns = max(round(min(carbon.duration_s, _LONGEST_S) * NS_PER_S), 1)
     starts = np.array([carbon.asked_unix_ns, carbon.start_unix_ns], dtype=np.int64)
     first, last = int(starts.min()), int(starts.max()) + duration_ns
-    if carbon.intensity_kind is None or last > np.iinfo(np.int64).max:
+    if carbon.intensity_kind is None or last > LAST_UNIX_NS:
         return KnownNow(at_once_gco2e_per_kwh=None, chosen_gco2e_per_kwh=None, saved_gco2e=None, forecast_ratio=None)
     mean = hours_of(carbon.intensity_kind, carbon.zone, first, last).mean_over(starts, starts + duration_ns)
     at_once, chosen = (

@@ -11,11 +11,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from edge_agent.wire.grid import GridForecast
+from edge_agent.wire.grid import GridForecast, GridSlot
 from edge_agent.wire.orders import CarbonTiming, Deferral
 
 NS_PER_S: Final = 1_000_000_000
 J_PER_KWH: Final = 3_600_000.0
+LONGEST_S: Final = 1e10
+"""Three centuries: what lies beyond passes the last moment that a record can name."""
+ROUNDING_NS: Final = 1000
+"""What a length in seconds, as a float, may be off for slots of years."""
 MAX_AHEAD_NS: Final = 300 * NS_PER_S
 """A forecast that was published later than this after "now" says that one of two clocks is wrong."""
 ON_TIME_RATIO: Final = 0.1
@@ -28,6 +32,11 @@ WhyNow = Literal[
 spoken for too long. "not_in_order": the forecast contradicts itself. "not_known": no start is known from end to end.
 "clock": the device does not know the time, or is so far behind the collector that one of them cannot."""
 _IntensityKind = Literal["average", "marginal"]
+
+
+def ns_of(seconds: float) -> int:
+    """Return a length of time in nanoseconds; one that no clock could run through, as the longest that counts."""
+    return round(min(seconds, LONGEST_S) * NS_PER_S)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +65,7 @@ class KnownHours:
 
     def __init__(self, forecast: GridForecast) -> None:
         self._starts = [slot.t_start_unix_ns for slot in forecast.slots]
-        self._ends = [slot.t_start_unix_ns + round(slot.duration_s * NS_PER_S) for slot in forecast.slots]
+        self._ends = _ends(forecast.slots)
         if any(end <= start for start, end in zip(self._starts, self._ends, strict=True)) or any(
             later < end for end, later in zip(self._ends, self._starts[1:], strict=False)
         ):
@@ -101,6 +110,15 @@ class KnownHours:
             return 0, 0
         inside_ns = min(t_unix_ns, self._ends[at]) - self._starts[at]
         return self._known_ns[at] + inside_ns, self._sums[at] + self._values[at] * inside_ns
+
+
+def _ends(slots: tuple[GridSlot, ...]) -> list[int]:
+    """Return the end of each slot: the start of the next one, where a length in seconds says that up to rounding."""
+    ends = [slot.t_start_unix_ns + ns_of(slot.duration_s) for slot in slots]
+    for number, later in enumerate(slots[1:]):
+        if abs(later.t_start_unix_ns - ends[number]) <= ROUNDING_NS:
+            ends[number] = later.t_start_unix_ns
+    return ends
 
 
 def plan(
@@ -239,7 +257,7 @@ def _unusable(
 def _planned(at_once: Plan, hours: KnownHours) -> Plan:
     """Return the plan with the start chosen. The work takes one nanosecond at least."""
     replace = msgspec.structs.replace
-    duration_ns = max(round(at_once.duration_s * NS_PER_S), 1)
+    duration_ns = max(ns_of(at_once.duration_s), 1)
     now_unix_ns, last_unix_ns = at_once.start_unix_ns, at_once.deadline_unix_ns - duration_ns
     known = replace(
         at_once,

@@ -15,7 +15,7 @@ import structlog
 
 from edge_agent.durable_file import write_durably
 from edge_agent.jobs.grid_board import GridBoard
-from edge_agent.jobs.planner import NS_PER_S, Plan, begun, planned_again
+from edge_agent.jobs.planner import Plan, begun, ns_of, planned_again
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.orders import Action, CommandId, Deferral
 
@@ -205,7 +205,7 @@ class JobQueue:
 
     def _awaits_forecast(self, job: Job, now_unix_ns: int) -> bool:
         """Tell whether a forecast that may come any moment could still put the job off."""
-        last_unix_ns = job.defer.deadline_unix_ns - round(job.defer.duration_s * NS_PER_S)
+        last_unix_ns = job.defer.deadline_unix_ns - ns_of(job.defer.duration_s)
         asks = job.plan.why_now in {"no_forecast", "stale"} and now_unix_ns < last_unix_ns
         return asks and self._monotonic_s() < self._forecast_until_s
 

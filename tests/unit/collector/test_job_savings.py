@@ -104,3 +104,9 @@ def test_sums_never_mix_kinds() -> None:
     measured = sums[1]
     assert (measured.saved_gco2e, measured.estimated, measured.energy_j) == (280.0, 2, 3 * KWH_J)
     assert measured.known_now_gco2e == pytest.approx(780.0)
+
+
+@pytest.mark.parametrize("strange", [{"duration_s": 1e300}, {"start_unix_ns": 2**63 - 1}, {"duration_s": 0.0}])
+def test_no_figure_of_a_device_stops_the_report(strange: dict[str, Any]) -> None:
+    (entry,) = entries_of(timing(**strange))
+    assert entry.known_now is not None

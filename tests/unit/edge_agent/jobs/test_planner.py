@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from collector.carbon.timeline import IntensityTimeline
 from collector.carbon.what_if import constant_work, costs
 from edge_agent.jobs.planner import NS_PER_S, KnownHours, Plan, begun, plan, planned_again, settle
+from edge_agent.wire.codec import decode, encode
 from edge_agent.wire.grid import GridForecast, GridSlot
-from edge_agent.wire.orders import Deferral
+from edge_agent.wire.orders import CarbonTiming, CommandReply, Deferral
 
 T0_S = 1_800_000_000
 T0 = T0_S * NS_PER_S
@@ -192,3 +193,52 @@ def test_what_it_saved_is_energy_times_the_difference_and_may_be_negative() -> N
     assert (unknown.saved_gco2e, unknown.energy_kind, unknown.energy_j) == (None, None, None)
     worse = msgspec.structs.replace(made, chosen_gco2e_per_kwh=450.0)
     assert settle(worse, measured_j=3.6e6).saved_gco2e == -50.0
+
+
+moments = st.one_of(st.integers(T0 - 10**13, T0 + 10**13), st.integers(0, 2**63 - 1))
+lengths = st.one_of(st.floats(0.0, 1e6, exclude_min=True), st.floats(5e-324, 1.7e308))
+any_slots = st.lists(
+    st.builds(GridSlot, t_start_unix_ns=moments, duration_s=lengths, gco2e_per_kwh=st.floats(0.0, 1.7e308)), max_size=6
+)
+
+
+@given(
+    st.builds(
+        GridForecast,
+        zone=st.just("DE"),
+        t_unix_ns=moments,
+        said_unix_ns=st.none() | moments,
+        slots=any_slots.map(lambda slots: tuple(sorted(slots, key=lambda slot: slot.t_start_unix_ns))),
+    ),
+    st.builds(Deferral, deadline_unix_ns=moments, duration_s=lengths, energy_j=st.none() | st.floats(0.0, 1.7e308)),
+    moments,
+    st.sampled_from(["", "DE"]),
+)
+def test_nothing_that_the_wire_lets_through_makes_planning_fail(
+    forecast: GridForecast, defer: Deferral, now_unix_ns: int, zone: str
+) -> None:
+    made = plan(forecast, now_unix_ns, defer, max_age_s=1e9, zone=zone, kind=forecast.kind)
+    assert made.start_unix_ns >= now_unix_ns
+    assert (
+        made.start_unix_ns == now_unix_ns
+        or made.start_unix_ns + defer.duration_s * 1e9 <= defer.deadline_unix_ns * (1 + 1e-9)
+    )
+    decode(encode(reply_with(settle(made, stated_j=defer.energy_j))), CommandReply)
+
+
+def reply_with(carbon: CarbonTiming) -> CommandReply:
+    return CommandReply(
+        device_id="d", boot_id="b", reply_id="r", command_id="c", kind="bench", stage="done", t_unix_ns=0,
+        clock_state="synchronised", carbon=carbon,
+    )  # fmt: skip
+
+
+@given(st.integers(1, 400 * 86_400), st.integers(0, NS_PER_S - 1))
+def test_slots_that_touch_leave_no_hole_however_long_they_are(length_s: int, odd_ns: int) -> None:
+    length_ns = length_s * NS_PER_S + odd_ns
+    slots = tuple(
+        GridSlot(t_start_unix_ns=T0 + n * length_ns, duration_s=length_ns / NS_PER_S, gco2e_per_kwh=n)
+        for n in range(3)
+    )
+    hours = KnownHours(msgspec.structs.replace(forecast_of([]), slots=slots))
+    assert hours.mean(T0 + length_ns // 2, T0 + 2 * length_ns + 1) is not None
