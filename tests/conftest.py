@@ -343,6 +343,14 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Generator["Rack", None, 
 
 
 @pytest.fixture(scope="session")
+def board_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle of this checkout for such boards; the packages come from the cache, or by hash from PyPI."""
+    from tests.boards.bundles import bundle_for_boards  # noqa: PLC0415
+
+    return bundle_for_boards(tmp_path_factory.mktemp("board_bundle"))
+
+
+@pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Generator["Seeded", None, None]:
     """Yield the store of the fleet that dashboards and alerts are tested on, for tests marked ``influxdb``."""
     from tests.grafana_seed.site import seeded_site  # noqa: PLC0415  the collector, only where it is asked for
