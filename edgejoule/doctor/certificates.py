@@ -1,6 +1,8 @@
 """Certificates and keys that a configuration names: whose they are, when they end, who can read them."""
 
 import datetime as dt
+import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +10,12 @@ from typing import Final
 
 import msgspec
 
-from edge_agent.wire.mqtt import BrokerSettings
+from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.mqtt import BrokerSettings, parse_broker_url, tls_context
 from edgejoule.doctor.finding import Finding, failure, ok, warning
 
 TOPIC: Final = "certificates"
+CONNECT_TIMEOUT_S: Final = 5.0
 SOON: Final = dt.timedelta(days=30)
 """A certificate of a year is renewed when four months are left: with one month left, renewal does not work."""
 
@@ -47,6 +51,31 @@ def examine_client(settings: BrokerSettings, expected_name: str, now: dt.datetim
         yield from check_key(gather_key(settings.key_file))
     if settings.ca_file:
         yield from check_certificate(gather_certificate("ca_file", settings.ca_file), now, "a new authority's ca.crt")
+
+
+def examine_server(settings: BrokerSettings, now: dt.datetime) -> list[Finding]:
+    """Look at the certificate that the broker shows; the check of the broker itself says why there is none."""
+    address = parse_broker_url(settings.url)
+    not_after = shown_until(settings) if address.tls else None
+    if not_after is None:
+        return []
+    facts = CertificateFacts(setting="the broker's certificate,", path=str(address), not_after=not_after)
+    return check_certificate(facts, now, "at the authority: edgejoule pki server-cert; then reload the broker")
+
+
+def shown_until(settings: BrokerSettings) -> dt.datetime | None:
+    """Return when the certificate ends that the broker shows, None where it shows none that is trusted."""
+    address = parse_broker_url(settings.url)
+    try:
+        with (
+            socket.create_connection((address.host, address.port), timeout=CONNECT_TIMEOUT_S) as plain,
+            tls_context(settings).wrap_socket(plain, server_hostname=address.host) as secure,
+        ):
+            shown = secure.getpeercert()
+    except (OSError, ConfigurationError):  # ssl.SSLError is an OSError
+        return None
+    end = shown.get("notAfter") if shown else None
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(end), dt.UTC) if isinstance(end, str) else None
 
 
 def examine_broker_files(listener: dict[str, str], now: dt.datetime) -> Iterator[Finding]:

@@ -81,6 +81,7 @@ def _examine_agent(path: Path | None, config: "AgentConfig | None", *, probe: bo
     yield serial_ports.check_configured_port(serial_ports.gather_port(config.meter.port))
     yield from _examine_directory("agent state", config.device.state_dir)
     yield from certificates.examine_client(config.broker, config.device.id, dt.datetime.now(dt.UTC))
+    yield from certificates.examine_server(config.broker, dt.datetime.now(dt.UTC))
     yield from _examine_broker(config.broker, probe=probe)
 
 
@@ -123,6 +124,7 @@ def _examine_collector(path: Path | None, *, probe: bool) -> Iterator[Finding]:
     if config.influxdb is not None:
         yield from _examine_influxdb(config.influxdb, path)
     yield from certificates.examine_client(config.broker, "", dt.datetime.now(dt.UTC))
+    yield from certificates.examine_server(config.broker, dt.datetime.now(dt.UTC))
     yield from _examine_broker(config.broker, probe=probe)
 
 

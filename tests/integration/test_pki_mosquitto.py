@@ -1,5 +1,6 @@
 """A fleet of `edgejoule pki` at a real mosquitto with certificates on both sides: enrol, deliver, renew, revoke."""
 
+import datetime as dt
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 from collector.journal import Journal
 from edge_agent.wire.topics import ROOT
 from edgejoule.cli import main
+from edgejoule.doctor.certificates import examine_server
 from edgejoule.pki import names
 from edgejoule.pki.authority import Authority, create_authority
 from edgejoule.pki.device_files import DeviceFiles
@@ -297,3 +299,12 @@ def test_a_unit_that_does_not_start_with_the_new_pair_gets_the_old_one_back(
     assert "edgejoule-is-not-here.service does not start with the new certificate" in capsys.readouterr().err
     assert (place / "device.crt").read_text() == before
     assert Renewal(place).run().renewed
+
+
+def test_the_doctor_sees_when_the_broker_s_certificate_ends(fleet: Fleet, broker: BrokerProcess) -> None:
+    login, now = login_with(fleet.enrol("pi4-01"), broker), dt.datetime.now(dt.UTC)
+
+    assert [finding.level for finding in examine_server(login, now)] == ["ok"]
+    assert [finding.level for finding in examine_server(login, now + dt.timedelta(days=720))] == ["warning"]
+    broker.stop()
+    assert examine_server(login, now) == []
