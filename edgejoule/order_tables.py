@@ -11,6 +11,7 @@ from collector.orders import OrderEntry
 from edge_agent.wire.orders import CarbonTiming, Stage
 from edgejoule.fleet_tables import plain_table
 
+LONGEST: Final = 160
 _STYLE: Final[dict[Stage, str]] = {
     "done": "green",
     "failed": "bold red",
@@ -48,10 +49,17 @@ def saved_line(carbon: CarbonTiming) -> str:
 
 
 def result_lines(result: dict[str, str | int | float | bool | None]) -> list[str]:
-    """Return a reply's figures, one in each line."""
-    return [
-        f"{name} = {value:.5g}" if isinstance(value, float) else f"{name} = {value}" for name, value in result.items()
-    ]
+    """Return a reply's figures, one in each line; long texts are cut."""
+    return [f"{name} = {_short(value)}" for name, value in result.items()]
+
+
+def _short(value: str | float | bool | None) -> str:  # noqa: FBT001  one of the values that a result holds
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... (all of it with --json)"
 
 
 def _lines(entry: OrderEntry) -> list[str]:

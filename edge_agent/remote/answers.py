@@ -1,7 +1,7 @@
 """What this device says to commands: each answer on disk first, until a collector has stored it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,8 @@ MAX_PENDING: Final = 500
 QUIET_S: Final = 60.0
 """The same command, refused again within this time, is only counted; likewise the last answer said again."""
 REMEMBERED: Final = 256
+_ENDS: Final = sorted(FINAL_STAGES - {"refused"})
+"""How an accepted command ends. It may have been refused before, by a device that was busy or had no clock yet."""
 _LOG = structlog.get_logger()
 
 
@@ -110,16 +112,19 @@ class Answers:
         self._voice.publish_once(codec.encode(reply))
 
     def say_again(self, command_id: str) -> None:
-        """Repeat the final answer to a command that came again: the first may have gone to nobody."""
+        """Repeat the latest answer to an accepted command that came again: the first may have gone to nobody."""
         if self._is_quiet(command_id):
             return
-        reply = self.final(command_id)
+        reply = self._latest(command_id, (*_ENDS, "running", "waiting", "accepted"))
         if reply is not None:
             self._voice.publish_once(codec.encode(reply))
 
     def final(self, command_id: str) -> CommandReply | None:
-        """Return the final answer that was kept for a command, None where there is none."""
-        found = (self._spool.find(f"{command_id}.{stage}") for stage in sorted(FINAL_STAGES))
+        """Return the final answer that was kept for an accepted command, None where there is none."""
+        return self._latest(command_id, _ENDS)
+
+    def _latest(self, command_id: str, stages: Sequence[str]) -> CommandReply | None:
+        found = (self._spool.find(f"{command_id}.{stage}") for stage in stages)
         return next((reply for reply in found if reply is not None), None)
 
     def retry(self) -> None:
