@@ -21,6 +21,7 @@ missing_packages() {
     [ -x /usr/sbin/sshd ] || echo openssh-server
     command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || echo debootstrap
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
+    command -v arm-linux-gnueabihf-gcc >/dev/null || echo gcc-arm-linux-gnueabihf
     [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || echo libfaketime
 }
 

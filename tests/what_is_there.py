@@ -65,6 +65,15 @@ def _lacks_boards(_config: pytest.Config) -> str | None:
     return next(filter(None, map(_lacks_program, ("systemd-nspawn", "sshd", "ip", "nsenter", "setpriv"))), None)
 
 
+def _lacks_qemu(_config: pytest.Config) -> str | None:
+    names = ("qemu-aarch64-static", "qemu-arm-static", "debootstrap", "unshare", "arm-linux-gnueabihf-gcc")
+    missing = [name for name in names if find_program(name) is None]
+    if missing or os.geteuid() != 0:
+        return f"{', '.join(missing)} not installed" if missing else "unpacking a system needs root"
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    return None if release >= (6, 7) else "programs of other processors in a name space of their own need Linux 6.7"
+
+
 def _lacks_meter(config: pytest.Config) -> str | None:
     return None if config.getoption("--meter-port") else "no real meter was named by --meter-port"
 
@@ -83,6 +92,7 @@ NEEDS: dict[str, Callable[[pytest.Config], str | None]] = {
     "train": _lacks_train,
     "micropython": _lacks_micropython,
     "boards": _lacks_boards,
+    "qemu": _lacks_qemu,
     "hardware": _lacks_meter,
     "gpu": _lacks_gpu,
 }

@@ -152,13 +152,19 @@ class CollectorProcess:
     """``edgejoule collector run`` as it runs on a server."""
 
     def __init__(
-        self, directory: Path, broker_url: str, protocol: Literal["5", "3.1.1"] = "5", *, first_lines: str = ""
+        self,
+        directory: Path,
+        broker_url: str,
+        protocol: Literal["5", "3.1.1"] = "5",
+        *,
+        first_lines: str = "",
+        broker_lines: str = "",
     ) -> None:
         self.state_dir = directory / "state"
         self._log = directory / "collector.log"
         self._config = directory / "collector.toml"
         self._config.write_text(
-            f'state_dir = "state"\n{first_lines}[broker]\nurl = "{broker_url}"\nprotocol = "{protocol}"\n'
+            f'state_dir = "state"\n{first_lines}[broker]\nurl = "{broker_url}"\nprotocol = "{protocol}"\n{broker_lines}'
             "[lake]\nmax_rows = 1000\nmax_wait_s = 0.2\n"
         )
         self._process: subprocess.Popen[bytes] | None = None

@@ -40,7 +40,11 @@ def debian_root(architecture: str, packages: Sequence[str]) -> Path:
 def mirror() -> str:
     """Return the mirror of Debian that this machine's own apt uses."""
     folder = Path("/etc/apt")
-    texts = [path.read_text() for path in [folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))] if path.is_file()]
+    texts = [
+        path.read_text()
+        for path in [folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))]
+        if path.is_file()
+    ]
     found = _URI.search("\n".join(texts))
     return found[1] if found else "http://deb.debian.org/debian"
 

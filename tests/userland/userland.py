@@ -6,7 +6,6 @@ runs under qemu too, and this machine itself learns nothing of it. What must loo
 
 import os
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ set -e
 mount -t overlay -o "userxattr,lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
 mkdir -p "$2/root/mnt" "$2/root/tmp"
 mount --rbind /dev "$2/root/dev"
+mount --rbind /sys "$2/root/sys"
 mount -t proc proc "$2/root/proc"
 mount --bind "$2/cpuinfo" "$2/root/proc/cpuinfo"
 mount --bind "$3" "$2/root/mnt"
