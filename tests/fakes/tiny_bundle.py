@@ -24,7 +24,7 @@ Behaviour = Literal["delivers", "silent", "undelivered", "crashes", "refuses"]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _AGENT = """
-import json, os, sys, time, tomllib
+import json, os, socket, sys, time, tomllib
 from pathlib import Path
 
 BEHAVIOUR, VERSION = {behaviour!r}, {version!r}
@@ -45,6 +45,9 @@ def main():
         sys.exit("edgejoule: this version crashes")
     state = Path(config["device"]["state_dir"])
     state.mkdir(parents=True, exist_ok=True)
+    if os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
     made = stored = 0
     started = time.time_ns()
     while True:
