@@ -3,51 +3,25 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
-from typing import Literal
 
 import structlog
 
-from edge_agent.alignment.align import Aligner
-from edge_agent.alignment.opening import check_line
-from edge_agent.alignment.play import BusyTimes, play_pattern
-from edge_agent.assembly import Prepared, assembled, flush, state_of
-from edge_agent.baseline import measure_baseline
-from edge_agent.chosen_model import chosen_model
+from edge_agent.assembly import BlockTap, Ordered, Prepared, Present, assembled, flush, state_of
 from edge_agent.config import AgentConfig
-from edge_agent.device.observer import DeviceObserver
-from edge_agent.inputs.directory import array_files
-from edge_agent.measurement import Measurement, Parts
-from edge_agent.recorder import WindowRecorder
+from edge_agent.measurement import Parts
+from edge_agent.preparing import prepare
+from edge_agent.remote.model_files import ModelFiles
+from edge_agent.remote.office import Office, Surroundings
+from edge_agent.remote.settings import SettingsFile
 from edge_agent.service import StopFlag, Watchdog, notify
-from edge_agent.sources import WorkUntil, open_source
-from edge_agent.wire.errors import ConfigurationError
-from edge_agent.wire.records import Boundary
+from edge_agent.shift import Running, Shift, first_running
+from edge_agent.sources import WorkUntil
+from edge_agent.stretch import Stretches
 from edge_agent.work.protocol import Work
-from firmware_bridge.driver import MeterDriver
-from firmware_bridge.registry import get_driver
-from firmware_bridge.step_pattern import StepPattern
-from firmware_bridge.stream import host_time_s, is_pseudo_terminal, is_simulated_port
 
 __all__ = ["Prepared", "measure", "prepare", "run_agent"]
 
 _LOG = structlog.get_logger()
-
-
-def prepare(config: AgentConfig) -> Prepared:
-    """Find driver and model and check that they fit. Raises ConfigurationError (of either package)."""
-    driver = get_driver(config.meter.driver)
-    _ = driver.make_decoder(config.meter.options)
-    driver = driver.for_options(config.meter.options)
-    if is_simulated_port(config.meter.port) and not is_pseudo_terminal(config.meter.port):
-        raise ConfigurationError(
-            f"[meter] port = {config.meter.port!r} is a recording, and an agent measures what its model draws now; "
-            "name a meter's port, and play recordings with: edgejoule meter replay"
-        )
-    check_line(config.align, driver)
-    if config.input.source == "directory":
-        _ = array_files(Path(config.input.path))
-    return Prepared(driver, chosen_model(config), _boundary(config.meter.boundary, driver))
 
 
 def run_agent(config: AgentConfig, stop: StopFlag) -> None:
@@ -56,15 +30,10 @@ def run_agent(config: AgentConfig, stop: StopFlag) -> None:
     Raises ConfigurationError or a FirmwareBridgeError if it cannot start. Once started it goes on: without the
     meter with gaps, without the broker into the outbox.
     """
-    prepared = prepare(config)
-    with ExitStack() as stack:
-        state_dir = stack.enter_context(state_of(config))
-        source = open_source(config, prepared, stack)
-        parts = stack.enter_context(assembled(config, prepared, state_dir, source.executor, Watchdog()))
-        notify("READY=1")
-        measure(parts, partial(source.make_work, parts), source.work_until, stop)
-        notify("STOPPING=1")
-        flush(parts.publisher, parts.outbox, stop)
+    if config.remote.operators or config.job or config.grid.zone:
+        _run_with_orders(config, stop)
+    else:
+        _run_alone(config, stop)
     _LOG.info("agent_stopped", device=config.device.id)
 
 
@@ -74,44 +43,53 @@ def measure(parts: Parts, make_work: Callable[[float], Work], work_until: WorkUn
     ``work_until``: what loads the machine for the alignment. Raises ConfigurationError for an alignment that cannot be
     with this meter.
     """
-    config, idle = parts.config, None
+    with Stretches(parts, work_until, stop) as stretches:
+        stretches.begin(parts)
+        if not stop.requested:
+            stretches.run(parts, make_work, stop)
 
-    def stopped() -> bool:
-        if parts.watchdog is not None:
-            parts.watchdog.feed(host_time_s())
-        return stop.requested
 
-    def play(pattern: StepPattern) -> BusyTimes:
-        return play_pattern(pattern, work_until, stopped)
-
+def _run_alone(config: AgentConfig, stop: StopFlag) -> None:
+    """Run as the configuration says, whatever anybody orders."""
+    prepared = prepare(config)
     with ExitStack() as stack:
-        aligner = stack.enter_context(Aligner(parts.meter, config.align, play, stopped=stopped))
-        aligner.start()
-        if config.window.baseline_s > 0.0 and not stop.requested:
-            idle = measure_baseline(parts.meter, parts.sheet, config.window.baseline_s, stop, parts.watchdog)
-        if stop.requested:
-            return
-        t_first_s = host_time_s()
-        recorder = WindowRecorder(
-            parts.meter, parts.sheet, parts.outbox, parts.identity(), t_first_s, parts.calibration
-        )
-        observer = stack.enter_context(closing(DeviceObserver(t_first_s)))
-        Measurement(parts, make_work(t_first_s), recorder, observer, aligner, idle).run(stop)
+        state_dir = stack.enter_context(state_of(config))
+        running = Running(config, prepared)
+        stack.callback(running.close)
+        present = Present(config, prepared, running.executor)
+        parts = stack.enter_context(assembled(present, state_dir, Watchdog()))
+        notify("READY=1")
+        measure(parts, partial(running.source.make_work, parts), running.source.work_until, stop)
+        notify("STOPPING=1")
+        flush(parts.publisher, parts.outbox, stop)
 
 
-def _boundary(asked: Boundary | Literal["site"], driver: MeterDriver) -> Boundary:
-    """Return the boundary if the driver's meter measures there. Raises ConfigurationError: one line."""
-    offered = [one for one in driver.data_sheet.boundaries if one != "site"]
-    if not offered:
-        raise ConfigurationError(
-            f"[meter] driver = {driver.name!r}: it measures a whole site, not this device; an agent needs a meter "
-            "that only this device draws through (edgejoule meter list)"
+def _run_with_orders(config: AgentConfig, stop: StopFlag) -> None:
+    """Run with an ear for orders, and with what they have changed before."""
+    prepare(config)
+    with ExitStack() as stack:
+        state_dir = stack.enter_context(state_of(config))
+        office, settings, tap = Office(config, state_dir), SettingsFile(state_dir), BlockTap()
+        running, taken_back = first_running(config, settings, ModelFiles(state_dir))
+        present = Present(running.config, running.prepared, running.executor, running.close)
+        stack.callback(present.release)
+        ordered = Ordered(office.inbox, office.replies, office.counts, tap)
+        parts = stack.enter_context(assembled(present, state_dir, Watchdog(), ordered))
+        around = Surroundings(parts.publisher, parts.meter, parts.outbox, settings, lambda: present.config)
+        shift = Shift(
+            config,
+            running,
+            present,
+            parts,
+            desk=office.desk,
+            tap=tap,
+            settings=settings,
+            state_dir=state_dir,
+            stop=stop,
         )
-    if asked == "site":
-        raise ConfigurationError(
-            "[meter] boundary = 'site': a whole site's energy is not this device's; where only this device draws "
-            f"through the {driver.name}, the boundary is {' or '.join(offered)}"
-        )
-    if asked not in offered:
-        raise ConfigurationError(f"[meter] boundary = {asked!r}: a {driver.name} measures {' or '.join(offered)}")
-    return asked
+        with closing(office):
+            office.start(around, taken_back)
+            notify("READY=1")
+            shift.run()
+        notify("STOPPING=1")
+        flush(parts.publisher, parts.outbox, stop)

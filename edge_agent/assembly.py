@@ -2,10 +2,9 @@
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,9 @@ from edge_agent.measurement import Parts
 from edge_agent.model_catalog import CatalogModel, ModelFacts
 from edge_agent.outbox import Outbox
 from edge_agent.progress import ProgressFile, reader_fault
-from edge_agent.publisher import Publisher
+from edge_agent.publisher import Downlink, Publisher
+from edge_agent.remote.counts import OrderCounts
+from edge_agent.reply_spool import ReplySpool
 from edge_agent.service import StopFlag, Watchdog
 from edge_agent.state_dir import locked_state_dir, pid_file
 from edge_agent.window import Identity, systematic_id
@@ -30,6 +31,7 @@ from edge_agent.wire.records import Birth, Boundary, RuntimeIdentity
 from firmware_bridge.calibration import Calibration
 from firmware_bridge.driver import MeterDriver
 from firmware_bridge.meter import Meter
+from firmware_bridge.samples import SampleBlock
 from firmware_bridge.stream import host_time_s
 
 FLUSH_TIMEOUT_S: Final = 30.0
@@ -56,6 +58,42 @@ class Executor:
     runner: InferenceRunner | None = None
 
 
+@dataclass(slots=True)
+class Present:
+    """What runs now. Exchanged by the measuring thread, read by others. ``close``: lets go of it."""
+
+    config: AgentConfig
+    prepared: Prepared
+    executor: Executor
+    close: Callable[[], None] = lambda: None
+
+    def release(self) -> None:
+        """Let go of what runs by now."""
+        self.close()
+
+
+class BlockTap:
+    """Hands the meter's blocks to whoever listens, in the meter's reader thread."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[SampleBlock], None] | None = None
+
+    def take(self, block: SampleBlock) -> None:
+        """Take a block."""
+        if self.listener is not None:
+            self.listener(block)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What orders add to an agent: what listens, where replies wait, what is counted, and who taps the meter."""
+
+    downlink: Downlink
+    replies: ReplySpool
+    counts: OrderCounts
+    tap: BlockTap
+
+
 @contextmanager
 def state_of(config: AgentConfig) -> Iterator[Path]:
     """Hold the state directory and write the pid file for the length of the block. Raises ConfigurationError."""
@@ -67,28 +105,44 @@ def state_of(config: AgentConfig) -> Iterator[Path]:
 
 @contextmanager
 def assembled(
-    config: AgentConfig, prepared: Prepared, state_dir: Path, executor: Executor, watchdog: Watchdog | None
+    present: Present, state_dir: Path, watchdog: Watchdog | None, ordered: Ordered | None = None
 ) -> Iterator[Parts]:
-    """Open outbox and meter and start to publish, for the length of the block.
+    """Open outbox and meter and start to publish, for the length of the block. ``ordered``: None where nobody orders.
 
     Raises ConfigurationError or a FirmwareBridgeError if the meter cannot be opened.
     """
+    config = present.config
     with ExitStack() as stack:
         outbox = stack.enter_context(closing(open_outbox(config, state_dir)))
         calibration = calibration_of(config)
         meter = stack.enter_context(
-            Meter(prepared.driver, config.meter.port, options=config.meter.options, calibration=calibration)
+            Meter(
+                present.prepared.driver,
+                config.meter.port,
+                options=config.meter.options,
+                calibration=calibration,
+                on_block=ordered.tap.take if ordered else None,
+            )
         )
-        identity = partial(identity_now, config, prepared, executor.runtime, meter)
+
+        def identity() -> Identity:
+            return identity_now(present.config, present.prepared, present.executor.runtime, meter)
+
+        def birth() -> Birth:
+            runner, facts = present.executor.runner, present.prepared.model.facts
+            return birth_now(present.config, identity(), outbox, runner, facts)
+
         _LOG.info("agent_started", device=config.device.id, boot_id=outbox.boot_id, **msgspec.to_builtins(identity()))
         publisher = Publisher(
             config.broker,
             config.device.fleet,
             config.device.id,
             outbox,
-            lambda: birth_now(config, identity(), outbox, executor.runner, prepared.model.facts),
+            birth,
             spool=BenchSpool(state_dir),
+            replies=ordered.replies if ordered else None,
             settings=config.publish,
+            downlink=ordered.downlink if ordered else None,
         )
         publisher.start()
         stack.callback(publisher.stop)
@@ -98,7 +152,8 @@ def assembled(
             progress = ProgressFile(state_dir, outbox, host_time_s())
             progress.write(meter_connected=True)
         sheet = meter.driver.data_sheet
-        yield Parts(config, sheet, calibration, meter, outbox, publisher, identity, watchdog, progress)
+        counts = ordered.counts if ordered else None
+        yield Parts(config, sheet, calibration, meter, outbox, publisher, identity, watchdog, progress, counts)
 
 
 def open_outbox(config: AgentConfig, state_dir: Path) -> Outbox:

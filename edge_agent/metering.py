@@ -30,7 +30,7 @@ from edge_agent.app import measure, prepare
 from edge_agent.application.models import ModelTable
 from edge_agent.application.span import Span, WindowResult
 from edge_agent.application.work import ApplicationWork, WindowRefusedError
-from edge_agent.assembly import assembled, flush, state_of
+from edge_agent.assembly import Present, assembled, flush, state_of
 from edge_agent.config import AgentConfig, load_config
 from edge_agent.measurement import Parts
 from edge_agent.service import StopFlag
@@ -133,7 +133,7 @@ class MeteredAgent:
         self._models = ModelTable(self._config, prepared.model)
         with ExitStack() as stack:
             state_dir = stack.enter_context(state_of(self._config))
-            parts = stack.enter_context(assembled(self._config, prepared, state_dir, executor, None))
+            parts = stack.enter_context(assembled(Present(self._config, prepared, executor), state_dir, None))
             self._start(stack, parts)
             self._stack = stack.pop_all()
         return self

@@ -91,6 +91,7 @@ class Publisher:
         self._stopping = False
         self._lost = False
         self._hurrying = False
+        self._reborn = False
         self._acks: deque[_Ack] = deque(maxlen=1000)
         self._connection: Connection | None = None
         spools: tuple[tuple[UpChannel, BenchSpool | ReplySpool | None], ...] = (("bench", spool), ("reply", replies))
@@ -113,6 +114,12 @@ class Publisher:
 
     def notify(self) -> None:
         """Say that a window was appended to the outbox, or a bench or a reply added to its spool."""
+        self._wake()
+
+    def announce(self) -> None:
+        """Say anew who this device is, as its model or its window has become another."""
+        with self._changed:
+            self._reborn = True
         self._wake()
 
     def publish_health(self, health: Health) -> None:
@@ -191,12 +198,16 @@ class Publisher:
 
     def _greet(self, connection: Connection) -> None:
         self._tell("broker_connected", remedy="")
-        connection.publish(self._topic("birth"), codec.encode(self._birth()), retain=True)
+        self._send_birth(connection)
         connection.publish(self._topic("status"), self._status(online=True, reason=""), retain=True)
         self._dating.begin()
         self._sender.begin()
         for one in self._spools.values():
             one.begin()
+
+    def _send_birth(self, connection: Connection) -> None:
+        self._reborn = False
+        connection.publish(self._topic("birth"), codec.encode(self._birth()), retain=True)
 
     def _say_goodbye(self, connection: Connection) -> None:
         sent = connection.publish(self._topic("status"), self._status(online=False, reason="stopped"), retain=True)
@@ -211,6 +222,8 @@ class Publisher:
                 if self._stopping or self._lost:
                     return
                 self._news = False
+            if self._reborn:
+                self._send_birth(connection)
             self._apply_acks()
             waits_s = [self._date_windows(connection), self._send_windows(connection), *self._send_spools(connection)]
             wait_s = min((one for one in waits_s if one is not None), default=None)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,10 +24,9 @@ from edge_agent.remote.carrying import Carrier, Tools, conclude
 from edge_agent.remote.counts import OrderCounts
 from edge_agent.remote.desk import Desk, Report
 from edge_agent.remote.diagnostics import Examined, LastWords, diagnosed
-from edge_agent.remote.guard import Guard, Now, Order, Refusal, kind_of
+from edge_agent.remote.guard import Guard, Now, Order, Refusal, Signer, kind_of
 from edge_agent.remote.inbox import Inbox, Message
 from edge_agent.remote.model_files import ModelFiles
-from edge_agent.remote.operators import load_operators
 from edge_agent.remote.settings import SettingsFile
 from edge_agent.reply_spool import ReplySpool
 from edge_agent.wire import codec
@@ -53,7 +52,7 @@ class Surroundings:
 
 
 class Office:
-    """See the module's text. ``start`` once the publisher and the meter run; ``stop`` before they end."""
+    """See the module's text. ``start`` once the publisher and the meter run; ``close`` before they end."""
 
     def __init__(self, config: AgentConfig, state_dir: Path) -> None:
         """Read what was left by an earlier run. Raises ConfigurationError."""
@@ -67,7 +66,11 @@ class Office:
             state_dir, device.fleet, config.grid.zone, kind=config.grid.kind, max_age_s=config.grid.max_age_s
         )
         self._queue = JobQueue(state_dir, self._board)
-        operators = load_operators(Path(remote.operators)) if remote.operators else {}
+        operators: Mapping[str, Signer] = {}
+        if remote.operators:
+            from edge_agent.remote.operators import load_operators  # noqa: PLC0415  cryptography, where it is used
+
+            operators = load_operators(Path(remote.operators))
         self._guard = Guard(config, operators, self._book, self._hindrance)
         self._clock = HostClock()
         self._untold: Counter[str] = Counter()
@@ -99,7 +102,7 @@ class Office:
         self._resume(failed_trial)
         self._thread.start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Take the last reports, and end. What is in hand is taken up or reported after the restart."""
         self._stopping = True
         self.inbox.wake()
