@@ -1,4 +1,4 @@
-"""Agents on boards: ``edgejoule deploy install|bundle|apply|status|rollback|targets``.
+"""Agents on boards: ``edgejoule deploy install|status|rollback|follow|uninstall|apply|plan|targets|bundle``.
 
 One file for each verb, with ``add_arguments`` and ``run``; it is imported when the verb is named.
 """
@@ -14,6 +14,8 @@ VERBS: Final[dict[str, str]] = {
     "rollback": "back to the version before, on this board",
     "follow": "read along with an installation that runs on this board",
     "uninstall": "take the agent off this board; its configuration and windows stay",
+    "apply": "many boards over SSH, in waves that stop where they fail",
+    "plan": "what apply would change on which board, and why",
     "targets": "what runs on which board, and what does not and why",
     "bundle": "everything a board needs in one file, for a stick or for many boards; or check such a file",
 }
