@@ -15,14 +15,12 @@ missing_packages() {
     command -v java >/dev/null || echo default-jre-headless
     command -v systemd-nspawn >/dev/null || echo systemd-container
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null || echo openssh-server
+    command -v sudo >/dev/null || echo sudo
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ip >/dev/null || echo iproute2
     compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || echo libfaketime
-    command -v systemd-nspawn >/dev/null || echo systemd-container
-    [ -x /usr/sbin/sshd ] || echo openssh-server
     command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || echo debootstrap
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
     command -v arm-linux-gnueabihf-gcc >/dev/null || echo gcc-arm-linux-gnueabihf
-    [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || echo libfaketime
 }
 
 go_on_without() {
