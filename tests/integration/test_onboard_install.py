@@ -360,6 +360,40 @@ def test_an_installer_goes_on_when_its_session_breaks(installer: Path, tmp_path:
     assert '"changed_by_hand": false' in run(installer, "status", "--no-service", "--root", str(root)).stdout
 
 
+FULL = """
+set -e
+mount -t tmpfs none {root}
+{installer} --bundle {first} > {root}/first.log
+mount -o remount,nr_inodes=$(( $(df --output=iused {root} | tail -1) + 20 )) {root}
+{installer} --bundle {second} > {root}/second.log || true
+tail -n 1 {root}/second.log
+ls {root}/edgejoule/versions
+readlink {root}/edgejoule/current
+"""
+
+
+@pytest.mark.boards  # it mounts
+def test_a_disk_that_runs_full_in_the_middle_leaves_the_old_version_and_no_half_one(
+    installer: Path, tmp_path: Path
+) -> None:
+    """Out of room for files, not for bytes: what a look at the free bytes before does not show."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    where = f"--no-service --root {root}/edgejoule --python {sys.executable} --foreground --no-compile"
+    script = FULL.format(
+        root=root,
+        installer=f"{sys.executable} -I {installer} install {where}",
+        first=tiny_bundle(tmp_path / "1.zip", "1.0.0", config=CONFIG),
+        second=tiny_bundle(tmp_path / "2.zip", "2.0.0", config=CONFIG),
+    )
+    said = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=120, check=True
+    ).stdout.splitlines()
+
+    assert '"kind": "no-space"' in said[0]
+    assert [line.split("-")[0] for line in said[1:]] == ["1.0.0", "versions/1.0.0"]
+
+
 def test_what_cannot_be_is_one_line_with_its_remedy(installer: Path, tmp_path: Path) -> None:
     missing = run(
         installer, "install", "--bundle", str(tmp_path / "none.zip"), "--no-service", "--root", str(tmp_path)

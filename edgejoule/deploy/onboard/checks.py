@@ -81,14 +81,22 @@ def check_room(bundle: Path, root: Path) -> int:
 
 
 def installed_bytes(bundle: Path) -> int:
-    """Return what unpacking and installing a bundle writes, from the tables of its wheels; nothing is unpacked."""
+    """Return what unpacking and installing a bundle writes, from the tables of its wheels; nothing is unpacked.
+
+    Raises InstallError for a wheel that is none.
+    """
     total = 0
-    with zipfile.ZipFile(str(bundle)) as outer:
-        for info in outer.infolist():
-            total += _blocks(info.file_size)
-            if info.filename.endswith(".whl"):
-                with outer.open(info) as file, zipfile.ZipFile(file) as wheel:
-                    total += sum(map(_with_its_cache, wheel.infolist()))
+    name = ""
+    try:
+        with zipfile.ZipFile(str(bundle)) as outer:
+            for info in outer.infolist():
+                name = info.filename
+                total += _blocks(info.file_size)
+                if name.endswith(".whl"):
+                    with outer.open(info) as file, zipfile.ZipFile(file) as wheel:
+                        total += sum(map(_with_its_cache, wheel.infolist()))
+    except zipfile.BadZipFile as error:
+        raise InstallError("bundle", f"{bundle}: {name} is damaged ({error})", "copy the bundle again") from error
     return total
 
 

@@ -117,9 +117,9 @@ def _checked(site: Site, order: Order, bundle: Bundle) -> str:
         site.report.note(said)
     if order.signer is not None:
         signature.check(bundle, order.signer)
+    _verify(site, bundle)
     if not layout.is_complete(manifest.release):
         checks.check_room(order.bundle, layout.root)
-    _verify(site, bundle)
     return python
 
 

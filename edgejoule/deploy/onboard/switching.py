@@ -114,7 +114,10 @@ def _restore(site: Site, plan: Switch, why: str = "interrupted") -> None:
         changed = snapshot.write(kept or {})
         site.service.apply(changed)
         site.service.restart()
-    _note(layout, "rolled-back", plan, why=why)
+    try:
+        _note(layout, "rolled-back", plan, why=why)
+    except OSError as error:  # a full disk must not keep the switch pending
+        site.report.note(f"{layout.history}: {error.strerror}")
     files.remove(layout.pending)
 
 
