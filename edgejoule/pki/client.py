@@ -33,6 +33,17 @@ from edgejoule.pki.token import Token
 TIMEOUT_S: Final = 20.0
 _Answer = TypeVar("_Answer")
 
+_NO_ANSWER: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ssl.SSLError, "{server} does not speak TLS, or not as we do ({error}): is it the right port?"),
+    (
+        ConnectionResetError,  # also http.client's RemoteDisconnected
+        "{server} ended the connection: try again; if it goes on, does the certificate shown still hold?",
+    ),
+    (BrokenPipeError, "{server} ended the connection: try again"),
+    (ConnectionRefusedError, "nothing listens at {server}: start it, edgejoule pki serve, or correct the url"),
+    (TimeoutError, "{server} does not answer: check the network and the firewall"),
+)
+
 
 class Address(NamedTuple):
     """Where an enrolment server is."""
@@ -157,12 +168,9 @@ def _explain(server: Address, error: Exception) -> UnreachableError | RefusedErr
             f"{server} does not accept the certificate shown ({error}): if it has expired or is revoked, only a token "
             "helps: edgejoule pki token"
         )
-    if isinstance(error, ssl.SSLError):
-        return UnreachableError(f"{server} does not speak TLS, or not as we do ({error}): is it the right port?")
-    if isinstance(error, ConnectionRefusedError):
-        return UnreachableError(f"nothing listens at {server}: start it, edgejoule pki serve, or correct the url")
-    if isinstance(error, TimeoutError):
-        return UnreachableError(f"{server} does not answer: check the network and the firewall")
+    for kind, text in _NO_ANSWER:
+        if isinstance(error, kind):
+            return UnreachableError(text.format(server=server, error=error))
     return UnreachableError(f"cannot ask {server} ({error or type(error).__name__}): check the url and the network")
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 MOST_CONNECTIONS: Final = 32
 DEADLINE_S: Final = 20.0
 """Of a whole connection, from its acceptance: whoever sends a byte a second does not hold a thread for long."""
+LINGER_S: Final = 2.0
 
 
 class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
@@ -57,9 +58,13 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
             request.settimeout(self.deadline_s)
             with self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as secure:
                 self._take_over(request, secure)
-                secure.do_handshake()
-                self.finish_request(secure, client_address)
-                self._forget(secure)
+                try:
+                    secure.do_handshake()
+                    self.finish_request(secure, client_address)
+                except ssl.SSLError:
+                    _let_alert_out(secure)
+                finally:
+                    self._forget(secure)
         except OSError:  # a scan, a foreign certificate, a client that went away, or our deadline
             pass
         finally:
@@ -96,3 +101,11 @@ class TlsServer(socketserver.ThreadingMixIn, HTTPServer):
 def _shut(held: socket.socket) -> None:
     with contextlib.suppress(OSError):
         held.shutdown(socket.SHUT_RDWR)
+
+
+def _let_alert_out(secure: ssl.SSLSocket) -> None:
+    """Wait a moment for the other side to go: closing with bytes unread would take our alert back."""
+    secure.settimeout(LINGER_S)
+    secure.shutdown(socket.SHUT_WR)
+    while secure.recv(4096):
+        pass

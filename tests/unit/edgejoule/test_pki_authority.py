@@ -2,6 +2,7 @@
 
 import base64
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -243,18 +244,21 @@ def test_a_directory_that_is_no_authority_is_one_line(tmp_path: Path) -> None:
         Authority(tmp_path)
 
 
-def test_a_change_that_fails_leaves_nothing(authority: Authority) -> None:
+@pytest.mark.parametrize("event", ["INSERT ON certificates", "UPDATE ON tokens"])
+def test_a_change_that_fails_leaves_nothing(event: str, authority: Authority) -> None:
     token = authority.give_token(PI4, 60)
-    with sqlite3.connect(authority.directory / "register.sqlite3") as db:
-        db.execute("CREATE TRIGGER full BEFORE INSERT ON certificates BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    db.close()
+    change_register(authority, f"CREATE TRIGGER full BEFORE {event} BEGIN SELECT RAISE(ABORT, 'disk full'); END")
     with pytest.raises(ConfigurationError, match="disk full"):
         authority.redeem(token, asked())
-    with sqlite3.connect(authority.directory / "register.sqlite3") as db:
-        db.execute("DROP TRIGGER full")
-    db.close()
+    change_register(authority, "DROP TRIGGER full")
 
+    assert authority.entries() == []
     assert certificate_of(authority.redeem(token, asked()))
+
+
+def change_register(authority: Authority, statement: str) -> None:
+    with closing(sqlite3.connect(authority.directory / "register.sqlite3")) as db, db:
+        db.execute(statement)
 
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=32, max_size=32))
