@@ -164,8 +164,8 @@ class CollectorProcess:
         self._log = directory / "collector.log"
         self._config = directory / "collector.toml"
         self._config.write_text(
-            f'state_dir = "state"\n{first_lines}[broker]\nurl = "{broker_url}"\nprotocol = "{protocol}"\n{broker_lines}'
-            "[lake]\nmax_rows = 1000\nmax_wait_s = 0.2\n"
+            f'state_dir = "state"\n{first_lines}[broker]\nurl = "{broker_url}"\nprotocol = "{protocol}"\n'
+            f"{broker_lines}[lake]\nmax_rows = 1000\nmax_wait_s = 0.2\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
 
