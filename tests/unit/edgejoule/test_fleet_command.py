@@ -160,7 +160,7 @@ def test_benches_with_their_uncertainty_and_why_one_is_not_valid(
         )
         journal.put_bench("lab", hot_bench, 2)
         name = BenchName(schema_version=1, device_id="pi4-01", bench_id="odd")
-        journal.refuse_bench("lab", name, b"{}", "Object missing required field", 3)
+        journal.refuse("lab", name, b"{}", "Object missing required field", 3)
     assert main([*words, "--json"]) == 0
     good, hot, odd = json.loads(capsys.readouterr().out)["benches"]
     assert (good["valid"], good["bench"]["gross"]["expanded_u_j"], good["bench"]["simulated"]) == (True, 6e-05, True)
