@@ -21,6 +21,8 @@ from edge_agent.wire.orders import CarbonTiming
 NS_PER_S: Final = 1_000_000_000
 _LONGEST_S: Final = 1e10
 """Three centuries: what a device says beyond that has no hours."""
+_DECIMALS: Final = 6
+"""Of g/kWh: what lies beyond is how sums of floats were made, and would show as a saving of nothing."""
 _KNOWN: Final = 1.0 - 1e-9
 HoursOf = Callable[[IntensityKind, str, int, int], IntensityTimeline]
 """Returns what sources say of a zone from one moment to another, by kind; nothing of the yearly average."""
@@ -111,7 +113,7 @@ def _known_now(carbon: CarbonTiming, hours_of: HoursOf) -> KnownNow:
         return KnownNow(at_once_gco2e_per_kwh=None, chosen_gco2e_per_kwh=None, saved_gco2e=None, forecast_ratio=None)
     mean = hours_of(carbon.intensity_kind, carbon.zone, first, last).mean_over(starts, starts + duration_ns)
     at_once, chosen = (
-        float(value) if known > _KNOWN else None
+        round(float(value), _DECIMALS) if known > _KNOWN else None
         for value, known in zip(mean.gco2e_per_kwh, mean.known_ratio, strict=True)
     )
     both = at_once is not None and chosen is not None

@@ -76,6 +76,13 @@ def test_what_turned_out_worse_is_negative_and_a_hole_is_unknown() -> None:
     assert (beyond.known_now.chosen_gco2e_per_kwh, beyond.known_now.saved_gco2e) == (None, None)
 
 
+def test_two_moments_of_one_hour_differ_by_exactly_nothing() -> None:
+    odd = [timing(start_unix_ns=ASKED + seconds * NS_PER_S + 7, duration_s=0.3) for seconds in range(1, 900, 7)]
+    for entry in entries_of(*odd):
+        assert entry.known_now is not None
+        assert entry.known_now.saved_gco2e == 0.0
+
+
 def test_a_job_that_is_not_done_is_shown_and_not_counted() -> None:
     (waiting,) = entries_of(timing(), stage="waiting")
     assert waiting.known_now is None
