@@ -47,6 +47,8 @@ class Attacks:
         self._operator, self._accepted = operator, accepted
         self._stranger = FakeOperator(operator.device_id, operator.fleet, "mallory")
         self._random = random.Random(seed)
+        self.may_be_answered = {accepted.command_id}
+        """Of these the operator signed the whole, for this device."""
         self._makers: tuple[Callable[[], Attack], ...] = (
             self._bytes, self._huge, self._deep, self._truncated, self._flipped, self._spliced, self._forged,
             self._stolen, self._strange, self._odd, self._odd_signed, self._bare, self._of_another, self._stale,
@@ -130,11 +132,11 @@ class Attacks:
     def _early(self) -> Attack:
         issued_unix_ns = time.time_ns() + self._random.randrange(1, 1000) * HOUR_NS
         command = self._operator.command(issued_unix_ns=issued_unix_ns, expires_unix_ns=issued_unix_ns + HOUR_NS)
-        return _attack("early", self._operator.payload(command), "not_yet", answered=True)
+        return _attack("early", self._signed(command), "not_yet", answered=True)
 
     def _forbidden(self) -> Attack:
         action = self._random.choice((SetWindow(window_s=3600.0), RunBatch(folder="no-such")))
-        payload = self._operator.payload(self._operator.command(action))
+        payload = self._signed(self._operator.command(action))
         return _attack("forbidden", payload, "not_allowed", answered=True)
 
     def _replayed(self) -> Attack:
@@ -143,14 +145,16 @@ class Attacks:
     def _out_of_order(self) -> Attack:
         issued_unix_ns = self._accepted.issued_unix_ns - self._random.randrange(HOUR_NS)
         command = self._operator.command(issued_unix_ns=issued_unix_ns)
-        return _attack("out of order", self._operator.payload(command), "replayed", answered=True)
+        return _attack("out of order", self._signed(command), "replayed", answered=True)
 
     def _harmless(self) -> bytes:
         """Return a valid message that nobody obeys even if no damage is done to it: it has expired."""
         command = self._operator.command()
-        return self._operator.payload(
-            msgspec.structs.replace(command, expires_unix_ns=command.issued_unix_ns - HOUR_NS)
-        )
+        return self._signed(msgspec.structs.replace(command, expires_unix_ns=command.issued_unix_ns - HOUR_NS))
+
+    def _signed(self, command: Command) -> bytes:
+        self.may_be_answered.add(command.command_id)
+        return self._operator.payload(command)
 
 
 def _attack(name: str, payload: bytes, kind: RefusalKind, *, answered: bool = False) -> Attack:

@@ -18,7 +18,7 @@ from edge_agent.wire.mqtt import BrokerSettings
 from tests.fakes.order_attacks import Attacks
 from tests.fakes.orders import FakeOperator
 
-COUNT = int(os.environ.get("EDGEJOULE_ORDER_ATTACKS", "20000"))
+COUNT = int(os.environ.get("EDGEJOULE_ORDER_ATTACKS", "8000"))
 
 
 class Rig:
