@@ -16,11 +16,13 @@ def broker_trial(agent_config: Path) -> Trial:
     def attempt(key: Path, certificate: Path, authority: Path) -> str:
         from edgejoule.doctor.visitor import visiting  # noqa: PLC0415  needs paho, an extra
 
+        named = agent_config.parent / settings.ca_file
+        known = settings.ca_file and named.is_file()  # a service's credentials are there only while it runs
         pair = BrokerSettings(
             url=settings.url,
             protocol=settings.protocol,
             keepalive_s=settings.keepalive_s,
-            ca_file=str(agent_config.parent / settings.ca_file) if settings.ca_file else str(authority),
+            ca_file=str(named if known else authority),
             cert_file=str(certificate),
             key_file=str(key),
         )

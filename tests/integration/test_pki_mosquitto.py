@@ -67,7 +67,8 @@ def say_agent_config(fleet: Fleet, broker: BrokerProcess) -> Path:
     path = fleet.directory / "agent.toml"
     path.write_text(
         f'[device]\nid = "pi4-01"\n[meter]\ndriver = "tc66c"\nport = "/dev/null"\nboundary = "usb_dc"\n'
-        f'[model]\nid = "digits_mlp_int8"\n[broker]\nurl = "mqtts://127.0.0.1:{broker.port}"\nusername = "x"\n'
+        f'[model]\nid = "digits_mlp_int8"\n[broker]\nurl = "mqtts://127.0.0.1:{broker.port}"\n'
+        'ca_file = "/run/credentials/not-there/ca.crt"\nusername = "x"\n'
     )
     return path
 
