@@ -179,28 +179,7 @@ class Measurement:
         )
 
     def _publish_health(self) -> None:
-        meter, outbox = self._watch_meter(), self._parts.outbox.stats()
-        clock_state = HostClock().state(self._parts.outbox.placing)
-        orders = self._parts.orders
-        self._parts.publisher.publish_health(
-            Health(
-                device_id=self._parts.config.device.id,
-                boot_id=self._parts.outbox.boot_id,
-                t_unix_ns=time.time_ns(),
-                clock_state=clock_state,
-                last_seq=outbox.last_seq,
-                acked_seq=outbox.acked_seq,
-                outbox_windows=outbox.windows,
-                outbox_bytes=outbox.bytes,
-                dropped_windows=outbox.dropped_windows,
-                meter_connected=meter.connected,
-                meter_frame_errors=meter.frame_errors,
-                meter_reconnects=meter.reconnects,
-                agent_cpu_ratio=self._cpu.ratio(),
-                commands_done=0 if orders is None else orders.commands_done,
-                commands_refused={} if orders is None else orders.commands_refused,
-            )
-        )
+        self._parts.publisher.publish_health(health_now(self._parts, self._watch_meter(), self._cpu.ratio()))
 
     def _finish(self) -> None:
         for cut in self._work.last_cuts():
@@ -217,3 +196,25 @@ class Measurement:
 
 def _total_errors(health: MeterHealth) -> int:
     return sum(health.frame_errors.values())
+
+
+def health_now(parts: Parts, meter: MeterHealth, agent_cpu_ratio: float | None) -> Health:
+    """Return how the agent is."""
+    outbox, orders = parts.outbox.stats(), parts.orders
+    return Health(
+        device_id=parts.config.device.id,
+        boot_id=parts.outbox.boot_id,
+        t_unix_ns=time.time_ns(),
+        clock_state=HostClock().state(parts.outbox.placing),
+        last_seq=outbox.last_seq,
+        acked_seq=outbox.acked_seq,
+        outbox_windows=outbox.windows,
+        outbox_bytes=outbox.bytes,
+        dropped_windows=outbox.dropped_windows,
+        meter_connected=meter.connected,
+        meter_frame_errors=meter.frame_errors,
+        meter_reconnects=meter.reconnects,
+        agent_cpu_ratio=agent_cpu_ratio,
+        commands_done=0 if orders is None else orders.commands_done,
+        commands_refused={} if orders is None else orders.commands_refused,
+    )

@@ -15,8 +15,9 @@ from edge_agent.bench.progress import Progress
 from edge_agent.bench.run import BenchStoppedError
 from edge_agent.bench_session import BenchSession
 from edge_agent.bench_spool import BenchSpool
+from edge_agent.device.cpu import CpuShare
 from edge_agent.inference.errors import InferenceError
-from edge_agent.measurement import Parts
+from edge_agent.measurement import Parts, health_now
 from edge_agent.remote.desk import Report, ResultValue
 from edge_agent.service import StopFlag
 from edge_agent.stretch import Stretches
@@ -36,7 +37,10 @@ STOPPED: Final = "the agent was stopped while it was at work"
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """What the work lies in: the agent's parts as they are now, its meter's tap, its state directory."""
+    """What the work lies in: the agent's parts as they are now, its meter's tap, its state directory.
+
+    ``smoke``: a bench is a trial of seconds, whose record is marked as rejected.
+    """
 
     present: Present
     parts: Parts
@@ -44,6 +48,7 @@ class Bed:
     tap: BlockTap
     state_dir: Path
     stop: StopFlag
+    smoke: bool = False
 
 
 class _KeptAlignment:
@@ -66,6 +71,24 @@ class _KeptAlignment:
         self._aligner.tick(now_s)
 
 
+class _Attendant:
+    """Says during a bench what the measurement says else: that there is progress, and how the agent is."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._cpu = CpuShare()
+        self._t_health_s = 0.0
+
+    def show(self, _progress: Progress) -> None:
+        """Take a sign of the bench's progress, which comes a few times a second."""
+        now_s, parts = host_time_s(), self._parts
+        if parts.watchdog is not None:
+            parts.watchdog.feed(now_s)
+        if now_s >= self._t_health_s:
+            self._t_health_s = now_s + parts.config.health.interval_s
+            parts.publisher.publish_health(health_now(parts, parts.meter.health(), self._cpu.ratio()))
+
+
 def run_ordered_bench(bed: Bed, command_id: str, action: RunBench) -> Report:
     """Bench the present model; the record goes the way of every bench."""
     config, parts = bed.present.config, bed.parts
@@ -73,16 +96,11 @@ def run_ordered_bench(bed: Bed, command_id: str, action: RunBench) -> Report:
         config.bench, windows=action.windows, window_s=action.window_s, baseline_s=action.baseline_s
     )
     config = msgspec.structs.replace(config, bench=section)
-    trace = PowerTrace()
-
-    def show(_progress: Progress) -> None:
-        if parts.watchdog is not None:
-            parts.watchdog.feed(host_time_s())
-
+    trace, attendant = PowerTrace(), _Attendant(parts)
     bed.tap.listener = trace.take
     try:
-        plan = make_plan(section, parts.sheet)
-        session = BenchSession(config, bed.present.prepared, parts.meter, trace, show, bed.stop)
+        plan = make_plan(section, parts.sheet, smoke=bed.smoke)
+        session = BenchSession(config, bed.present.prepared, parts.meter, trace, attendant.show, bed.stop)
         record, _, _ = session.run(plan, lambda _model: _KeptAlignment(bed.stretches))
         BenchSpool(bed.state_dir).add(record)
     except BenchStoppedError:

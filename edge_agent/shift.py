@@ -124,6 +124,7 @@ class Shift:
         self._state_dir, self._files = state_dir, ModelFiles(state_dir)
         self._flag = TurnFlag(stop, self._is_turn)
         self._trial: _Trial | None = None
+        self._has_recorded = False
         if settings.trial is not None:
             self._trial = self._new_trial(settings.trial.command_id)
 
@@ -156,7 +157,12 @@ class Shift:
         return self._desk.wanted
 
     def _is_turn(self) -> bool:
-        return self._desk.wanted or self._is_overdue()
+        return (self._desk.wanted and not self._must_record_first()) or self._is_overdue()
+
+    def _must_record_first(self) -> bool:
+        """Tell whether a bench waits for the first window: whoever put this version here waits for one too."""
+        task = None if self._has_recorded else self._desk.first
+        return task is not None and isinstance(task.action, RunBench)
 
     def _is_overdue(self) -> bool:
         return self._trial is not None and host_time_s() >= self._trial.until_s
@@ -193,6 +199,7 @@ class Shift:
 
     def _note_window(self, window: InferenceWindow) -> None:
         """Take a window that is in the outbox: what is on trial has passed if the model ran in it."""
+        self._has_recorded = True
         trial = self._trial
         if trial is None or not window.inference_count:
             return

@@ -45,6 +45,12 @@ class Desk:
         """Return whether there is a task."""
         return bool(self._tasks)
 
+    @property
+    def first(self) -> Task | None:
+        """Return the next task, which stays."""
+        with self._lock:
+            return self._tasks[0] if self._tasks else None
+
     def offer(self, task: Task) -> None:
         """Ask for a task to be done."""
         self._tasks.append(task)

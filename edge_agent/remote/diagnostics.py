@@ -20,7 +20,7 @@ from edge_agent.device.kernel import clock_synchronised
 from edge_agent.device.state import read_device_state
 from edge_agent.outbox import Outbox
 from edge_agent.remote.desk import ResultValue
-from edge_agent.remote.settings import SettingsFile
+from edge_agent.remote.settings import Settings, SettingsFile
 from firmware_bridge.meter import Meter
 
 PACKAGES: Final = ("edgejoule", "ai-edge-litert", "tflite-runtime", "onnxruntime", "numpy", "paho-mqtt", "pyserial")
@@ -86,7 +86,7 @@ def diagnosed(device: Examined, sys_root: Path = Path("/sys")) -> dict[str, Resu
         **_machine(device.state_dir, sys_root),
         "model_id": config.model.id,
         "window_s": config.window.window_s,
-        "changed_by_orders": device.settings.path.exists(),
+        "changed_by_orders": device.settings.settings != Settings(),
         "on_trial": device.settings.trial is not None,
     }
     details = {
