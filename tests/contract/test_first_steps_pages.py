@@ -14,11 +14,12 @@ import pytest
 from edge_agent.config import AgentConfig
 from edge_agent.wire.toml_config import convert_document
 from edgejoule.cli import COMMANDS, Command
+from edgejoule.deploy.fleet.devices import load_fleet
 from edgejoule.deploy.onboard import cli as installer
 
 REPOSITORY: Final = Path(__file__).parents[2]
 NAMES: Final = ("first-board", "fifty-boards", "wiring", "meters-to-buy", "troubleshooting")
-PAGES: Final = {name: path for name in NAMES if (path := REPOSITORY / "docs" / f"{name}.md").exists()}
+PAGES: Final = {name: REPOSITORY / "docs" / f"{name}.md" for name in NAMES}
 SOURCES: Final = ("edgejoule", "edge_agent", "collector", "firmware_bridge")
 INSTALLER: Final = "installer.pyz"
 CALL: Final = re.compile(r"(?:^|[\s/;&|(])(?P<program>edgejoule|installer\.pyz) (?P<words>[a-z-]+(?: [^\n#;&|>]*)?)")
@@ -96,8 +97,19 @@ def test_every_piece_of_configuration_is_one_that_the_agent_takes(name: str) -> 
     sample = tomllib.loads((REPOSITORY / "edge_agent" / "agent.sample.toml").read_text(encoding="utf-8"))
     for block in blocks(PAGES[name].read_text(encoding="utf-8"), "toml"):
         document = tomllib.loads(block)
-        if set(document) <= set(AgentConfig.__struct_fields__):
+        if "[[device]]" not in block:
             convert_document(merged(sample, document), AgentConfig, name)
+
+
+def test_the_fleet_file_makes_a_configuration_for_each_of_its_boards(tmp_path: Path) -> None:
+    files = [one for one in blocks(PAGES["fifty-boards"].read_text(encoding="utf-8"), "toml") if "[[device]]" in one]
+    (tmp_path / "fleet.toml").write_text(files[0], encoding="utf-8")
+
+    fleet = load_fleet(tmp_path / "fleet.toml")
+
+    assert len(files) == 1
+    assert [device.id for device in fleet.devices] == ["berlin-01", "berlin-02", "lyon-01"]
+    assert [b"window_s = 60.0" in device.config for device in fleet.devices] == [False, False, True]
 
 
 @pytest.fixture(scope="module")
