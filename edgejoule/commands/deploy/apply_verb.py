@@ -46,7 +46,7 @@ def roll_out_or_plan(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     order = _order(arguments, fleet)
     stop, hear = stops()
     with (
-        Display(quiet=arguments.json) as display,
+        Display() as display,
         handled(STOP_SIGNALS, hear),
         Hands(
             logins(order.devices), known_hosts=arguments.known_hosts, accept_new=arguments.accept_new_host_keys

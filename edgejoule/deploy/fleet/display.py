@@ -15,16 +15,15 @@ _SIGNS: Final = {"failed": "✗", "changed": "✓", "same": "="}
 
 
 class Display:
-    """A context manager; any thread may tell it something. ``quiet``: nothing is shown."""
+    """A context manager; any thread may tell it something."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self) -> None:
         self._console = stderr_console()
-        self._quiet = quiet
         self._lock = threading.Lock()
         self._steps: dict[str, str] = {}
         self._tasks: dict[str, TaskID] = {}
         self._bars: Progress | None = None
-        if self._console.is_terminal and not self._console.is_dumb_terminal and not quiet:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
@@ -46,8 +45,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
-        if not self._quiet:
-            self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def wave(self, number: int, count: int, boards: Sequence[str]) -> None:
         """Say that a wave begins."""
