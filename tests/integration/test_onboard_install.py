@@ -15,9 +15,12 @@ from edgejoule.deploy.onboard import checks, jobs, managing, system_files
 from edgejoule.deploy.onboard.configuration import Choice
 from edgejoule.deploy.onboard.files import read_history
 from edgejoule.deploy.onboard.gate import Gate
-from edgejoule.deploy.onboard.install import Order, install
+from edgejoule.deploy.onboard.install import Order, build_beside, install
+from edgejoule.deploy.onboard.layout import Layout
 from edgejoule.deploy.onboard.problems import InstallError
-from edgejoule.deploy.onboard.switching import recover
+from edgejoule.deploy.onboard.report import Report
+from edgejoule.deploy.onboard.service import NoService
+from edgejoule.deploy.onboard.switching import Site, recover
 from tests.fakes.delivery import wait_until
 from tests.fakes.stand_in_service import Board, board_in
 from tests.fakes.tiny_bundle import Behaviour, tiny_bundle
@@ -35,25 +38,37 @@ def board(tmp_path: Path) -> Iterator[Board]:
         yield board
 
 
-def order(
-    folder: Path, version: str = "1.0.0", behaviour: Behaviour = "delivers", gate: Gate = PATIENT, **changes: Any
-) -> Order:
-    path = folder / f"{version}-{behaviour}.zip"
-    bundle = path if path.exists() else tiny_bundle(path, version, behaviour)
-    return Order(
-        bundle,
-        **{
-            "choice": Choice(CONFIG.encode()),
-            "compile_files": False,
-            "gate": gate,
-            "python": sys.executable,
-            **changes,
-        },
-    )
+class Shelf:
+    """Versions built once for all tests of this file: on a board they are links, and only what builds takes time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._site = Site(Layout.at(folder / "root"), NoService(), Report(lambda _: None))
+
+    def order(
+        self, version: str = "1.0.0", behaviour: Behaviour = "delivers", gate: Gate = PATIENT, **changes: Any
+    ) -> Order:
+        path = self._folder / f"{version}-{behaviour}.zip"
+        bundle = path if path.exists() else tiny_bundle(path, version, behaviour)
+        usual = {"choice": Choice(CONFIG.encode()), "compile_files": False, "gate": gate, "python": sys.executable}
+        return Order(bundle, **{**usual, **changes})
+
+    def install(self, board: Board, order: Order) -> dict[str, Any]:
+        release = build_beside(self._site, Order(order.bundle, python=sys.executable, compile_files=False))["release"]
+        link = board.layout.version(release)
+        if not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(self._site.layout.version(release))
+        return install(board.site, order)
 
 
-def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: Board, tmp_path: Path) -> None:
-    first = install(board.site, order(tmp_path))
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return Shelf(tmp_path_factory.mktemp("shelf"))
+
+
+def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: Board, shelf: Shelf) -> None:
+    first = shelf.install(board, shelf.order())
     assert first["changed"]
     assert board.layout.current_release == first["release"]
     assert board.service.enabled
@@ -63,14 +78,14 @@ def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: 
     assert "/opt/edgejoule" not in unit
 
     before, pid = board.files(), board.service.pid
-    again = install(board.site, order(tmp_path))
+    again = shelf.install(board, shelf.order())
     assert not again["changed"]
     assert (board.files(), board.service.pid) == (before, pid)
 
-    second = install(board.site, order(tmp_path, "2.0.0"))
+    second = shelf.install(board, shelf.order("2.0.0"))
     assert board.layout.current_release == second["release"]
     assert board.layout.previous_release == first["release"]
-    assert board.layout.current.resolve() == board.layout.version(second["release"])
+    assert board.layout.current.resolve() == board.layout.version(second["release"]).resolve()
 
     back = managing.roll_back(board.site, PATIENT)
     assert (back["from"], back["release"]) == (second["release"], first["release"])
@@ -88,12 +103,12 @@ def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: 
     ],
 )
 def test_a_version_that_does_not_deliver_gives_way_to_the_one_before(
-    behaviour: Behaviour, words: str, board: Board, tmp_path: Path
+    behaviour: Behaviour, words: str, board: Board, shelf: Shelf
 ) -> None:
-    first = install(board.site, order(tmp_path))
+    first = shelf.install(board, shelf.order())
     before = board.files()
     with pytest.raises(InstallError, match=words) as caught:
-        install(board.site, order(tmp_path, "2.0.0", behaviour, QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
+        shelf.install(board, shelf.order("2.0.0", behaviour, QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
 
     assert caught.value.kind == "gate"
     assert f"{first['release']} runs again" in str(caught.value)
@@ -105,60 +120,60 @@ def test_a_version_that_does_not_deliver_gives_way_to_the_one_before(
     entry = read_history(board.layout.history)[-1]
     assert entry["event"] == "rolled-back"
     assert words.split(maxsplit=1)[0] in entry["why"]
-    assert not install(board.site, order(tmp_path))["changed"], "what was rolled back to is what was asked for"
+    assert not shelf.install(board, shelf.order())["changed"], "what was rolled back to is what was asked for"
 
 
-def test_a_first_version_that_does_not_deliver_stays_and_is_stopped(board: Board, tmp_path: Path) -> None:
+def test_a_first_version_that_does_not_deliver_stays_and_is_stopped(board: Board, shelf: Shelf) -> None:
     with pytest.raises(InstallError, match="first here: it stays installed, and is stopped"):
-        install(board.site, order(tmp_path, behaviour="silent", gate=QUICK))
+        shelf.install(board, shelf.order(behaviour="silent", gate=QUICK))
 
     assert board.service.pid is None
     assert not board.service.enabled
     assert not board.layout.pending.exists()
-    assert install(board.site, order(tmp_path, "1.0.1"))["changed"]
+    assert shelf.install(board, shelf.order("1.0.1"))["changed"]
 
 
-def test_a_configuration_that_the_new_version_refuses_changes_nothing(board: Board, tmp_path: Path) -> None:
-    first = install(board.site, order(tmp_path))
+def test_a_configuration_that_the_new_version_refuses_changes_nothing(board: Board, shelf: Shelf) -> None:
+    first = shelf.install(board, shelf.order())
     before, pid = board.files(), board.service.pid
     with pytest.raises(InstallError, match=r"\[meter\] driver = 'nonsense': no such driver") as caught:
-        install(board.site, order(tmp_path, "2.0.0", "refuses"))
+        install(board.site, shelf.order("2.0.0", "refuses"))
 
     assert caught.value.kind == "self-test"
     assert (board.files(), board.service.pid) == (before, pid)
     assert board.layout.releases() == [first["release"]]
 
 
-def test_a_configuration_alone_is_changed_with_the_same_gate(board: Board, tmp_path: Path) -> None:
-    install(board.site, order(tmp_path))
+def test_a_configuration_alone_is_changed_with_the_same_gate(board: Board, shelf: Shelf) -> None:
+    shelf.install(board, shelf.order())
     pid = board.service.pid
     new = CONFIG.replace('"pi"', '"pi-2"').encode()
 
-    assert install(board.site, order(tmp_path, choice=Choice(new)))["changed"]
+    assert shelf.install(board, shelf.order(choice=Choice(new)))["changed"]
     assert board.layout.config.read_bytes() == new
     assert board.service.pid not in {None, pid}
     assert board.layout.previous_release is None
 
 
-def test_what_a_person_changed_is_not_overwritten_unasked(board: Board, tmp_path: Path) -> None:
-    install(board.site, order(tmp_path))
+def test_what_a_person_changed_is_not_overwritten_unasked(board: Board, shelf: Shelf) -> None:
+    shelf.install(board, shelf.order())
     by_hand = CONFIG + "# by hand\n"
     board.layout.config.write_text(by_hand)
     new = CONFIG.encode() + b"# new\n"
 
     with pytest.raises(InstallError, match="changed by hand") as caught:
-        install(board.site, order(tmp_path, choice=Choice(new)))
+        shelf.install(board, shelf.order(choice=Choice(new)))
     assert caught.value.exit_code == 2
-    install(board.site, order(tmp_path, choice=Choice(new, keep=True)))
+    shelf.install(board, shelf.order(choice=Choice(new, keep=True)))
     assert board.layout.config.read_text() == by_hand
     with pytest.raises(InstallError, match="changed by hand"):
-        install(board.site, order(tmp_path, choice=Choice(new)))
-    install(board.site, order(tmp_path, choice=Choice(new, replace=True)))
+        shelf.install(board, shelf.order(choice=Choice(new)))
+    shelf.install(board, shelf.order(choice=Choice(new, replace=True)))
     assert board.layout.config.read_bytes() == new
 
 
-def test_damage_is_refused_by_name_and_the_old_one_runs_on(board: Board, tmp_path: Path) -> None:
-    first = install(board.site, order(tmp_path))
+def test_damage_is_refused_by_name_and_the_old_one_runs_on(board: Board, tmp_path: Path, shelf: Shelf) -> None:
+    first = shelf.install(board, shelf.order())
     pid = board.service.pid
     wheel = "wheels/edgejoule-2.0.0-py3-none-any.whl"
     damaged = tiny_bundle(tmp_path / "damaged.zip", "2.0.0", damaged=wheel)
@@ -191,23 +206,25 @@ def test_a_bundle_for_another_board_changes_nothing(
     assert board.files() == {}
 
 
-def test_a_wrong_clock_is_refused_unless_it_is_allowed(board: Board, tmp_path: Path) -> None:
+def test_a_wrong_clock_is_refused_unless_it_is_allowed(board: Board, shelf: Shelf) -> None:
     wrong = checks.ClockRules(reference_unix_s=4e9)
     with pytest.raises(InstallError, match="TLS would refuse every certificate") as caught:
-        install(board.site, order(tmp_path, clock=wrong))
+        shelf.install(board, shelf.order(clock=wrong))
     assert caught.value.kind == "clock"
     assert board.files() == {}
 
-    install(board.site, order(tmp_path, clock=checks.ClockRules(4e9, allowed=True)))
+    shelf.install(board, shelf.order(clock=checks.ClockRules(4e9, allowed=True)))
     assert any("as was asked for" in event.get("text", "") for event in board.events)
 
 
-def test_secrets_meter_and_time_are_put_where_the_system_reads_them(board: Board, tmp_path: Path) -> None:
+def test_secrets_meter_and_time_are_put_where_the_system_reads_them(
+    board: Board, tmp_path: Path, shelf: Shelf
+) -> None:
     (tmp_path / "given").write_text("s3cret\n")
     config = CONFIG + '[broker]\npassword_file = "/run/credentials/edgejoule-agent.service/mqtt-password"\n'
     wishes = system_files.Wishes("usb-FTDI_FT232R_A50285BI-if00-port0", ("ntp.lan",))
     secrets = {"mqtt-password": tmp_path / "given"}
-    install(board.site, order(tmp_path, choice=Choice(config.encode()), secrets=secrets, wishes=wishes))
+    shelf.install(board, shelf.order(choice=Choice(config.encode()), secrets=secrets, wishes=wishes))
 
     layout = board.layout
     password = layout.etc / "mqtt-password"
@@ -218,14 +235,14 @@ def test_secrets_meter_and_time_are_put_where_the_system_reads_them(board: Board
     assert "NTP=ntp.lan\n" in layout.timesyncd.read_text()
     assert not (layout.etc / ".self-test").exists()
 
-    again = order(tmp_path, choice=Choice(config.encode()))  # nothing is said of meter and time: they stay
+    again = shelf.order(choice=Choice(config.encode()))  # nothing is said of meter and time: they stay
     assert not install(board.site, again)["changed"]
 
 
-def test_a_secret_that_is_missing_is_named_before_anything_changes(board: Board, tmp_path: Path) -> None:
+def test_a_secret_that_is_missing_is_named_before_anything_changes(board: Board, shelf: Shelf) -> None:
     config = CONFIG + '[broker]\nkey_file = "/run/credentials/edgejoule-agent.service/device.key"\n'
     with pytest.raises(InstallError, match=r"device\.key.*--secret device\.key=FILE") as caught:
-        install(board.site, order(tmp_path, choice=Choice(config.encode())))
+        install(board.site, shelf.order(choice=Choice(config.encode())))
 
     assert caught.value.exit_code == 2
     assert board.layout.current_release is None
@@ -243,14 +260,14 @@ def test_models_of_the_bundle_stay_with_their_version(board: Board, tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_only_the_version_that_runs_and_the_one_before_are_kept(board: Board, tmp_path: Path) -> None:
-    releases = [install(board.site, order(tmp_path, f"{number}.0.0"))["release"] for number in (1, 2, 3)]
+def test_only_the_version_that_runs_and_the_one_before_are_kept(board: Board, shelf: Shelf) -> None:
+    releases = [shelf.install(board, shelf.order(f"{number}.0.0"))["release"] for number in (1, 2, 3)]
 
     assert board.layout.releases() == sorted(releases[1:])
 
 
-def test_uninstalled_is_all_but_configuration_and_history(board: Board, tmp_path: Path) -> None:
-    install(board.site, order(tmp_path))
+def test_uninstalled_is_all_but_configuration_and_history(board: Board, shelf: Shelf) -> None:
+    shelf.install(board, shelf.order())
     managing.uninstall(board.site, purge=False)
 
     left = {name for name in board.files() if not name.endswith("progress.json")}
@@ -263,21 +280,21 @@ def test_uninstalled_is_all_but_configuration_and_history(board: Board, tmp_path
 # --- interrupted ---------------------------------------------------------------------------------------------------
 
 
-def killed_at(call: str, board: Board, asked: Order) -> None:
+def killed_at(call: str, board: Board, asked: Order, shelf: Shelf) -> None:
     """Install in a process that ends at once, as with kill -9, when it is about to make ``call``."""
     child = os.fork()
     if child == 0:
         board.service._before = lambda name: os._exit(9) if name == call else None
-        install(board.site, asked)
+        shelf.install(board, asked)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
 @pytest.mark.parametrize("call", ["apply", "enable", "restart"])
-def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board: Board, tmp_path: Path) -> None:
-    first = install(board.site, order(tmp_path))
+def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board: Board, shelf: Shelf) -> None:
+    first = shelf.install(board, shelf.order())
     before = board.files()
-    killed_at(call, board, order(tmp_path, "2.0.0", "silent", QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
+    killed_at(call, board, shelf.order("2.0.0", "silent", QUICK, choice=Choice(CONFIG.encode() + b"# new\n")), shelf)
     assert board.layout.pending.exists()
 
     board.service.restart()  # the boot
@@ -291,10 +308,10 @@ def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board:
     assert recover(board.site) is None
 
 
-def test_a_version_that_delivers_after_the_power_cut_is_kept(board: Board, tmp_path: Path) -> None:
-    install(board.site, order(tmp_path))
-    asked = order(tmp_path, "2.0.0")
-    killed_at("restart", board, asked)
+def test_a_version_that_delivers_after_the_power_cut_is_kept(board: Board, shelf: Shelf) -> None:
+    shelf.install(board, shelf.order())
+    asked = shelf.order("2.0.0")
+    killed_at("restart", board, asked, shelf)
     board.service.restart()
 
     assert "is confirmed" in str(recover(board.site))
@@ -303,8 +320,8 @@ def test_a_version_that_delivers_after_the_power_cut_is_kept(board: Board, tmp_p
     assert not install(board.site, asked)["changed"]
 
 
-def test_a_build_that_was_cut_is_built_again(board: Board, tmp_path: Path) -> None:
-    asked = order(tmp_path)
+def test_a_build_that_was_cut_is_built_again(board: Board, shelf: Shelf) -> None:
+    asked = shelf.order()
     half = board.layout.version("1.0.0-00000000")
     (half / "venv").mkdir(parents=True)
     install(board.site, asked)

@@ -81,6 +81,16 @@ def secret_source(layout: Layout, name: str) -> Path:
     return found
 
 
+def check_secrets(layout: Layout, content: bytes, given: dict[str, Path]) -> None:
+    """Raise InstallError for a secret that is neither here nor given, or given by a file that is not there."""
+    for name in secret_names(content):
+        if name not in given and f"pki/{name}" not in given:
+            secret_source(layout, name)
+    for name, source in given.items():
+        if not source.is_file():
+            raise InstallError("configuration", f"--secret {name}={source}: there is no such file", "name its file")
+
+
 def place_secrets(layout: Layout, secrets: dict[str, Path]) -> bool:
     """Write secrets beside the configuration, readable by root alone; tell whether any is new."""
     changed = False

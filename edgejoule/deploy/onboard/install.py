@@ -44,6 +44,7 @@ def install(site: Site, order: Order) -> dict[str, Any]:
         python = _checked(site, order, bundle)
         choice = _with_template(order.choice, bundle)
         content = configuration.choose(layout, choice, report)
+        configuration.check_secrets(layout, content, order.secrets)
         built = _ensure_built(site, order, bundle, python)
     had_secrets = configuration.place_secrets(layout, order.secrets)
     report.step("self-test", 78, "the new version reads the configuration and loads the model")
