@@ -14,7 +14,16 @@ _EMPTY: Final = (
     "/var/log/journal",
     "/root/.ssh",
 )
-_GONE: Final = ("/etc/ssh/ssh_host_*", "/etc/systemd/timesyncd.conf.d", "/var/lib/edgejoule*", "/var/lib/private/*")
+_GONE: Final = (
+    "/etc/environment",
+    "/root/.pam_environment",
+    "/root/.bashrc",
+    "/root/.profile",
+    "/etc/ssh/ssh_host_*",
+    "/etc/systemd/timesyncd.conf.d",
+    "/var/lib/edgejoule*",
+    "/var/lib/private/*",
+)
 _TARGET: Final = """[Unit]
 Description=A board that is up
 Requires=basic.target
