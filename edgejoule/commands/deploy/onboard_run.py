@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from edgejoule.deploy.onboard import jobs
 from edgejoule.deploy.onboard.cli import layout_of, main
 from edgejoule.deploy.onboard.problems import InstallError
-from edgejoule.output import EXIT_DONE, stderr_console, stdout_console, write_json
+from edgejoule.output import EXIT_DONE, stderr_console, write_json
 
 MODULE = "edgejoule.deploy.onboard"
 
@@ -101,7 +101,8 @@ def say_result(result: dict[str, Any], code: int, *, as_json: bool) -> int:
     if as_json:
         write_json(result)
     elif code == EXIT_DONE:
-        stdout_console().print(result.get("text", ""), markup=False, soft_wrap=True)
+        # Nothing may be imported any more: this program may have removed itself.
+        sys.stdout.write(f"{result.get('text', '')}\n")
     else:
         lines = [f"edgejoule: {result.get('text', '')}", *(f"  {line}" for line in result.get("journal", []))]
         remedy = result.get("remedy", "")
