@@ -14,7 +14,14 @@ _OF_BIRTH: Final = (
     *("window_s", "agent_version", "python_version", "platform", "meter_id", "meter_driver", "boundary"),
     *("model_id", "model_sha256"),
 )
-_OF_HEALTH: Final = ("outbox_windows", "outbox_bytes", "dropped_windows", "meter_reconnects", "agent_cpu_ratio")
+_OF_HEALTH: Final = (
+    "outbox_windows",
+    "outbox_bytes",
+    "dropped_windows",
+    "meter_reconnects",
+    "agent_cpu_ratio",
+    "commands_done",
+)
 
 
 def device_states(
@@ -81,6 +88,7 @@ def _said_of_health(health: Health | None) -> dict[str, Any]:
     return said | {
         "meter_connected": int(health.meter_connected),
         "meter_frame_errors": sum(health.meter_frame_errors.values()),
+        "commands_refused": sum(health.commands_refused.values()),
     }
 
 

@@ -30,7 +30,8 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
 
     ``online``: it was heard within three of its windows or a minute, and has not said goodbye. ``health_age_s``: since
     its latest health came. ``outbox_windows``: what it holds. ``dropped_windows``: what it ever gave up.
-    ``meter_frame_errors``: of all kinds together. ``runtime``: in words, such as "litert 2.3.0 cpu, 1 thread".
+    ``meter_frame_errors``, ``commands_refused``: of all kinds together. ``runtime``: in words, such as "litert 2.3.0
+    cpu, 1 thread".
     ``in_service_s``: since the inventory's first day of service; ``lifetime_s``: planned, an extension included;
     ``hardware_gco2e``: embodied in the whole device. ``retired``: the inventory says that it has left service.
     """
@@ -53,6 +54,8 @@ class DeviceStatePoint(Point, frozen=True, kw_only=True):
     meter_connected: int | None = None
     meter_reconnects: int | None = None
     meter_frame_errors: int | None = None
+    commands_done: int | None = None
+    commands_refused: int | None = None
     agent_cpu_ratio: float | None = None
     clock_synchronised: int | None = None
     clock_state: ClockState | None = None

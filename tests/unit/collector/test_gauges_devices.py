@@ -59,6 +59,7 @@ def health(**changes: Any) -> Health:
         device_id=DEVICE, boot_id=BOOT, t_unix_ns=T0_UNIX_NS, clock_state="synchronised", last_seq=7, acked_seq=5,
         outbox_windows=2, outbox_bytes=900, dropped_windows=1, meter_connected=True,
         meter_frame_errors={"crc": 3, "length": 4}, meter_reconnects=1, agent_cpu_ratio=0.25,
+        commands_done=2, commands_refused={"replayed": 4, "stale": 1},
     )  # fmt: skip
     return msgspec.structs.replace(known, **changes)
 
@@ -88,6 +89,7 @@ def test_a_device_is_what_its_birth_and_its_health_say(journal: Journal) -> None
     assert (point.last_seen_age_s, point.health_age_s, point.online) == (12.0, 15.0, 1)
     assert (point.outbox_windows, point.outbox_bytes, point.dropped_windows) == (2, 900, 1)
     assert (point.meter_connected, point.meter_frame_errors, point.meter_reconnects) == (1, 7, 1)
+    assert (point.commands_done, point.commands_refused) == (2, 5)
     assert (point.clock_state, point.clock_synchronised, point.agent_cpu_ratio) == ("synchronised", 1, 0.25)
     assert (point.site, point.zone, point.device_class, point.hardware) == (
         *("roof", "DE", "gateway", "raspberry-pi-4b-4gb"),
