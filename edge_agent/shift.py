@@ -32,6 +32,7 @@ from firmware_bridge.stream import host_time_s
 
 TRIAL_MARGIN_S: Final = 60.0
 """So much longer than a window and the meter's slowness may the first window of a change take."""
+WHOLE_RATIO: Final = 0.999
 _LOG = structlog.get_logger()
 
 
@@ -198,14 +199,20 @@ class Shift:
         self._trial = self._new_trial(task.command_id)
 
     def _note_window(self, window: InferenceWindow) -> None:
-        """Take a window that is in the outbox: what is on trial has passed if the model ran in it."""
+        """Take a window that is in the outbox: it may prove what is on trial."""
         self._has_recorded = True
-        trial = self._trial
-        if trial is None or not window.inference_count:
-            return
-        if window.model_sha256 == self._running.prepared.model.sha256:
-            self._trial = None
+        if self._trial is not None and self._proves(window):
+            trial, self._trial = self._trial, None
             self._confirm(trial)
+
+    def _proves(self, window: InferenceWindow) -> bool:
+        """Tell whether it is a whole window with an inference of the present model, not what a stop has cut off."""
+        whole_s = WHOLE_RATIO * self._running.config.window.window_s
+        return (
+            window.inference_count > 0
+            and window.duration_s >= whole_s
+            and window.model_sha256 == self._running.prepared.model.sha256
+        )
 
     def _confirm(self, trial: _Trial) -> None:
         try:
