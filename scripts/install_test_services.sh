@@ -14,10 +14,10 @@ missing_packages() {
     command -v npm >/dev/null || echo npm
     command -v java >/dev/null || echo default-jre-headless
     command -v systemd-nspawn >/dev/null || echo systemd-container
+    command -v udevadm >/dev/null || echo udev
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null || echo openssh-server
     command -v sudo >/dev/null || echo sudo
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ip >/dev/null || echo iproute2
-    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || echo libfaketime
     command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || echo debootstrap
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
     command -v arm-linux-gnueabihf-gcc >/dev/null || echo gcc-arm-linux-gnueabihf

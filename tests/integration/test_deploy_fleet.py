@@ -15,7 +15,13 @@ from tests.boards.rack import MIB, Rack
 from tests.boards.versions import CRASHING, MUTE, other_version
 from tests.fakes.delivery import wait_until
 
-pytestmark = [pytest.mark.boards, pytest.mark.mosquitto, pytest.mark.slow, pytest.mark.xdist_group("boards")]
+pytestmark = [
+    pytest.mark.boards,
+    pytest.mark.mosquitto,
+    pytest.mark.compiler,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("boards"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def fresh(site: FleetSite) -> Fresh:
     for board in (unplugged, full, late):
         site.add(board)
     unplugged.unplug_network()
-    late.shift_clock("-3y")
+    late.shift_clock(-3 * 365 * 86_400)
     planned = site.plan()
     untouched = [board for board in (*good, full, late) if not board.path("/opt/edgejoule").exists()]
     assert len(untouched) == 5
