@@ -15,7 +15,7 @@ units) is not there. Boards, and the broker of a test, meet on a bridge; ``rack.
 - ``board.ssh_words()``: the ``ssh`` command line of its user root; ``rack.key_file``, ``rack.known_hosts``
 - ``board.cut_power()``, ``board.boot()``: everything ends at once; what was written is still there afterwards
 - ``board.plug_meter("tc66c")``: an emulated meter of its own, at ``METER_PORT``, of group dialout like a real one
-- ``board.shift_clock("-3y")``: whoever comes by SSH afterwards sees this clock; systemd and its services do not
+- ``board.shift_clock(-86_400)``: whoever comes by SSH afterwards sees this clock; systemd and its services do not
 - ``rack.broker_url``, ``rack.journal``: mosquitto and a collector for them, started when first asked for
 
 Ask for boards in a fixture of module scope, not in a test: what a test starts, it must end. Their group in xdist is
