@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from collector.blob_server import BlobServer, serving_blobs
 from collector.blobs import BlobStore
+from collector.journal import Journal
+from collector.session import Session
+from collector.subscriber import Subscriber
 from edge_agent.connection import Connection
 from edge_agent.wire.codec import encode
 from edge_agent.wire.errors import BrokerUnavailableError
@@ -21,7 +25,7 @@ from edgejoule.orders.addressees import of_fleet
 from edgejoule.orders.dispatch import Dispatch
 from edgejoule.orders.keys import OperatorKey, load_key, make_key
 from edgejoule.orders.sending import make_sendings, send
-from tests.fakes.brokers import BrokerProcess, running_broker
+from tests.fakes.brokers import BrokerProcess, Kind, running_broker
 from tests.fakes.delivery import CollectorProcess, make_birth, wait_until
 from tests.fakes.ordered_device import ordered_devices
 from tests.fakes.ports import free_port
@@ -152,18 +156,19 @@ def test_all_means_every_device_of_which_the_broker_keeps_a_birth(broker: Broker
     assert of_fleet(settings, FLEET) == ["a", "b"]
 
 
-@pytest.mark.parametrize("way", ["mqtt", "ws"])
+@pytest.mark.parametrize("way", ["mqtt", "ws", "3.1.1", "embedded"])
 def test_the_collector_serves_files_and_stores_what_devices_reply(
     tmp_path: Path, operators: Path, key: OperatorKey, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = bytes(range(251)) * 1000
     (tmp_path / "m.tflite").write_bytes(content)
-    blobs = tmp_path / "blobs"
-    sha256 = BlobStore(blobs).put(tmp_path / "m.tflite").sha256
+    sha256 = BlobStore(tmp_path / "blobs").put(tmp_path / "m.tflite").sha256
     port = free_port()
-    with running_broker("mosquitto", tmp_path, f"listener {port} 127.0.0.1\nprotocol websockets\n") as broker:
-        settings = BrokerSettings(url=broker.url)
-        collector = CollectorProcess(tmp_path, broker.url if way == "mqtt" else f"ws://127.0.0.1:{port}/mqtt")
+    kind: Kind = "embedded" if way == "embedded" else "mosquitto"
+    with running_broker(kind, tmp_path, f"listener {port} 127.0.0.1\nprotocol websockets\n") as broker:
+        settings = BrokerSettings(url=broker.url, protocol="3.1.1" if way == "3.1.1" else "5")
+        url = f"ws://127.0.0.1:{port}/mqtt" if way == "ws" else broker.url
+        collector = CollectorProcess(tmp_path, url, "3.1.1" if way == "3.1.1" else "5")
         with (tmp_path / "collector.toml").open("a", encoding="utf-8") as file:
             file.write('[orders]\nblob_dir = "blobs"\n')
         collector.start()
@@ -185,3 +190,32 @@ def test_the_collector_serves_files_and_stores_what_devices_reply(
             assert (order["command_id"], order["stage"]) == (done.command_id, "done")
         finally:
             assert collector.stop() == 0
+
+
+def test_of_a_group_of_collectors_one_answers_and_one_stores(
+    broker: BrokerProcess, tmp_path: Path, operators: Path, key: OperatorKey
+) -> None:
+    settings = BrokerSettings(url=broker.url)
+    (tmp_path / "m.tflite").write_bytes(b"model")
+    sha256 = BlobStore(tmp_path / "blobs").put(tmp_path / "m.tflite").sha256
+    with contextlib.ExitStack() as opened:
+        journals, servers = [], []
+        for name in ("one", "two"):
+            journals.append(opened.enter_context(contextlib.closing(Journal(tmp_path / f"{name}.sqlite3"))))
+            servers += opened.enter_context(serving_blobs(BlobServer(BlobStore(tmp_path / "blobs"), 1e9)))
+            subscriber = Subscriber(settings, Session(name, "+", "both", files=True), journals[-1], files=servers[-1])
+            subscriber.start()
+            opened.callback(subscriber.stop)
+            wait_until(lambda member=subscriber: member.connected, "a member is there", PATIENCE_S)  # type: ignore[misc]
+        (device,) = opened.enter_context(ordered_devices(settings, operators, "a"))
+        for offset in range(5):
+            device.fetch(sha256, offset, 1)
+        send(settings, dispatch := new_dispatch(key, "a"), ends_s=1e12)
+        (done,) = dispatch.outcomes(0.0)
+        named = {f"{done.command_id}.accepted", f"{done.command_id}.done"}
+        wait_until(lambda: named <= device.acked, "both replies are acknowledged", PATIENCE_S)
+        wait_until(lambda: len(device.chunks) >= 5, "every question is answered", PATIENCE_S)
+        assert sorted(chunk.data for chunk in device.chunks) == [b"d", b"e", b"l", b"m", b"o"], "once each"
+        stored = [set(journal.reply_ids(FLEET, "a")) for journal in journals]
+        assert stored[0] | stored[1] == named
+        assert not stored[0] & stored[1]
