@@ -62,7 +62,10 @@ def _lacks_spark(_config: pytest.Config) -> str | None:
 def _lacks_boards(_config: pytest.Config) -> str | None:
     if os.geteuid() != 0:
         return "boards are made by root"
-    return next(filter(None, map(_lacks_program, ("systemd-nspawn", "sshd", "sudo", "ip", "nsenter", "setpriv"))), None)
+    return next(
+        filter(None, map(_lacks_program, ("systemd-nspawn", "udevadm", "sshd", "sudo", "ip", "nsenter", "setpriv"))),
+        None,
+    )
 
 
 def _lacks_qemu(_config: pytest.Config) -> str | None:

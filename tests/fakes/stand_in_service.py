@@ -50,6 +50,9 @@ class StandIn(NoService):
         self.end()
         self.enabled = self.enabled and not disable
 
+    def forget(self) -> None:
+        self.stop(disable=True)
+
     def state(self) -> ServiceState:
         pid = self.pid
         ended = self._process is not None and pid is None

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edgejoule.deploy.data import board_data
+from edgejoule.deploy.onboard import system_files
 from tests.boards.board import METER_PORT, Board
 from tests.boards.rack import Rack
 from tests.fakes.delivery import wait_until
@@ -142,3 +144,28 @@ def test_a_power_cut_before_the_gate_is_through_brings_the_old_version_back(
     history = board.path("/opt/edgejoule/history.jsonl").read_text().splitlines()
     assert json.loads(history[-1])["event"] == "rolled-back"
     assert boards.journal.ledger()[0].adds_up
+
+
+def test_a_rule_for_the_meter_is_one_that_udev_reads(board: Board) -> None:
+    """There is no USB here: what can be tried is that udev takes the rule without a complaint."""
+    rule = system_files.udev_rule(
+        (board_data() / "70-edgejoule-meter.rules").read_text(), "usb-RDTech_TC66C_0042-if00"
+    )
+    board.path("/etc/udev/rules.d/70-edgejoule-meter.rules").write_text(rule)
+    try:
+        said = board.run("udevadm test --action=add /sys/class/tty/tty0 2>&1", check=False)
+    finally:
+        board.path("/etc/udev/rules.d/70-edgejoule-meter.rules").unlink()
+    assert "/etc/udev/rules.d/70-edgejoule-meter.rules" in said
+    assert [line for line in said.splitlines() if "70-edgejoule-meter.rules:" in line] == []
+
+
+def test_what_was_installed_is_gone_afterwards_but_not_what_was_measured(board: Board) -> None:
+    said = board.run("python3 /opt/edgejoule/installer.pyz uninstall", timeout_s=120.0)
+
+    assert '"outcome": "uninstalled"' in said
+    assert board.run("find /etc/systemd/system /etc/udev/rules.d -name '*edgejoule*'") == ""
+    assert board.run("ls /opt/edgejoule").split() == ["history.jsonl"]
+    assert board.succeeds(
+        "test -s /etc/edgejoule/agent.toml && test -s /var/lib/private/edgejoule-agent/outbox.sqlite3"
+    )

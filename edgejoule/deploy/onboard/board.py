@@ -142,10 +142,10 @@ def meter_ports(folder: Path) -> list[str]:
         return []
 
 
-def answer(words: list[str]) -> str:
+def answer(words: list[str], timeout_s: float = ANSWER_S) -> str:
     """Return what a program says on its standard output, "" where it is not there or fails."""
     try:
-        outcome = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        outcome = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False)
     except (OSError, subprocess.SubprocessError):
         return ""
     return outcome.stdout.strip() if outcome.returncode == 0 else ""

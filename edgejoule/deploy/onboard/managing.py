@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,10 +113,11 @@ def _progress(history: Path, pending: Any) -> Any:
 def uninstall(site: Site, *, purge: bool) -> dict[str, Any]:
     """Stop the agent and remove versions and system files; configuration and windows stay unless ``purge``."""
     layout = site.layout
-    if site.service.exists and site.service.state().active != "unknown":
-        _stop(site)
+    site.service.forget()
     kept = {layout.config: snapshot.present(layout)[layout.config]}
     changed = snapshot.write({path: None for path in snapshot.managed(layout) if path not in kept})
+    with suppress(OSError):  # a drop-in of a person's own stays
+        layout.drop_ins.rmdir()
     site.service.apply(changed)
     links = (layout.current, layout.previous)
     for path in (*links, layout.pending, layout.root / RESTORE, layout.installer, layout.versions, layout.jobs):
@@ -126,10 +128,3 @@ def uninstall(site: Site, *, purge: bool) -> dict[str, Any]:
     else:
         files.append_history(layout.history, "uninstalled")
     return {"changed": True, "purged": purge}
-
-
-def _stop(site: Site) -> None:
-    try:
-        site.service.stop(disable=True)
-    except InstallError as error:
-        site.report.note(str(error))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import board
-from .layout import CONFIRM_UNIT, UNIT
+from .layout import CONFIRM_UNIT, RENEW_TIMER, UNIT
 from .problems import InstallError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CALL_S = 180.0
+STOP_S = 90.0
+"""The agent delivers for up to 30 s at its end; the unit ends it after 60 s."""
 JOURNAL_LINES = 20
 
 
@@ -44,6 +46,9 @@ class NoService:
 
     def stop(self, *, disable: bool = False) -> None:
         """End the agent: there is nobody to tell."""
+
+    def forget(self) -> None:
+        """End the agent and let nothing of it start again: there is nobody to tell."""
 
     def state(self) -> ServiceState:
         """Say that nothing is known."""
@@ -87,6 +92,11 @@ class Systemd(NoService):
     def stop(self, *, disable: bool = False) -> None:
         """End the agent; with ``disable`` it does not start at boot either."""
         _systemctl(*(["disable", "--now", "--quiet"] if disable else ["stop"]), UNIT)
+
+    def forget(self) -> None:
+        """End the agent and let nothing of it start again; what is not there is no fault."""
+        for name in (UNIT, CONFIRM_UNIT, RENEW_TIMER):
+            board.answer(["systemctl", "disable", "--now", "--quiet", name], STOP_S)
 
     def state(self) -> ServiceState:
         """Return what systemd says of the agent."""

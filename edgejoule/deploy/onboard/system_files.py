@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import board
 from .configuration import secret_names, secret_source
 from .layout import CONFIRM_UNIT, DEFAULT_ETC, DEFAULT_ROOT, RENEW_UNITS, UNIT, Layout
 from .problems import InstallError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Mapping
 
 USUAL_CLASSES = ("ttyUSB", "ttyACM")
+CREDENTIALS_SINCE = 247
 _BY_ID = re.compile(r"(?:/dev/serial/by-id/)?usb-(.+)-if([0-9a-f]{2})(?:-port\d+)?\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:#+=@-]{1,200}\Z")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}\Z")
@@ -51,6 +53,7 @@ def wanted_files(
     meter_drop_in = layout.drop_ins / "10-meter.conf"
     if wishes.devices or not (_is_away(config) and meter_drop_in.exists()):
         wanted[meter_drop_in] = _meter_drop_in(config, wishes.devices)
+    check_credentials(secret_names(content), board.systemd_version())
     wanted[layout.drop_ins / "20-credentials.conf"] = _credentials_drop_in(layout, content)
     if wishes.meter is not None:
         template = data / "70-edgejoule-meter.rules"
@@ -149,6 +152,17 @@ def _is_away(config: Mapping[str, Any]) -> bool:
     """Tell whether the meter's port is a name that leads nowhere now: the meter is unplugged."""
     port = str(config.get("meter", {}).get("port", ""))
     return port.startswith("/") and not Path(port).exists()
+
+
+def check_credentials(names: list[str], systemd: int) -> None:
+    """Raise InstallError where a configuration names secrets that this systemd cannot hand over."""
+    if names and 0 < systemd < CREDENTIALS_SINCE:
+        raise InstallError(
+            "configuration",
+            f"systemd {systemd} cannot hand {names[0]} to the service ({CREDENTIALS_SINCE} is the first that can)",
+            "name the secret's own file in agent.toml, readable by a group of its own, and give that group to the "
+            "service: systemctl edit edgejoule-agent, SupplementaryGroups=",
+        )
 
 
 def _credentials_drop_in(layout: Layout, content: bytes) -> Wanted | None:

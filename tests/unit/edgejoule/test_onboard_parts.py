@@ -173,6 +173,13 @@ def test_secrets_are_taken_from_pki_first(layout: Layout, release: str) -> None:
     assert f"LoadCredential=mqtt-password:{layout.etc}/mqtt-password\n" in text
 
 
+def test_a_systemd_that_cannot_hand_over_secrets_is_said() -> None:
+    system_files.check_credentials([], 245)
+    system_files.check_credentials(["device.key"], 247)
+    with pytest.raises(InstallError, match=r"systemd 245 cannot hand device\.key.*SupplementaryGroups"):
+        system_files.check_credentials(["device.key"], 245)
+
+
 # --- room, clock, facts --------------------------------------------------------------------------------------------
 
 
