@@ -180,7 +180,13 @@ def planned_again(before: Plan, fresh: Plan) -> Plan:
         asked_unix_ns=before.asked_unix_ns,
         at_once_gco2e_per_kwh=before.at_once_gco2e_per_kwh if known else fresh.at_once_gco2e_per_kwh,
         why_now="",
+        simulated=fresh.simulated or (known and before.simulated),
     )
+
+
+def is_late(made: Plan, now_unix_ns: int) -> bool:
+    """Tell whether work that begins now misses the hour that was chosen, by more than a tenth of its length."""
+    return abs(now_unix_ns - made.start_unix_ns) / NS_PER_S > ON_TIME_RATIO * made.duration_s
 
 
 def begun(before: Plan, fresh: Plan) -> Plan:
@@ -190,11 +196,11 @@ def begun(before: Plan, fresh: Plan) -> Plan:
     and nothing is known of it where they are not known.
     """
     now_unix_ns = fresh.asked_unix_ns
-    late_s = abs(now_unix_ns - before.start_unix_ns) / NS_PER_S
-    chosen = before.chosen_gco2e_per_kwh
-    if late_s > ON_TIME_RATIO * before.duration_s:
+    chosen, simulated = before.chosen_gco2e_per_kwh, before.simulated
+    if is_late(before, now_unix_ns):
         chosen = fresh.at_once_gco2e_per_kwh if fresh.intensity_kind == before.intensity_kind else None
-    return msgspec.structs.replace(before, start_unix_ns=now_unix_ns, chosen_gco2e_per_kwh=chosen)
+        simulated = simulated or fresh.simulated
+    return msgspec.structs.replace(before, start_unix_ns=now_unix_ns, chosen_gco2e_per_kwh=chosen, simulated=simulated)
 
 
 def settle(

@@ -15,7 +15,7 @@ import structlog
 
 from edge_agent.durable_file import write_durably
 from edge_agent.jobs.grid_board import GridBoard
-from edge_agent.jobs.planner import Plan, begun, ns_of, planned_again
+from edge_agent.jobs.planner import Plan, begun, is_late, ns_of, planned_again
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.orders import Action, CommandId, Deferral
 
@@ -139,16 +139,15 @@ class JobQueue:
     def due(self, now_unix_ns: int, *, clock_known: bool = True) -> Job | None:
         """Return the job that should begin now, None while none should. A job past its deadline is none: ``missed``.
 
-        Where the clock is not set, nobody can say when the hour has come: after a while of patience it has.
+        One whose hour has gone by, as the device was off or at other work, is planned again first. Where the clock is
+        not set, nobody can say when the hour has come: after a while of patience it has. Raises OSError.
         """
         with self._lock:
             for job in self._in_order():
                 if not clock_known:
                     if job.plan.why_now or self._monotonic_s() >= self._clock_until_s:
                         return job
-                elif job.plan.start_unix_ns <= now_unix_ns and not (
-                    _missed(job, now_unix_ns) or self._awaits_forecast(job, now_unix_ns)
-                ):
+                elif self._hour_has_come(job, now_unix_ns) and not self._put_off_again(job, now_unix_ns):
                     return job
         return None
 
@@ -202,6 +201,22 @@ class JobQueue:
                 return None
             self._write({name: other for name, other in self._jobs.items() if name != job_id})
         return job
+
+    def _hour_has_come(self, job: Job, now_unix_ns: int) -> bool:
+        if not job.plan.why_now and now_unix_ns < job.plan.start_unix_ns:
+            return False
+        return not (_missed(job, now_unix_ns) or self._awaits_forecast(job, now_unix_ns))
+
+    def _put_off_again(self, job: Job, now_unix_ns: int) -> bool:
+        """Tell whether a job that comes too late for its hour has a greener one ahead, which then is its plan."""
+        if job.plan.why_now or not is_late(job.plan, now_unix_ns):
+            return False
+        fresh = self._board.plan(now_unix_ns, job.defer, asked_unix_ns=job.plan.asked_unix_ns)
+        better = planned_again(job.plan, fresh)
+        if better.start_unix_ns <= now_unix_ns:
+            return False
+        self._write(self._jobs | {job.job_id: msgspec.structs.replace(job, plan=better)})
+        return True
 
     def _awaits_forecast(self, job: Job, now_unix_ns: int) -> bool:
         """Tell whether a forecast that may come any moment could still put the job off."""

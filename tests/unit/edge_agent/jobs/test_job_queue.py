@@ -126,6 +126,29 @@ def test_a_job_whose_deadline_passed_while_the_device_was_off_is_missed(tmp_path
     assert (past.plan.why_now, queue.due(at(41))) == ("deadline", past)
 
 
+def test_a_job_that_comes_too_late_for_its_hour_takes_the_greenest_of_those_that_are_left(tmp_path: Path) -> None:
+    board = board_of(tmp_path, 400.0, 100.0, 300.0, 200.0)
+    defer = Deferral(deadline_unix_ns=at(40), duration_s=5.0)
+    queue = JobQueue(tmp_path, board)
+    assert queue.put("a", BENCH, defer, T0).plan.start_unix_ns == at(10)
+    assert queue.due(at(14)) is not None, "late, but nothing that is left is greener"
+    assert queue.due(at(22)) is None
+    (job,) = JobQueue(tmp_path, board).waiting
+    assert (job.plan.start_unix_ns, job.plan.chosen_gco2e_per_kwh, job.plan.at_once_gco2e_per_kwh) == (
+        at(30),
+        200.0,
+        400.0,
+    )
+    assert queue.due(at(30)) == job
+    assert queue.due(at(39)) == job, "nothing is left to wait for"
+
+
+def test_what_began_at_once_by_a_clock_that_was_ahead_does_not_wait_for_that_time(tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path, board_of(tmp_path, 400.0))
+    job = queue.put("a", BENCH, DEFER, at(1e6), clock_known=False)
+    assert queue.due(at(1)) == job
+
+
 def test_where_the_clock_is_not_set_work_waits_for_it_a_while_and_then_begins(tmp_path: Path) -> None:
     now_s = [0.0]
     board = board_of(tmp_path, 400.0, 200.0, 300.0)

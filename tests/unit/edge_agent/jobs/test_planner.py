@@ -182,6 +182,18 @@ def test_work_that_begins_late_is_told_by_the_hour_it_began_in() -> None:
     assert unknown.chosen_gco2e_per_kwh is None
 
 
+def test_what_rests_on_made_up_hours_in_part_is_simulated() -> None:
+    made_up = msgspec.structs.replace(forecast_of(FALLING), simulated=True)
+    real = forecast_of([(15, 300.0), (5, 50.0)], start_s=T0_S + 5)
+    before = planned(made_up, T0_S, T0_S + 30, 5)
+    moved = planned_again(before, planned(real, T0_S + 5, T0_S + 30, 5, asked_unix_ns=T0))
+    assert (moved.at_once_gco2e_per_kwh, moved.chosen_gco2e_per_kwh, moved.simulated) == (400.0, 50.0, True)
+    unknown = msgspec.structs.replace(before, at_once_gco2e_per_kwh=None)
+    assert not planned_again(unknown, planned(real, T0_S + 5, T0_S + 30, 5)).simulated, "nothing of it is left"
+    late = begun(planned(forecast_of(FALLING), T0_S, T0_S + 30, 5), planned(made_up, T0_S + 22, T0_S + 30, 5))
+    assert (late.chosen_gco2e_per_kwh, late.simulated) == (300.0, True)
+
+
 def test_what_it_saved_is_energy_times_the_difference_and_may_be_negative() -> None:
     made = planned(forecast_of(FALLING), T0_S, T0_S + 30, 10)
     timing = settle(made, measured_j=3.6e6, stated_j=1.0, started_unix_ns=T0 + 11, took_s=9.0, simulated=True)
