@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edgejoule.fleet_tables import plain_table
 from edgejoule.order_tables import result_lines, saved_line
@@ -36,6 +38,7 @@ class OrderProgress:
         self._console = stderr_console()
         self._said: dict[str, str] = {}
         self._trouble = ""
+        self._shown: tuple[list[OrderOutcome], str] | None = None
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
@@ -55,7 +58,9 @@ class OrderProgress:
         """Show how far it is; ``trouble``: why there is no connection now."""
         outcomes = dispatch.outcomes(time.monotonic())
         if self._live is not None:
-            self._live.update(_progress_table(outcomes, trouble), refresh=True)
+            if (outcomes, trouble) != self._shown:
+                self._shown = outcomes, trouble
+                self._live.update(_progress(outcomes, trouble), refresh=True)
             return
         if trouble and trouble != self._trouble:
             self._console.print(f"no connection: {trouble}", markup=False)
@@ -86,17 +91,16 @@ def _what_it_says(one: OrderOutcome) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _progress_table(outcomes: Sequence[OrderOutcome], trouble: str) -> Table:
+def _progress(outcomes: Sequence[OrderOutcome], trouble: str) -> Group:
     counted = Counter(one.outcome for one in outcomes)
-    title = ", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counted.items())
-    table = plain_table(title)
-    table.add_column("device", overflow="fold")
-    table.add_column("stage")
-    table.add_column("", overflow="ellipsis", no_wrap=True)
+    lines = [", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counted.items())]
+    lines += [escape(f"no connection: {trouble}")] if trouble else []
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True)
     shown = [one for one in outcomes if one.outcome != "done"] if len(outcomes) > MOST_ROWS else outcomes
     for one in shown[:MOST_ROWS]:
         share = "" if one.progress_ratio is None else f" {one.progress_ratio:.0%}"
         table.add_row(escape(one.device_id), f"{one.stage or '–'}{share}", escape(one.reason))
-    if trouble:
-        table.caption, table.caption_justify = escape(f"no connection: {trouble}"), "left"
-    return table
+    return Group(*map(Text.from_markup, lines), table)

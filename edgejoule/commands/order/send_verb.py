@@ -11,7 +11,7 @@ from edge_agent.wire.orders import Action, Deferral
 from edgejoule.argument_types import duration, moment, not_negative
 from edgejoule.commands.order.actions import ACTIONS, DEFERRABLE, action_of, add_action
 from edgejoule.commands.order.arguments import add_config, add_json, add_passphrase, config_of, key_of
-from edgejoule.output import EXIT_DONE, EXIT_NO, stdout_console, write_json
+from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console, write_json
 
 if TYPE_CHECKING:
     from edgejoule.orders.config import OrderConfig
@@ -100,8 +100,13 @@ def _run(arguments: argparse.Namespace, config: "OrderConfig", defer: Deferral |
     dispatch = Dispatch(sendings, wait=arguments.wait)
     if arguments.dry_run:
         return _say_plan(dispatch, action, arguments)
-    with OrderProgress() as progress:
-        send(config.broker, dispatch, ends_s=time.monotonic() + _patience_s(arguments, defer), show=progress.show)
+    ends_s = time.monotonic() + _patience_s(arguments, defer)
+    try:
+        with OrderProgress() as progress:
+            send(config.broker, dispatch, ends_s=ends_s, show=progress.show)
+    except KeyboardInterrupt:
+        stderr_console().print(outcome_table(dispatch.outcomes(time.monotonic())))
+        raise
     now_s = time.monotonic()
     well = dispatch.well(now_s)
     if arguments.json:
