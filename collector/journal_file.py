@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from collector import dead_letters, removed, replies
+from collector import benches, dead_letters, removed, replies
 from edge_agent.wire.errors import ConfigurationError
 
 SCHEMA_VERSION: Final = 1
@@ -142,6 +142,8 @@ def _add_what_is_new(db: sqlite3.Connection, *, writes: bool) -> None:
         db.execute(_LATE if writes else _LATE_FOR_READERS)
     if writes:
         dead_letters.set_up(db)
+        for table in (benches.TABLE, replies.TABLE):
+            table.set_up(db)
     elif not found.issuperset(dead_letters.TABLES):
         dead_letters.describe_old(db)
 

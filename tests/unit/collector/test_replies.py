@@ -67,6 +67,35 @@ def test_the_latest_64_are_acknowledged_and_one_that_comes_again_is_among_them(j
     assert journal.reply_ids("another-fleet", "pi4-01") == ()
 
 
+def effort(journal: Journal) -> int:
+    """Return how much SQLite does to store one more reply and to say what is stored."""
+    steps = [0]
+
+    def count() -> None:
+        steps[0] += 1
+
+    with journal.transaction() as db:
+        db.set_progress_handler(count, 10)
+        journal.put_reply(FLEET, make_reply("done", "one-more"), T0_UNIX_NS)
+        journal.reply_ids(FLEET, "pi4-01")
+        db.set_progress_handler(None, 0)
+    return steps[0]
+
+
+def test_what_a_device_said_in_years_does_not_slow_down_what_it_says_now(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal, journal.transaction() as db:
+        for number in range(100):
+            journal.put_reply(FLEET, make_reply("done", f"o-{number}"), T0_UNIX_NS)
+        db.execute("DROP INDEX replies_by_touch")
+    with closing(Journal(path)) as journal:  # as an earlier version left it
+        few = effort(journal)
+        with journal.transaction():
+            for number in range(100, 2000):
+                journal.put_reply(FLEET, make_reply("done", f"o-{number}"), T0_UNIX_NS)
+        assert effort(journal) < 1.5 * few
+
+
 def test_what_names_a_reply_but_is_none_is_one_dead_letter_and_need_not_come_again(journal: Journal) -> None:
     bad = encode(make_reply("done")).replace(b'"synchronised"', b'"roughly"')
     for _ in range(3):

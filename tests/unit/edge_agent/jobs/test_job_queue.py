@@ -146,6 +146,7 @@ def test_a_job_that_comes_too_late_for_its_hour_takes_the_greenest_of_those_that
 def test_what_began_at_once_by_a_clock_that_was_ahead_does_not_wait_for_that_time(tmp_path: Path) -> None:
     queue = JobQueue(tmp_path, board_of(tmp_path, 400.0))
     job = queue.put("a", BENCH, DEFER, at(1e6), clock_known=False)
+    assert queue.due(at(1e6), clock_known=False) == job, "at once"
     assert queue.due(at(1)) == job
 
 
