@@ -70,7 +70,7 @@ def _run_with_orders(config: AgentConfig, stop: StopFlag) -> None:
     with ExitStack() as stack:
         state_dir = stack.enter_context(state_of(config))
         office, settings, tap = Office(config, state_dir), SettingsFile(state_dir), BlockTap()
-        running, taken_back = first_running(config, settings, ModelFiles(state_dir))
+        running = first_running(config, settings, ModelFiles(state_dir))
         present = Present(running.config, running.prepared, running.executor, running.close)
         stack.callback(present.release)
         ordered = Ordered(office.inbox, office.replies, office.counts, tap)
@@ -88,7 +88,7 @@ def _run_with_orders(config: AgentConfig, stop: StopFlag) -> None:
             stop=stop,
         )
         with closing(office):
-            office.start(around, taken_back)
+            office.start(around)
             notify("READY=1")
             shift.run()
         notify("STOPPING=1")

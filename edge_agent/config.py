@@ -296,9 +296,18 @@ def load_config(path: Path) -> AgentConfig:
     try:
         _ = check_settings(config.broker)
         check_jobs(config.job, config.remote.batch_folders)
+        _refuse_jobs_beside_other_work(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return config
+
+
+def _refuse_jobs_beside_other_work(config: AgentConfig) -> None:
+    if config.job and config.input.source not in {"check_set", "directory"}:
+        raise ConfigurationError(
+            f"[[job]] {config.job[0].name}: with [input] source = {config.input.source!r} the work comes from "
+            "elsewhere; leave the jobs to whoever sends it"
+        )
 
 
 def _resolve(config: AgentConfig, base: Path) -> AgentConfig:

@@ -76,26 +76,23 @@ class Running:
         self._stack.close()
 
 
-def first_running(base: AgentConfig, settings: SettingsFile, files: ModelFiles) -> tuple[Running, str]:
-    """Open what the configuration and earlier orders say; return it, and which command's change was taken back.
+def first_running(base: AgentConfig, settings: SettingsFile, files: ModelFiles) -> Running:
+    """Open what the configuration and earlier orders say.
 
-    Where what was ordered does not work, the configuration file holds. Raises ConfigurationError, InferenceError where
-    that does not either.
+    What was tried and did not prove itself is taken back. Where what was ordered does not work, the configuration file
+    holds. Raises ConfigurationError, InferenceError where that does not either.
     """
-    taken_back = ""
     if settings.trial is not None and settings.trial.tried:
-        taken_back = settings.trial.command_id
         settings.roll_back()
     settings.note_tried(tried=True)
     if settings.settings == Settings():
-        return Running(base), taken_back
+        return Running(base)
     try:
-        return Running(settings.settings.over(base, files)), taken_back
+        return Running(settings.settings.over(base, files))
     except (ConfigurationError, InferenceError) as error:
         _LOG.exception("ordered_settings_do_not_work", note="the configuration file holds", reason=str(error))
-        taken_back = settings.trial.command_id if settings.trial is not None else taken_back
         settings.forget()
-        return Running(base), taken_back
+        return Running(base)
 
 
 @dataclass(frozen=True, slots=True)

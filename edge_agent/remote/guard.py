@@ -30,6 +30,8 @@ MAX_SIGNED_BYTES: Final = 24_576
 SLACK_NS: Final = 60 * 10**9
 """By how much an operator's clock may be ahead of the device's."""
 MAX_VALID_NS: Final = 7 * 86_400 * 10**9
+OWN_INPUTS: Final = frozenset({"check_set", "directory"})
+"""Sources of inputs that the agent itself has in hand, so that it can do something else in between."""
 MAX_DEFERRED_NS: Final = 14 * 86_400 * 10**9
 
 
@@ -86,7 +88,7 @@ class Guard:
         hindrance: Callable[[Command], str],
     ) -> None:
         """``hindrance``: why this device cannot take up a command now, "" for nothing."""
-        self._device, self._remote = config.device, config.remote
+        self._device, self._remote, self._source = config.device, config.remote, config.input.source
         self._operators, self._book, self._hindrance = operators, book, hindrance
 
     def judge(self, payload: bytes, now: Now, *, retained: bool = False) -> Order | Refusal:
@@ -141,6 +143,10 @@ class Guard:
             reason = f"this device does not allow {kind!r} ([remote] allow)"
         elif signer.allow is not None and kind not in signer.allow:
             reason = f"operator {signer.name!r} may not order {kind!r} here (operators.toml)"
+        elif kind != "diagnostics" and self._source not in OWN_INPUTS:
+            reason = (
+                f"its work comes from elsewhere ([input] source = {self._source!r}): only diagnostics can be ordered"
+            )
         else:
             reason = _beyond_times(command, now) or beyond_limits(command.action, self._remote)
         return Refusal("not_allowed", reason, command) if reason else None

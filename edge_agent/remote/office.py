@@ -1,5 +1,6 @@
 """The thread that hears orders, judges them, sees to what waits, and answers. The measurement runs beside it."""
 
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -37,6 +38,7 @@ from firmware_bridge.meter import Meter
 TELL_S: Final = 60.0
 RECURRING_S: Final = 5.0
 RESTARTED: Final = "the agent was restarted while it was at work"
+TAKEN_BACK: Final = "the agent was restarted before it had proved itself, so what was before holds again"
 _LOG = structlog.get_logger()
 
 
@@ -81,8 +83,8 @@ class Office:
         self._thread = threading.Thread(target=self._run, name="orders")
         self.desk.on_report = self.inbox.wake
 
-    def start(self, around: Surroundings, failed_trial: str = "") -> None:
-        """Begin to work. ``failed_trial``: the command whose change was rolled back at this start, "" for none."""
+    def start(self, around: Surroundings) -> None:
+        """Begin to work."""
         self._around = around
         self._answers = Answers(self.replies, self._voice(around))
         tools = Tools(
@@ -99,7 +101,7 @@ class Office:
         )
         self._carrier = Carrier(self._config, tools)
         self._last_words.open()
-        self._resume(failed_trial)
+        self._resume()
         self._thread.start()
 
     def close(self) -> None:
@@ -194,7 +196,7 @@ class Office:
         try:
             found = diagnosed(device)
             report = Report(command.command_id, "done", result=found)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             report = Report(command.command_id, "failed", str(error))
         conclude(self._answers, self.counts, report, kind_of(command.action), report.result)
         self._carrier.forget(command.command_id)
@@ -255,36 +257,46 @@ class Office:
 
     # --- what an earlier run left ----------------------------------------------------------------------------------
 
-    def _resume(self, failed_trial: str) -> None:
+    def _resume(self) -> None:
         """Answer for what was cut off, or take it up where that can be done."""
         interrupted = {job.job_id: job for job in self._queue.interrupted}
         waiting = {job.job_id for job in self._queue.waiting}
         for entry in self._book.open_commands():
             if entry.command is not None and entry.command_id not in waiting:
-                self._resume_one(entry, entry.command, interrupted.pop(entry.command_id, None), failed_trial)
+                self._resume_one(entry, entry.command, interrupted.pop(entry.command_id, None))
         for job in interrupted.values():
-            self._end_job(job, RESTARTED)
+            if self._answers.final(job.job_id) is not None:
+                self._carrier.forget(job.job_id)
+            else:
+                self._end_job(job, RESTARTED)
 
-    def _resume_one(self, entry: Accepted, command: Command, job: Job | None, failed_trial: str) -> None:
+    def _resume_one(self, entry: Accepted, command: Command, job: Job | None) -> None:
+        report = self._end_of(entry)
         trial = self._around.settings.trial
-        kind = kind_of(command.action)
         if self._answers.final(command.command_id) is not None:
             self._carrier.forget(command.command_id)
-        elif command.command_id == failed_trial:
-            why = "the agent was restarted while it was on trial, so what was before holds again"
-            self._conclude(Report(command.command_id, "rolled_back", why), kind)
+        elif report is not None:
+            self._conclude(report, kind_of(command.action))
         elif trial is not None and trial.command_id == command.command_id:
             self._carrier.resume_trial(command.command_id, command.action, job)
         elif command.defer is not None and job is None:
             self._put(command)
-        elif isinstance(command.action, ChangeModel) and not entry.self_tested and self._carrier.in_hand is None:
+        elif isinstance(command.action, ChangeModel) and self._carrier.in_hand is None:
             self._carrier.begin(command.command_id, command.action, job)
-        elif entry.self_tested:
-            self._conclude(Report(command.command_id, "failed", "the agent was restarted during the self-test"), kind)
         elif job is not None:
             self._end_job(job, RESTARTED)
         else:
-            self._conclude(Report(command.command_id, "failed", RESTARTED), kind)
+            self._conclude(Report(command.command_id, "failed", RESTARTED), kind_of(command.action))
+
+    def _end_of(self, entry: Accepted) -> Report | None:
+        """Return how a command ended that was not answered any more, None where it did not end."""
+        decided = self._around.settings.decided
+        if decided is not None and decided.command_id == entry.command_id:
+            why = "" if decided.stage == "done" else TAKEN_BACK
+            return Report(entry.command_id, decided.stage, why)
+        if entry.self_tested and self._around.settings.trial is None:
+            return Report(entry.command_id, "failed", "the agent was restarted during the self-test")
+        return None
 
     # --- the rest --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Tries a model before anything is changed: in a process of its own, see ``trial_run``."""
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -59,7 +60,8 @@ class SelfTest:
         """End it. Safe to call twice."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(KILL_WAIT_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # held by a broken disk: then it is reaped later
+            self._process.wait(KILL_WAIT_S)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

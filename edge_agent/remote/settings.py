@@ -53,11 +53,19 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     tried: bool = True
 
 
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """How the latest trial ended."""
+
+    command_id: str
+    stage: Literal["done", "rolled_back"]
+
+
 class _Page(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: Literal[1] = 1
     settings: Settings = Settings()
     trial: Trial | None = None
     previous_model: ModelChoice | None = None
+    decided: Decision | None = None
 
 
 class SettingsFile:
@@ -77,6 +85,11 @@ class SettingsFile:
     def trial(self) -> Trial | None:
         """Return the change that is on trial."""
         return self._page.trial
+
+    @property
+    def decided(self) -> Decision | None:
+        """Return how the latest trial ended, None before the first one."""
+        return self._page.decided
 
     @property
     def models(self) -> list[ModelChoice]:
@@ -99,13 +112,15 @@ class SettingsFile:
         if page.trial is not None:
             before = page.trial.before.model
             previous = page.previous_model if before == page.settings.model else before
-            self._write(msgspec.structs.replace(page, trial=None, previous_model=previous))
+            decided = Decision(command_id=page.trial.command_id, stage="done")
+            self._write(msgspec.structs.replace(page, trial=None, previous_model=previous, decided=decided))
 
     def roll_back(self) -> None:
         """Go back to what was before the trial. Where the disk refuses, it holds until the next restart."""
         page = self._page
         if page.trial is not None:
-            self._write_or_tell(msgspec.structs.replace(page, settings=page.trial.before, trial=None))
+            decided = Decision(command_id=page.trial.command_id, stage="rolled_back")
+            self._write_or_tell(msgspec.structs.replace(page, settings=page.trial.before, trial=None, decided=decided))
 
     def note_tried(self, *, tried: bool) -> None:
         """Write down that an agent begins to run with what is on trial, or has ended in an ordinary way."""
@@ -116,7 +131,11 @@ class SettingsFile:
 
     def forget(self) -> None:
         """Let the configuration file hold alone. Where the disk refuses, that holds until the next restart."""
-        self._write_or_tell(_Page(previous_model=self._page.previous_model))
+        page = self._page
+        decided = page.decided
+        if page.trial is not None:
+            decided = Decision(command_id=page.trial.command_id, stage="rolled_back")
+        self._write_or_tell(_Page(previous_model=page.previous_model, decided=decided))
 
     def _write(self, page: _Page) -> None:
         write_durably(self.path, msgspec.json.encode(page))

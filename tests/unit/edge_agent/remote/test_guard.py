@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.config import AgentConfig, DeviceSection, MeterSection, ModelSection, RemoteSection
+from edge_agent.config import AgentConfig, DeviceSection, InputSection, MeterSection, ModelSection, RemoteSection
 from edge_agent.remote.book import CommandBook
 from edge_agent.remote.guard import MAX_SIGNED_BYTES, Guard, Now, Order, Refusal
 from edge_agent.remote.operators import load_operators
@@ -27,6 +27,7 @@ from edge_agent.wire.orders import (
     SetWindow,
     SignedCommand,
 )
+from edge_agent.wire.records import RuntimeIdentity
 from tests.fakes.orders import FakeOperator
 
 T0 = 1_800_000_000 * 10**9
@@ -54,6 +55,10 @@ class Rig:
         self._operators = load_operators(self.operator.write_to(directory / "operators.toml", operator_allow))
         self._config = make_config(**remote)
         self.busy = ""
+        self.restart()
+
+    def use(self, config: AgentConfig) -> None:
+        self._config = config
         self.restart()
 
     def restart(self) -> None:
@@ -156,6 +161,15 @@ def test_nothing_is_allowed_unless_it_is_named_and_an_operator_may_be_allowed_le
     assert (device.kind(RunBench()), device.kind()) == ("accepted", "not_allowed")
     wide = Rig(tmp_path / "operator", ("diagnostics",))
     assert (wide.kind(RunBench()), wide.kind()) == ("not_allowed", "accepted")
+
+
+@pytest.mark.parametrize("source", ["stdin", "socket", "application"])
+def test_where_others_have_the_work_only_diagnostics_can_be_ordered(tmp_path: Path, source: Any) -> None:
+    runtime = RuntimeIdentity(runtime="r", version="1", delegate="", threads=1) if source == "application" else None
+    given = InputSection(source=source, path="" if source == "stdin" else "/tmp/s", runtime=runtime)
+    rig = Rig(tmp_path)
+    rig.use(msgspec.structs.replace(make_config(), input=given))
+    assert (rig.kind(SetWindow(window_s=2.0)), rig.kind()) == ("not_allowed", "accepted")
 
 
 def test_a_busy_device_says_so_and_takes_the_same_command_later(rig: Rig) -> None:
