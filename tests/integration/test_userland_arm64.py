@@ -14,6 +14,7 @@ from tests.userland.agent_there import WINDOWS, run_agent
 @pytest.mark.qemu
 @pytest.mark.mosquitto
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("userland")
 def test_the_bundle_of_bookworm_arm64_measures_and_delivers_on_aarch64(tmp_path: Path) -> None:
     done = run_agent(tmp_path, "bookworm-arm64", "arm64", "aarch64", ["python3", "libstdc++6"])

@@ -17,6 +17,7 @@ PACKAGES = ["python3", "libstdc++6", "python3-numpy", "python3-psutil", "python3
 @pytest.mark.qemu
 @pytest.mark.mosquitto
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("userland")
 @pytest.mark.skipif(platform.python_version_tuple()[:2] != ("3", "11"), reason="msgspec is compiled by Python 3.11")
 def test_the_bundle_of_bookworm_armhf_measures_and_delivers_on_armv7(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.userland.userland import SHARED, Userland, ask_to_end
 
 DEVICE_ID = "pi4-userland"
 STATE_DIR = "/var/lib/edgejoule-agent"
-WINDOWS = 3
+WINDOWS = 2
 PATIENCE_S = 120.0
 BUNDLE_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 90.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 SHARED = "/mnt"
-RUN_TIMEOUT_S = 200.0
+RUN_TIMEOUT_S = 400.0
 _ENTER = """
 set -e
 mount -t overlay -o "userxattr,lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
