@@ -8,6 +8,9 @@ from collector.carbon.estimate import Estimate
 
 UNKNOWN: Final = "–"
 _PREFIXES: Final = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+_TINY: Final = 1e-15
+_HUGE: Final = 1e15
+"""Beyond the prefixes by a thousand and more: nothing that is measured, and as digits a line of noughts."""
 _NAMED_AT_MOST: Final = 6
 NBSP: Final = "\N{NO-BREAK SPACE}"
 
@@ -30,6 +33,8 @@ def si(value: float | None, unit: str, digits: int = 3) -> str:
     """Return for example ``4.12 W``."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
+    if value and not _TINY <= abs(value) < _HUGE:
+        return f"{value:.{digits - 1}e}{NBSP}{unit}"
     scale, letter = prefix_of(value)
     return f"{significant(value / scale, digits)}{NBSP}{letter}{unit}"
 

@@ -7,9 +7,11 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
+from collector.carbon.revisions import MOST_GCO2E_PER_KWH
 from collector.job_savings import JobEntry, JobSum
 from collector.numbers import UNKNOWN, si
 from edgejoule.fleet_tables import plain_table
+from edgejoule.output import harmless
 
 WHY: Final = {
     "deadline": "no time to wait",
@@ -48,12 +50,12 @@ def _jobs(entries: Sequence[JobEntry]) -> Table:
 def _cells(entry: JobEntry) -> tuple[str, ...]:
     carbon, now = entry.carbon, entry.known_now
     asked = datetime.fromtimestamp(carbon.asked_unix_ns // 10**9, tz=UTC)
-    why = f", at once: {WHY.get(carbon.why_now, escape(carbon.why_now))}" if carbon.why_now else ""
+    why = f", at once: {WHY.get(carbon.why_now, escape(harmless(carbon.why_now)))}" if carbon.why_now else ""
     kind = "" if carbon.intensity_kind is None else f", {carbon.intensity_kind}"
     what = (
         f"{escape(entry.fleet)}/{escape(entry.device_id)}{_BADGE if carbon.simulated else ''}\n"
-        f"{escape(entry.command_id)}: {escape(entry.kind)}\n{entry.stage}{why}\n"
-        f"[dim]{asked:%Y-%m-%d %H:%M:%S} UTC\n{escape(carbon.zone) or 'no zone'}{kind}[/]"
+        f"{escape(entry.command_id)}: {escape(harmless(entry.kind))}\n{entry.stage}{why}\n"
+        f"[dim]{asked:%Y-%m-%d %H:%M:%S} UTC\n{escape(harmless(carbon.zone)) or 'no zone'}{kind}[/]"
     )
     known = (None, None, None) if now is None else (
         now.at_once_gco2e_per_kwh, now.chosen_gco2e_per_kwh, now.saved_gco2e
@@ -95,7 +97,9 @@ def _of(figure: str, of_jobs: int, jobs: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f}"
+    if value is None:
+        return UNKNOWN
+    return f"{value:.1f}" if value < MOST_GCO2E_PER_KWH else f"{value:.2e}"
 
 
 def _energy(energy_j: float | None) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from collector.dead_letters import Letter
 from collector.letter_replay import Outcome, ReplayTally
 from edgejoule.fleet_tables import plain_table
+from edgejoule.output import printable
 
 EXCERPT_LETTERS: Final = 120
 _REASONS_SHOWN: Final = 5
@@ -19,11 +20,6 @@ _WORDS: Final[dict[Outcome, str]] = {
     "refused": "refused again",
     "untouched": "not tried",
 }
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with all that a terminal would not print as a letter written as an escape."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def excerpt(payload: bytes, letters: int = EXCERPT_LETTERS) -> str:

@@ -10,8 +10,8 @@ from rich.table import Table
 from collector.orders import OrderEntry
 from edge_agent.wire.orders import CarbonTiming, Stage
 from edgejoule.fleet_tables import plain_table
+from edgejoule.output import harmless, printable
 
-LONGEST: Final = 160
 _STYLE: Final[dict[Stage, str]] = {
     "done": "green",
     "failed": "bold red",
@@ -50,7 +50,7 @@ def saved_line(carbon: CarbonTiming) -> str:
 
 def result_lines(result: dict[str, str | int | float | bool | None]) -> list[str]:
     """Return a reply's figures, one in each line; long texts are cut."""
-    return [f"{name} = {_short(value)}" for name, value in result.items()]
+    return [f"{harmless(name)} = {_short(value)}" for name, value in result.items()]
 
 
 def _short(value: str | float | bool | None) -> str:  # noqa: FBT001  one of the values that a result holds
@@ -58,11 +58,11 @@ def _short(value: str | float | bool | None) -> str:  # noqa: FBT001  one of the
         return "unknown"
     if isinstance(value, float):
         return f"{value:.5g}"
-    text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... (all of it with --json)"
+    return harmless(str(value))
 
 
 def _lines(entry: OrderEntry) -> list[str]:
-    said = f"{entry.refusal}: {entry.reason}" if entry.refusal else entry.reason
+    reason = printable(entry.reason)
+    said = f"{entry.refusal}: {reason}" if entry.refusal else reason
     carbon = [] if entry.carbon is None else [saved_line(entry.carbon)]
     return [line for line in (said, *result_lines(entry.result), *carbon) if line]

@@ -1,7 +1,7 @@
 """How commands speak: JSON alone on stdout, or rich text; messages and progress on stderr."""
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -9,12 +9,23 @@ from rich.console import Console
 EXIT_DONE = 0
 EXIT_NO = 1
 EXIT_USAGE = 2
+LONGEST: Final = 160
 
 
 def write_json(value: Any) -> None:
     """Write ``value`` (structs, dataclasses, containers) as indented JSON to stdout, and nothing else."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
     sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with all that a terminal would not print as a letter written as an escape."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def harmless(text: str) -> str:
+    """Return what a device said of itself as letters that move no cursor, and not too many of them."""
+    return printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}... (all of it with --json)")
 
 
 class _Stdout(Console):

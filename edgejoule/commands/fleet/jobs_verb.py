@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
         for table in job_tables(entries, sums):
             stdout_console().print(table)
     else:
-        stdout_console().print("no device has told of a job that might wait; see docs/carbon-aware.md")
+        told = f"none of {', '.join(arguments.device)}" if arguments.device else "no device"
+        line = f"{told} has told of a job that might wait; see docs/carbon-aware.md"
+        stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE
 
 

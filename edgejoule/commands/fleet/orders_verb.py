@@ -20,5 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif entries:
         stdout_console().print(order_table(entries))
     else:
-        stdout_console().print("no device has replied to an order; to give one: edgejoule order send --help")
+        told = f"none of {', '.join(arguments.device)}" if arguments.device else "no device"
+        line = f"{told} has replied to an order; to give one: edgejoule order send --help"
+        stdout_console().print(line, markup=False, soft_wrap=True)
     return EXIT_DONE

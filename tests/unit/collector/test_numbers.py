@@ -19,7 +19,16 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(61.23e-6, "61.2 µJ"), (0.0, "0 J"), (-2.5, "-2.50 J"), (1234.0, "1.23 kJ"), (None, "–"), (math.nan, "–")],
+    [
+        (61.23e-6, "61.2 µJ"),
+        (0.0, "0 J"),
+        (-2.5, "-2.50 J"),
+        (1234.0, "1.23 kJ"),
+        (None, "–"),
+        (math.nan, "–"),
+        (-1e308, "-1.00e+308 J"),
+        (1e-300, "1.00e-300 J"),
+    ],
 )
 def test_a_value_gets_its_prefix(value: float | None, text: str) -> None:
     assert plain(si(value, "J")) == text

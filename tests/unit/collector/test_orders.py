@@ -63,7 +63,19 @@ def test_fleet_orders_shows_each_order_at_each_device(tmp_path: Path, capsys: py
     assert len(json.loads(capsys.readouterr().out)["orders"]) == 1
 
 
+def test_what_a_device_says_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"\x1b[31mred": "\x1b]0;title\x07", "log": "x" * 1000}
+    with closing(Journal(journal_path(tmp_path))) as journal:
+        journal.put_reply(FLEET, make_reply("failed", reason="\x1b[2Jgone", result=result), T0_UNIX_NS)
+    assert main(["fleet", "orders", "--state-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "gone" in shown
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
 def test_where_nothing_was_ordered_it_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Journal(journal_path(tmp_path)).close()
     assert main(["fleet", "orders", "--state-dir", str(tmp_path)]) == 0
     assert "edgejoule order send" in capsys.readouterr().out
+    assert main(["fleet", "orders", "--state-dir", str(tmp_path), "--device", "b"]) == 0
+    assert "none of b has replied" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import contextlib
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.config import journal_path
@@ -85,8 +86,29 @@ def test_the_tables_name_the_estimates_and_what_is_simulated(
     assert known_now["saved_gco2e"] is None
 
 
+def test_what_a_device_says_of_itself_moves_no_cursor_and_hides_no_other(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = CarbonTiming(
+        zone="\x1b[31mX\x1b]0;title\x07[bold]", asked_unix_ns=0, start_unix_ns=9 * 10**18, deadline_unix_ns=2**63 - 1,
+        duration_s=1.0, at_once_gco2e_per_kwh=1e308, chosen_gco2e_per_kwh=1e-300, intensity_kind="average",
+        energy_j=1e308, energy_kind="measured", saved_gco2e=-1e-300, why_now="\x1b[2J",
+    )  # fmt: skip
+    said = msgspec.structs.replace(reply(5, strange, "liar"), kind="\x1b[1mk" * 1000)
+    with contextlib.closing(Journal(journal_path(directory / "state"))) as journal:
+        journal.put_reply("demo", said, NOW)
+    assert main(["fleet", "jobs", "--config", str(directory / "c.toml")]) == 0
+    shown = capsys.readouterr().out.replace("\xa0", " ")
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    for words in ("demo/pi4-01", "demo/liar", "200 mg", "60 min", "1.00e+308", "-1.00e-300 g", "[bold]"):
+        assert words in shown, words
+    assert len(shown.splitlines()) < 100
+
+
 def test_no_jobs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Journal(journal_path(tmp_path)).close()
     assert main(["fleet", "jobs", "--state-dir", str(tmp_path)]) == 0
     assert "no device has told of a job" in capsys.readouterr().out
+    assert main(["fleet", "jobs", "--state-dir", str(tmp_path), "--device", "a", "--device", "b"]) == 0
+    assert "none of a, b has told of a job" in capsys.readouterr().out
     assert main(["fleet", "jobs", "--state-dir", str(tmp_path / "none")]) == 2
