@@ -1,6 +1,10 @@
 """A model is tried in a process of its own, and what is wrong with it is one line."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +13,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.config import AgentConfig, InputSection, WindowSection
+from edge_agent.config import AgentConfig, InputSection, ModelSection, WindowSection
 from edge_agent.model_catalog import CatalogModel, ModelFacts, find_model
 from edge_agent.remote.self_test import SelfTest
-from edge_agent.remote.trial_run import TrialResult
+from edge_agent.remote.trial_run import TrialOrder, TrialResult
 from tests.unit.edge_agent.remote.test_guard import make_config
 
 GOOD = find_model("digits_mlp_int8")
@@ -82,6 +86,23 @@ def test_one_that_is_slower_than_a_window_fails() -> None:
     config = msgspec.structs.replace(make_config(), window=WindowSection(window_s=0.5))
     shorter = msgspec.structs.replace(config, window=msgspec.structs.replace(config.window, window_s=1e-9))
     assert "more than 1e-09 s, which a window has room for" in tried(GOOD, shorter).failure
+
+
+def test_one_that_wants_too_much_memory_is_told_so() -> None:
+    order = TrialOrder(
+        section=ModelSection(id="m"), model=GOOD, input_folder="", max_latency_s=1.0, data_bytes=8 << 20, cpu_s=60
+    )
+    command = [sys.executable, "-m", "edge_agent.remote.trial_run"]
+    ended = subprocess.run(command, input=order.encoded(), capture_output=True, check=True)
+    assert "it needs more memory than 8388608 bytes" in msgspec.json.decode(ended.stdout, type=TrialResult).failure
+
+
+def test_an_engine_that_goes_down_takes_only_the_trial_with_it() -> None:
+    test = SelfTest(make_config(), GOOD)
+    os.kill(test._process.pid, signal.SIGSEGV)
+    while (result := test.poll()) is None:
+        time.sleep(0.02)
+    assert result.failure == "the engine ended by signal 11 on this file"
 
 
 def test_one_that_never_ends_is_ended() -> None:
