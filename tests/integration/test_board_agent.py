@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.boards, pytest.mark.mosquitto, pytest.mark.slow, pytes
 
 MOST_EXPOSED = 2.0
 """systemd-analyze security says 1.9; a unit without any of it 9.6."""
-INSTALLER = "python3 /root/bundle/installer.pyz"
+INSTALLER = "python3 /srv/bundle/installer.pyz"
 AGENT = "edgejoule-agent.service"
 
 
@@ -46,10 +46,10 @@ def board(boards: Rack, board_bundle: Path) -> Board:
     [broker]
     url = "{boards.broker_url}"
     """
-    board.path("/root/agent.toml").write_text(config)
-    shutil.copy(board_bundle, board.path("/root/edgejoule.bundle.zip"))
-    board.run("cd /root && python3 -m zipfile -e edgejoule.bundle.zip bundle")
-    words = "install --bundle /root/edgejoule.bundle.zip --config /root/agent.toml --no-compile --gate-seconds 90"
+    board.path("/srv/agent.toml").write_text(config)
+    shutil.copy(board_bundle, board.path("/srv/edgejoule.bundle.zip"))
+    board.run("cd /srv && python3 -m zipfile -e edgejoule.bundle.zip bundle")
+    words = "install --bundle /srv/edgejoule.bundle.zip --config /srv/agent.toml --no-compile --gate-seconds 90"
     said = board.run(f"{INSTALLER} {words}", timeout_s=200.0)
     assert '"outcome": "installed"' in said.splitlines()[-1], said
     return board
@@ -86,7 +86,7 @@ def test_the_sandboxed_agent_delivers(board: Board, boards: Rack) -> None:
 
 def test_what_is_installed_already_is_left_alone(board: Board) -> None:
     pid = main_pid(board)
-    said = board.run(f"{INSTALLER} install --bundle /root/edgejoule.bundle.zip --config /root/agent.toml")
+    said = board.run(f"{INSTALLER} install --bundle /srv/edgejoule.bundle.zip --config /srv/agent.toml")
 
     assert '"outcome": "unchanged"' in said.splitlines()[-1]
     assert main_pid(board) == pid
@@ -129,8 +129,8 @@ def test_a_power_cut_before_the_gate_is_through_brings_the_old_version_back(
     board: Board, boards: Rack, tmp_path: Path
 ) -> None:
     before = board.path("/opt/edgejoule/current").readlink()
-    shutil.copy(tiny_bundle(tmp_path / "silent.zip", "9.9.9", "silent"), board.path("/root/silent.zip"))
-    words = "install --bundle /root/silent.zip --python /usr/bin/python3 --gate-seconds 8 --no-compile --detach"
+    shutil.copy(tiny_bundle(tmp_path / "silent.zip", "9.9.9", "silent"), board.path("/srv/silent.zip"))
+    words = "install --bundle /srv/silent.zip --python /usr/bin/python3 --gate-seconds 8 --no-compile --detach"
     board.run(f"{INSTALLER} {words}")
     pending = board.path("/opt/edgejoule/pending.json")
     wait_until(lambda: pending.exists() and '"gating"' in pending.read_text(), "the gate of the new version")

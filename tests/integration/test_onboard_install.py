@@ -14,52 +14,21 @@ from edgejoule.deploy.installer_zipapp import installer_zipapp
 from edgejoule.deploy.onboard import checks, jobs, managing, system_files
 from edgejoule.deploy.onboard.configuration import Choice
 from edgejoule.deploy.onboard.files import read_history
-from edgejoule.deploy.onboard.gate import Gate
-from edgejoule.deploy.onboard.install import Order, build_beside, install
-from edgejoule.deploy.onboard.layout import Layout
+from edgejoule.deploy.onboard.install import Order, install
 from edgejoule.deploy.onboard.problems import InstallError
-from edgejoule.deploy.onboard.report import Report
-from edgejoule.deploy.onboard.service import NoService
-from edgejoule.deploy.onboard.switching import Site, recover
+from edgejoule.deploy.onboard.switching import recover
 from tests.fakes.delivery import wait_until
+from tests.fakes.shelf import CONFIG, PATIENT, QUICK, Shelf
 from tests.fakes.stand_in_service import Board, board_in
 from tests.fakes.tiny_bundle import Behaviour, tiny_bundle
 
 pytestmark = pytest.mark.xdist_group("onboard")
-
-CONFIG = '[device]\nid = "pi"\nstate_dir = "state"\n[meter]\nport = "/dev/edgejoule-meter"\n'
-PATIENT = Gate(seconds=60.0)
-QUICK = Gate(seconds=1.5)
 
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     with board_in(tmp_path / "board") as board:
         yield board
-
-
-class Shelf:
-    """Versions built once for all tests of this file: on a board they are links, and only what builds takes time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._site = Site(Layout.at(folder / "root"), NoService(), Report(lambda _: None))
-
-    def order(
-        self, version: str = "1.0.0", behaviour: Behaviour = "delivers", gate: Gate = PATIENT, **changes: Any
-    ) -> Order:
-        path = self._folder / f"{version}-{behaviour}.zip"
-        bundle = path if path.exists() else tiny_bundle(path, version, behaviour)
-        usual = {"choice": Choice(CONFIG.encode()), "compile_files": False, "gate": gate, "python": sys.executable}
-        return Order(bundle, **{**usual, **changes})
-
-    def install(self, board: Board, order: Order) -> dict[str, Any]:
-        release = build_beside(self._site, Order(order.bundle, python=sys.executable, compile_files=False))["release"]
-        link = board.layout.version(release)
-        if not link.exists():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(self._site.layout.version(release))
-        return install(board.site, order)
 
 
 @pytest.fixture(scope="module")

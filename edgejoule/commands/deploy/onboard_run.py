@@ -1,4 +1,4 @@
-"""The installer run on this board, apart from this session, its progress shown as it comes."""
+"""The installer run on this board, apart from whoever started it, its progress shown as it comes."""
 
 import argparse
 import sys

@@ -225,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
         add_place(one)
         if name in CHANGING:
-            one.add_argument("--foreground", action="store_true", help="end with this session")
+            one.add_argument("--foreground", action="store_true", help="end with the session that asks")
             one.add_argument("--detach", action="store_true", help="print the job's id and return at once")
     for name in ("install", "rollback"):
         add_gate(verbs.choices[name])

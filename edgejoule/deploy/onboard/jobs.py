@@ -61,7 +61,7 @@ def only_one(layout: Layout) -> Iterator[None]:
 
 
 def start(layout: Layout, words: list[str]) -> str:
-    """Start this program again with ``words``, apart from this session; return the job's id."""
+    """Start this program again with ``words``, in a session of its own; return the job's id."""
     job = "{}-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), secrets.token_hex(3))
     try:
         layout.jobs.mkdir(parents=True, exist_ok=True)
