@@ -127,6 +127,23 @@ def test_it_is_said_once_and_anew_when_something_changed(tmp_path: Path) -> None
         assert publisher.turn(NOW + 2 * HOUR) == 0, "nothing is known any more, and devices see that"
 
 
+def test_devices_hear_of_the_end_of_a_slot_when_it_comes_and_that_a_source_still_speaks(tmp_path: Path) -> None:
+    """By the latter they know that the collector is not the last to believe it."""
+    connection = Connection()
+    with stored(tmp_path, said(0, 400.0), said(1, 200.0)) as (store, known):
+        publisher = GridPublisher(
+            known, ["DE"], version=store.version, fleets=lambda: ["demo"], connection=lambda: connection, horizon_s=1e5
+        )
+        end = NOW + 3 * HOUR // 4
+        assert publisher.turn(end - 10 * NS_PER_S) == 1
+        assert publisher.turn(end - NS_PER_S) == 0
+        assert publisher.turn(end) == 1, "a slot ended"
+        store.note_said([said(1, 200.0)], end + NS_PER_S)
+        assert publisher.turn(end + round(LOOK_AGAIN_S * NS_PER_S) - 1) == 0
+        assert publisher.turn(end + round(LOOK_AGAIN_S * NS_PER_S)) == 1, "said again"
+    assert [message.said_unix_ns for _, message in connection.sent] == [NOW, NOW, end + NS_PER_S]
+
+
 def test_who_is_told_is_who_was_ever_heard(tmp_path: Path) -> None:
     with contextlib.closing(Journal(tmp_path / "journal.sqlite3")) as journal:
         assert fleets_of(journal) == []

@@ -71,6 +71,9 @@ def test_what_turned_out_worse_is_negative_and_a_hole_is_unknown() -> None:
     assert dirtier.waited_s == 0.0
     assert unknown.known_now is not None
     assert unknown.known_now.chosen_gco2e_per_kwh == pytest.approx(90.0), "the last half hour that is known"
+    (half,) = entries_of(timing(start_unix_ns=ASKED + (2 * HOUR_S + 2700) * NS_PER_S))
+    assert half.known_now is not None
+    assert half.known_now.chosen_gco2e_per_kwh is None, "of half of it nobody has said anything"
     (beyond,) = entries_of(timing(start_unix_ns=ASKED + 3 * HOUR_S * NS_PER_S))
     assert beyond.known_now is not None
     assert (beyond.known_now.chosen_gco2e_per_kwh, beyond.known_now.saved_gco2e) == (None, None)
@@ -95,6 +98,7 @@ def test_sums_never_mix_kinds() -> None:
         timing(saved_gco2e=-20.0, energy_j=2 * KWH_J),
         timing(energy_kind="stated", saved_gco2e=7.0),
         timing(simulated=True, saved_gco2e=1000.0),
+        timing(simulated=True, saved_gco2e=0.0, why_now="stale"),
         timing(
             zone="", intensity_kind=None, at_once_gco2e_per_kwh=None, chosen_gco2e_per_kwh=None, saved_gco2e=None,
             start_unix_ns=ASKED, why_now="no_zone",
@@ -105,7 +109,7 @@ def test_sums_never_mix_kinds() -> None:
         (None, "measured", False, 1, 0),
         ("average", "measured", False, 2, 2),
         ("average", "stated", False, 1, 1),
-        ("average", "measured", True, 1, 1),
+        ("average", "measured", True, 2, 1),
     ]
     assert (sums[0].saved_gco2e, sums[0].estimated, sums[0].assessed) == (None, 0, 0)
     measured = sums[1]

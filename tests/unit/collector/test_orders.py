@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,15 @@ def test_the_furthest_stage_counts(order: list[Stage], count: int) -> None:
     assert entry.stage == furthest
     assert entry.final is (furthest in {"done", "refused"})
     assert {one.stage for one in entry.stages} == set(came)
+
+
+def test_of_when_it_ran_and_what_that_saved_the_last_word_counts() -> None:
+    later = msgspec.structs.replace(CARBON, saved_gco2e=2.5)
+    said = [make_reply("waiting", carbon=CARBON), make_reply("running"), make_reply("done", carbon=later)]
+    (entry,) = orders(StoredReply(number, "lab", "pi4-01", number, reply) for number, reply in enumerate(said))
+    assert entry.carbon == later
+    (entry,) = orders(StoredReply(number, "lab", "pi4-01", number, reply) for number, reply in enumerate(said[:2]))
+    assert entry.carbon == CARBON, "as planned"
 
 
 def test_fleet_orders_shows_each_order_at_each_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,7 @@ def test_the_tables_name_the_estimates_and_what_is_simulated(
     shown = capsys.readouterr().out.replace("\xa0", " ")
     for words in ("ESTIMATES", "SIMULATED", "200 mg", "260 mg", "60 min", "it knows no zone", "other"):
         assert words in shown, words
+    assert shown.count("260 mg") == 2, "of the job and in sum"
     assert max(map(len, shown.splitlines())) <= 80
     assert main(["fleet", "jobs", "--state-dir", str(directory / "state"), "--json"]) == 0, "without intensities"
     known_now = json.loads(capsys.readouterr().out)["jobs"][1]["known_now"]

@@ -75,6 +75,13 @@ def test_without_a_forecast_it_is_due_at_once_and_a_forecast_that_comes_in_time_
     (moved,) = queue.plan_again(at(1))
     assert (moved.plan.start_unix_ns, moved.plan.at_once_gco2e_per_kwh) == (at(10), 400.0)
     assert queue.due(at(1)) is None
+    queue.put("late", BENCH, DEFER, T0)
+    assert board.take(TOPIC, b"")
+    queue.put("b", BENCH, DEFER, T0)
+    assert board.take(TOPIC, forecast(400.0, 200.0, 100.0))
+    assert [job.plan.at_once_gco2e_per_kwh for job in queue.plan_again(at(12))] == [400.0] * 3, "when it was asked for"
+    queue.cancel("b")
+    queue.cancel("late")
     board.take(TOPIC, forecast(100.0, 400.0, 400.0))
     assert [job.plan.start_unix_ns for job in queue.plan_again(at(2))] == [at(2)]
     assert queue.plan_again(at(2)) == ()

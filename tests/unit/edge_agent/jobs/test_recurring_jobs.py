@@ -46,6 +46,32 @@ def test_a_period_found_too_late_is_left_out(tmp_path: Path) -> None:
     assert job.defer.deadline_unix_ns == T0 + HOUR + 600 * NS_PER_S
 
 
+def test_a_clock_that_is_set_back_a_little_begins_nothing_twice_and_one_that_was_far_ahead_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    queue = queue_in(tmp_path)
+
+    def put(t_unix_ns: int) -> list[str]:
+        jobs = put_recurring((NIGHTLY,), queue, t_unix_ns)
+        for job in jobs:
+            queue.finish(job.job_id)
+        return [job.job_id for job in jobs]
+
+    assert put(T0 - HOUR // 2) == ["job.nightly.499999"]
+    assert put(T0) == ["job.nightly.500000"]
+    assert put(T0 - NS_PER_S) == put(T0 + NS_PER_S) == []
+    assert put(T0 + HOUR) == ["job.nightly.500001"]
+    assert put(T0 + 9 * HOUR) == ["job.nightly.500009"]
+    assert put(T0 + 2 * HOUR) == ["job.nightly.500002"]
+
+
+def test_the_energy_that_the_configuration_states_goes_with_the_job(tmp_path: Path) -> None:
+    queue = queue_in(tmp_path)
+    stated = msgspec.structs.replace(NIGHTLY, name="stated", energy_j=40.0)
+    found = put_recurring((NIGHTLY, stated), queue, T0)
+    assert [job.defer.energy_j for job in found] == [None, 40.0], "0 is for the meter"
+
+
 @given(st.lists(st.integers(0, 20_000), max_size=40))
 def test_however_the_clock_is_looked_at_no_period_has_two(
     tmp_path_factory: pytest.TempPathFactory, seconds: list[int]
