@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.config import AgentConfig, InputSection, ModelSection, WindowSection
 from edge_agent.model_catalog import CatalogModel, ModelFacts, find_model
-from edge_agent.remote.self_test import SelfTest
+from edge_agent.remote.self_test import LEAST_DATA_BYTES, SelfTest
 from edge_agent.remote.trial_run import TrialOrder, TrialResult
 from tests.unit.edge_agent.remote.test_guard import make_config
 
@@ -88,13 +88,21 @@ def test_one_that_is_slower_than_a_window_fails() -> None:
     assert "more than 1e-09 s, which a window has room for" in tried(GOOD, shorter).failure
 
 
-def test_one_that_wants_too_much_memory_is_told_so() -> None:
+def test_a_check_set_that_blows_up_is_refused_and_not_the_boards_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x=np.zeros((5 << 20, 64), np.int8))
+    assert path.stat().st_size < 2 << 20
     order = TrialOrder(
-        section=ModelSection(id="m"), model=GOOD, input_folder="", max_latency_s=1.0, data_bytes=8 << 20, cpu_s=60
+        section=ModelSection(id="m"),
+        model=own(GOOD.path, check_set=path, check_set_sha256=None),
+        input_folder="",
+        max_latency_s=1.0,
+        data_bytes=LEAST_DATA_BYTES,
+        cpu_s=60,
     )
     command = [sys.executable, "-m", "edge_agent.remote.trial_run"]
     ended = subprocess.run(command, input=order.encoded(), capture_output=True, check=True)
-    assert "it needs more memory than 8388608 bytes" in msgspec.json.decode(ended.stdout, type=TrialResult).failure
+    assert "Unable to allocate 320. MiB" in msgspec.json.decode(ended.stdout, type=TrialResult).failure
 
 
 def test_an_engine_that_goes_down_takes_only_the_trial_with_it() -> None:
