@@ -16,6 +16,7 @@ VERBS: Final[dict[str, str]] = {
     "uninstall": "take the agent off this board; its configuration and windows stay",
     "apply": "many boards over SSH, in waves that stop where they fail",
     "plan": "what apply would change on which board, and why",
+    "inventory": "the collector's inventory.toml out of the fleet file",
     "targets": "what runs on which board, and what does not and why",
     "bundle": "everything a board needs in one file, for a stick or for many boards; or check such a file",
 }

@@ -70,14 +70,17 @@ def _order(arguments: argparse.Namespace, fleet: "Fleet") -> "Order":
     from edgejoule.deploy.fleet.installing import Options
     from edgejoule.deploy.fleet.selection import limited
     from edgejoule.deploy.fleet.waves import equal_waves
+    from edgejoule.deploy.installer_zipapp import installer_zipapp
 
     if arguments.wave_size is not None:
         equal_waves((), arguments.wave_size)
     rules = {"--replace-config": arguments.replace_config, "--keep-config": arguments.keep_config}
     return Order(
         devices=limited(fleet.devices, arguments.limit),
-        shelf=read_shelf(arguments.bundle, arguments.bundles),
+        shelf=read_shelf(arguments.bundle, arguments.bundles, signer=arguments.require_signature),
         options=Options(
+            installer=installer_zipapp(),
+            signer=arguments.require_signature,
             allow_clock=arguments.allow_clock,
             config_rule=next((word for word, asked in rules.items() if asked), ""),
             no_compile=arguments.no_compile,

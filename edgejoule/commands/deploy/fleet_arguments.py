@@ -30,6 +30,7 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parallel", type=whole, metavar="N", help="so many boards at a time")
     parser.add_argument("--accept-new-host-keys", action="store_true", help="note the key of a host not seen before")
     parser.add_argument("--known-hosts", type=Path, metavar="FILE", help="instead of ~/.ssh/known_hosts")
+    parser.add_argument("--require-signature", type=Path, metavar="KEY", help="refuse a bundle that it did not sign")
     parser.add_argument("--allow-clock", action="store_true", help="take the boards' clocks as they are")
     parser.add_argument("--no-compile", action="store_true", help="do not compile: quicker now, slower at each start")
     changed = parser.add_mutually_exclusive_group()
@@ -60,6 +61,13 @@ def show_plan(plans: "Sequence[Plan]", waves: "Sequence[Sequence[str]]") -> None
 
 def show_summary(summary: "Summary") -> None:
     """Show what became of each board; each failure with its remedy; one line at the end."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("wave", "device", "site", "status", "runs", "seconds"):
+        table.add_column(column, overflow="fold")
+    for outcome in summary.boards:
+        wave, seconds = (str(outcome.wave), f"{outcome.seconds:.0f}") if outcome.wave else ("", "")
+        table.add_row(wave, outcome.device, outcome.site, outcome.status, outcome.now or "", seconds)
+    stdout_console().print(table)
     for outcome in summary.boards:
         if outcome.failed:
             for line in _failure(outcome):

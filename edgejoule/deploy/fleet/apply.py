@@ -22,7 +22,6 @@ from edgejoule.deploy.fleet.problems import BoardError, Problem
 from edgejoule.deploy.fleet.remote_board import RemoteBoard
 from edgejoule.deploy.fleet.roll_out import Stop, roll_out
 from edgejoule.deploy.fleet.waves import Size, equal_waves, waves_of
-from edgejoule.deploy.installer_zipapp import installer_zipapp
 from edgejoule.deploy.targets import read_targets
 from edgejoule.signals import Handler, setting
 
@@ -54,19 +53,18 @@ class Application:
     def plans(self) -> dict[str, Plan]:
         """Look at every board, several at a time, and return what is to be done at each, in the file's order."""
         rules = Rules(targets=read_targets(), shelf=self._order.shelf, allow_clock=self._order.options.allow_clock)
-        installer = installer_zipapp()
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="look") as pool:
             return {
                 plan.device.id: plan
-                for plan in pool.map(lambda device: self._plan(device, installer, rules), self._order.devices)
+                for plan in pool.map(lambda device: self._plan(device, rules), self._order.devices)
             }
 
-    def _plan(self, device: Device, installer: bytes, rules: Rules) -> Plan:
+    def _plan(self, device: Device, rules: Rules) -> Plan:
         if self._stop.soon.is_set():
             return stopped(device, NOT_LOOKED_AT)
         self._display.told(device.id, "look", 0.0, device.login.host)
         try:
-            report = self._boards[device.id].look(installer, device.secrets)
+            report = self._boards[device.id].look(self._order.options.installer, device.secrets)
             lack = ""
             if self._enrolment is not None:
                 lack = self._enrolment.lack(device.id, report.certificate, dt.datetime.now(dt.UTC))

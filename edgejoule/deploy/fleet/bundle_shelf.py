@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
+from edge_agent.wire.text_file import read_text
 from edgejoule.deploy.onboard.bundle_format import Bundle, BundleError, Manifest
+from edgejoule.deploy.onboard.bundle_signature import check_signature
 from edgejoule.deploy.onboard.checks import SPARE_BYTES, installed_bytes
 
 PATTERN: Final = "*.bundle.zip"
@@ -20,7 +22,6 @@ class BundleFile(msgspec.Struct, frozen=True):
     path: Path
     sha256: str
     manifest: Manifest
-    installer: bytes
     size_bytes: int
     needed_bytes: int
 
@@ -30,15 +31,20 @@ class BundleFile(msgspec.Struct, frozen=True):
         return self.manifest.release
 
 
-def read_shelf(files: Sequence[Path], folder: Path | None = None) -> dict[str, BundleFile]:
-    """Return the bundles by target. Raises ConfigurationError that names the file in a bundle that is not whole."""
+def read_shelf(
+    files: Sequence[Path], folder: Path | None = None, *, signer: Path | None = None
+) -> dict[str, BundleFile]:
+    """Return the bundles by target. Raises ConfigurationError that names the file in a bundle that is not whole.
+
+    ``signer``: the public key that must have signed each.
+    """
     paths = [*files, *(sorted(folder.glob(PATTERN)) if folder is not None else [])]
     if not paths:
         place = f"{folder}: holds no {PATTERN}" if folder is not None else "no bundle is named"
         raise ConfigurationError(f"{place}; make one with edgejoule deploy bundle, and name it by --bundle FILE")
     shelf: dict[str, BundleFile] = {}
     for path in paths:
-        bundle = read_bundle(path)
+        bundle = read_bundle(path, signer)
         other = shelf.get(bundle.manifest.target)
         if other is not None:
             raise ConfigurationError(
@@ -48,17 +54,19 @@ def read_shelf(files: Sequence[Path], folder: Path | None = None) -> dict[str, B
     return shelf
 
 
-def read_bundle(path: Path) -> BundleFile:
+def read_bundle(path: Path, signer: Path | None = None) -> BundleFile:
     """Verify a bundle file by file. Raises ConfigurationError that names what is wrong."""
     try:
         with Bundle(path) as bundle:
+            if signer is not None:
+                check_signature(bundle, read_text(signer), str(signer))
             for _ in bundle.verify():
                 pass
-            manifest, installer = bundle.manifest, bundle.read(bundle.manifest.installer)
+            manifest = bundle.manifest
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (BundleError, OSError) as error:
         raise ConfigurationError(str(error)) from error
     size_bytes = path.stat().st_size
     needed_bytes = size_bytes + installed_bytes(path) + SPARE_BYTES
-    return BundleFile(path, sha256, manifest, installer, size_bytes, needed_bytes)
+    return BundleFile(path, sha256, manifest, size_bytes, needed_bytes)

@@ -33,7 +33,10 @@ class Wishes(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One board as it shall be. ``target``: "auto", or the id of one. ``secrets``: files here, by name there."""
+    """One board as it shall be. ``target``: "auto", or the id of one. ``secrets``: files here, by name there.
+
+    ``inventory``: its row in the collector's inventory.
+    """
 
     id: str
     site: str
@@ -42,6 +45,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     config: bytes
     wishes: Wishes
     secrets: Mapping[str, Path]
+    inventory: Mapping[str, Any]
     gate_windows: int
     gate_seconds: float
 
@@ -70,6 +74,7 @@ def _device(path: Path, file: FleetFile, row: DeviceRow) -> Device:
         tuple(_nearest(levels, "ntp") or ()),
         tuple(_nearest(levels, "allow_devices") or ()),
     )
+    document = _document(where, file, row, levels, wishes)
     return Device(
         id=row.id,
         site=row.site,
@@ -80,9 +85,10 @@ def _device(path: Path, file: FleetFile, row: DeviceRow) -> Device:
             key=None if key is None else str(path.parent / Path(key).expanduser()),
         ),
         target=_nearest(levels, "target") or AUTO,
-        config=_config(where, file, row, levels, wishes),
+        config=(_HEAD + _wishes_line(wishes) + "\n" + toml_text(document)).encode(),
         wishes=wishes,
         secrets=_secrets(where, path, levels),
+        inventory=_inventory(row, levels, document),
         gate_windows=_nearest(levels, "gate_windows") or GATE_WINDOWS,
         gate_seconds=_nearest(levels, "gate_seconds") or GATE_S,
     )
@@ -93,7 +99,10 @@ def _nearest(levels: tuple[Settings, ...], name: str) -> Any:
     return next((value for level in reversed(levels) if (value := getattr(level, name)) is not None), None)
 
 
-def _config(where: str, file: FleetFile, row: DeviceRow, levels: tuple[Settings, ...], wishes: Wishes) -> bytes:
+def _document(
+    where: str, file: FleetFile, row: DeviceRow, levels: tuple[Settings, ...], wishes: Wishes
+) -> dict[str, Any]:
+    """Return the board's agent.toml, checked. Raises ConfigurationError."""
     document: dict[str, Any] = _implied(file, wishes)
     for level in levels:
         document = merged(merged(document, _short(level)), level.agent)
@@ -113,7 +122,21 @@ def _config(where: str, file: FleetFile, row: DeviceRow, levels: tuple[Settings,
     if (config.broker.ca_file or config.broker.cert_file) and not address.tls:
         why = "[pki] is set" if file.pki else "ca_file or cert_file is set"
         raise ConfigurationError(f"{where}: {why}, but the broker {config.broker.url!r} is not TLS: write mqtts://")
-    return (_HEAD + _wishes_line(wishes) + "\n" + toml_text(document)).encode()
+    return document
+
+
+def _inventory(row: DeviceRow, levels: tuple[Settings, ...], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known here of what the collector's inventory asks; the row's own words hold."""
+    known = {
+        "id": row.id,
+        "site": row.site,
+        "zone": document.get("grid", {}).get("zone", ""),
+        "device_class": document["device"].get("device_class", ""),
+    }
+    found = {key: value for key, value in known.items() if value}
+    for level in levels:
+        found = merged(found, level.inventory)
+    return found
 
 
 def _implied(file: FleetFile, wishes: Wishes) -> dict[str, Any]:

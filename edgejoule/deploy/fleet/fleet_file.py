@@ -23,7 +23,8 @@ class Settings(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``agent``: any part of agent.toml; ``broker``, ``model``, ``zone`` are short for ``[agent.broker] url``,
     ``[agent.model] id`` and ``[agent.grid] zone``. ``secrets``: files here, by the names that they have on the board.
-    ``allow_devices``: classes of /proc/devices that the service may use beside USB serial ports.
+    ``allow_devices``: classes of /proc/devices that the service may use beside USB serial ports. ``inventory``: what
+    ``edgejoule deploy inventory`` says to the collector, beside id, site, zone and device class.
     """
 
     user: str | None = None
@@ -40,6 +41,7 @@ class Settings(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gate_seconds: Annotated[float, Meta(ge=1.0, le=86_400.0)] | None = None
     secrets: dict[SecretName, str] = {}
     agent: dict[str, Any] = {}
+    inventory: dict[str, Any] = {}
 
 
 class SiteRow(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,15 +51,11 @@ class SiteRow(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceRow(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[[device]]``. ``host``: its name or address for SSH, or a name in ssh_config; its id unless given.
-
-    ``inventory``: what ``edgejoule deploy inventory`` says of it to the collector, beside id, site and zone.
-    """
+    """``[[device]]``. ``host``: its name or address for SSH, or a name in ssh_config; its id unless given."""
 
     id: Identifier
     host: str = ""
     site: str = ""
-    inventory: dict[str, Any] = {}
 
 
 class RollOut(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):

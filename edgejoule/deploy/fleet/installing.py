@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,16 +23,16 @@ UPLOAD_SHARE: Final = 0.4
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What is passed on to the installer of every board. ``more``: words as they are."""
+    """What is the same for every board. ``installer``: the program that runs there, ours, not the bundle's.
 
+    ``signer``: the public key that the bundle must bear. ``config_rule``: for a configuration that somebody changed.
+    """
+
+    installer: bytes
+    signer: Path | None = None
     allow_clock: bool = False
     config_rule: str = ""
     no_compile: bool = False
-
-    @property
-    def making(self) -> list[str]:
-        """Return the words on how a version is built."""
-        return [*(["--allow-clock"] if self.allow_clock else []), *(["--no-compile"] if self.no_compile else [])]
 
 
 class Installing:
@@ -52,6 +53,7 @@ class Installing:
         self._is_over, self._tell = is_over, tell
         self._bundle_file = f"{board.incoming}/{self._bundle.sha256[:16]}.bundle.zip"
         self._installer = f"{board.incoming}/installer.pyz"
+        self._signer = f"{board.incoming}/signer.pub"
 
     def run(self) -> Outcome:
         """Bring the board where the plan says. Raises BoardError for what stood in the way on our side of it."""
@@ -59,7 +61,9 @@ class Installing:
         kept = (name, f"{name}.part")
         self._board.prepare(kept)
         self._board.put_large(self._bundle.path, self._bundle.sha256, self._bundle_file, self._told_upload)
-        self._board.put_bytes(self._bundle.installer, self._installer)
+        self._board.put_bytes(self._options.installer, self._installer)
+        if self._options.signer is not None:
+            self._board.put_bytes(self._options.signer.read_bytes(), self._signer)
         self._board.put_bytes(self._device.config, f"{self._board.incoming}/agent.toml")
         for secret, path in self._device.secrets.items():
             self._board.put_bytes(path.read_bytes(), f"{self._board.incoming}/secret.{secret}")
@@ -83,12 +87,19 @@ class Installing:
             for value in values:
                 words += [option, value]
         rule = [self._options.config_rule] if self._options.config_rule else []
-        return [*words, *rule, *self._options.making]
+        return [*words, *rule, *self._making_words()]
+
+    def _making_words(self) -> list[str]:
+        """Return the words on how a version is built."""
+        options = self._options
+        words = ["--require-signature", self._signer] if options.signer is not None else []
+        flags = {"--allow-clock": options.allow_clock, "--no-compile": options.no_compile}
+        return [*words, *(flag for flag, is_set in flags.items() if is_set)]
 
     def _enrol(self) -> None:
         """Build the version, whose program makes the key and the request; sign that here; put the answer there."""
         assert self._enrolment is not None
-        built = self._job(["build", "--bundle", self._bundle_file, *self._options.making])
+        built = self._job(["build", "--bundle", self._bundle_file, *self._making_words()])
         if built.get("exit") != 0:
             raise BoardError(_problem(built))
         program = f"{ROOT}/versions/{self._bundle.release}/venv/bin/edgejoule pki enrol --out {DIRECTORY}"

@@ -9,15 +9,18 @@ from typing import Any, Final
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-def toml_text(document: Mapping[str, Any]) -> str:
-    """Return the document: plain keys first, then each table under its name. Raises TypeError for what TOML lacks."""
-    return "\n".join(_lines(document, ()))
+def toml_text(document: Mapping[str, Any], *, below: tuple[str, ...] = ()) -> str:
+    """Return the document: plain keys first, then each table under its name. Raises TypeError for what TOML lacks.
+
+    ``below``: the names of the table that it stands in; its own head is then left to the caller.
+    """
+    return "\n".join(_lines(document, below, head=False))
 
 
-def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+def _lines(table: Mapping[str, Any], path: tuple[str, ...], *, head: bool = True) -> list[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
-    if path and (lines or not table):
+    if head and (lines or not table):
         lines = [f"[{'.'.join(map(_key, path))}]", *lines]
     if lines:
         lines.append("")

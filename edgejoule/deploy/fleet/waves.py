@@ -7,7 +7,8 @@ from typing import Final
 from edge_agent.wire.errors import ConfigurationError
 
 Size = int | str
-_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%\Z")
+_COUNT: Final = re.compile(r"[0-9]{1,6}\Z")
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%\Z")
 
 
 def waves_of(boards: Sequence[str], sizes: Sequence[Size], canaries: Sequence[str] = ()) -> list[tuple[str, ...]]:
@@ -34,7 +35,7 @@ def equal_waves(boards: Sequence[str], size: Size) -> list[tuple[str, ...]]:
 
 def _count(size: Size, total: int) -> int:
     """Return how many boards a size is; at least one, so that every wave gets on."""
-    if isinstance(size, str) and size.isdecimal():
+    if isinstance(size, str) and _COUNT.match(size):
         size = int(size)
     if isinstance(size, int):
         if size < 1:
