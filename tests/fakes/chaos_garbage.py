@@ -15,8 +15,11 @@ from edge_agent.wire.records import MAX_PAYLOAD_BYTES, Status, WindowBatch
 from edge_agent.wire.topics import UP_CHANNELS, UpChannel, topic_for
 from tests.fakes.benches import make_bench
 from tests.fakes.delivery import make_birth, make_health
+from tests.fakes.order_replies import make_reply
 from tests.fakes.windows import FLEET, T0_UNIX_NS, make_window
 
+STORED_CHANNELS: Final = tuple(channel for channel in UP_CHANNELS if channel != "fetch")
+"""A collector that serves no files does not listen to who fetches one."""
 LIAR: Final = "liar-01"
 WRONG_VALUES: Final = (b"null", b"true", b"[]", b"{}", b"-1", b"1.5", b"1e999", b"-1e999", b"NaN", b"Infinity", b'"1"')
 WRONG_DOCUMENTS: Final = (b"null", b"true", b"42", b'"windows"', b"[]", b"[[]]", b"{}", b"[{}]", b"1e999", b"\x00")
@@ -51,7 +54,7 @@ class Junk(NamedTuple):
 
 
 def honest_payload(channel: UpChannel, device_id: str, unique: str) -> bytes:
-    """Return a message that a collector takes from ``device_id``; ``unique`` names its boot or its bench."""
+    """Return a message that a collector takes from ``device_id``; ``unique`` names its boot, bench or order."""
     if channel == "windows":
         window = make_window(1)
         batch = WindowBatch(
@@ -64,6 +67,8 @@ def honest_payload(channel: UpChannel, device_id: str, unique: str) -> bytes:
         return encode(Status(device_id=device_id, boot_id=unique, online=True, t_unix_ns=T0_UNIX_NS, reason="x"))
     if channel == "health":
         return encode(make_health(0, device_id=device_id, boot_id=unique))
+    if channel == "reply":
+        return encode(make_reply("done", unique, device_id))
     return encode(make_bench(unique, device_id=device_id))
 
 
@@ -78,7 +83,7 @@ class Garbage:
 
     def all(self) -> list[Junk]:
         """Return everything, shuffled."""
-        junk = [one for channel in UP_CHANNELS for one in self._on(channel)]
+        junk = [one for channel in STORED_CHANNELS for one in self._on(channel)]
         junk += [*self._bad_windows(), *self._lying_batches(), *self._alike(), *self._downward()]
         self._draw.shuffle(junk)
         return junk
@@ -182,7 +187,7 @@ class Garbage:
 
     def _alike(self) -> Iterator[Junk]:
         """Yield honest payloads under topics that are none of ours: some the collector's filter lets through."""
-        for channel in UP_CHANNELS:
+        for channel in STORED_CHANNELS:
             for name in (*WRONG_NAMES[1:7], WRONG_NAMES[7], ""):
                 payload = honest_payload(channel, LIAR, self._unique())
                 yield Junk(f"fleet {name!r}", f"edgejoule/v1/{name}/{LIAR}/{channel}", payload)
