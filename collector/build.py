@@ -155,6 +155,16 @@ def build_blob_server(config: CollectorConfig) -> BlobServer | None:
     return BlobServer(BlobStore(directory), config.orders.device_bytes_per_s)
 
 
+def check_grid_forecast(config: CollectorConfig) -> None:
+    """Raise ConfigurationError where devices are to be told what no source gives."""
+    wanted, sources = config.grid_forecast, config.intensity.source
+    if wanted.enabled and wanted.kind == "marginal" and sources and not zones_at_sources(config.intensity, "marginal"):
+        raise ConfigurationError(
+            'grid_forecast.kind "marginal": no [[intensity.source]] gives marginal intensities; name one with '
+            'signal = "marginal", or take "average"'
+        )
+
+
 def build_grid_publisher(
     config: CollectorConfig,
     store: IntensityStore | None,
@@ -167,13 +177,9 @@ def build_grid_publisher(
     """
     wanted = config.grid_forecast
     at_sources = zones_at_sources(config.intensity, wanted.kind)
+    check_grid_forecast(config)
     if store is None or not wanted.enabled:
         return None
-    if not at_sources and wanted.kind == "marginal":
-        raise ConfigurationError(
-            'grid_forecast.kind "marginal": no [[intensity.source]] gives marginal intensities; name one with '
-            'signal = "marginal", or take "average"'
-        )
     intensity = build_intensity(config, store, kind=wanted.kind)
     standing = (entry.zone for entry in build_inventory(config).devices.values())
     return GridPublisher(
