@@ -6,19 +6,20 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+ROOTS_HOME: Final = "/root"
 _EMPTY: Final = (
     "/opt",
     "/etc/edgejoule",
     "/etc/systemd/system",
     "/etc/udev/rules.d",
     "/var/log/journal",
-    "/root/.ssh",
+    f"{ROOTS_HOME}/.ssh",
 )
 _GONE: Final = (
     "/etc/environment",
-    "/root/.pam_environment",
-    "/root/.bashrc",
-    "/root/.profile",
+    f"{ROOTS_HOME}/.pam_environment",
+    f"{ROOTS_HOME}/.bashrc",
+    f"{ROOTS_HOME}/.profile",
     "/etc/ssh/ssh_host_*",
     "/etc/systemd/timesyncd.conf.d",
     "/var/lib/edgejoule*",
@@ -55,7 +56,7 @@ class Disk:
         for place in _EMPTY:
             _remove(self.path(place))
             self.path(place).mkdir(parents=True, mode=0o700 if place.endswith(".ssh") else 0o755)
-        self.path("/root/.ssh/authorized_keys").write_text(public_key)
+        self.path(f"{ROOTS_HOME}/.ssh/authorized_keys").write_text(public_key)
         self.path("/etc/hostname").write_text(f"{name}\n")
         self.path("/etc/hosts").write_text(f"127.0.0.1 localhost {name}\n::1 localhost\n")
         self.path("/etc/machine-id").write_text(f"{number:032x}\n")

@@ -21,6 +21,7 @@ from edgejoule.pki.broker_config import broker_lines
 from edgejoule.pki.device_files import DeviceFiles
 from edgejoule.pki.files import make_folder
 from tests.boards.board import METER_PORT, Board
+from tests.boards.disk import ROOTS_HOME
 from tests.boards.rack import Rack
 from tests.fakes.brokers import running_broker
 from tests.fakes.delivery import running_subscriber
@@ -160,7 +161,7 @@ def let_in(board: Board, user: str) -> None:
     """Make a user who logs in with the rack's key and may do all by sudo, as on a Raspberry Pi."""
     board.run(
         f"useradd --create-home {user} && mkdir -m 700 /home/{user}/.ssh && "
-        f"cp /root/.ssh/authorized_keys /home/{user}/.ssh/ && chown -R {user}: /home/{user}/.ssh"
+        f"cp {ROOTS_HOME}/.ssh/authorized_keys /home/{user}/.ssh/ && chown -R {user}: /home/{user}/.ssh"
     )
     board.path(f"/etc/sudoers.d/{user}").write_text(f"{user} ALL=(ALL) NOPASSWD: ALL\n")
 
