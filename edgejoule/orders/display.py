@@ -15,7 +15,7 @@ from rich.text import Text
 from edgejoule.fleet_tables import plain_table
 from edgejoule.order_tables import result_lines, saved_line
 from edgejoule.orders.dispatch import Dispatch, OrderOutcome, Outcome
-from edgejoule.output import stderr_console
+from edgejoule.output import printable, stderr_console
 
 MOST_ROWS: Final = 20
 """On a terminal; of more devices those are shown that are not done."""
@@ -66,7 +66,7 @@ class OrderProgress:
             self._console.print(f"no connection: {trouble}", markup=False)
         self._trouble = trouble
         for one in outcomes:
-            line = f"{one.device_id}: {one.stage or one.outcome}{one.reason and ': ' + one.reason}"
+            line = f"{one.device_id}: {one.stage or one.outcome}{one.reason and ': ' + printable(one.reason)}"
             if one.outcome != "waiting" and self._said.get(one.device_id) != line:
                 self._said[one.device_id] = line
                 self._console.print(line, markup=False, soft_wrap=True)
@@ -85,7 +85,8 @@ def outcome_table(outcomes: Sequence[OrderOutcome]) -> Table:
 def _what_it_says(one: OrderOutcome) -> str:
     if one.outcome == "silent":
         return SILENT
-    lines = [f"{one.refusal}: {one.reason}" if one.refusal else one.reason]
+    reason = printable(one.reason)
+    lines = [f"{one.refusal}: {reason}" if one.refusal else reason]
     lines += result_lines(one.result)
     lines += [] if one.carbon is None else [saved_line(one.carbon)]
     return "\n".join(line for line in lines if line)
@@ -102,5 +103,5 @@ def _progress(outcomes: Sequence[OrderOutcome], trouble: str) -> Group:
     shown = [one for one in outcomes if one.outcome != "done"] if len(outcomes) > MOST_ROWS else outcomes
     for one in shown[:MOST_ROWS]:
         share = "" if one.progress_ratio is None else f" {one.progress_ratio:.0%}"
-        table.add_row(escape(one.device_id), f"{one.stage or '–'}{share}", escape(one.reason))
+        table.add_row(escape(one.device_id), f"{one.stage or '–'}{share}", escape(printable(one.reason)))
     return Group(*map(Text.from_markup, lines), table)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from edgejoule.orders.dispatch import (
     Outcome,
     Sending,
 )
+from edgejoule.orders.display import OrderProgress, outcome_table
+from edgejoule.output import stdout_console
 from tests.fakes.order_replies import make_reply
 
 VALID_S = 600.0
@@ -133,3 +136,18 @@ def test_whatever_the_order_of_replies_it_goes_forward_and_ends_once(stages: lis
             assert dispatch.settled(1.0)
     if "accepted" in stages:
         assert outcome(dispatch) != "refused"
+
+
+def test_what_a_device_says_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    dispatch = Dispatch([make_sending()])
+    said = "\x1b[2J[red]gone"
+    dispatch.take("lab", make_reply("done", reason=said, result={"a\x1b": "b\r"}))
+    with OrderProgress() as progress:
+        progress.show(dispatch, "no broker")
+    stdout_console().print(outcome_table(dispatch.outcomes(1.0)))
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        assert "\x1b[2J" not in text
+        assert "\\x1b[2J[red]gone" in text
+    assert "a\\x1b = b\\r" in shown.out
+    assert "no connection: no broker" in shown.err
