@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.deploy.fleet.problems import BoardError, connection_problem
 
 CONNECT_TIMEOUT_S: Final = 15
@@ -46,6 +48,11 @@ class Hands:
     def __init__(
         self, logins: Mapping[str, Login], *, known_hosts: Path | None = None, accept_new: bool = False
     ) -> None:
+        """Raise ConfigurationError where pyinfra is not installed."""
+        if find_spec("pyinfra") is None:
+            raise ConfigurationError(
+                "SSH to boards needs pyinfra, which is not installed: pip install 'edgejoule[deploy]'"
+            )
         self._hosts = {name: _host_data(login, known_hosts, accept_new=accept_new) for name, login in logins.items()}
         self._where = {name: login.host for name, login in logins.items()}
         self._numbers = itertools.count(1)
