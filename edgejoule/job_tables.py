@@ -11,7 +11,7 @@ from collector.carbon.revisions import MOST_GCO2E_PER_KWH
 from collector.job_savings import JobEntry, JobSum
 from collector.numbers import UNKNOWN, si
 from edgejoule.fleet_tables import plain_table
-from edgejoule.output import harmless
+from edgejoule.output import MOST_ROWS, harmless, latest_of
 
 WHY: Final = {
     "deadline": "no time to wait",
@@ -28,7 +28,7 @@ _BADGE: Final = " [bold black on yellow] SIMULATED [/]"
 
 
 def job_tables(entries: Sequence[JobEntry], sums: Sequence[JobSum]) -> list[Table]:
-    """Return the jobs, and their sums."""
+    """Return the latest jobs, and the sums of all."""
     return [_jobs(entries), _sums(sums)]
 
 
@@ -37,13 +37,11 @@ def _jobs(entries: Sequence[JobEntry]) -> Table:
     table.add_column("device, job, stage, asked, zone", overflow="fold")
     for heading in ("waited", "at once", "ran at", "energy", "saved"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for entry in entries:
+    for entry in entries[:MOST_ROWS]:
         table.add_row(*_cells(entry))
         table.add_section()
-    table.caption, table.caption_justify = (
-        "first line: as the device knew it when it chose; second: the same by what is known now",
-        "left",
-    )
+    lines = "first line: as the device knew it when it chose; second: the same by what is known now"
+    table.caption, table.caption_justify = "\n".join(filter(None, (lines, latest_of(len(entries))))), "left"
     return table
 
 

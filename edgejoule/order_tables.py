@@ -10,7 +10,7 @@ from rich.table import Table
 from collector.orders import OrderEntry
 from edge_agent.wire.orders import CarbonTiming, Stage
 from edgejoule.fleet_tables import plain_table
-from edgejoule.output import harmless, printable
+from edgejoule.output import MOST_ROWS, harmless, latest_of, printable
 
 _STYLE: Final[dict[Stage, str]] = {
     "done": "green",
@@ -21,12 +21,13 @@ _STYLE: Final[dict[Stage, str]] = {
 
 
 def order_table(entries: Sequence[OrderEntry]) -> Table:
-    """Return the orders, each with its stage and what its device said of it."""
+    """Return the orders, latest first, each with its stage and what its device said of it."""
     table = plain_table("Orders")
     table.add_column("device, order", overflow="fold")
     table.add_column("stage", no_wrap=True)
     table.add_column("what it says", overflow="fold")
-    for entry in entries:
+    table.caption, table.caption_justify = latest_of(len(entries)) or None, "left"
+    for entry in entries[:MOST_ROWS]:
         first = datetime.fromtimestamp(min(one.received_unix_ns for one in entry.stages) // 10**9, tz=UTC)
         style = _STYLE.get(entry.stage, "yellow")
         share = "" if entry.progress_ratio is None or entry.final else f"\n{entry.progress_ratio:.0%}"

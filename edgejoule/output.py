@@ -10,6 +10,8 @@ EXIT_DONE = 0
 EXIT_NO = 1
 EXIT_USAGE = 2
 LONGEST: Final = 160
+MOST_ROWS: Final = 100
+"""Of a list that grows with the years a terminal shows the latest."""
 
 
 def write_json(value: Any) -> None:
@@ -26,6 +28,11 @@ def printable(text: str) -> str:
 def harmless(text: str) -> str:
     """Return what a device said of itself as letters that move no cursor, and not too many of them."""
     return printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}... (all of it with --json)")
+
+
+def latest_of(count: int) -> str:
+    """Return the line for a list of which a terminal does not show all, "" where it does."""
+    return "" if count <= MOST_ROWS else f"the latest {MOST_ROWS} of {count}; --device has one's, --json has all"
 
 
 class _Stdout(Console):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from collector.intensity.store import IntensityStore
 from collector.journal import Journal
 from edge_agent.wire.orders import CarbonTiming, CommandReply
 from edgejoule.cli import main
+from edgejoule.output import MOST_ROWS
 from tests.unit.collector.test_grid_publisher import HOUR, NOW, said
 
 CONFIG = """
@@ -104,6 +106,30 @@ def test_what_a_device_says_of_itself_moves_no_cursor_and_hides_no_other(
     for words in ("demo/pi4-01", "demo/liar", "200 mg", "60 min", "1.00e+308", "-1.00e-300 g", "[bold]"):
         assert words in shown, words
     assert len(shown.splitlines()) < 100
+
+
+def test_of_many_jobs_the_latest_are_shown_and_all_are_summed(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = CarbonTiming(
+        zone="", asked_unix_ns=NOW, start_unix_ns=NOW, deadline_unix_ns=NOW, duration_s=1.0, saved_gco2e=0.0
+    )
+    with contextlib.closing(Journal(journal_path(directory / "state"))) as journal, journal.transaction():
+        for number in range(MOST_ROWS):
+            journal.put_reply("demo", reply(100 + number, done), NOW + HOUR + number)
+    words = ["fleet", "jobs", "--state-dir", str(directory / "state")]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert f"job.n.{99 + MOST_ROWS}:" in shown
+    assert "job.n.1:" not in shown
+    assert f"the latest {MOST_ROWS} of {MOST_ROWS + 3}; " in shown
+    assert re.search(rf"unknown, unknown +{MOST_ROWS} ", shown)
+    assert main([*words, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["jobs"]) == MOST_ROWS + 3
+    assert main(["fleet", "orders", "--state-dir", str(directory / "state")]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("heard of") == MOST_ROWS
+    assert f"the latest {MOST_ROWS} of {MOST_ROWS + 4}; " in shown
 
 
 def test_no_jobs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
