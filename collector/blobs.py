@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -18,6 +19,7 @@ from edge_agent.wire.orders import MAX_BLOB_BYTES
 
 READ_BYTES: Final = 1 << 20
 REMEMBERED: Final = 1000
+LEFT_OVER_S: Final = 86_400.0
 _NAME: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -69,6 +71,7 @@ class BlobStore:
 
     def _take_in(self, file: IO[bytes], path: Path) -> Blob:
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._forget_left_over()
         temporary = self.directory / f".{os.getpid()}.new"
         digest = hashlib.sha256()
         size_bytes = 0
@@ -92,6 +95,13 @@ class BlobStore:
             _fsync_directory(self.directory)
             on_failure.pop_all()
         return Blob(name, size_bytes, new)
+
+    def _forget_left_over(self) -> None:
+        """Remove what was cut off in the middle of a copy, up to a gigabyte each; a copy takes no day."""
+        for left_over in self.directory.glob(".*.new"):
+            with contextlib.suppress(FileNotFoundError):  # another one removes it, or has just finished with it
+                if time.time() - left_over.stat().st_mtime > LEFT_OVER_S:
+                    left_over.unlink()
 
     def _whole(self, sha256: str) -> bool:
         try:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.blob_server import BURST_BYTES, MAX_DELAY_S, BlobServer, serving_blobs
-from collector.blobs import BlobDamagedError, BlobStore
+from collector.blobs import LEFT_OVER_S, BlobDamagedError, BlobStore
 from collector.build import build_blob_server
 from collector.config import parse_config
 from edge_agent.wire.codec import decode, encode
@@ -117,6 +118,18 @@ def test_what_cannot_be_published_is_said_and_leaves_nothing(tmp_path: Path) -> 
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(ConfigurationError, match="cannot publish"):
         BlobStore(tmp_path / "file").put(tmp_path / "file")
+
+
+def test_what_a_kill_in_the_middle_of_a_copy_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"model")
+    old, fresh = tmp_path / "blobs/.4711.new", tmp_path / "blobs/.4712.new"
+    old.parent.mkdir()
+    for left_over in (old, fresh):
+        left_over.write_bytes(b"mod")
+    os.utime(old, (0, time.time() - LEFT_OVER_S - 60))
+    BlobStore(old.parent).put(tmp_path / "model")
+    assert not old.exists()
+    assert fresh.exists(), "another one may be writing it"
 
 
 def test_a_device_gets_the_parts_that_it_asks_for(tmp_path: Path) -> None:
