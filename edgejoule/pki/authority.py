@@ -16,7 +16,7 @@ from edge_agent.wire.text_file import read_text
 from edgejoule.pki import certificates, keys, names
 from edgejoule.pki.certificates import Issuer, Revoked, to_pem
 from edgejoule.pki.errors import RefusedError
-from edgejoule.pki.files import PUBLIC, SECRET, make_folder, write_whole
+from edgejoule.pki.files import PUBLIC, SECRET, locked, make_folder, refuse_open_file, write_whole
 from edgejoule.pki.names import Identity
 from edgejoule.pki.register import Entry, Register, TokenEntry, Via, create_register, transaction
 from edgejoule.pki.requests import Request, check_identity, read_request
@@ -28,6 +28,9 @@ SERVER_DAYS: Final = 730
 LIST_DAYS: Final = 365
 """Long, as it travels by hand: a list that is out of date stops every device, and none becomes safer by it."""
 LIST_NAME: Final = "fleet.crl"
+REGISTER: Final = "register.sqlite3"
+_OWN: Final = (REGISTER, LIST_NAME, "ca.crt", "ca.key.", "lost+found")
+"""How the files begin that a new authority's directory may hold."""
 
 
 class Issued(NamedTuple):
@@ -53,18 +56,40 @@ def create_authority(
     now_unix_s: Callable[[], float] = time.time,
 ) -> "Authority":
     """Make a new authority in ``directory``, readable by its owner alone. Raises ConfigurationError."""
-    if (directory / "ca.key").exists():
-        raise ConfigurationError(f"{directory}: there is an authority already; it stays as it is")
     make_folder(directory, 0o700)
-    directory.chmod(0o700)
-    key = keys.new_key()
-    certificate = certificates.authority_certificate(name, key, _utc(now_unix_s()), days)
-    create_register(directory / "register.sqlite3")
-    write_whole(directory / "ca.crt", to_pem(certificate).encode(), PUBLIC)
-    write_whole(directory / "ca.key", keys.key_pem(key, passphrase), SECRET)
-    authority = Authority(directory, passphrase, now_unix_s=now_unix_s)
-    authority.write_list()
+    with locked(directory):
+        _check_vacant(directory)
+        key = keys.new_key()
+        certificate = certificates.authority_certificate(name, key, _utc(now_unix_s()), days)
+        create_register(directory / REGISTER)
+        write_whole(directory / "ca.crt", to_pem(certificate).encode(), PUBLIC)
+        write_whole(directory / "ca.key", keys.key_pem(key, passphrase), SECRET)  # last: with it there is an authority
+        authority = Authority(directory, passphrase, now_unix_s=now_unix_s)
+        authority.write_list()
     return authority
+
+
+def _check_vacant(directory: Path) -> None:
+    """Close the directory to others if it holds nothing, or what an init that broke off left.
+
+    Raises ConfigurationError.
+    """
+    there = sorted(path.name for path in directory.iterdir())
+    if "ca.key" in there:
+        raise ConfigurationError(f"{directory}: there is an authority already; it stays as it is")
+    foreign = next((name for name in there if not name.lstrip(".").startswith(_OWN)), None)
+    if foreign is not None:
+        raise ConfigurationError(
+            f"{directory}: holds {foreign!r}; name a new directory, which will be closed to others"
+        )
+    if REGISTER in there and entries_of(directory):
+        raise ConfigurationError(
+            f"{directory}: holds the register of an authority, but not its ca.key: put that back, or name another"
+        )
+    try:
+        directory.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{directory}: cannot close it to others: {error.strerror}; name another") from error
 
 
 class Authority:
@@ -75,13 +100,15 @@ class Authority:
     ) -> None:
         """Read the key. Raises ConfigurationError."""
         self.directory = directory
-        self._register = directory / "register.sqlite3"
+        self._register = directory / REGISTER
         self._now_unix_s = now_unix_s
         remedy = f"make an authority: edgejoule pki init {directory}"
         self.pem = read_text(directory / "ca.crt", remedy=remedy)
         self.certificate = certificates.read_certificate(self.pem, str(directory / "ca.crt"))
         key_path = directory / "ca.key"
-        key = keys.load_key(read_text(key_path, remedy=remedy).encode(), str(key_path), passphrase)
+        pem = read_text(key_path, remedy=remedy).encode()
+        refuse_open_file(key_path, str(key_path))
+        key = keys.load_key(pem, str(key_path), passphrase)
         self._issuer = Issuer(self.certificate, key)
 
     @property
@@ -143,6 +170,7 @@ class Authority:
         """
         if not hosts and not addresses:
             raise RefusedError("a server's certificate needs the names or addresses that devices reach it by")
+        self._check_time()
         checked = [names.check_host(host) for host in hosts]
         certificate = certificates.server_certificate(self._issuer, checked, addresses, key, self._now(), days)
         with transaction(self._register) as register:
@@ -188,7 +216,16 @@ class Authority:
         """Return every certificate that was given."""
         return entries_of(self.directory)
 
+    def _check_time(self) -> None:
+        end = self.certificate.not_valid_after_utc
+        if self._now() >= end:
+            raise RefusedError(
+                f"the authority ended on {end:%Y-%m-%d}, and this clock says {self._now():%Y-%m-%d}: make a new one, "
+                "and enrol every device there"
+            )
+
     def _sign(self, register: Register, request: Request, identity: Identity, via: Via, days: int) -> Issued:
+        self._check_time()
         check_identity(request, identity)
         key_id = keys.key_id(request.key)
         for known in register.by_key(key_id):
@@ -223,7 +260,7 @@ def entries_of(directory: Path) -> list[Entry]:
 
     Raises ConfigurationError.
     """
-    with transaction(directory / "register.sqlite3") as register:
+    with transaction(directory / REGISTER) as register:
         return register.entries()
 
 

@@ -6,7 +6,9 @@ the present one is kept. A number above that of ``current`` is pending: a key wh
 there and not in use, so that a try that broke off goes on with the same key.
 """
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +45,22 @@ class DeviceFiles:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._is_alone = False
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others out until the block ends: from the question to the use of its answer.
+
+        Raises ConfigurationError, and UnreachableError while another enrols or renews here.
+        """
+        self._refuse_foreign_files()
+        make_folder(self.directory, 0o755)
+        with locked(self.directory, wait=False):
+            self._is_alone = True
+            try:
+                yield
+            finally:
+                self._is_alone = False
 
     @property
     def is_enrolled(self) -> bool:
@@ -80,7 +98,7 @@ class DeviceFiles:
         """
         self._refuse_foreign_files()
         make_folder(self.directory, 0o755)
-        with locked(self.directory):
+        with self._locked():
             return self._pending_request(identity) or self._new_request(identity)
 
     def hold(self, certificate_pem: str, authority_pem: str) -> None:
@@ -88,7 +106,7 @@ class DeviceFiles:
 
         Raises ConfigurationError; RefusedError for one that does not belong to the key or is of a foreign authority.
         """
-        with locked(self.directory):
+        with self._locked():
             self._hold(certificate_pem, authority_pem)
 
     def held(self) -> tuple[Path, Path, Path] | None:
@@ -99,7 +117,9 @@ class DeviceFiles:
 
     def use_held(self) -> None:
         """Put what is held in the place of what is in use, in one step. Raises ConfigurationError."""
-        with locked(self.directory):
+        with self._locked():
+            if self.held() is None:
+                raise ConfigurationError(f"{self.directory}: what was to be used is gone; ask again")
             before, fresh = self._current_number(), self._pending
             try:
                 for name in FILES:
@@ -117,19 +137,35 @@ class DeviceFiles:
 
     def drop_pending(self) -> None:
         """Forget the pending key, and what was held beside it."""
-        with locked(self.directory):
+        with self._locked():
             shutil.rmtree(self._pending, ignore_errors=True)
 
     def back(self) -> bool:
-        """Use the pair before the present one again, if there is one; tell whether there was."""
-        with locked(self.directory):
+        """Use the pair before the present one again, if there is one; tell whether there was.
+
+        The present one is held from then on. Raises ConfigurationError.
+        """
+        with self._locked():
             now = self._current_number()
             before = [number for number in self._numbers() if number < now]
             if not before:
                 return False
-            link_whole(self.directory / _CURRENT, _folder_name(before[-1]))
-            self._remove_numbers_but(before[-1])
+            try:
+                link_whole(self.directory / _CURRENT, _folder_name(before[-1]))
+            except OSError as error:
+                raise ConfigurationError(f"{self.directory}: cannot change it: {error.strerror}") from error
             return True
+
+    def check_authority(self, authority: x509.Certificate) -> None:
+        """Refuse another authority than that of the pair in use. Raises RefusedError and ConfigurationError."""
+        if self.is_enrolled and self.authority() != authority:
+            raise RefusedError(
+                f"the certificate is of another authority than {self.directory / AUTHORITY}: move that directory away"
+                " if this device is to change its fleet"
+            )
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._is_alone else locked(self.directory)
 
     @property
     def _pending(self) -> Path:
@@ -176,11 +212,7 @@ class DeviceFiles:
         wanted = read_request(read_text(pending / _REQUEST)).common_name
         if common_name(certificate) != wanted:
             raise RefusedError(f"the certificate names {common_name(certificate)!r}, but {wanted!r} was asked for")
-        if self.is_enrolled and self.authority() != authority:
-            raise RefusedError(
-                f"the certificate is of another authority than {self.directory / AUTHORITY}: move that directory away"
-                " if this device is to change its fleet"
-            )
+        self.check_authority(authority)
         write_whole(pending / AUTHORITY, certificates.to_pem(authority).encode(), PUBLIC)
         write_whole(pending / CERTIFICATE, certificates.to_pem(certificate).encode(), PUBLIC)
 

@@ -37,13 +37,15 @@ def enrol(directory: Path, server_url: str, token_text: str) -> Held:
     files = DeviceFiles(directory)
     identity = identity_of(token.name)
     authority_pem = client.fetch_authority(server, token.fingerprint)
-    try:
-        issued = client.enrol(server, authority_pem, token, files.request(identity))
-    except RefusedError:
-        files.drop_pending()  # the next token gets a new key, in case it was this one that was refused
-        raise
-    files.adopt(issued.certificate, authority_pem)
-    files.remember_server(server_url)
+    with files.alone():
+        files.check_authority(certificates.read_certificate(authority_pem, str(server)))  # before the token is spent
+        try:
+            issued = client.enrol(server, authority_pem, token, files.request(identity))
+        except RefusedError:
+            files.drop_pending()  # the next token gets a new key, in case it was this one that was refused
+            raise
+        files.adopt(issued.certificate, authority_pem)
+        files.remember_server(server_url)
     return _held(files.certificate(), renewed=True)
 
 
@@ -80,6 +82,11 @@ class Renewal:
                 f"{self._files.directory}: signed by hand, so no server is known: name it with --server, or sign again"
                 " (edgejoule pki enrol --csr-only)"
             )
+        with self._files.alone():
+            self._renew(trial)
+        return _held(self._files.certificate(), renewed=True)
+
+    def _renew(self, trial: Trial | None) -> None:
         server, pem = parse_server(self._url), certificates.to_pem(self._files.authority())
         name = certificates.common_name(self._present)
         if self._files.held() is None:
@@ -102,11 +109,14 @@ class Renewal:
                 f"{self._present.not_valid_after_utc:%Y-%m-%d}"
             )
         self._files.use_held()
-        return _held(self._files.certificate(), renewed=True)
 
     def take_back(self) -> bool:
-        """Use the old pair again; tell whether there was one."""
+        """Use the old pair again; tell whether there was one. The new one is kept: the next run goes on with it."""
         return self._files.back()
+
+    def go_on(self) -> None:
+        """Use the new pair after all."""
+        self._files.use_held()
 
 
 def _held(certificate: x509.Certificate, *, renewed: bool) -> Held:

@@ -3,11 +3,13 @@
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from edge_agent.wire.errors import ConfigurationError
+from edgejoule.pki.errors import UnreachableError
 
 SECRET: Final = 0o600
 PUBLIC: Final = 0o644
@@ -33,6 +35,13 @@ def write_whole(path: Path, data: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise ConfigurationError(f"{path}: cannot write it: {error.strerror}; check the directory") from error
+
+
+def refuse_open_file(path: Path, name: str) -> None:
+    """Refuse a secret that others may read or write. Raises ConfigurationError, whose line begins with ``name``."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"{name}: others may read or write it ({stat.filemode(mode)}); chmod 600 {path}")
 
 
 def link_whole(path: Path, target: str) -> None:
@@ -62,14 +71,20 @@ def make_folder(folder: Path, mode: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time work in ``folder``. Raises ConfigurationError when it cannot be opened."""
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let one process at a time work in ``folder``.
+
+    Raises ConfigurationError when it cannot be opened, and without ``wait`` UnreachableError while another is at work.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot open it: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise UnreachableError(f"{folder}: another enrol or renew is at work there; try again later") from error
         yield
     finally:
         os.close(descriptor)

@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             with self._own.limit_lock:
                 self._own.limit.note_refusal(address, now_s)
             status = error.status if isinstance(error, _BadQuestionError) else HTTPStatus.FORBIDDEN
-            _LOG.warning("enrolment_refused", client=address, path=self.path[:80], reason=str(error))
+            _LOG.warning("enrolment_refused", client=address, path=ascii(self.path[:80]), reason=str(error))
             self._send(status, ErrorBody(str(error)))
         except (ConfigurationError, OSError) as error:
             _LOG.error("enrolment_failed", client=address, reason=str(error))

@@ -1,9 +1,14 @@
 """The passphrase of an authority's key: in a file that others cannot read, never on the command line."""
 
 from pathlib import Path
+from typing import Final
 
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.text_file import read_text
+from edgejoule.pki.files import refuse_open_file
+
+MOST_BYTES: Final = 1023
+"""OpenSSL takes no more."""
 
 
 def read_passphrase(path: Path | None) -> bytes | None:
@@ -13,7 +18,9 @@ def read_passphrase(path: Path | None) -> bytes | None:
     """
     if path is None:
         return None
-    text = read_text(path, f"passphrase file {path}").strip("\r\n")
-    if not text:
-        raise ConfigurationError(f"passphrase file {path}: is empty; write the passphrase into it, in one line")
-    return text.encode()
+    name = f"passphrase file {path}"
+    passphrase = read_text(path, name).strip("\r\n").encode()
+    refuse_open_file(path, name)
+    if not 1 <= len(passphrase) <= MOST_BYTES:
+        raise ConfigurationError(f"{name}: write 1 to {MOST_BYTES} bytes into it, in one line, not {len(passphrase)}")
+    return passphrase

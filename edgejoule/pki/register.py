@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from edge_agent.wire.errors import ConfigurationError
+from edgejoule.pki.files import SECRET, sync_folder, write_whole
 from edgejoule.pki.names import Identity, Role
 
 VERSION: Final = 1
@@ -61,10 +62,13 @@ class TokenEntry(NamedTuple):
 
 
 def create_register(path: Path) -> None:
-    """Make an empty register. Raises ConfigurationError."""
-    with _opened(path) as db:
-        db.executescript(f"{_TABLES}PRAGMA user_version = {VERSION};")
-    path.chmod(0o600)
+    """Make an empty register, in one step. Raises ConfigurationError."""
+    beside = path.with_name(f".{path.name}.new")
+    write_whole(beside, b"", SECRET)
+    with _opened(beside) as db:
+        db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+    beside.replace(path)
+    sync_folder(path.parent)
 
 
 class Register:

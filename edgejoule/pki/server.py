@@ -17,7 +17,8 @@ from edge_agent.wire.text_file import read_text
 from edgejoule.pki import certificates, keys
 from edgejoule.pki.authority import CLIENT_DAYS, LIST_NAME, Authority
 from edgejoule.pki.connections import TlsServer
-from edgejoule.pki.files import PUBLIC, SECRET, make_folder, write_whole
+from edgejoule.pki.errors import PkiError
+from edgejoule.pki.files import PUBLIC, SECRET, locked, make_folder, write_whole
 from edgejoule.pki.handler import Handler
 from edgejoule.pki.rate_limit import RefusalLimit
 
@@ -46,8 +47,10 @@ class EnrolmentServer(TlsServer):
         self.limit_lock = threading.Lock()
         self._place = place
         self._t_upkeep_s = time.monotonic() + UPKEEP_S
+        refresh_list(authority)
+        context = self._new_context()
         try:
-            super().__init__((place.host, place.port), Handler, self._new_context())
+            super().__init__((place.host, place.port), Handler, context)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot listen at {place.host}:{place.port}: {error.strerror or error}; choose another with --listen"
@@ -71,14 +74,17 @@ class EnrolmentServer(TlsServer):
             try:
                 self.context = self._new_context()
                 refresh_list(self.authority)
-            except ConfigurationError as error:
+            except (ConfigurationError, PkiError, OSError) as error:
                 _LOG.error("enrolment_upkeep_failed", reason=str(error))
 
     def _new_context(self) -> ssl.SSLContext:
         certificate, key = own_certificate(self.authority, self._place)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(certificate, key)
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigurationError(f"{key}: cannot be used ({error}); remove it, a new one is made") from error
         context.load_verify_locations(cadata=self.authority.pem)
         context.verify_mode = ssl.CERT_OPTIONAL  # a device that enrols has none yet
         return context
@@ -105,6 +111,11 @@ def own_certificate(authority: Authority, place: Place) -> tuple[Path, Path]:
     """
     folder = authority.directory / "server"
     make_folder(folder, 0o700)
+    with locked(folder):
+        return _own_certificate(authority, place, folder)
+
+
+def _own_certificate(authority: Authority, place: Place, folder: Path) -> tuple[Path, Path]:
     name = hashlib.sha256(" ".join([*place.hosts, *place.addresses]).encode()).hexdigest()[:16]
     certificate_path, key_path = folder / f"{name}.crt", folder / f"{name}.key"
     if key_path.exists() and certificate_path.exists():
@@ -121,7 +132,11 @@ def own_certificate(authority: Authority, place: Place) -> tuple[Path, Path]:
 
 def refresh_list(authority: Authority) -> None:
     """Write the list of revoked certificates anew when half of its life is over. Raises ConfigurationError."""
-    made = certificates.read_list(read_text(authority.directory / LIST_NAME), LIST_NAME)
+    path = authority.directory / LIST_NAME
+    if not path.exists():
+        authority.write_list()
+        return
+    made = certificates.read_list(read_text(path), LIST_NAME)
     end = made.next_update_utc
     if end is None or (end - dt.datetime.now(dt.UTC)) * 2 < end - made.last_update_utc:
         authority.write_list()

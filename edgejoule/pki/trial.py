@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
+
 from edge_agent.config import AgentConfig
-from edge_agent.wire.mqtt import BrokerSettings, parse_broker_url
+from edge_agent.wire.mqtt import parse_broker_url
 from edge_agent.wire.toml_config import read_toml
 from edgejoule.pki.enrolment import Trial
 
@@ -18,10 +20,11 @@ def broker_trial(agent_config: Path) -> Trial:
 
         named = agent_config.parent / settings.ca_file
         known = settings.ca_file and named.is_file()  # a service's credentials are there only while it runs
-        pair = BrokerSettings(
-            url=settings.url,
-            protocol=settings.protocol,
-            keepalive_s=settings.keepalive_s,
+        password = agent_config.parent / settings.password_file if settings.password_file else None
+        pair = msgspec.structs.replace(
+            settings,
+            username="" if password and not password.is_file() else settings.username,
+            password_file=str(password) if password and password.is_file() else "",
             ca_file=str(named if known else authority),
             cert_file=str(certificate),
             key_file=str(key),

@@ -15,10 +15,15 @@ from tests.what_is_there import find_program
 
 @pytest.fixture
 def authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    (tmp_path / "passphrase").write_text("correct horse\n")
+    write_secret(tmp_path / "passphrase", "correct horse\n")
     assert main(["pki", "init", str(tmp_path / "ca"), *locked(tmp_path)]) == 0
     assert "passphrase" not in capsys.readouterr().out
     return str(tmp_path / "ca")
+
+
+def write_secret(path: Path, text: str) -> None:
+    path.touch(0o600)
+    path.write_text(text)
 
 
 def locked(directory: Path) -> list[str]:
@@ -30,7 +35,7 @@ def test_a_locked_authority_signs_with_its_passphrase_and_not_without(
 ) -> None:
     assert main(["pki", "token", authority, "pi4-01"]) == 2
     assert "--passphrase-file" in capsys.readouterr().err
-    (tmp_path / "wrong").write_text("battery")
+    write_secret(tmp_path / "wrong", "battery")
     assert main(["pki", "token", authority, "pi4-01", "--passphrase-file", str(tmp_path / "wrong")]) == 2
     assert "passphrase is wrong" in capsys.readouterr().err
     assert main(["pki", "token", authority, "pi4-01", *locked(tmp_path)]) == 0
@@ -40,6 +45,24 @@ def test_a_locked_authority_signs_with_its_passphrase_and_not_without(
     assert out.strip() not in err
     assert main(["pki", "init", authority]) == 2
     assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ("", 0o600, "1 to 1023 bytes"),
+        ("a" * 1024, 0o600, "1 to 1023 bytes"),
+        ("known", 0o644, "chmod 600"),
+    ],
+)
+def test_a_passphrase_that_will_not_do_makes_no_authority(
+    text: str, mode: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_secret(tmp_path / "passphrase", text)
+    (tmp_path / "passphrase").chmod(mode)
+    assert main(["pki", "init", str(tmp_path / "ca"), *locked(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "ca").exists()
 
 
 def test_json_stands_alone_on_stdout(authority: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from edge_agent.wire.errors import ConfigurationError
 from edgejoule.cli import main
 from edgejoule.pki import client, enrolment, names
 from edgejoule.pki.authority import Authority, create_authority
+from edgejoule.pki.certificates import read_list
 from edgejoule.pki.connections import MOST_CONNECTIONS
 from edgejoule.pki.device_files import DeviceFiles
 from edgejoule.pki.enrolment import Renewal
@@ -138,6 +139,54 @@ def test_a_revoked_device_cannot_renew_and_starts_anew_with_a_token(fleet: Fleet
 
     assert held.name == "pi4-01"
     assert Renewal(place).run().renewed
+
+
+def test_two_renewals_at_once_leave_one_pair(fleet: Fleet) -> None:
+    """The timer's and somebody's by hand: the second is told so, and the first comes through."""
+    place = fleet.enrol("pi4-01")
+
+    def meanwhile(*_: Path) -> str:
+        with pytest.raises(UnreachableError, match="another enrol or renew"):
+            Renewal(place).run()
+        return ""
+
+    assert Renewal(place).run(meanwhile).renewed
+    assert Renewal(place).run().renewed
+
+
+def test_a_device_of_another_fleet_does_not_spend_its_token(fleet: Fleet, tmp_path: Path) -> None:
+    other = create_authority(tmp_path / "other-ca", "other")
+    files = DeviceFiles(tmp_path / "device")
+    files.adopt(*other.sign(files.request(names.device("pi4-01")), names.device("pi4-01")))
+    token = fleet.token("pi4-01")
+    with pytest.raises(RefusedError, match="move that directory away"):
+        enrolment.enrol(files.directory, fleet.url, token)
+    files.directory.rename(tmp_path / "before")
+    assert enrolment.enrol(files.directory, fleet.url, token).name == "pi4-01"
+
+
+def test_upkeep_that_fails_does_not_stop_the_server(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority ended while it ran, and so did the server's certificate."""
+    for path in (fleet.directory / "ca" / "server").iterdir():
+        path.unlink()
+    monkeypatch.setattr(fleet.authority, "_now_unix_s", lambda: time.time() + 4000 * 86_400)
+    monkeypatch.setattr(fleet.server, "_t_upkeep_s", 0.0)
+    wait_until(lambda: fleet.server._t_upkeep_s > 0.0, "the upkeep was tried")
+
+    assert client.fetch_authority(client.parse_server(fleet.url), fleet.authority.fingerprint)
+
+
+def test_a_server_starts_with_a_list_that_holds(fleet: Fleet) -> None:
+    """An init that broke off left none, or it ended while no server ran."""
+    path = fleet.directory / "ca" / "fleet.crl"
+    path.unlink()
+    with serving(fleet.authority, HERE):
+        assert path.exists()
+    Authority(path.parent, now_unix_s=lambda: time.time() - 9 * 86_400).write_list(1)
+    with serving(fleet.authority, HERE):
+        end = read_list(path.read_text(), "the list").next_update_utc
+        assert end is not None
+        assert end.timestamp() > time.time()
 
 
 def test_a_renewal_that_is_interrupted_goes_on_with_the_same_key(fleet: Fleet, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from edgejoule.output import EXIT_DONE, stdout_console
 if TYPE_CHECKING:
     from edgejoule.pki.enrolment import Held, Renewal
 
-RESTART_TIMEOUT_S = 120
+RESTART_TIMEOUT_S = 300
+"""The agent's unit may take a minute to stop and three to start, with a slow meter."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +47,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _restart(renewal: "Renewal", unit: str) -> None:
-    """Have ``unit`` take up the new pair; where it cannot, go back to the old one. Raises RefusedError."""
+    """Have ``unit`` take up the new pair; where only the old one works, go back to that. Raises RefusedError."""
     from edgejoule.pki.errors import RefusedError
 
     fault = _try_restart(unit)
     if not fault:
         return
     renewal.take_back()
-    again = _try_restart(unit)
-    state = f"and with the old one neither ({again})" if again else "and does with the old one, which is in use again"
-    raise RefusedError(f"{unit} does not start with the new certificate ({fault}), {state}: see journalctl -u {unit}")
+    if _try_restart(unit):
+        renewal.go_on()
+        raise RefusedError(
+            f"{unit} starts neither with the new certificate, which is in use, nor with the old one ({fault}): "
+            f"see journalctl -u {unit}"
+        )
+    raise RefusedError(
+        f"{unit} does not start with the new certificate ({fault}), and does with the old one, which is in use again: "
+        f"see journalctl -u {unit}"
+    )
 
 
 def _try_restart(unit: str) -> str:

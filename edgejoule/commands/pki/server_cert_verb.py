@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_whole(out / "broker.key", keys.key_pem(own), SECRET)
     write_whole(out / "broker.crt", issued.certificate.encode(), PUBLIC)
     write_whole(out / "ca.crt", issued.authority.encode(), PUBLIC)
-    write_whole(out / LIST_NAME, read_text(arguments.directory / LIST_NAME).encode(), PUBLIC)
+    write_whole(out / LIST_NAME, read_text(authority.write_list()).encode(), PUBLIC)
     made = ["broker.key", "broker.crt"] if own else ["broker.crt"]
     console = stdout_console()
     console.print(f"{', '.join([*made, 'ca.crt'])} and {LIST_NAME} in {out}", markup=False, soft_wrap=True)

@@ -239,6 +239,41 @@ def test_only_the_owner_reads_an_authority(authority: Authority) -> None:
     assert (modes["ca.key"], modes["register.sqlite3"]) == (0o600, 0o600)
 
 
+def test_a_directory_that_holds_something_is_neither_closed_nor_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letters.txt").touch()
+    with pytest.raises(ConfigurationError, match=r"holds 'letters\.txt'"):
+        create_authority(tmp_path, "fleet")
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_a_register_whose_key_is_elsewhere_is_not_replaced(authority: Authority) -> None:
+    authority.sign(asked(), PI4)
+    (authority.directory / "ca.key").rename(authority.directory.parent / "safe")
+    with pytest.raises(ConfigurationError, match=r"not its ca\.key: put that back"):
+        create_authority(authority.directory, "fleet")
+    (authority.directory.parent / "safe").rename(authority.directory / "ca.key")
+    assert [entry.name for entry in Authority(authority.directory).entries()] == ["pi4-01"]
+
+
+def test_an_authority_whose_key_others_may_read_does_not_sign(authority: Authority) -> None:
+    (authority.directory / "ca.key").chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600 "):
+        Authority(authority.directory)
+
+
+def test_an_authority_that_has_ended_signs_nothing(authority: Authority, clock: Clock) -> None:
+    token = authority.give_token(PI4, 5000 * DAY_S)
+    clock.now_s += 3652 * DAY_S
+    with pytest.raises(RefusedError, match="the authority ended on"):
+        authority.sign(asked(), PI4)
+    with pytest.raises(RefusedError, match="the authority ended on"):
+        authority.redeem(token, asked())
+    with pytest.raises(RefusedError, match="the authority ended on"):
+        authority.sign_server(new_key().public_key(), ["broker.lan"], [])
+
+
 def test_a_directory_that_is_no_authority_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="pki init"):
         Authority(tmp_path)

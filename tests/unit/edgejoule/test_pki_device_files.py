@@ -1,9 +1,8 @@
 """Key and certificate on a device: both old or both new at every moment, and nothing that belongs to another."""
 
 import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from edgejoule.pki.api import install_certificate, make_request, sign_request
 from edgejoule.pki.authority import Authority, Issued, create_authority
 from edgejoule.pki.certificates import common_name, read_certificate
 from edgejoule.pki.device_files import DeviceFiles
-from edgejoule.pki.errors import RefusedError
+from edgejoule.pki.errors import RefusedError, UnreachableError
+from tests.fakes.power_cut import cut_before
 
 PI4 = names.device("pi4-01")
 
@@ -83,6 +83,8 @@ def test_the_pair_before_is_kept_and_can_be_used_again(authority: Authority, fil
 
     assert files.back()
     assert pair_of(files.directory) not in {first, last}
+    files.use_held()
+    assert pair_of(files.directory) == last, "it was kept, to be tried again"
     assert files.held() is None
 
 
@@ -120,6 +122,28 @@ def test_what_does_not_belong_here_is_refused_and_what_is_in_use_stays(
     issued = make(authority, files, tmp_path / "elsewhere")
     with pytest.raises(RefusedError, match=words):
         files.adopt(issued.certificate, issued.authority)
+    assert pair_of(files.directory) == before
+
+
+def test_two_do_not_work_at_the_same_device_s_files(authority: Authority, files: DeviceFiles) -> None:
+    renew(authority, files)
+    before = pair_of(files.directory)
+    other = DeviceFiles(files.directory)
+    with files.alone():
+        renew(authority, files)
+        with pytest.raises(UnreachableError, match="another enrol or renew"), other.alone():
+            pytest.fail("both are at work")
+    assert pair_of(files.directory) != before
+    with other.alone():
+        renew(authority, other)
+
+
+def test_nothing_is_used_that_is_not_there(authority: Authority, files: DeviceFiles) -> None:
+    """Another was faster and has used it: the pair in use stays."""
+    renew(authority, files)
+    before = pair_of(files.directory)
+    with pytest.raises(ConfigurationError, match="is gone"):
+        files.use_held()
     assert pair_of(files.directory) == before
 
 
@@ -169,10 +193,6 @@ def test_an_answer_travels_in_one_file(authority: Authority, files: DeviceFiles)
         split_answer(authority.pem, "a stick")
 
 
-class PowerCutError(BaseException):
-    """Ends the process's work in the middle of it."""
-
-
 def test_a_power_cut_at_any_moment_leaves_one_whole_pair(authority: Authority, tmp_path: Path) -> None:
     """Cut before each change of the file system in turn, then go on: the pair fits, and a renewal comes through."""
     moments = 0
@@ -180,7 +200,7 @@ def test_a_power_cut_at_any_moment_leaves_one_whole_pair(authority: Authority, t
         files = DeviceFiles(tmp_path / f"pki-{moments}")
         renew(authority, files)
         before = pair_of(files.directory)
-        cut = _cut_before(moments, lambda files=files: renew(authority, files))  # type: ignore[misc]
+        cut = cut_before(moments, lambda files=files: renew(authority, files))  # type: ignore[misc]
         pair_of(files.directory)
         if not cut:
             assert pair_of(files.directory) != before
@@ -200,7 +220,7 @@ def test_a_power_cut_during_the_first_enrolment_loses_no_key(authority: Authorit
         files = DeviceFiles(tmp_path / f"pki-{moments}")
         token, request = authority.give_token(PI4, 60), files.request(PI4)
         issued = authority.redeem(token, request)
-        cut = _cut_before(moments, lambda files=files, issued=issued: files.adopt(*issued))  # type: ignore[misc]
+        cut = cut_before(moments, lambda files=files, issued=issued: files.adopt(*issued))  # type: ignore[misc]
         again = DeviceFiles(files.directory)
         if not again.is_enrolled:
             assert authority.redeem(token, again.request(PI4)) == issued
@@ -212,32 +232,18 @@ def test_a_power_cut_during_the_first_enrolment_loses_no_key(authority: Authorit
     assert moments > 10
 
 
-_CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.symlink", "os.mkdir", "shutil.rmtree")
-_ACTIVE: list[list[int]] = []
-
-
-def _audit(event: str, arguments: tuple[object, ...]) -> None:
-    if not _ACTIVE or not (event in _CHANGES or (event == "open" and _writes(arguments))):
-        return
-    _ACTIVE[0][0] -= 1
-    if _ACTIVE[0][0] < 0:
-        _ACTIVE.clear()
-        raise PowerCutError
-
-
-def _writes(arguments: tuple[object, ...]) -> bool:
-    return isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-
-
-sys.addaudithook(_audit)
-
-
-def _cut_before(number: int, work: Callable[[], None]) -> bool:
-    """Do the work up to its change of this number; tell whether it came that far."""
-    _ACTIVE[:] = [[number]]
-    done = False
-    with suppress(PowerCutError):
-        work()
-        done = True
-    _ACTIVE.clear()
-    return not done
+def test_an_init_that_a_power_cut_ended_is_done_again(tmp_path: Path) -> None:
+    """Cut before each change: either there is an authority then, or the next init makes one."""
+    moments = 0
+    while True:
+        directory = tmp_path / f"ca-{moments}"
+        cut = cut_before(moments, partial(create_authority, directory, "fleet"))
+        if not (directory / "ca.key").exists():
+            create_authority(directory, "fleet")
+        authority = Authority(directory)
+        authority.write_list()
+        renew(authority, DeviceFiles(tmp_path / f"pki-{moments}"))
+        if not cut:
+            break
+        moments += 1
+    assert moments > 10
