@@ -15,7 +15,7 @@ SUPERVISORS = frozenset({"firmware_bridge/reader.py"})
 """Files with one loop that has to survive anything and says so: only they may catch Exception."""
 TEXT_KINDS = {".py", ".toml", ".md", ".yaml", ".yml", ".json", ".j2", ".sh", ".html", ".cfg", ".ini", ""}
 NOT_OURS = re.compile(
-    r"/work/|/root/|/home/(?!USER|pi\b|\$)\w+/|/usr/local/google/"  # a path of somebody's machine
+    r"(?<![\w}])(?:/work/|/root/|/home/(?!USER|pi\b|\$)\w+/)|/usr/local/google/"  # a path of somebody's machine
     r"|\bissue #?\d+ (?:says|asks)|\bthis session\b|\bTODO\b|\bFIXME\b|\bXXX:"  # what belongs elsewhere
 )
 SPEAKS_OF_THEM = {"tests/contract/test_house_rules.py", "CONTRIBUTING.md", "pyproject.toml"}

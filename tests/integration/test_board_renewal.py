@@ -24,8 +24,8 @@ PKI = "/etc/edgejoule/pki"
 CREDENTIALS = "/run/credentials/edgejoule-agent.service"
 AGENT, RENEW = "edgejoule-agent.service", "edgejoule-renew.service"
 DROP_IN = f"/etc/systemd/system/{AGENT}.d/90-test.conf"
-INSTALLER = "python3 /root/bundle/installer.pyz"
-BUNDLE = "--bundle /root/edgejoule.bundle.zip --no-compile"
+INSTALLER = "python3 /srv/bundle/installer.pyz"
+BUNDLE = "--bundle /srv/edgejoule.bundle.zip --no-compile"
 
 
 class Clock:
@@ -79,8 +79,8 @@ def enrolled(boards: Rack, board_bundle: Path, tmp_path_factory: pytest.TempPath
 def install(site: FleetSite, board: Board, enrol: str) -> None:
     """Build the version, enrol with it, and install it with a configuration that names credentials."""
     board.plug_meter("tc66c")
-    shutil.copy(site.bundle, board.path("/root/edgejoule.bundle.zip"))
-    board.path("/root/agent.toml").write_text(f"""
+    shutil.copy(site.bundle, board.path("/srv/edgejoule.bundle.zip"))
+    board.path("/srv/agent.toml").write_text(f"""
     [device]
     id = "{board.name}"
     fleet = "demo"
@@ -105,7 +105,7 @@ def install(site: FleetSite, board: Board, enrol: str) -> None:
     board.run("cd /root && python3 -m zipfile -e edgejoule.bundle.zip bundle")
     board.run(f"{INSTALLER} build {BUNDLE}", timeout_s=200.0)
     board.run(f"/opt/edgejoule/versions/*/venv/bin/edgejoule pki enrol {enrol} --out {PKI}")
-    board.run(f"{INSTALLER} install {BUNDLE} --config /root/agent.toml --gate-seconds 90", timeout_s=200.0)
+    board.run(f"{INSTALLER} install {BUNDLE} --config /srv/agent.toml --gate-seconds 90", timeout_s=200.0)
 
 
 def test_the_agent_goes_on_with_the_next_certificate(enrolled: Enrolled) -> None:
@@ -130,8 +130,8 @@ def test_the_agent_goes_on_with_the_next_certificate(enrolled: Enrolled) -> None
 def test_an_agent_that_does_not_take_the_next_certificate_gets_the_old_one_back(enrolled: Enrolled) -> None:
     board = enrolled.board
     before = make_due(enrolled)
-    board.path("/root/known.crt").write_text(before)
-    board.path(DROP_IN).write_text("[Service]\nExecStartPre=+/usr/bin/cmp /root/known.crt %d/device.crt\n")
+    board.path("/srv/known.crt").write_text(before)
+    board.path(DROP_IN).write_text("[Service]\nExecStartPre=+/usr/bin/cmp /srv/known.crt %d/device.crt\n")
     try:
         board.run("systemctl daemon-reload")
         assert not enrolled.renew()
