@@ -71,6 +71,8 @@ class Application:
             return plan_for(device, report, rules, lack)
         except BoardError as error:
             return stopped(device, error.problem)
+        finally:
+            self._display.forget(device.id)
 
     def waves(self, plans: Mapping[str, Plan]) -> list[tuple[str, ...]]:
         """Return the boards that change, in waves. Raises ConfigurationError for sizes that are none."""

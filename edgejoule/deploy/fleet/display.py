@@ -67,12 +67,17 @@ class Display:
             self._tasks[device_id] = bars.add_task(escape(device_id), total=100.0, text="")
         bars.update(self._tasks[device_id], completed=percent, text=escape(text))
 
-    def ended(self, outcome: Outcome) -> None:
-        """Say what became of a board."""
+    def forget(self, device_id: str) -> None:
+        """Show nothing of a board until something is told of it again."""
         with self._lock:
-            task = self._tasks.pop(outcome.device, None)
+            self._steps.pop(device_id, None)
+            task = self._tasks.pop(device_id, None)
             if self._bars is not None and task is not None:
                 self._bars.remove_task(task)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say what became of a board."""
+        self.forget(outcome.device)
         sign = _SIGNS["failed" if outcome.failed else "changed" if outcome.changed else "same"]
         why = f": {outcome.problem.text}" if outcome.problem is not None else ""
         self.say(f"{sign} {outcome.device} {outcome.status}{why}")
