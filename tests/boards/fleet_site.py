@@ -70,7 +70,7 @@ class FleetSite:
         self.device_lines[board.name] = "[[device]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items())
         self.write()
 
-    def write(self, *, gate_s: float = 60.0, roll_out: str = "waves = [1, 2]") -> None:
+    def write(self, *, gate_s: float = 150.0, roll_out: str = "waves = [1, 2]") -> None:
         self.file.write_text(
             f'[fleet]\nid = "demo"\n[roll_out]\n{roll_out}\n[pki]\ndirectory = "ca"\n'
             f'[defaults]\nuser = "root"\nssh_key = "{self.rack.key_file}"\nbroker = "{self.url}"\n'
