@@ -29,7 +29,7 @@ LIST_DAYS: Final = 365
 """Long, as it travels by hand: a list that is out of date stops every device, and none becomes safer by it."""
 LIST_NAME: Final = "fleet.crl"
 REGISTER: Final = "register.sqlite3"
-_OWN: Final = (REGISTER, LIST_NAME, "ca.crt", "ca.key.", "lost+found")
+_OWN: Final = (REGISTER, LIST_NAME, "ca.crt", "ca.key.", "lock", "lost+found")
 """How the files begin that a new authority's directory may hold."""
 
 
@@ -57,8 +57,10 @@ def create_authority(
 ) -> "Authority":
     """Make a new authority in ``directory``, readable by its owner alone. Raises ConfigurationError."""
     make_folder(directory, 0o700)
+    _check_vacant(directory)  # before a lock is left in it
     with locked(directory):
         _check_vacant(directory)
+        _close(directory)
         key = keys.new_key()
         certificate = certificates.authority_certificate(name, key, _utc(now_unix_s()), days)
         create_register(directory / REGISTER)
@@ -70,11 +72,11 @@ def create_authority(
 
 
 def _check_vacant(directory: Path) -> None:
-    """Close the directory to others if it holds nothing, or what an init that broke off left.
-
-    Raises ConfigurationError.
-    """
-    there = sorted(path.name for path in directory.iterdir())
+    """Refuse a directory that holds more than an init that broke off left. Raises ConfigurationError."""
+    try:
+        there = sorted(path.name for path in directory.iterdir())
+    except OSError as error:
+        raise ConfigurationError(f"{directory}: cannot read it: {error.strerror}; name another") from error
     if "ca.key" in there:
         raise ConfigurationError(f"{directory}: there is an authority already; it stays as it is")
     foreign = next((name for name in there if not name.lstrip(".").startswith(_OWN)), None)
@@ -86,6 +88,9 @@ def _check_vacant(directory: Path) -> None:
         raise ConfigurationError(
             f"{directory}: holds the register of an authority, but not its ca.key: put that back, or name another"
         )
+
+
+def _close(directory: Path) -> None:
     try:
         directory.chmod(0o700)
     except OSError as error:

@@ -219,7 +219,11 @@ class DeviceFiles:
     def _refuse_foreign_files(self) -> None:
         for name in FILES:
             path = self.directory / name
-            if path.exists() and not path.is_symlink():
+            try:
+                is_foreign = path.exists() and not path.is_symlink()
+            except OSError as error:
+                raise ConfigurationError(f"{path}: {error.strerror}; are you its owner?") from error
+            if is_foreign:
                 raise ConfigurationError(
                     f"{path}: is there and was made by something else; move it away, or name another --out"
                 )

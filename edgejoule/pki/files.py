@@ -72,14 +72,14 @@ def make_folder(folder: Path, mode: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Let one process at a time work in ``folder``.
+    """Let one process at a time work in ``folder``. The lock is a file of its owner's: nobody else can hold it.
 
     Raises ConfigurationError when it cannot be opened, and without ``wait`` UnreachableError while another is at work.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, SECRET)
     except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot open it: {error.strerror}") from error
+        raise ConfigurationError(f"{folder}: cannot work there: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -151,7 +151,11 @@ def _row(entry: Entry) -> tuple[str | float | None, ...]:
 @contextlib.contextmanager
 def transaction(path: Path) -> Iterator[Register]:
     """Open the register for one change: all of it happens, or, after an error, nothing. Raises ConfigurationError."""
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot read it: {error.strerror}; it is its owner's") from error
+    if not is_there:
         raise ConfigurationError(f"{path.parent}: is no authority; make one: edgejoule pki init {path.parent}")
     with _opened(path) as db:
         (version,) = db.execute("PRAGMA user_version").fetchone()

@@ -7,6 +7,8 @@ from typing import Any
 
 from paho.mqtt.client import Client, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge_agent.wire.mqtt import BrokerSettings, log_in, parse_broker_url
 from tests.fakes.delivery import PATIENCE_S, wait_until
@@ -15,7 +17,7 @@ from tests.fakes.delivery import PATIENCE_S, wait_until
 class RawClient:
     """One connection; every call waits for the broker's answer."""
 
-    def __init__(self, settings: BrokerSettings, client_id: str) -> None:
+    def __init__(self, settings: BrokerSettings, client_id: str, *, keep_session: bool = False) -> None:
         version = MQTTProtocolVersion.MQTTv311 if settings.protocol == "3.1.1" else MQTTProtocolVersion.MQTTv5
         self.received: list[tuple[str, bytes]] = []
         self._answers: dict[int, list[str]] = {}
@@ -27,7 +29,12 @@ class RawClient:
         self._client.on_publish = lambda _c, _u, mid, reason, _p: self._answers.update({mid: [str(reason)]})
         self._client.on_subscribe = self._subscribed
         address = parse_broker_url(settings.url)
-        self._client.connect(address.host, address.port)
+        if keep_session:
+            expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho 2.1
+            expiry.SessionExpiryInterval = 3600
+            self._client.connect(address.host, address.port, clean_start=False, properties=expiry)
+        else:
+            self._client.connect(address.host, address.port)
         self._client.loop_start()
         assert self._connected.wait(PATIENCE_S)
 
@@ -63,8 +70,9 @@ class RawClient:
 
 
 @contextlib.contextmanager
-def raw_client(settings: BrokerSettings, client_id: str) -> Iterator[RawClient]:
-    client = RawClient(settings, client_id)
+def raw_client(settings: BrokerSettings, client_id: str, *, keep_session: bool = False) -> Iterator[RawClient]:
+    """``keep_session``: one that outlives the connection, and goes on with it; MQTT 5 alone."""
+    client = RawClient(settings, client_id, keep_session=keep_session)
     try:
         yield client
     finally:

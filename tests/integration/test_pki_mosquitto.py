@@ -134,6 +134,20 @@ def test_a_new_certificate_that_the_broker_does_not_take_is_not_used(
     assert refusal(login_with(place, broker)) == ""
 
 
+@pytest.mark.skipif(find_program("mosquitto_passwd") is None, reason="needs mosquitto_passwd")
+def test_a_broker_that_wants_a_password_as_well_gets_it(fleet: Fleet, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "x", "secret"], check=True)
+    passwords.chmod(0o644)
+    (tmp_path / "password").write_text("secret\n")
+    place = fleet.enrol("pi4-01")
+    lines = fleet.broker_lines().replace("use_identity_as_username true", f"password_file {passwords}")
+    with running_broker("mosquitto", tmp_path, lines) as broker:
+        config = say_agent_config(fleet, broker)
+        config.write_text(f'{config.read_text()}password_file = "{tmp_path}/password"\n')
+        assert main(["pki", "renew", "--out", str(place), "--config", str(config)]) == 0
+
+
 def test_a_revoked_certificate_cannot_connect_after_a_reload_and_its_successor_can(
     fleet: Fleet, broker: BrokerProcess
 ) -> None:
@@ -200,6 +214,22 @@ def test_a_stolen_certificate_speaks_for_nobody_else_and_hears_nobody_else_s_ord
         heard.wait_for(f"{ROOT}/home/pi4-01/windows")
         assert stolen.topics() == []
         assert f"{ROOT}/home/pi4-02/windows" not in heard.topics()
+
+
+def test_who_takes_over_the_collector_s_session_hears_nothing_of_it(fleet: Fleet, broker: BrokerProcess) -> None:
+    """A client id is whatever a client says, and the broker hands the session on; what it may read, it does not."""
+    windows, own = f"{ROOT}/home/pi4-02/windows", f"{ROOT}/home/pi4-01/cmd/run"
+    collector, operator = (login_with(fleet.enrol(name), broker) for name in ("collector", "operator"))
+    thief, victim = login_with(fleet.enrol("pi4-01"), broker), login_with(fleet.enrol("pi4-02"), broker)
+    with raw_client(collector, "edgejoule-collector", keep_session=True) as real:
+        real.subscribe(f"{ROOT}/#")
+    with raw_client(victim, "victim") as device, raw_client(operator, "operator") as orders:
+        assert device.publish(windows) == "Success"
+        with raw_client(thief, "edgejoule-collector", keep_session=True) as stolen:
+            assert device.publish(windows) == "Success"
+            orders.publish(own)
+            stolen.wait_for(own)
+            assert set(stolen.topics()) == {own}, "the session is the collector's, the rights are not"
 
 
 def _expired(fleet: Fleet) -> Path:

@@ -18,6 +18,7 @@ from edgejoule.pki import names
 from edgejoule.pki.authority import CLIENT_DAYS, Authority, Issued, create_authority
 from edgejoule.pki.certificates import common_name, due_at, is_signed_by, read_certificate, read_list
 from edgejoule.pki.errors import RefusedError
+from edgejoule.pki.files import locked
 from edgejoule.pki.keys import PrivateKey, new_key
 from edgejoule.pki.rate_limit import RefusalLimit
 from edgejoule.pki.requests import make_request
@@ -272,6 +273,12 @@ def test_an_authority_that_has_ended_signs_nothing(authority: Authority, clock: 
         authority.redeem(token, asked())
     with pytest.raises(RefusedError, match="the authority ended on"):
         authority.sign_server(new_key().public_key(), ["broker.lan"], [])
+
+
+def test_nobody_else_can_hold_the_lock(authority: Authority, tmp_path: Path) -> None:
+    with locked(tmp_path):
+        pass
+    assert {path.stat().st_mode & 0o777 for path in (authority.directory / ".lock", tmp_path / ".lock")} == {0o600}
 
 
 def test_a_directory_that_is_no_authority_is_one_line(tmp_path: Path) -> None:
