@@ -7,7 +7,7 @@ and who asks for far more is not answered, so that one device holds up no other 
 import heapq
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -22,6 +22,8 @@ from edge_agent.wire.orders import BlobChunk, BlobRequest
 from edge_agent.wire.topics import UpTopic, topic_for
 
 MAX_WAITING: Final = 10_000
+MAX_WAITING_OF_DEVICE: Final = 100
+"""So that one alone does not fill the queue with small questions; a device asks one at a time."""
 MAX_DELAY_S: Final = 5.0
 """Of one device: what it could be answered only later than this is forgotten."""
 BURST_BYTES: Final = 1 << 20
@@ -52,6 +54,7 @@ class BlobServer:
         self._bytes_per_s = device_bytes_per_s
         self._waiting: list[_Asked] = []
         self._keys: set[tuple[str, str, str, int, int]] = set()
+        self._waiting_of: Counter[tuple[str, str]] = Counter()
         self._free_at_s: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._number = 0
         self._stopping = False
@@ -92,11 +95,14 @@ class BlobServer:
             asked = _Asked(time.monotonic(), self._number, topic, request, connection)
             if asked.key in self._keys:
                 return
-            due_s = self._due_s((topic.fleet, topic.device_id), request.max_bytes, asked.due_s)
-            if due_s is None or len(self._waiting) >= MAX_WAITING:
+            device = topic.fleet, topic.device_id
+            full = len(self._waiting) >= MAX_WAITING or self._waiting_of[device] >= MAX_WAITING_OF_DEVICE
+            due_s = None if full else self._due_s(device, request.max_bytes, asked.due_s)
+            if due_s is None:
                 self._unanswered += 1
                 return
             self._keys.add(asked.key)
+            self._waiting_of[device] += 1
             heapq.heappush(self._waiting, asked._replace(due_s=due_s))
             self._changed.notify_all()
 
@@ -124,11 +130,18 @@ class BlobServer:
             while not self._stopping:
                 now_s = time.monotonic()
                 if self._waiting and self._waiting[0].due_s <= now_s:
-                    asked = heapq.heappop(self._waiting)
-                    self._keys.discard(asked.key)
-                    return asked
+                    return self._taken_out()
                 self._changed.wait(self._waiting[0].due_s - now_s if self._waiting else None)
         return None
+
+    def _taken_out(self) -> _Asked:
+        asked = heapq.heappop(self._waiting)
+        self._keys.discard(asked.key)
+        device = asked.topic[:2]
+        self._waiting_of[device] -= 1
+        if not self._waiting_of[device]:
+            del self._waiting_of[device]
+        return asked
 
     def _answer(self, asked: _Asked) -> None:
         request = asked.request

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+import tempfile
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -56,12 +57,14 @@ class BlobStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._seen: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[tuple[int, ...], str]] = OrderedDict()
 
     def put(self, path: Path) -> Blob:
         """Copy the file into the store. Raises ConfigurationError: what cannot be read or written, and the remedy."""
         try:
-            with path.open("rb") as file:
+            with open(path, "rb", opener=_open_at_once) as file:
+                if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                    raise ConfigurationError(f"{path}: is a pipe; name a file")
                 return self._take_in(file, path)
         except OSError as error:
             where = error.filename or path
@@ -72,12 +75,13 @@ class BlobStore:
     def _take_in(self, file: IO[bytes], path: Path) -> Blob:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._forget_left_over()
-        temporary = self.directory / f".{os.getpid()}.new"
+        number, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=self.directory)
+        temporary = Path(name)
         digest = hashlib.sha256()
         size_bytes = 0
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(temporary.unlink, missing_ok=True)
-            with temporary.open("wb") as copy:
+            with os.fdopen(number, "wb") as copy:
                 while data := file.read(READ_BYTES):
                     size_bytes += len(data)
                     if size_bytes > MAX_BLOB_BYTES:
@@ -128,21 +132,25 @@ class BlobStore:
             return BlobPart(found.st_size, os.pread(number, max_bytes, offset))
 
     def _check(self, sha256: str, file: IO[bytes], found: os.stat_result) -> None:
-        """Compare the hash, unless that was done with this very file. Raises BlobDamagedError."""
+        """Compare the hash, which is found out once for this very file. Raises BlobDamagedError."""
         identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        if self._seen.get(sha256) == identity:
-            self._seen.move_to_end(sha256)
-            return
         if found.st_size > MAX_BLOB_BYTES:
             raise BlobDamagedError(f"it has {found.st_size} bytes, over the limit of {MAX_BLOB_BYTES}")
-        digest = hashlib.sha256()
-        while data := file.read(READ_BYTES):
-            digest.update(data)
-        if digest.hexdigest() != sha256:
-            raise BlobDamagedError(f"its content has the hash {digest.hexdigest()}")
-        self._seen[sha256] = identity
+        seen = self._seen.get(sha256)
+        if seen is None or seen[0] != identity:
+            digest = hashlib.sha256()
+            while data := file.read(READ_BYTES):
+                digest.update(data)
+            seen = self._seen[sha256] = identity, digest.hexdigest()
+        self._seen.move_to_end(sha256)
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
+        if seen[1] != sha256:
+            raise BlobDamagedError(f"its content has the hash {seen[1]}")
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def _fsync_directory(directory: Path) -> None:

@@ -120,6 +120,8 @@ def _published(path: Path, config: "OrderConfig", arguments: argparse.Namespace)
 
     if arguments.published or arguments.dry_run:
         content = read_content(path, "the file")
+        if not content.data:
+            raise ConfigurationError(f"{path}: is empty; name a file with something in it")
         return content.sha256, len(content.data)
     if not config.blob_dir:
         raise ConfigurationError(

@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Send it. Raises ConfigurationError."""
     config = config_of(arguments)
     defer = _deferral(arguments)
+    _check_times(arguments.valid, defer)
     try:
         return _run(arguments, config, defer)
     except BrokerUnavailableError as error:
@@ -125,6 +126,18 @@ def _deferral(arguments: argparse.Namespace) -> Deferral | None:
     if takes is None:
         raise ConfigurationError("order send: --defer-until needs --takes TIME: how long the work takes, about")
     return Deferral(deadline_unix_ns=until, duration_s=takes, energy_j=energy_j)
+
+
+def _check_times(valid_s: float, defer: Deferral | None) -> None:
+    """Raise ConfigurationError for what every device refuses."""
+    from edge_agent.remote.guard import MAX_DEFERRED_NS, MAX_VALID_NS
+
+    if valid_s * 1e9 > MAX_VALID_NS:
+        raise ConfigurationError(f"order send: --valid: {MAX_VALID_NS // 86_400_000_000_000} days at most")
+    if defer is not None and defer.deadline_unix_ns - time.time_ns() > MAX_DEFERRED_NS:
+        raise ConfigurationError(
+            f"order send: --defer-until: {MAX_DEFERRED_NS // 86_400_000_000_000} days from now at most"
+        )
 
 
 def _devices(arguments: argparse.Namespace, config: "OrderConfig") -> list[str]:

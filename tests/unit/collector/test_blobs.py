@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.blob_server import BURST_BYTES, MAX_DELAY_S, BlobServer, serving_blobs
+from collector.blob_server import (
+    BURST_BYTES,
+    MAX_DELAY_S,
+    MAX_WAITING,
+    MAX_WAITING_OF_DEVICE,
+    BlobServer,
+    serving_blobs,
+)
 from collector.blobs import LEFT_OVER_S, BlobDamagedError, BlobStore
 from collector.build import build_blob_server
 from collector.config import parse_config
@@ -96,6 +103,18 @@ def test_a_file_that_changed_is_not_handed_out_until_it_is_published_again(tmp_p
     assert store.read(sha256, 0, 3) == (len(CONTENT), CONTENT[:3])
 
 
+def test_a_damaged_file_is_read_once_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    store, sha256 = published(tmp_path)
+    (store.directory / sha256).write_bytes(b"other")
+    with pytest.raises(BlobDamagedError):
+        store.read(sha256, 0, 10)
+    with (store.directory / sha256).open("rb") as file:
+        found = os.fstat(file.fileno())
+        with pytest.raises(BlobDamagedError):
+            store._check(sha256, file, found)
+        assert file.tell() == 0, "a gigabyte for each question would hold up everybody"
+
+
 def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
     store, sha256 = published(tmp_path)
     (store.directory / ("1" * 64)).symlink_to(tmp_path / "m.tflite")
@@ -114,6 +133,9 @@ def test_what_cannot_be_published_is_said_and_leaves_nothing(tmp_path: Path) -> 
     (tmp_path / "empty").touch()
     with pytest.raises(ConfigurationError, match="is empty"):
         store.put(tmp_path / "empty")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="is a pipe"):
+        store.put(tmp_path / "pipe")
     assert list(store.directory.iterdir()) == []
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(ConfigurationError, match="cannot publish"):
@@ -185,6 +207,34 @@ def test_who_asks_for_far_more_than_its_rate_is_not_answered_and_holds_up_nobody
         server.take(UpTopic("lab", "other", "fetch"), request(sha256), modest)
         wait_until(lambda: len(modest.sent) == 1, "the modest one is served while the greedy one waits")
     assert len(greedy.sent) < 200 - unanswered / 2
+
+
+def test_one_device_with_many_small_questions_leaves_room_for_others(tmp_path: Path) -> None:
+    store, sha256 = published(tmp_path)
+    greedy, modest = Wire(), Wire()
+    server = BlobServer(store, 1e8)
+    for offset in range(MAX_WAITING + 1):
+        server.take(DEVICE, request(sha256, offset, 1), greedy)
+    assert server.counts.unanswered == MAX_WAITING + 1 - MAX_WAITING_OF_DEVICE
+    server.take(UpTopic("lab", "other", "fetch"), request(sha256), modest)
+    with serving_blobs(server):
+        wait_until(lambda: len(modest.sent) == 1, "the modest one is served")
+        wait_until(lambda: len(greedy.sent) == MAX_WAITING_OF_DEVICE, "and what was taken of the greedy one")
+        server.take(DEVICE, request(sha256), greedy)
+        wait_until(lambda: len(greedy.sent) == MAX_WAITING_OF_DEVICE + 1, "which is heard again")
+
+
+def test_two_that_publish_at_once_as_the_same_process_id_do_not_write_one_copy(tmp_path: Path) -> None:
+    """In containers every one of them may be process 1; the folder is what they share."""
+    store, _ = published(tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    half = store.directory / f".{os.getpid()}.new"
+    half.symlink_to(victim)
+    (tmp_path / "m.tflite").write_bytes(b"new")
+    assert store.put(tmp_path / "m.tflite").new
+    assert victim.read_bytes() == b"precious"
+    assert half.is_symlink()
 
 
 def test_the_collector_is_told_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -172,6 +172,9 @@ def test_a_site_is_what_the_inventory_says(tmp_path: Path) -> None:
         (["bench", "--takes", "5m"], "belong to --defer-until"),
         (["bench", "--defer-until", "+2h"], "needs --takes"),
         (["bench", "--defer-until", "2h", "--takes", "5m"], "that time is over"),
+        (["bench", "--defer-until", "+15d", "--takes", "5m"], "14 days from now at most"),
+        (["bench", "--valid", "8d"], "7 days at most"),
+        (["model", "--file", "nothing.tflite", "--published"], "cannot read the file"),
         (["reset", "--fleet", "+"], "no fleet is called so"),
         (["reset", "--broker", "http://x"], "names no MQTT broker"),
         (["reset", "--device", "grid"], "no device may be called so"),
@@ -188,3 +191,5 @@ def test_files_that_nobody_serves_are_no_order(key: Path, tmp_path: Path, capsys
     words = ["send", "model", "--file", str(tmp_path / "m.tflite"), "--device", "a", "--key", str(key)]
     assert "--blobs DIR" in fault(capsys, *words)
     assert "no key is named" in fault(capsys, "send", "reset", "--device", "a")
+    (tmp_path / "m.tflite").write_bytes(b"")  # and a size of 0 would name a model of the device's catalogue
+    assert "is empty" in fault(capsys, *words, "--published")
