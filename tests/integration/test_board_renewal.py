@@ -102,7 +102,7 @@ def install(site: FleetSite, board: Board, enrol: str) -> None:
     cert_file = "{CREDENTIALS}/device.crt"
     key_file = "{CREDENTIALS}/device.key"
     """)
-    board.run("cd /root && python3 -m zipfile -e edgejoule.bundle.zip bundle")
+    board.run("cd /srv && python3 -m zipfile -e edgejoule.bundle.zip bundle")
     board.run(f"{INSTALLER} build {BUNDLE}", timeout_s=200.0)
     board.run(f"/opt/edgejoule/versions/*/venv/bin/edgejoule pki enrol {enrol} --out {PKI}")
     board.run(f"{INSTALLER} install {BUNDLE} --config /srv/agent.toml --gate-seconds 90", timeout_s=200.0)
