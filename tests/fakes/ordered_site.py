@@ -27,6 +27,7 @@ from tests.fakes.ports import free_port
 FLEET = "demo"
 EVERYTHING = '["bench", "model", "window", "duty_cycle", "batch", "diagnostics", "reset"]'
 PATIENCE_S = 90.0
+WINDOW_S = 0.5
 
 
 class OrderedSite:
@@ -52,6 +53,7 @@ class OrderedSite:
         self.config = agent_toml(
             directory,
             broker.url,
+            window=f"window_s = {WINDOW_S}",
             remote=f'operators = "operators.toml"\nallow = {EVERYTHING}\nbatch_folders = {{night = "inputs"}}',
         )
         self.agent: AgentProcess

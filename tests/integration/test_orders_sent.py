@@ -21,6 +21,7 @@ from edge_agent.wire.mqtt import BrokerSettings
 from edge_agent.wire.orders import MAX_CHUNK_BYTES, CollectDiagnostics
 from edge_agent.wire.topics import topic_for
 from edgejoule.cli import main
+from edgejoule.orders import dispatch as dispatch_module
 from edgejoule.orders.addressees import of_fleet
 from edgejoule.orders.dispatch import Dispatch
 from edgejoule.orders.keys import OperatorKey, load_key, make_key
@@ -106,8 +107,9 @@ def test_a_device_that_comes_later_gets_its_order_then(
 
 
 def test_who_never_answers_is_silent_and_the_broker_keeps_nothing_for_it(
-    broker: BrokerProcess, operators: Path, key: OperatorKey
+    broker: BrokerProcess, operators: Path, key: OperatorKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatch_module, "GRACE_S", 0.5)
     settings = BrokerSettings(url=broker.url)
     dispatch = new_dispatch(key, "away", valid_s=1.0)
     with sending(settings, dispatch):
