@@ -1,5 +1,6 @@
 """Versions of a few lines, each built once, for boards in folders."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from edgejoule.deploy.onboard.layout import Layout
 from edgejoule.deploy.onboard.report import Report
 from edgejoule.deploy.onboard.service import NoService
 from edgejoule.deploy.onboard.switching import Site
-from tests.fakes.stand_in_service import Board
+from tests.fakes.stand_in_service import CUT, Board
 from tests.fakes.tiny_bundle import Behaviour, tiny_bundle
 
 CONFIG = '[device]\nid = "pi"\nstate_dir = "state"\n[meter]\nport = "/dev/edgejoule-meter"\n'
@@ -41,3 +42,12 @@ class Shelf:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(self._site.layout.version(release))
         return install(board.site, order)
+
+    def cut_at(self, call: str, board: Board, order: Order) -> None:
+        """Install in a process that ends as by a power cut, when it is about to make ``call``, or ``gate`` begins."""
+        child = os.fork()
+        if child == 0:
+            board.service.cut_at = call
+            self.install(board, order)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == CUT

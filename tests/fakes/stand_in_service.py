@@ -1,5 +1,6 @@
 """Runs the version that ``current`` points to as a process, where systemd is not the point of a test."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,14 @@ from edgejoule.deploy.onboard.report import Event, Report
 from edgejoule.deploy.onboard.service import NoService, ServiceState
 from edgejoule.deploy.onboard.switching import Site
 
+CUT = 9
+
 
 class StandIn(NoService):
-    """``before``: called with the name of each call that would change something, right before it."""
+    """``before``: called with the name of each call that would change something, right before it.
+
+    ``cut_at``: the call, or ``gate``, before which this process and the agent end with the exit code ``CUT``.
+    """
 
     exists = True
 
@@ -22,6 +28,7 @@ class StandIn(NoService):
         self._log = layout.root.parent / "agent.log"
         self.calls: list[str] = []
         self.enabled = False
+        self.cut_at = ""
 
     @property
     def pid(self) -> int | None:
@@ -54,6 +61,7 @@ class StandIn(NoService):
         self.stop(disable=True)
 
     def state(self) -> ServiceState:
+        self._cut("gate")
         pid = self.pid
         ended = self._process is not None and pid is None
         return ServiceState("active" if pid else "failed", pid or 0, 3 if ended else 0)
@@ -71,6 +79,12 @@ class StandIn(NoService):
     def _note(self, name: str) -> None:
         self.calls.append(name)
         self._before(name)
+        self._cut(name)
+
+    def _cut(self, name: str) -> None:
+        if name == self.cut_at:
+            self.end()
+            os._exit(CUT)
 
 
 class Board:

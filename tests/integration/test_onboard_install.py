@@ -1,16 +1,11 @@
 """The installer on a board: real environments filled by a real pip, an agent that obeys, a process for a service."""
 
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgejoule.deploy.installer_zipapp import installer_zipapp
 from edgejoule.deploy.onboard import checks, jobs, managing, system_files
 from edgejoule.deploy.onboard.configuration import Choice
 from edgejoule.deploy.onboard.files import read_history
@@ -19,21 +14,10 @@ from edgejoule.deploy.onboard.problems import InstallError
 from edgejoule.deploy.onboard.switching import recover
 from tests.fakes.delivery import wait_until
 from tests.fakes.shelf import CONFIG, PATIENT, QUICK, Shelf
-from tests.fakes.stand_in_service import Board, board_in
+from tests.fakes.stand_in_service import Board
 from tests.fakes.tiny_bundle import Behaviour, tiny_bundle
 
 pytestmark = pytest.mark.xdist_group("onboard")
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
-    with board_in(tmp_path / "board") as board:
-        yield board
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("shelf"))
 
 
 def test_a_first_install_then_nothing_to_do_then_a_new_version_then_back(board: Board, shelf: Shelf) -> None:
@@ -242,32 +226,25 @@ def test_uninstalled_is_all_but_configuration_and_history(board: Board, shelf: S
     left = {name for name in board.files() if not name.endswith("progress.json")}
     assert left == {"root/etc/agent.toml"}
     assert board.service.pid is None
+    assert not managing.uninstall(board.site, purge=False)["changed"]
+    (board.layout.root / "of-another").touch()
     managing.uninstall(board.site, purge=True)
-    assert not board.layout.root.exists()
+    assert set(board.files()) == {"root/of-another"}
+    assert (board.layout.etc / "state" / "progress.json").exists()
 
 
 # --- interrupted ---------------------------------------------------------------------------------------------------
 
 
-def killed_at(call: str, board: Board, asked: Order, shelf: Shelf) -> None:
-    """Install in a process that ends at once, as with kill -9, when it is about to make ``call``."""
-    child = os.fork()
-    if child == 0:
-        board.service._before = lambda name: os._exit(9) if name == call else None
-        shelf.install(board, asked)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-
-
-@pytest.mark.parametrize("call", ["apply", "enable", "restart"])
+@pytest.mark.parametrize("call", ["apply", "enable", "restart", "gate"])
 def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board: Board, shelf: Shelf) -> None:
     first = shelf.install(board, shelf.order())
     before = board.files()
-    killed_at(call, board, shelf.order("2.0.0", "silent", QUICK, choice=Choice(CONFIG.encode() + b"# new\n")), shelf)
+    shelf.cut_at(call, board, shelf.order("2.0.0", "silent", QUICK, choice=Choice(CONFIG.encode() + b"# new\n")))
     assert board.layout.pending.exists()
 
     board.service.restart()  # the boot
-    if call == "restart":  # it had switched: the gate decides
+    if call == "gate":  # it had switched: the gate decides
         with pytest.raises(InstallError, match="runs again"):
             recover(board.site)
     else:
@@ -280,7 +257,7 @@ def test_what_an_installer_had_begun_is_ended_by_the_next_boot(call: str, board:
 def test_a_version_that_delivers_after_the_power_cut_is_kept(board: Board, shelf: Shelf) -> None:
     shelf.install(board, shelf.order())
     asked = shelf.order("2.0.0")
-    killed_at("restart", board, asked, shelf)
+    shelf.cut_at("gate", board, asked)
     board.service.restart()
 
     assert "is confirmed" in str(recover(board.site))
@@ -305,88 +282,3 @@ def test_two_installers_never_at_once(board: Board) -> None:
     assert caught.value.kind == "busy"
     with jobs.only_one(board.layout):
         pass
-
-
-# --- the one file, as it runs on a board ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def installer(tmp_path: Path) -> Path:
-    path = tmp_path / "installer.pyz"
-    path.write_bytes(installer_zipapp())
-    return path
-
-
-def run(installer: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-I", str(installer), *words], capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-def test_an_installer_goes_on_when_its_session_breaks(installer: Path, tmp_path: Path) -> None:
-    bundle, root = tiny_bundle(tmp_path / "b.zip", config=CONFIG), tmp_path / "root"
-    words = ["--bundle", str(bundle), "--no-service", "--root", str(root), "--no-compile"]
-    session = subprocess.Popen(
-        [sys.executable, "-I", str(installer), "install", *words], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert session.stdout is not None
-        job = session.stdout.readline().split('"id": "')[1].split('"')[0]
-    finally:
-        session.send_signal(signal.SIGKILL)
-        session.wait()
-        if session.stdout is not None:
-            session.stdout.close()
-
-    followed = run(installer, "follow", job, "--root", str(root))
-    assert followed.returncode == 0, followed.stdout + followed.stderr
-    assert '"outcome": "installed"' in followed.stdout.splitlines()[-1]
-    again = run(installer, "install", *words)
-    assert (again.returncode, '"outcome": "unchanged"' in again.stdout) == (0, True)
-    assert '"changed_by_hand": false' in run(installer, "status", "--no-service", "--root", str(root)).stdout
-
-
-FULL = """
-set -e
-mount -t tmpfs none {root}
-{installer} --bundle {first} > {root}/first.log
-mount -o remount,nr_inodes=$(( $(df --output=iused {root} | tail -1) + 20 )) {root}
-{installer} --bundle {second} > {root}/second.log || true
-tail -n 1 {root}/second.log
-ls {root}/edgejoule/versions
-readlink {root}/edgejoule/current
-"""
-
-
-@pytest.mark.boards  # it mounts
-def test_a_disk_that_runs_full_in_the_middle_leaves_the_old_version_and_no_half_one(
-    installer: Path, tmp_path: Path
-) -> None:
-    """Out of room for files, not for bytes: what a look at the free bytes before does not show."""
-    root = tmp_path / "disk"
-    root.mkdir()
-    where = f"--no-service --root {root}/edgejoule --python {sys.executable} --foreground --no-compile"
-    script = FULL.format(
-        root=root,
-        installer=f"{sys.executable} -I {installer} install {where}",
-        first=tiny_bundle(tmp_path / "1.zip", "1.0.0", config=CONFIG),
-        second=tiny_bundle(tmp_path / "2.zip", "2.0.0", config=CONFIG),
-    )
-    said = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=120, check=True
-    ).stdout.splitlines()
-
-    assert '"kind": "no-space"' in said[0]
-    assert [line.split("-")[0] for line in said[1:]] == ["1.0.0", "versions/1.0.0"]
-
-
-def test_what_cannot_be_is_one_line_with_its_remedy(installer: Path, tmp_path: Path) -> None:
-    missing = run(
-        installer, "install", "--bundle", str(tmp_path / "none.zip"), "--no-service", "--root", str(tmp_path)
-    )
-    assert missing.returncode == 1
-    assert "none.zip" in missing.stdout
-    assert missing.stderr == ""
-    assert '"kind": "bundle"' in missing.stdout.splitlines()[-1]
-    assert run(installer, "rollback", "--no-service", "--root", str(tmp_path)).returncode == 1
-    assert run(installer, "nonsense").returncode == 2

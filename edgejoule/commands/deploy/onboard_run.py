@@ -63,7 +63,7 @@ def run_apart(verb: str, words: Sequence[str], arguments: argparse.Namespace) ->
     """Run a verb of the installer, show how it gets on and how it ended; return its exit code."""
     layout = layout_of(arguments)
     try:
-        job = jobs.start(layout, ["-m", MODULE, verb, *words, *place_words(arguments), "--foreground"])
+        job = jobs.start(layout, ["-m", MODULE, verb, *words, *place_words(arguments), "--foreground"], Path("/"))
         with _Shown() as shown:
             code = jobs.follow(layout, job, shown.tell)
     except InstallError as error:

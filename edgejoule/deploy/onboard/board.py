@@ -145,7 +145,9 @@ def meter_ports(folder: Path) -> list[str]:
 def answer(words: list[str], timeout_s: float = ANSWER_S) -> str:
     """Return what a program says on its standard output, "" where it is not there or fails."""
     try:
-        outcome = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False)
+        outcome = subprocess.run(
+            words, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return outcome.stdout.strip() if outcome.returncode == 0 else ""

@@ -44,7 +44,7 @@ def build(layout: Layout, bundle: Bundle, python: str, report: Report, *, compil
     except OSError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
         raise InstallError(
-            "no-space" if error.errno in _FULL else "build",
+            "no-space" if files.is_full(error) else "build",
             f"{folder}: {error.strerror or error}",
             "free some space; nothing was changed",
         ) from error
@@ -135,6 +135,3 @@ def _run(words: list[str], folder: Path, name: str) -> None:
     if "No space left" in said or "Disk quota" in said:
         raise InstallError("no-space", f"{folder}: the disk is full", "free some space; nothing was changed")
     raise InstallError("build", "{} failed: {}".format(name, said or "it said nothing"), "nothing was changed")
-
-
-_FULL = (28, 122)  # ENOSPC, EDQUOT

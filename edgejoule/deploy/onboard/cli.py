@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import board, checks, configuration, install, jobs, managing, switching, system_files
+from . import board, checks, configuration, files, install, jobs, managing, switching, system_files
 from .gate import DEFAULT_S, DEFAULT_WINDOWS, Gate
 from .layout import DEFAULT_ROOT, Layout
 from .problems import InstallError
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from .report import Tell
 
 INTERRUPTED = 130
+MOST_GATE_S = 86400.0
 CHANGING = ("build", "install", "rollback")
 """Verbs that take long: they run apart from the session that asked, unless ``--foreground``."""
+_SECRET_NAME = re.compile(r"(?:pki/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
 
 
 def main(words: Sequence[str] | None = None, tell: Tell | None = None) -> int:
@@ -31,6 +35,7 @@ def main(words: Sequence[str] | None = None, tell: Tell | None = None) -> int:
     tell = tell or json_lines(sys.stdout)
     asked = list(sys.argv[1:] if words is None else words)
     arguments = _parser().parse_args(asked)
+    jobs.leave_folder()
     report = Report(tell)
     try:
         if arguments.verb in CHANGING and not arguments.foreground:
@@ -38,12 +43,9 @@ def main(words: Sequence[str] | None = None, tell: Tell | None = None) -> int:
         return _VERBS[arguments.verb](arguments, report, tell)
     except InstallError as error:
         return _failed(report, error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
-        where = error.filename or "this board"
-        return _failed(report, InstallError("build", f"{where}: {error.strerror or error}"))
+        kind, remedy = ("no-space", "free some space") if files.is_full(error) else ("build", "")
+        return _failed(report, InstallError(kind, f"{error.filename or 'this board'}: {error.strerror}", remedy))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -58,32 +60,43 @@ def _failed(report: Report, error: InstallError) -> int:
 def _apart(arguments: argparse.Namespace, asked: list[str], tell: Tell) -> int:
     """Run the verb in a session of its own and read along."""
     layout = layout_of(arguments)
-    job = jobs.start(layout, [str(Path.cwd() / sys.argv[0]), *_absolute(asked), "--foreground"])
+    job = jobs.start(layout, [str(Path.cwd() / sys.argv[0]), *asked, "--foreground"], Path.cwd())
     tell({"event": "job", "id": job})
     return 0 if arguments.detach else jobs.follow(layout, job, tell)
 
 
-def _absolute(asked: list[str]) -> list[str]:
-    """Return the words with names of files that hold from any folder, also in ``NAME=FILE`` and ``--config=FILE``."""
-    return [_held(word) for word in asked]
-
-
-def _held(word: str) -> str:
-    head, equals, name = word.rpartition("=")
-    if not name or name.startswith("-") or not Path(name).exists():
-        return word
-    return head + equals + str(Path.cwd() / name)
-
-
 def layout_of(arguments: argparse.Namespace) -> Layout:
-    """Return where things are, as it was asked for."""
-    etc = None if arguments.etc is None else _whole(arguments.etc)
-    return Layout.at(_whole(arguments.root), etc, _whole(arguments.system_etc))
+    """Return where things are, as it was asked for. Raises InstallError for a folder that is the system's own."""
+    layout = Layout.at(arguments.root, arguments.etc, arguments.system_etc)
+    if os.path.realpath(str(layout.etc)) == os.path.realpath(str(layout.system)):
+        raise InstallError("usage", f"{layout.etc}: is the system's own folder", "name one for edgejoule alone")
+    return layout
 
 
-def _whole(path: Path) -> Path:
+def whole(text: str) -> Path:
     """Return a path that holds from any folder; links stay what they are."""
-    return Path.cwd() / path.expanduser()
+    return Path.cwd() / Path(text).expanduser()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0.0 < number <= MOST_GATE_S:
+        raise argparse.ArgumentTypeError(f"more than 0 and at most {MOST_GATE_S:.0f}")
+    return number
+
+
+def _unix_s(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError("seconds since 1970")
+    return number
 
 
 def site_of(arguments: argparse.Namespace, report: Report, *, lenient: bool = False) -> switching.Site:
@@ -176,7 +189,8 @@ def _uninstall(arguments: argparse.Namespace, report: Report, _tell: Tell) -> in
     site = site_of(arguments, report, lenient=True)
     with jobs.only_one(site.layout):
         done = managing.uninstall(site, purge=arguments.purge)
-    report.result("uninstalled", exit=0, text="uninstalled", remedy="", **done)
+    text = "uninstalled" if done["changed"] else "nothing was installed here"
+    report.result("uninstalled" if done["changed"] else "unchanged", exit=0, text=text, remedy="", **done)
     return 0
 
 
@@ -240,32 +254,36 @@ def _parser() -> argparse.ArgumentParser:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare where things are."""
-    parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, metavar="FOLDER", help="where versions are")
-    parser.add_argument("--etc", type=Path, metavar="FOLDER", help="where the configuration is")
+    parser.add_argument("--root", type=whole, default=DEFAULT_ROOT, metavar="FOLDER", help="where versions are")
+    parser.add_argument("--etc", type=whole, metavar="FOLDER", help="where the configuration is")
     parser.add_argument("--no-service", action="store_true", help="install files alone; nothing is started")
-    parser.add_argument("--system-etc", type=Path, default=Path("/etc"), help=argparse.SUPPRESS)
+    parser.add_argument("--system-etc", type=whole, default=Path("/etc"), help=argparse.SUPPRESS)
 
 
 def add_gate(parser: argparse.ArgumentParser) -> None:
     """Declare the health gate."""
     parser.add_argument(
-        "--gate-windows", type=int, default=DEFAULT_WINDOWS, metavar="N", help="windows that a collector must store"
+        "--gate-windows", type=_count, default=DEFAULT_WINDOWS, metavar="N", help="windows that a collector must store"
     )
     parser.add_argument(
-        "--gate-seconds", type=float, default=DEFAULT_S, metavar="S", help="within so long, else the old one returns"
+        "--gate-seconds",
+        type=_seconds,
+        default=DEFAULT_S,
+        metavar="S",
+        help="within so long, else the old one returns",
     )
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Declare what to install."""
-    parser.add_argument("--bundle", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--clock-now", type=float, metavar="UNIX_S", help="what another clock says now")
+    parser.add_argument("--bundle", type=whole, required=True, metavar="FILE")
+    parser.add_argument("--clock-now", type=_unix_s, metavar="UNIX_S", help="what another clock says now")
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """Declare how to install."""
     add_making(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the agent's configuration")
+    parser.add_argument("--config", type=whole, metavar="FILE", help="the agent's configuration")
     changed = parser.add_mutually_exclusive_group()
     changed.add_argument("--replace-config", action="store_true", help="also where a person changed it here")
     changed.add_argument("--keep-config", action="store_true", help="leave one that a person changed")
@@ -286,13 +304,13 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 def add_making(parser: argparse.ArgumentParser) -> None:
     """Declare how a version is built."""
     parser.add_argument("--allow-clock", action="store_true", help="take the clock as it is")
-    parser.add_argument("--require-signature", type=Path, metavar="KEY", help="refuse a bundle that it did not sign")
+    parser.add_argument("--require-signature", type=whole, metavar="KEY", help="refuse a bundle that it did not sign")
     parser.add_argument("--python", metavar="PATH", help="the Python to build with")
     parser.add_argument("--no-compile", action="store_true", help="do not compile: quicker here, slower at each start")
 
 
 def _secret(text: str) -> tuple[str, Path]:
     name, _, path = text.partition("=")
-    if not name or not path or name.startswith(("/", ".")) or ".." in name:
+    if not path or not _SECRET_NAME.match(name) or name == "agent.toml":
         raise argparse.ArgumentTypeError("give NAME=FILE")
-    return name, Path(path)
+    return name, whole(path)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from . import files
 from .layout import UNIT, Layout
 from .problems import InstallError
+from .snapshot import Wanted
 
 if TYPE_CHECKING:
     from .report import Report
+    from .snapshot import Files
 
 CREDENTIALS = "/run/credentials/" + UNIT + "/"
 """Where a secret is while the service runs; ``agent.toml`` names it there."""
@@ -68,10 +70,13 @@ def secret_names(content: bytes) -> list[str]:
     return sorted(set(_SECRET.findall(content.decode("utf-8", "replace"))))
 
 
-def secret_source(layout: Layout, name: str) -> Path:
-    """Return the file that a secret comes from: of ``pki/`` or beside the configuration. Raises InstallError."""
+def secret_source(layout: Layout, name: str, fresh: Files) -> Path:
+    """Return the file that a secret comes from: of ``pki/`` or beside the configuration. Raises InstallError.
+
+    ``fresh``: files that will be there.
+    """
     places = [layout.etc / "pki" / name, layout.etc / name]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if place in fresh or place.is_file()), None)
     if found is None:
         raise InstallError(
             "configuration",
@@ -81,33 +86,26 @@ def secret_source(layout: Layout, name: str) -> Path:
     return found
 
 
-def check_secrets(layout: Layout, content: bytes, given: dict[str, Path]) -> None:
-    """Raise InstallError for a secret that is neither here nor given, or given by a file that is not there."""
-    for name in secret_names(content):
-        if name not in given and f"pki/{name}" not in given:
-            secret_source(layout, name)
+def secret_files(layout: Layout, content: bytes, given: dict[str, Path]) -> dict[Path, Wanted | None]:
+    """Return the files of the secrets that are given, to be written beside the configuration for root alone.
+
+    Raises InstallError for one that is named and neither here nor given, or given by a file that is not there.
+    """
+    fresh: dict[Path, Wanted | None] = {}
     for name, source in given.items():
         if not source.is_file():
             raise InstallError("configuration", f"--secret {name}={source}: there is no such file", "name its file")
+        fresh[layout.etc / name] = Wanted(source.read_bytes(), 0o600)
+    for name in secret_names(content):
+        secret_source(layout, name, fresh)
+    return fresh
 
 
-def place_secrets(layout: Layout, secrets: dict[str, Path]) -> bool:
-    """Write secrets beside the configuration, readable by root alone; tell whether any is new."""
-    changed = False
-    for name, source in secrets.items():
-        target = layout.etc / name
-        content = source.read_bytes()
-        if target.is_file() and target.read_bytes() == content and target.stat().st_mode & 0o077 == 0:
-            continue
-        files.write_whole(target, content, 0o600)
-        changed = True
-    return changed
-
-
-def self_test(layout: Layout, release: str, content: bytes) -> dict[str, Any]:
+def self_test(layout: Layout, release: str, content: bytes, fresh: Files) -> dict[str, Any]:
     """Let a version check a configuration and load its model; return the configuration with its defaults.
 
-    Nothing of the present version is touched. Raises InstallError with what it says.
+    ``fresh``: secrets that go with it. Nothing of the present version is touched. Raises InstallError with what the
+    version says.
     """
     folder = layout.etc / ".self-test"
     candidate = layout.etc / ".agent.toml.candidate"
@@ -116,7 +114,9 @@ def self_test(layout: Layout, release: str, content: bytes) -> dict[str, Any]:
     try:
         folder.mkdir(mode=0o700)
         for name in secret_names(content):
-            files.write_whole(folder / name, secret_source(layout, name).read_bytes(), 0o600)
+            source = secret_source(layout, name, fresh)
+            secret = fresh.get(source) or Wanted(source.read_bytes())
+            files.write_whole(folder / name, secret.content, 0o600)
         text = content.replace(CREDENTIALS.encode(), (str(folder) + "/").encode())
         text = text.replace(bytes(layout.current) + b"/", bytes(layout.version(release)) + b"/")
         files.write_whole(candidate, text, 0o600)
@@ -130,7 +130,13 @@ def self_test(layout: Layout, release: str, content: bytes) -> dict[str, Any]:
 def _checked(words: list[str]) -> dict[str, Any]:
     try:
         outcome = subprocess.run(
-            words, capture_output=True, text=True, timeout=SELF_TEST_S, check=False, stdin=subprocess.DEVNULL
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SELF_TEST_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise InstallError("self-test", f"the new version does not run: {error}", "nothing was changed") from error
@@ -142,7 +148,15 @@ def _checked(words: list[str]) -> dict[str, Any]:
             f"the new version does not take the configuration (exit {outcome.returncode}): {why}",
             "correct that; the version that runs was not touched",
         )
-    config = json.loads(outcome.stdout)
-    if not isinstance(config, dict):
+    config = _parsed(outcome.stdout)
+    if not isinstance(config.get("device"), dict) or not isinstance(config["device"].get("state_dir"), str):
         raise InstallError("self-test", "the new version says nothing of its configuration", "nothing was changed")
     return config
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MOST_JSON_BYTES = 16 << 20
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -39,10 +43,18 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a file of ours holds, None where it is not there or is no JSON."""
+    """Return what a file of ours holds, None where it is not there or is no JSON.
+
+    One of them is written by the agent, which root does not trust: no link is followed and no pipe is waited for.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        descriptor = os.open(str(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            content = file.read(MOST_JSON_BYTES + 1)
+        return json.loads(content.decode("utf-8")) if len(content) <= MOST_JSON_BYTES else None
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -101,6 +113,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether there was no room."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def sha256_of(content: bytes) -> str:

@@ -11,7 +11,7 @@ from . import board, building, checks, configuration, files, managing, signature
 from .bundle_format import Bundle, BundleError
 from .gate import Gate
 from .problems import InstallError
-from .switching import Site, Switch, recover, switch
+from .switching import Site, Switch, settle, switch
 
 if TYPE_CHECKING:
     from .bundle_format import Manifest
@@ -35,43 +35,55 @@ class Order:
 def install(site: Site, order: Order) -> dict[str, Any]:
     """Install, and return what is to be said of it. Raises InstallError; the version that ran then runs."""
     layout, report = site.layout, site.report
-    recovered = recover(site)
-    if recovered is not None:
-        report.note(recovered)
+    settle(site)
+    if site.service.state_dir:
+        system_files.check_seen(layout)
     with _opened(order.bundle) as bundle:
         manifest = bundle.manifest
         report.step("check", 1, f"{manifest.release} for {manifest.target}")
         python = _checked(site, order, bundle)
         choice = _with_template(order.choice, bundle)
         content = configuration.choose(layout, choice, report)
-        configuration.check_secrets(layout, content, order.secrets)
+        secrets = configuration.secret_files(layout, content, order.secrets)
         built = _ensure_built(site, order, bundle, python)
-    had_secrets = configuration.place_secrets(layout, order.secrets)
     report.step("self-test", 78, "the new version reads the configuration and loads the model")
     try:
-        config = configuration.self_test(layout, manifest.release, content)
-        wanted = _wanted(site, manifest, content, config, order)
+        config = configuration.self_test(layout, manifest.release, content, secrets)
+        wanted = {**secrets, **_wanted(site, manifest, content, config, order, secrets)}
     except InstallError:
         if built and layout.current_release != manifest.release:
             files.remove(layout.version(manifest.release))
         raise
     source = layout.current_release
-    if _is_so(site, manifest, wanted, source) and not had_secrets:
+    if _is_so(site, manifest, wanted, source):
         report.step("done", 100, "nothing to do")
         return {"changed": False, "release": manifest.release, "version": manifest.version}
     plan = Switch(
         target=manifest.release,
-        source=source if source is not None and layout.is_complete(source) else None,
+        source=_to_go_back_to(site, source),
         progress=progress_of(config),
         gate=order.gate,
         reason="install",
         config_sha256=files.sha256_of(content) if content == choice.content else None,
     )
-    switch(site, plan, wanted)
     keep_installer(site, manifest.release)
-    managing.prune(site)
+    switch(site, plan, wanted)
+    try:
+        managing.prune(site)
+    except OSError as error:
+        report.note(f"{error.filename or layout.versions}: cannot be removed ({error.strerror})")
     report.step("done", 100, f"{manifest.release} runs" if site.service.exists else "installed")
     return {"changed": True, "release": manifest.release, "version": manifest.version, "from": source}
+
+
+def _to_go_back_to(site: Site, source: str | None) -> str | None:
+    if source is None or site.layout.is_complete(source):
+        return source
+    site.report.note(
+        f"{site.layout.current}: leads to {source}, which is no version that was installed here, "
+        "so there is nothing to go back to"
+    )
+    return None
 
 
 def build_beside(site: Site, order: Order) -> dict[str, Any]:
@@ -111,13 +123,13 @@ def _checked(site: Site, order: Order, bundle: Bundle) -> str:
     """Return the Python to build with, after every check that needs no change. Raises InstallError."""
     layout = site.layout
     manifest = bundle.manifest
+    if order.signer is not None:  # first of all: nothing that somebody else says is acted upon
+        signature.check(bundle, order.signer)
     checks.check_fits(manifest, platform.machine(), board.userland_bits(), board.glibc_version())
     python = checks.find_python(manifest, order.python)
     said = checks.check_clock(order.clock)
     if said:
         site.report.note(said)
-    if order.signer is not None:
-        signature.check(bundle, order.signer)
     _verify(site, bundle)
     if not layout.is_complete(manifest.release):
         checks.check_room(order.bundle, layout.root)
@@ -150,14 +162,14 @@ def _with_template(choice: configuration.Choice, bundle: Bundle) -> configuratio
 
 
 def _wanted(
-    site: Site, manifest: Manifest, content: bytes, config: dict[str, Any], order: Order
+    site: Site, manifest: Manifest, content: bytes, config: dict[str, Any], order: Order, secrets: snapshot.Files
 ) -> dict[Path, snapshot.Wanted | None]:
     layout = site.layout
     wanted: dict[Path, snapshot.Wanted | None] = {layout.config: snapshot.Wanted(content)}
     if site.service.state_dir:
         system_files.check_state_dir(config, site.service.state_dir)
     if site.service.exists:
-        wanted.update(system_files.wanted_files(layout, manifest.release, content, config, order.wishes))
+        wanted.update(system_files.wanted_files(layout, manifest.release, content, config, order.wishes, secrets))
     return wanted
 
 

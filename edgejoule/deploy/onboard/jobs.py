@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
 from .problems import InstallError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Callable
 
     from .layout import Layout
@@ -46,12 +46,14 @@ def only_one(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip() or "unknown"
+            words = os.pread(descriptor, 128, 0).decode("ascii", "replace").split(maxsplit=3)
+            holder = f"process {words[1]}, {words[3].strip()}" if len(words) > 3 else "unknown"
             raise InstallError(
                 "busy", f"{layout.root}: another installer runs ({holder})", "wait for it: follow"
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, "process {} {}\n".format(os.getpid(), os.environ.get(JOB_VARIABLE, "")).encode(), 0)
+        job, begun = os.environ.get(JOB_VARIABLE, "by hand"), _begun(os.getpid())
+        os.pwrite(descriptor, f"process {os.getpid()} {begun} {job}\n".encode(), 0)
         try:
             yield
         finally:
@@ -60,8 +62,11 @@ def only_one(layout: Layout) -> Iterator[None]:
         os.close(descriptor)
 
 
-def start(layout: Layout, words: list[str]) -> str:
-    """Start this program again with ``words``, in a session of its own; return the job's id."""
+def start(layout: Layout, words: list[str], folder: Path) -> str:
+    """Start this program again with ``words``, in a session of its own; return the job's id.
+
+    ``folder``: where names of files in ``words`` hold from.
+    """
     job = "{}-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), secrets.token_hex(3))
     try:
         layout.jobs.mkdir(parents=True, exist_ok=True)
@@ -80,10 +85,16 @@ def start(layout: Layout, words: list[str]) -> str:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd="/",
+            cwd=str(folder),
             env={**os.environ, JOB_VARIABLE: job},
         )
     return job
+
+
+def leave_folder() -> None:
+    """Let go of the folder that a job was started in, such as a stick's."""
+    if JOB_VARIABLE in os.environ:
+        os.chdir("/")
 
 
 def latest(layout: Layout) -> str:
@@ -123,10 +134,16 @@ def _running(layout: Layout) -> bool:
     """Tell whether an installer runs, by what it wrote into the lock: asking for the lock could keep one out."""
     try:
         words = (layout.root / ".lock").read_text(encoding="ascii", errors="replace").split()
-        os.kill(int(words[1]), 0)
+        return words[2] == _begun(int(words[1]))
     except (OSError, ValueError, IndexError):
         return False
-    return True
+
+
+def _begun(pid: int) -> str:
+    """Return when a process began, by this boot: another may have its number after a power cut. Raises OSError."""
+    said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    return "{}-{}".format(boot_id[:8], said.rpartition(")")[2].split()[19])
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import board, configuration, files, snapshot
-from .layout import RESTORE
+from .layout import DEFAULT_ETC, RESTORE, UNIT
 from .problems import InstallError
-from .switching import Switch, kept_files, recover, switch
+from .switching import Switch, abandon, kept_files, settle, switch
 
 if TYPE_CHECKING:
     from .gate import Gate
+    from .layout import Layout
     from .switching import Site
 
 HISTORY_SHOWN = 10
@@ -21,11 +22,12 @@ HISTORY_SHOWN = 10
 def roll_back(site: Site, gate: Gate, to: str | None = None) -> dict[str, Any]:
     """Go back to the version before, or to the one named, with the files that went with it. Raises InstallError."""
     layout = site.layout
-    recovered = recover(site)
-    if recovered is not None:
-        site.report.note(recovered)
+    undone = abandon(site) if to is None else None
+    if undone is not None:
+        return {"changed": True, "release": undone.source, "from": undone.target}
+    settle(site)
     source, target = layout.current_release, to or layout.previous_release
-    if target is None or not layout.is_complete(target):
+    if target is None or target not in layout.releases() or not layout.is_complete(target):
         there = ", ".join(one for one in layout.releases() if layout.is_complete(one)) or "none"
         raise InstallError(
             "no-version",
@@ -39,7 +41,7 @@ def roll_back(site: Site, gate: Gate, to: str | None = None) -> dict[str, Any]:
         raise InstallError("no-version", f"{target}: never ran here", "install it from its bundle")
     file = wanted.get(layout.config)
     content = b"" if file is None else file.content
-    config = configuration.self_test(layout, target, content)
+    config = configuration.self_test(layout, target, content, {})
     plan = Switch(
         target=target,
         source=source,
@@ -57,9 +59,12 @@ def _is_ours(site: Site, content: bytes) -> bool:
 
 
 def prune(site: Site) -> list[str]:
-    """Remove every version but the one that runs and the one before; return which."""
+    """Remove every version but the one that runs, the one before and those of a pending switch; return which."""
     layout = site.layout
     kept = {layout.current_release, layout.previous_release}
+    pending = files.read_json(layout.pending)
+    if isinstance(pending, dict):
+        kept |= {str(pending.get("from")), str(pending.get("to"))}
     removed = [release for release in layout.releases() if release not in kept]
     for release in removed:
         files.remove(layout.version(release))
@@ -113,9 +118,10 @@ def _progress(history: Path, pending: Any) -> Any:
 def uninstall(site: Site, *, purge: bool) -> dict[str, Any]:
     """Stop the agent and remove versions and system files; configuration and windows stay unless ``purge``."""
     layout = site.layout
+    unit_there = (layout.units / UNIT).exists()
+    was_here = unit_there or layout.current_release is not None or bool(layout.releases())
     site.service.forget()
-    kept = {layout.config: snapshot.present(layout)[layout.config]}
-    changed = snapshot.write({path: None for path in snapshot.managed(layout) if path not in kept})
+    changed = snapshot.write({path: None for path in snapshot.managed(layout) if path != layout.config})
     with suppress(OSError):  # a drop-in of a person's own stays
         layout.drop_ins.rmdir()
     site.service.apply(changed)
@@ -123,8 +129,23 @@ def uninstall(site: Site, *, purge: bool) -> dict[str, Any]:
     for path in (*links, layout.pending, layout.root / RESTORE, layout.installer, layout.versions, layout.jobs):
         files.remove(path)
     if purge:
-        files.remove(layout.etc)
-        files.remove(layout.root)
-    else:
+        _purge(layout)
+    elif was_here:
         files.append_history(layout.history, "uninstalled")
-    return {"changed": True, "purged": purge}
+    return {"changed": was_here or purge, "purged": purge}
+
+
+def _purge(layout: Layout) -> None:
+    """Remove configuration, secrets and history; of folders that another was named for, what edgejoule put there."""
+    if layout.etc == DEFAULT_ETC:
+        files.remove(layout.etc)
+    else:
+        content = layout.config.read_bytes() if layout.config.is_file() else b""
+        secrets = configuration.secret_names(content)
+        for name in ("agent.toml", "operators.toml", "pki", *secrets):
+            files.remove(layout.etc / name)
+    for name in ("incoming", layout.history.name, ".lock"):
+        files.remove(layout.root / name)
+    for folder in (layout.etc, layout.root):
+        with suppress(OSError):  # something of another's is there
+            folder.rmdir()

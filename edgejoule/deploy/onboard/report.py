@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import IO, Any, Callable, Dict
 
 Event = Dict[str, Any]
@@ -31,10 +33,16 @@ class Report:
 
 
 def json_lines(stream: IO[str]) -> Tell:
-    """Return what writes each event as one line of JSON."""
+    """Return what writes each event as one line of JSON. That nobody reads it, or a full disk, stops no work."""
 
     def tell(event: Event) -> None:
-        stream.write(json.dumps(event) + "\n")
-        stream.flush()
+        try:
+            stream.write(json.dumps(event) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            with Path(os.devnull).open("wb") as nobody:
+                os.dup2(nobody.fileno(), stream.fileno())
+        except OSError:
+            return  # what was written stays in the buffer, and is tried again with the next event
 
     return tell

@@ -131,7 +131,9 @@ def service_for(*, wanted: bool) -> NoService:
 
 def _systemctl(*words: str) -> None:
     try:
-        outcome = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=CALL_S, check=False)
+        outcome = subprocess.run(
+            ["systemctl", *words], capture_output=True, encoding="utf-8", errors="replace", timeout=CALL_S, check=False
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise InstallError("service", f"systemctl {words[0]}: {error}") from error
     if outcome.returncode != 0:

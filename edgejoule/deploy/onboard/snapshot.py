@@ -11,7 +11,7 @@ from . import files
 from .layout import CONFIRM_UNIT, RENEW_UNITS, UNIT
 
 if TYPE_CHECKING:
-    from typing import Mapping
+    from typing import Iterable, Mapping
 
     from .layout import Layout
 
@@ -35,9 +35,9 @@ def managed(layout: Layout) -> list[Path]:
     return [layout.config, *units, *drop_ins, layout.udev_rule, layout.timesyncd, layout.chrony]
 
 
-def present(layout: Layout) -> dict[Path, Wanted | None]:
-    """Return those files as they are now."""
-    return {path: _read(path) for path in managed(layout)}
+def present(paths: Iterable[Path]) -> dict[Path, Wanted | None]:
+    """Return files as they are now."""
+    return {path: _read(path) for path in paths}
 
 
 def differing(wanted: Files) -> list[Path]:

@@ -46,7 +46,7 @@ class Switch:
 def switch(site: Site, plan: Switch, wanted: snapshot.Files) -> None:
     """Let ``plan.target`` run with these files, and hold its gate. Raises InstallError after having rolled back."""
     layout = site.layout
-    _save(layout, plan.source)
+    _save(layout, plan.source, wanted)
     before = process_behind(plan.progress)
     _pend(layout, plan, "switching")
     try:
@@ -56,8 +56,8 @@ def switch(site: Site, plan: Switch, wanted: snapshot.Files) -> None:
         site.service.apply(changed)
         if site.service.exists:
             site.service.enable([RENEW_TIMER] if wanted.get(layout.units / RENEW_TIMER) else [])
-        _pend(layout, plan, "gating")
         site.service.restart()
+        _pend(layout, plan, "gating")
         _gate(site, plan, before)
     except InstallError as error:
         undo(site, plan, error)
@@ -81,15 +81,21 @@ def confirm(site: Site, plan: Switch) -> None:
     layout = site.layout
     if plan.source is not None and plan.source != plan.target:
         files.point(layout.previous, "versions/" + plan.source)
-    placed = {} if plan.config_sha256 is None else {"config_sha256": plan.config_sha256}
-    _note(layout, "confirmed", plan, gated=site.service.exists, **placed)
+    _note(layout, "confirmed", plan, gated=site.service.exists)
     files.remove(layout.pending)
 
 
 def undo(site: Site, plan: Switch, error: InstallError) -> NoReturn:
     """Put back what was before, and say why with the last words of the journal."""
     words = site.service.journal()
-    _restore(site, plan, why=str(error))
+    try:
+        _restore(site, plan, why=str(error))
+    except OSError as stuck:
+        raise InstallError(
+            "no-space" if files.is_full(stuck) else "build",
+            f"{plan.target}: {error.text}; and going back failed: {stuck}",
+            f"free some space, then at once: sudo python3 {site.layout.installer} confirm (the next boot does it too)",
+        ) from error
     if plan.source is None:
         what = "it was the first here: it stays installed, and is stopped"
     elif plan.source == plan.target:
@@ -111,9 +117,12 @@ def _restore(site: Site, plan: Switch, why: str = "interrupted") -> None:
             site.service.stop(disable=True)
     else:
         files.point(layout.current, "versions/" + plan.source)
-        changed = snapshot.write(kept or {})
-        site.service.apply(changed)
-        site.service.restart()
+        changed = list(kept or {})
+        try:
+            changed = snapshot.write(kept or {})
+        finally:  # a full disk may keep a file from coming back, and the old version is still the best that there is
+            site.service.apply(changed)
+            site.service.restart()
     try:
         _note(layout, "rolled-back", plan, why=why)
     except OSError as error:  # a full disk must not keep the switch pending
@@ -134,7 +143,7 @@ def recover(site: Site) -> str | None:
     if plan is None:
         files.remove(layout.pending)
         return f"{layout.pending}: was not readable and is removed"
-    if pending["stage"] != "gating" or layout.current_release != plan.target:
+    if pending.get("stage") != "gating" or layout.current_release != plan.target:
         _restore(site, plan, why=f"the installer was interrupted before {plan.target} was in place")
         return f"{plan.target}: was undone, its installer was interrupted"
     try:
@@ -145,8 +154,33 @@ def recover(site: Site) -> str | None:
     return f"{plan.target}: is confirmed"
 
 
-def _save(layout: Layout, source: str | None) -> None:
-    snapshot.save(_saved(layout, source), snapshot.present(layout))
+def settle(site: Site) -> None:
+    """End what an earlier installer had begun, before something else begins, and say what became of it.
+
+    Raises InstallError where it could neither be ended nor undone.
+    """
+    try:
+        what = recover(site)
+    except InstallError as error:
+        if site.layout.pending.exists():
+            raise
+        what = str(error)
+    if what is not None:
+        site.report.note(what)
+
+
+def abandon(site: Site) -> Switch | None:
+    """Undo a switch that is not confirmed; return it, None where there is none, or nothing to go back to."""
+    plan = _planned(files.read_json(site.layout.pending))
+    if plan is None or plan.source is None:
+        return None
+    _restore(site, plan, why="a person asked for it")
+    return plan
+
+
+def _save(layout: Layout, source: str | None, wanted: snapshot.Files) -> None:
+    paths = dict.fromkeys([*snapshot.managed(layout), *wanted])
+    snapshot.save(_saved(layout, source), snapshot.present(paths))
 
 
 def _saved(layout: Layout, release: str | None) -> Path:
@@ -154,8 +188,9 @@ def _saved(layout: Layout, release: str | None) -> Path:
 
 
 def kept_files(layout: Layout, release: str) -> snapshot.Files | None:
-    """Return the files that went with a version when it was left."""
-    return snapshot.load(_saved(layout, release))
+    """Return the files that went with a version when it was left; not secrets, which may have been changed since."""
+    kept = snapshot.load(_saved(layout, release))
+    return None if kept is None else {path: kept[path] for path in snapshot.managed(layout) if path in kept}
 
 
 def _pend(layout: Layout, plan: Switch, stage: str) -> None:
@@ -192,4 +227,6 @@ def _planned(pending: Any) -> Switch | None:
 
 def _note(layout: Layout, event: str, plan: Switch, **facts: Any) -> None:
     facts.update(to=plan.target, source=plan.source, reason=plan.reason, progress=str(plan.progress))
+    if plan.config_sha256 is not None:
+        facts["config_sha256"] = plan.config_sha256
     files.append_history(layout.history, event, **facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from .snapshot import Wanted
 if TYPE_CHECKING:
     from typing import Mapping
 
+    from .snapshot import Files
+
 USUAL_CLASSES = ("ttyUSB", "ttyACM")
 CREDENTIALS_SINCE = 247
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  nothing is written there
+"""What ProtectHome= and PrivateTmp= of the unit take away."""
 _BY_ID = re.compile(r"(?:/dev/serial/by-id/)?usb-(.+)-if([0-9a-f]{2})(?:-port\d+)?\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:#+=@-]{1,200}\Z")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}\Z")
@@ -39,9 +44,12 @@ class Wishes:
 
 
 def wanted_files(
-    layout: Layout, release: str, content: bytes, config: Mapping[str, Any], wishes: Wishes
+    layout: Layout, release: str, content: bytes, config: Mapping[str, Any], wishes: Wishes, fresh: Files
 ) -> dict[Path, Wanted | None]:
-    """Return the files for a version and a configuration. Raises InstallError for what cannot be."""
+    """Return the files for a version and a configuration, with the ``fresh`` secrets that go with it.
+
+    Raises InstallError for what cannot be.
+    """
     _check_paths(layout)
     data = board_data(layout.version(release))
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or "/usr/bin/python3"
@@ -54,7 +62,7 @@ def wanted_files(
     if wishes.devices or not (_is_away(config) and meter_drop_in.exists()):
         wanted[meter_drop_in] = _meter_drop_in(config, wishes.devices)
     check_credentials(secret_names(content), board.systemd_version())
-    wanted[layout.drop_ins / "20-credentials.conf"] = _credentials_drop_in(layout, content)
+    wanted[layout.drop_ins / "20-credentials.conf"] = _credentials_drop_in(layout, content, fresh)
     if wishes.meter is not None:
         template = data / "70-edgejoule-meter.rules"
         wanted[layout.udev_rule] = _text(udev_rule(template.read_text(encoding="utf-8"), wishes.meter))
@@ -95,6 +103,20 @@ def _check_paths(layout: Layout) -> None:
     for path in (layout.root, layout.etc):
         if not _UNIT_WORD.match(str(path)):
             raise InstallError("usage", f"{path}: a unit cannot name it", "choose a folder without blanks")
+
+
+def check_seen(layout: Layout) -> None:
+    """Raise InstallError for a place that the service does not see, also where a link leads there."""
+    for path in (layout.root, layout.etc):
+        place = os.path.realpath(str(path))
+        hidden = next((one for one in HIDDEN if place == one or place.startswith(one + "/")), None)
+        if hidden is not None:
+            leads = "" if place == str(path) else f" (a link to {place})"
+            raise InstallError(
+                "usage",
+                f"{path}{leads}: the service sees nothing below {hidden}",
+                "choose another folder, mount (mount --bind) instead of linking, or install with --no-service",
+            )
 
 
 def check_state_dir(config: Mapping[str, Any], allowed: str) -> None:
@@ -165,11 +187,11 @@ def check_credentials(names: list[str], systemd: int) -> None:
         )
 
 
-def _credentials_drop_in(layout: Layout, content: bytes) -> Wanted | None:
+def _credentials_drop_in(layout: Layout, content: bytes, fresh: Files) -> Wanted | None:
     names = secret_names(content)
     if not names:
         return None
-    lines = [f"LoadCredential={name}:{secret_source(layout, name)}" for name in names]
+    lines = [f"LoadCredential={name}:{secret_source(layout, name, fresh)}" for name in names]
     head = (
         "# Secrets that the configuration names, readable by the service alone; written by the installer.\n[Service]\n"
     )

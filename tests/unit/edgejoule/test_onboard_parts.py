@@ -1,6 +1,7 @@
 """What the installer decides without touching a board: what fits, what the system gets, what a clock is worth."""
 
 import ast
+import os
 import string
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from edgejoule.deploy.data import board_data
 from edgejoule.deploy.installer_zipapp import installer_zipapp
-from edgejoule.deploy.onboard import board, checks, cli, configuration, files, snapshot, system_files
+from edgejoule.deploy.onboard import board, checks, cli, configuration, files, jobs, report, snapshot, system_files
 from edgejoule.deploy.onboard.layout import Layout
 from edgejoule.deploy.onboard.problems import InstallError
 from tests.fakes.tiny_bundle import tiny_bundle
@@ -119,7 +120,7 @@ def release(layout: Layout) -> str:
 
 def wanted(layout: Layout, release: str, port: str, content: bytes = b"", **wishes: Any) -> dict[Path, str | None]:
     config = {"device": {}, "meter": {"port": port}}
-    found = system_files.wanted_files(layout, release, content, config, system_files.Wishes(**wishes))
+    found = system_files.wanted_files(layout, release, content, config, system_files.Wishes(**wishes), {})
     return {path: None if file is None else file.content.decode() for path, file in found.items()}
 
 
@@ -268,3 +269,51 @@ def test_a_line_that_a_power_cut_tore_is_passed_over(tmp_path: Path) -> None:
     with history.open("a") as file:
         file.write('{"event": "rolled-')
     assert [entry["event"] for entry in files.read_history(history)] == ["confirmed"]
+
+
+def test_what_the_agent_writes_cannot_hold_up_root_or_lead_it_elsewhere(tmp_path: Path) -> None:
+    said = tmp_path / "said.json"
+    said.write_text("{}")
+    (tmp_path / "link").symlink_to(said)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "deep").write_text("[" * 1_000_000)
+    (tmp_path / "no-text").write_bytes(b'{"a": "\xff"}')
+
+    assert files.read_json(said) == {}
+    for name in ("link", "pipe", "deep", "no-text", "not-there"):
+        assert files.read_json(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("said", ["nonsense", r"\377", "[1]", '{"device": {}}', "[" * 100_000], ids=range(5))
+def test_a_version_that_does_not_tell_its_configuration_is_refused(said: str) -> None:
+    with pytest.raises(InstallError, match="says nothing of its configuration"):
+        configuration._checked(["printf", said])
+
+
+def test_nobody_who_reads_along_is_needed(tmp_path: Path) -> None:
+    """The log of a job may be on the disk that is full, and a pipe may end; the work goes on."""
+    with Path("/dev/full").open("w") as full, (tmp_path / "log").open("w") as log:
+        report.Report(report.json_lines(full)).note("x")
+        os.dup2(log.fileno(), full.fileno())
+    assert (tmp_path / "log").read_text() == '{"event": "note", "text": "x"}\n', "there is room again"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        report.Report(report.json_lines(pipe)).note("x")
+
+
+def test_a_job_is_over_whose_number_another_process_has(layout: Layout) -> None:
+    with jobs.only_one(layout):
+        assert jobs._running(layout)
+        written = (layout.root / ".lock").read_text()
+    assert not jobs._running(layout)
+    (layout.root / ".lock").write_text(written.replace(f" {os.getpid()} ", " 1 "))
+    assert not jobs._running(layout)
+
+
+def test_a_place_that_the_service_does_not_see_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "opt").symlink_to("/home/opt")
+    system_files.check_seen(Layout.at(Path("/opt/edgejoule"), Path("/etc/edgejoule")))
+    for root in (tmp_path / "opt" / "edgejoule", Path("/home/pi/edgejoule"), Path("/root")):
+        with pytest.raises(InstallError, match=r"sees nothing below .*--no-service"):
+            system_files.check_seen(Layout.at(root, Path("/etc/edgejoule")))
