@@ -52,6 +52,8 @@ def fresh(site: FleetSite) -> Fresh:
     for board in good:
         board.plug_meter("tc66c")
         site.add(board)
+    (site.folder / "note").write_text("a secret\n")
+    site.add(good[1], secrets='{ note = "note" }')
     let_in(good[2], "pi")
     site.add(good[2], user='"pi"')
     unplugged, full, late = site.rack.add(), site.rack.add(disk_bytes=200 * MIB), site.rack.add()
@@ -113,9 +115,17 @@ def test_a_broken_upload_goes_on_where_it_was_and_a_wrong_one_begins_anew(fresh:
     assert fresh.applied.statuses[second.name] == "installed"
 
 
+def test_a_secret_is_on_its_board_alone_and_for_root_alone(fresh: Fresh) -> None:
+    first, second, _ = fresh.good
+    assert second.path("/etc/edgejoule/note").read_text() == "a secret\n"
+    assert second.run("stat --format=%a:%U /etc/edgejoule/note").strip() == "600:root"
+    assert not first.path("/etc/edgejoule/note").exists()
+
+
 def test_nothing_is_left_of_what_was_brought_but_the_bundle(fresh: Fresh) -> None:
     for board, place in (
         (fresh.good[0], "/opt/edgejoule/incoming"),
+        (fresh.good[1], "/opt/edgejoule/incoming"),
         (fresh.good[2], "/home/pi/.cache/edgejoule/incoming"),
     ):
         assert [path.suffixes[-2:] for path in board.path(place).iterdir()] == [[".bundle", ".zip"]]
