@@ -24,11 +24,10 @@ sys.path.insert(0, str(REPOSITORY))
 from edge_agent.wire.errors import ConfigurationError  # noqa: E402
 from edgejoule.deploy.locks import Locked, lock_path, read_lock  # noqa: E402
 from edgejoule.deploy.targets import Target, find_target  # noqa: E402
+from scripts.debian_packages import MIRROR, fetch_packages, run, unpack  # noqa: E402
 
 COMPILER: Final = "arm-linux-gnueabihf-gcc"
 TARGET: Final = "bookworm-armhf"
-SUITE: Final = "bookworm"
-KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SAME_TIME: Final = "315532800"
 
 
@@ -37,9 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path, metavar="DIR", help="where the wheels go")
     parser.add_argument("--headers", type=Path, metavar="ROOT", help="a folder with usr/include of the board's Python")
-    parser.add_argument(
-        "--mirror", default="http://deb.debian.org/debian", metavar="URL", help="Debian's, for headers"
-    )
+    parser.add_argument("--mirror", default=MIRROR, metavar="URL", help="Debian's, for headers")
     arguments = parser.parse_args()
     target = find_target(TARGET)
     try:
@@ -60,35 +57,23 @@ def _check_tools(target: Target) -> None:
         raise ConfigurationError(
             f"{COMPILER} is not installed; sudo apt-get install gcc-{COMPILER.removesuffix('-gcc')}"
         )
+    start = subprocess.run([COMPILER, "-print-file-name=crti.o"], capture_output=True, text=True, check=False).stdout
+    if not Path(start.strip()).is_absolute():  # apt-get --no-install-recommends leaves it out
+        raise ConfigurationError(f"{COMPILER} has no C library; sudo apt-get install libc6-dev-armhf-cross")
     here = ".".join(platform.python_version_tuple()[:2])
     if here != target.python:
         raise ConfigurationError(f"this is Python {here}, the wheels are for {target.python}; run it with that one")
 
 
 def _fetch_headers(folder: Path, target: Target, mirror: str) -> Path:
-    """Have apt fetch the headers' package for the other machine, without touching this one's package lists."""
-    for name in ("lists/partial", "cache/archives/partial", "root", "packages"):
-        (folder / name).mkdir(parents=True)
-    (folder / "status").touch()
-    sources = folder / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n", encoding="utf-8")
-    settings = {
-        "APT::Architecture": "armhf",
-        "APT::Architectures": "armhf",
-        "APT::Sandbox::User": "root",
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": folder / "lists",
-        "Dir::State::status": folder / "status",
-        "Dir::Cache": folder / "cache",
-        "Acquire::Languages": "none",
-    }
-    apt = ["apt-get", "-qq", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
-    _run([*apt, "update"], folder)
-    _run([*apt, "download", f"libpython{target.python}-dev"], folder / "packages")
-    for package in (folder / "packages").glob("*.deb"):
-        _run(["dpkg-deb", "-x", str(package), str(folder / "root")], folder)
-    return folder / "root"
+    """Fetch the headers' package and return the folder that it is unpacked in."""
+    packages = fetch_packages(
+        folder / "apt", "armhf", [f"libpython{target.python}-dev"], mirror=mirror, dependencies=False
+    )
+    root = folder / "root"
+    root.mkdir()
+    unpack(packages, root)
+    return root
 
 
 def _build(one: Locked, headers: Path, target: Target, out: Path) -> None:
@@ -109,16 +94,9 @@ def _build(one: Locked, headers: Path, target: Target, out: Path) -> None:
         wanted.write_text(f"{one.line}\n", encoding="utf-8")
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--require-hashes"]
         command += ["--no-binary", one.name, "--wheel-dir", str(out.resolve()), "--requirement", str(wanted)]
-        _run(command, Path(folder), environment)
+        run(command, Path(folder), environment)
     for wheel in sorted(out.glob(f"{one.name}-{one.version}-*{target.arch}.whl")):
         sys.stderr.write(f"{wheel}\n")
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-    outcome = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if outcome.returncode != 0:
-        said = " | ".join((outcome.stderr or outcome.stdout).strip().splitlines()[-3:])
-        raise ConfigurationError(f"{' '.join(command[:3])} failed: {said}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install what some tests run (the servers mosquitto and InfluxDB 1.x, the compiler gcc, the browser Chromium, Node.js
-# with npm, Java for Spark; systemd-nspawn and sshd for boards, debootstrap and qemu for userlands of other processors),
+# with npm, Java for Spark; systemd-nspawn and sshd for boards, qemu and a cross compiler for other processors),
 # where that can be done without a question. Whatever is missing afterwards only skips its tests: this script says so and
 # ends well.
 set -euo pipefail
@@ -18,9 +18,10 @@ missing_packages() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null || echo openssh-server
     command -v sudo >/dev/null || echo sudo
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ip >/dev/null || echo iproute2
-    command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || echo debootstrap
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
     command -v arm-linux-gnueabihf-gcc >/dev/null || echo gcc-arm-linux-gnueabihf
+    [ -e /usr/arm-linux-gnueabihf/include/stdio.h ] || echo libc6-dev-armhf-cross # the compiler only recommends it
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
 go_on_without() {

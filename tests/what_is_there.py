@@ -69,8 +69,10 @@ def _lacks_boards(_config: pytest.Config) -> str | None:
 
 
 def _lacks_qemu(_config: pytest.Config) -> str | None:
-    names = ("qemu-aarch64-static", "qemu-arm-static", "debootstrap", "unshare", "arm-linux-gnueabihf-gcc")
+    names = ("qemu-aarch64-static", "qemu-arm-static", "apt-get", "unshare", "arm-linux-gnueabihf-gcc")
     missing = [name for name in names if find_program(name) is None]
+    files = ("/usr/arm-linux-gnueabihf/include/stdio.h", "/usr/share/keyrings/debian-archive-keyring.gpg")
+    missing += [name for name in files if not Path(name).exists()]
     if missing or os.geteuid() != 0:
         return f"{', '.join(missing)} not installed" if missing else "unpacking a system needs root"
     release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])

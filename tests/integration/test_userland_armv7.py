@@ -11,7 +11,7 @@ import pytest
 
 from tests.userland.agent_there import WINDOWS, run_agent
 
-PACKAGES = ["python3", "libstdc++6", "python3-numpy", "python3-psutil", "python3-cffi-backend", "libpython3.11-dev"]
+PACKAGES = ["python3", "libstdc++6", "python3-numpy", "python3-psutil", "python3-cffi-backend"]
 
 
 @pytest.mark.qemu

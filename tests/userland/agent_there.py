@@ -18,14 +18,14 @@ from tests.fakes.brokers import running_broker
 from tests.fakes.certificates import LOOPBACK, Authority, Pair
 from tests.fakes.delivery import CollectorProcess, wait_until
 from tests.fakes.secure_brokers import tls_lines
-from tests.userland.rootfs import debian_root
+from tests.userland.rootfs import debian_root, mirror
 from tests.userland.userland import SHARED, Userland, ask_to_end
 
 DEVICE_ID = "pi4-userland"
 STATE_DIR = "/var/lib/edgejoule-agent"
 WINDOWS = 2
 PATIENCE_S = 120.0
-BUNDLE_TIMEOUT_S = 120.0
+BUNDLE_TIMEOUT_S = 300.0
 END_TIMEOUT_S = 90.0
 AGENT_TOML = """\
 [device]
@@ -69,7 +69,7 @@ def run_agent(folder: Path, target: str, architecture: str, qemu: str, packages:
     shared = folder / "shared"
     shared.mkdir()
     lower = debian_root(architecture, packages)
-    bundle = make_bundle(shared / "edgejoule.bundle.zip", target, lower, folder)
+    bundle = make_bundle(shared / "edgejoule.bundle.zip", target, folder)
     userland = Userland.make(lower, folder / "layer", shared, qemu)
     authority = Authority(shared)
     lines = tls_lines(authority, authority.issue("broker", hosts=LOOPBACK), access_list=True)
@@ -107,12 +107,12 @@ def _configuration(port: int, authority: Authority, device: Pair) -> str:
     )
 
 
-def make_bundle(path: Path, target: str, lower: Path, folder: Path) -> Path:
+def make_bundle(path: Path, target: str, folder: Path) -> Path:
     """Make the bundle by the command, with wheels of this checkout; a 32-bit one's by the cross compiler first."""
     words = ["-m", "edgejoule", "deploy", "bundle", "--target", target, "--out", str(path)]
     if target.endswith("-armhf"):
         script = Path(__file__).parents[2] / "scripts" / "build_armhf_wheels.py"
-        _done([str(script), "--headers", str(lower), str(folder / "built")])
+        _done([str(script), "--mirror", mirror(), str(folder / "built")])
         words += ["--wheelhouse", str(folder / "built")]
     _done(words)
     return path

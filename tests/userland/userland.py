@@ -26,8 +26,9 @@ mount --bind "$3" "$2/root/mnt"
 mount -t binfmt_misc binfmt_misc "$2/root/proc/sys/fs/binfmt_misc"
 printf %s "$4" > "$2/root/proc/sys/fs/binfmt_misc/register"
 root="$2/root"
-shift 4
-exec env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C.UTF-8 chroot "$root" "$@"
+cpu="$5"
+shift 5
+exec env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C.UTF-8 QEMU_CPU="$cpu" chroot "$root" "$@"
 """
 PI4 = """\
 processor\t: 0
@@ -45,6 +46,9 @@ Model\t\t: Raspberry Pi 4 Model B Rev 1.1
 """
 ARM64_FEATURES = "fp asimd evtstrm crc32 cpuid"
 ARM32_FEATURES = "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm crc32"
+
+CPUS = {"aarch64": "cortex-a72", "arm": "cortex-a7"}
+"""Of a Raspberry Pi 4 and 2: an instruction that only later processors have is illegal here too."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Userland:
     def command(self, *words: str) -> list[str]:
         """Return what runs ``words`` inside. One at a time: they share the writable layer."""
         format_file = Path(f"/usr/lib/binfmt.d/qemu-{self.qemu}.conf")
-        enter = [str(self.lower), str(self.layer), str(self.shared), format_file.read_text().strip()]
+        enter = [str(self.lower), str(self.layer), str(self.shared), format_file.read_text().strip(), CPUS[self.qemu]]
         apart = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]
         return [*apart, "sh", "-c", _ENTER, "enter", *enter, *words]
 
