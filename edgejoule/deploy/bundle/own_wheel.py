@@ -39,17 +39,17 @@ def read_own_wheel(path: Path) -> OwnWheel:
     return OwnWheel(path, version)
 
 
-def build_own_wheel(folder: Path) -> OwnWheel:
+def build_own_wheel(folder: Path, checkout: Path = _CHECKOUT) -> OwnWheel:
     """Build the wheel of the checkout into ``folder``. Raises ConfigurationError where there is none."""
-    if not (_CHECKOUT / "pyproject.toml").is_file():
+    if not (checkout / "pyproject.toml").is_file():
         raise ConfigurationError(
             "this edgejoule runs from no checkout that a wheel could be built from; name its wheel with --wheel FILE"
         )
     isolation = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *isolation, "--wheel-dir", str(folder)]
-    outcome = subprocess.run([*command, str(_CHECKOUT)], capture_output=True, text=True, check=False)
+    outcome = subprocess.run([*command, str(checkout)], capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("edgejoule-*.whl"))
     if outcome.returncode != 0 or not wheels:
         said = " | ".join(outcome.stderr.strip().splitlines()[-_LAST_LINES:])
-        raise ConfigurationError(f"{_CHECKOUT}: the wheel cannot be built: {said}; build it and name it with --wheel")
+        raise ConfigurationError(f"{checkout}: the wheel cannot be built: {said}; build it and name it with --wheel")
     return read_own_wheel(wheels[0])

@@ -1,5 +1,8 @@
 """Locks are read back as they are written, and wheels are found by them: the very file, or none."""
 
+import os
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,11 @@ from edgejoule.deploy.locks import Locked, lock_text, parse_lock
 from edgejoule.deploy.targets import find_target
 from tests.fakes.bundles import small_wheel
 
+REPOSITORY = Path(__file__).parents[3]
+PACKED = (
+    *("pyproject.toml", "README.md", "LICENSE", ".gitignore"),
+    *("edgejoule", "edge_agent", "collector", "firmware_bridge", "models", "grafana", "deploy/board"),
+)
 TARGET = find_target("bookworm-armhf")
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}", fullmatch=True)
@@ -116,7 +124,20 @@ def test_our_own_wheel_is_known_and_no_other_is_taken_for_it(tmp_path: Path) -> 
 
 
 def test_the_wheel_of_a_checkout_is_the_same_bytes_each_time(tmp_path: Path) -> None:
-    one, other = (build_own_wheel(tmp_path / name) for name in ("one", "other"))
+    """Of what is committed: the checkout itself may be edited while the test runs."""
+    archive = tmp_path / "head.tar"
+    subprocess.run(["git", "archive", "--output", str(archive), "HEAD", *PACKED], cwd=REPOSITORY, check=True)
+    wheels = []
+    for number, name in enumerate(("one", "other")):
+        with tarfile.open(archive) as head:
+            head.extractall(tmp_path / name, filter="data")
+        os.utime(tmp_path / name / "pyproject.toml", (number, number))
+        wheels.append(build_own_wheel(tmp_path / f"wheel of {name}", tmp_path / name))
 
-    assert one.version == other.version
-    assert one.path.read_bytes() == other.path.read_bytes()
+    assert wheels[0].version == wheels[1].version
+    assert wheels[0].path.read_bytes() == wheels[1].path.read_bytes()
+
+
+def test_without_a_checkout_the_wheel_is_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"runs from no checkout .* name its wheel with --wheel FILE"):
+        build_own_wheel(tmp_path / "out", tmp_path)
