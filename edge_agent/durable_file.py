@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 FRESH_SUFFIX: Final = ".new"
+DAMAGED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a JSON file raises whose bytes are not those that were written."""
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -119,17 +119,20 @@ def run_ordered_batch(bed: Bed, command_id: str, action: RunBatch) -> Report:
     config, parts = bed.present.config, bed.parts
     if runner is None:
         return Report(command_id, "failed", "another program runs the model here")
+    folder = config.remote.batch_folders.get(action.folder)
+    if folder is None:  # it was, when the work was put off
+        return Report(command_id, "failed", f"folder {action.folder!r} is not in [remote] batch_folders any more")
     out = bed.state_dir / BATCHES_NAME / command_id
     try:
         _make_room(out.parent)
-        workload = BatchWorkload(Path(config.remote.batch_folders[action.folder]), runner, out)
+        workload = BatchWorkload(Path(folder), runner, out)
         threads = runner.identity.threads
 
         def make_work(t_first_s: float) -> OwnWork:
             return OwnWork(workload, WindowSeries(t_first_s, config.window.window_s), host_time_s, threads)
 
         bed.stretches.run(parts, make_work, bed.stop)
-    except (ConfigurationError, InferenceError) as error:
+    except (ConfigurationError, InferenceError, OSError) as error:
         return Report(command_id, "failed", str(error))
     if not workload.ended:
         return Report(command_id, "failed", STOPPED)

@@ -16,6 +16,15 @@ from firmware_bridge.stream import is_pseudo_terminal, is_simulated_port
 
 
 def prepare(config: AgentConfig) -> Prepared:
+    """Check all that a start needs, and return it. Raises ConfigurationError (of either package)."""
+    if config.remote.operators:
+        from edge_agent.remote.operators import load_operators  # noqa: PLC0415  cryptography, where it is used
+
+        _ = load_operators(Path(config.remote.operators))
+    return prepare_work(config)
+
+
+def prepare_work(config: AgentConfig) -> Prepared:
     """Find driver and model and check that they fit. Raises ConfigurationError (of either package)."""
     driver = get_driver(config.meter.driver)
     _ = driver.make_decoder(config.meter.options)
@@ -28,10 +37,6 @@ def prepare(config: AgentConfig) -> Prepared:
     check_line(config.align, driver)
     if config.input.source == "directory":
         _ = array_files(Path(config.input.path))
-    if config.remote.operators:
-        from edge_agent.remote.operators import load_operators  # noqa: PLC0415  cryptography, where it is used
-
-        _ = load_operators(Path(config.remote.operators))
     return Prepared(driver, chosen_model(config), _boundary(config.meter.boundary, driver))
 
 

@@ -18,7 +18,7 @@ from edge_agent.config import AgentConfig
 from edge_agent.inference.errors import InferenceError
 from edge_agent.measurement import Parts
 from edge_agent.ordered_work import Bed, run_ordered_batch, run_ordered_bench
-from edge_agent.preparing import prepare
+from edge_agent.preparing import prepare_work
 from edge_agent.remote.desk import Desk, Report, ResultValue, Task
 from edge_agent.remote.model_files import ModelFiles
 from edge_agent.remote.settings import Settings, SettingsFile
@@ -54,7 +54,7 @@ class Running:
 
     def __init__(self, config: AgentConfig, prepared: Prepared | None = None) -> None:
         """Open them. Raises ConfigurationError or InferenceError, with nothing left open."""
-        self.config, self.prepared = config, prepared or prepare(config)
+        self.config, self.prepared = config, prepared or prepare_work(config)
         self._stack = ExitStack()  # which what was opened goes on to put its own into
         with ExitStack() as on_failure:
             on_failure.push(self._stack)
@@ -199,8 +199,7 @@ class Shift:
         """Take a window that is in the outbox: it may prove what is on trial."""
         self._has_recorded = True
         if self._trial is not None and self._proves(window):
-            trial, self._trial = self._trial, None
-            self._confirm(trial)
+            self._confirm(self._trial)
 
     def _proves(self, window: InferenceWindow) -> bool:
         """Tell whether it is a whole window with an inference of the present model, not what a stop has cut off."""
@@ -214,11 +213,16 @@ class Shift:
     def _confirm(self, trial: _Trial) -> None:
         try:
             self._settings.confirm()
+        except OSError as error:  # else a restart would take back what was called done: the next window tries again
+            _LOG.warning("settings_not_written", path=str(self._settings.path), reason=error.strerror)
+            return
+        self._trial = None
+        try:
             self._files.keep_only(
                 {sha256 for one in self._settings.models for sha256 in (one.sha256, one.check_set_sha256) if sha256}
             )
         except OSError as error:
-            _LOG.warning("settings_not_written", path=str(self._settings.path), reason=error.strerror)
+            _LOG.warning("old_models_not_removed", path=str(self._files.directory), reason=error.strerror)
         model, config = self._running.prepared.model, self._running.config
         result: dict[str, ResultValue] = {
             "model_id": model.model_id,

@@ -23,7 +23,7 @@ from edge_agent.wire.orders import (
 )
 
 MAX_PENDING: Final = 500
-"""Beyond so many answers that wait, a refusal is no longer answered: it was counted."""
+"""Beyond so many answers that wait nothing is accepted, and a refusal is no longer answered: it was counted."""
 QUIET_S: Final = 60.0
 """The same command, refused again within this time, is only counted; likewise the last answer said again."""
 REMEMBERED: Final = 256
@@ -51,11 +51,20 @@ class Answers:
         self._spool, self._voice = spool, voice
         self._unkept: list[CommandReply] = []
         self._quiet_until_s: OrderedDict[str, float] = OrderedDict()
+        self._t_tell_s = 0.0
 
     @property
     def all_kept(self) -> bool:
         """Return whether every answer is on the disk."""
         return not self._unkept
+
+    @property
+    def too_many_wait(self) -> bool:
+        """Return whether so many answers wait that what asks for more must be turned away."""
+        try:
+            return len(self._spool.pending_ids()) + len(self._unkept) >= MAX_PENDING
+        except OSError:
+            return True
 
     def say(
         self,
@@ -90,7 +99,7 @@ class Answers:
 
     def refuse(self, command_id: str, kind: str, refusal: RefusalKind, reason: str) -> None:
         """Answer a refused command, unless it was answered just now or too much waits."""
-        if self._is_quiet(f"{command_id}.{refusal}") or self._pending() >= MAX_PENDING:
+        if self._is_quiet(f"{command_id}.{refusal}") or self.too_many_wait:
             return
         self.say(command_id, kind, "refused", reason, refusal=refusal)
 
@@ -133,7 +142,7 @@ class Answers:
             try:
                 self._spool.add(self._unkept[0])
             except ConfigurationError as error:
-                _LOG.warning("reply_not_kept", reason=str(error))
+                self._tell_once_a_minute(str(error))
                 return
             except RejectedRecordError as error:  # too long, or a figure that is no number: the answer matters more
                 _LOG.warning("reply_without_result", reason=str(error))
@@ -146,11 +155,10 @@ class Answers:
             del self._unkept[0]
         self._voice.notify()
 
-    def _pending(self) -> int:
-        try:
-            return len(self._spool.pending_ids())
-        except OSError:
-            return MAX_PENDING
+    def _tell_once_a_minute(self, reason: str) -> None:
+        if self._voice.monotonic_s() >= self._t_tell_s:
+            self._t_tell_s = self._voice.monotonic_s() + QUIET_S
+            _LOG.warning("replies_not_kept", replies=len(self._unkept), reason=reason)
 
     def _is_quiet(self, name: str) -> bool:
         """Tell whether that was said within ``QUIET_S``; from now on it was."""

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from edge_agent.durable_file import write_durably
+from edge_agent.durable_file import DAMAGED, write_durably
 from edge_agent.wire.errors import ConfigurationError
 from edge_agent.wire.orders import Command
 from edge_agent.wire.records import UnixNs
@@ -26,10 +26,11 @@ _LOG = structlog.get_logger()
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted command. ``command``: None once it is closed: its final reply is in the spool.
 
-    ``self_tested``: its model was about to be tried, which is not done twice.
+    ``key_id``: whose it is. ``self_tested``: its model was about to be tried, which is not done twice.
     """
 
     command_id: str
+    key_id: str
     expires_unix_ns: UnixNs
     accepted_unix_ns: UnixNs
     command: Command | None = None
@@ -57,7 +58,7 @@ class CommandBook:
             self._page = msgspec.json.decode(self._path.read_bytes(), type=_Page)
         except FileNotFoundError:
             self._page = _Page()
-        except msgspec.DecodeError as error:
+        except DAMAGED as error:
             raise ConfigurationError(
                 f"{self._path}: damaged: {error}; without it old commands could be played again: remove it and give "
                 "each operator a new key, or restore it"
@@ -86,6 +87,7 @@ class CommandBook:
         """Note an accepted command; it is on the disk when this returns. Raises OSError: then it is not accepted."""
         entry = Accepted(
             command_id=command.command_id,
+            key_id=key_id,
             expires_unix_ns=command.expires_unix_ns,
             accepted_unix_ns=now_unix_ns,
             command=command,

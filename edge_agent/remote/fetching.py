@@ -15,6 +15,8 @@ from edge_agent.wire.orders import BlobChunk
 
 FIRST_SILENCE_S: Final = 5.0
 LONGEST_SILENCE_S: Final = 60.0
+UNCONNECTED_S: Final = 1.0
+"""So soon is looked again whether there is a connection: a question that was not sent has not been met by silence."""
 MAX_DENIALS: Final = 5
 """So many answers in a row say that there is no such file; another collector may have it, or have it later."""
 DENIED_PAUSE_S: Final = 2.0
@@ -125,8 +127,8 @@ class Fetch:
             self._finish(wanted)
             self._ask_for_more(now_s)
             return
-        self._ask(wanted.sha256, self._at[wanted.sha256])
-        self._ask_at_s = now_s + self._pauses.next_s()
+        was_sent = self._ask(wanted.sha256, self._at[wanted.sha256])
+        self._ask_at_s = now_s + (self._pauses.next_s() if was_sent else UNCONNECTED_S)
 
     def _finish(self, wanted: Wanted) -> None:
         found = self._files.finish(wanted.sha256, wanted.suffix)

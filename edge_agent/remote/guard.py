@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from edge_agent.config import AgentConfig, RemoteSection
-from edge_agent.remote.book import CommandBook
+from edge_agent.jobs.recurring import ID_PREFIX
+from edge_agent.remote.book import Accepted, CommandBook
 from edge_agent.wire import codec
 from edge_agent.wire.errors import RejectedRecordError
 from edge_agent.wire.orders import (
@@ -106,6 +107,16 @@ class Guard:
         )
         return refusal or self._accept(key_id, signer, command, now)
 
+    def withdrawn(self, entry: Accepted) -> str:
+        """Return why what was accepted before would not be allowed today, "" for nothing.
+
+        Who is no operator any more must not have work begun by what was left to wait.
+        """
+        signer = self._operators.get(entry.key_id)
+        if signer is None:
+            return "its operator is not in operators.toml any more"
+        return "" if entry.command is None else self._not_allowed(signer, entry.command.action)
+
     def _read(self, payload: bytes, *, retained: bool) -> tuple[str, Signer, Command] | Refusal:
         """Return what an operator of this device has signed."""
         signed = _envelope(payload, retained=retained)
@@ -138,18 +149,22 @@ class Guard:
         return Refusal("replayed", reason, None if forgotten else command)
 
     def _beyond_what_is_allowed(self, signer: Signer, command: Command, now: Now) -> Refusal | None:
-        kind = kind_of(command.action)
+        reason = self._not_allowed(signer, command.action) or _beyond_times(command, now)
+        if command.command_id.startswith(ID_PREFIX):  # or it would end a job of the device's own, and answer for it
+            reason = f"ids that begin with {ID_PREFIX!r} are for the device's own jobs"
+        return Refusal("not_allowed", reason, command) if reason else None
+
+    def _not_allowed(self, signer: Signer, action: Action) -> str:
+        kind = kind_of(action)
         if kind not in self._remote.allow:
-            reason = f"this device does not allow {kind!r} ([remote] allow)"
-        elif signer.allow is not None and kind not in signer.allow:
-            reason = f"operator {signer.name!r} may not order {kind!r} here (operators.toml)"
-        elif kind != "diagnostics" and self._source not in OWN_INPUTS:
-            reason = (
+            return f"this device does not allow {kind!r} ([remote] allow)"
+        if signer.allow is not None and kind not in signer.allow:
+            return f"operator {signer.name!r} may not order {kind!r} here (operators.toml)"
+        if kind != "diagnostics" and self._source not in OWN_INPUTS:
+            return (
                 f"its work comes from elsewhere ([input] source = {self._source!r}): only diagnostics can be ordered"
             )
-        else:
-            reason = _beyond_times(command, now) or beyond_limits(command.action, self._remote)
-        return Refusal("not_allowed", reason, command) if reason else None
+        return beyond_limits(action, self._remote)
 
     def _busy(self, command: Command) -> Refusal | None:
         reason = self._hindrance(command)

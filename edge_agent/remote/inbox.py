@@ -40,6 +40,7 @@ class Inbox:
         self._commands: deque[Message] = deque()
         self._chunks: deque[Message] = deque(maxlen=MAX_CHUNKS_WAITING)
         self._grid: deque[Message] = deque(maxlen=1)
+        self._queues: deque[deque[Message]] = deque((self._chunks, self._grid, self._commands))
         self._woken = False
 
     @property
@@ -60,11 +61,16 @@ class Inbox:
             self._changed.notify_all()
 
     def next(self, timeout_s: float) -> Message | None:
-        """Return the next message, None when none came in time or ``wake`` was called."""
+        """Return the next message, None when none came in time or ``wake`` was called.
+
+        Each kind in its turn: an endless stream of one must not keep the others waiting.
+        """
         with self._changed:
             self._changed.wait_for(self._has_news, timeout_s)
             self._woken = False
-            for waiting in (self._chunks, self._grid, self._commands):
+            for _ in range(len(self._queues)):
+                waiting = self._queues[0]
+                self._queues.rotate(-1)
                 if waiting:
                     return waiting.popleft()
         return None

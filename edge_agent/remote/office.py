@@ -203,6 +203,8 @@ class Office:
 
     def _hindrance(self, command: Command) -> str:
         """Return why a command cannot be taken up now, "" for nothing."""
+        if self._answers.too_many_wait:
+            return "too many of its answers wait for a collector"
         if isinstance(command.action, CollectDiagnostics):
             return ""
         if command.defer is not None:
@@ -262,7 +264,8 @@ class Office:
         interrupted = {job.job_id: job for job in self._queue.interrupted}
         waiting = {job.job_id for job in self._queue.waiting}
         for entry in self._book.open_commands():
-            if entry.command is not None and entry.command_id not in waiting:
+            goes_on = entry.command_id in waiting and not self._guard.withdrawn(entry)
+            if entry.command is not None and not goes_on:
                 self._resume_one(entry, entry.command, interrupted.pop(entry.command_id, None))
         for job in interrupted.values():
             if self._answers.final(job.job_id) is not None:
@@ -272,13 +275,15 @@ class Office:
 
     def _resume_one(self, entry: Accepted, command: Command, job: Job | None) -> None:
         report = self._end_of(entry)
-        trial = self._around.settings.trial
+        trial, withdrawn = self._around.settings.trial, self._guard.withdrawn(entry)
         if self._answers.final(command.command_id) is not None:
             self._carrier.forget(command.command_id)
         elif report is not None:
             self._conclude(report, kind_of(command.action))
         elif trial is not None and trial.command_id == command.command_id:
             self._carrier.resume_trial(command.command_id, command.action, job)
+        elif withdrawn:
+            self._conclude(Report(command.command_id, "failed", withdrawn), kind_of(command.action))
         elif command.defer is not None and job is None:
             self._put(command)
         elif isinstance(command.action, ChangeModel) and self._carrier.in_hand is None:

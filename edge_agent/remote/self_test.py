@@ -16,6 +16,8 @@ from edge_agent.remote.trial_run import TrialOrder, TrialResult
 LIMIT_S: Final = 180.0
 LEAST_DATA_BYTES: Final = 256 * 1024 * 1024
 KILL_WAIT_S: Final = 10.0
+ORPHAN_S: Final = 5.0
+"""So much later than the agent would end it a try ends itself."""
 
 
 class SelfTest:
@@ -29,7 +31,8 @@ class SelfTest:
             input_folder=config.input.path if config.input.source == "directory" else "",
             max_latency_s=config.window.window_s,
             data_bytes=max(LEAST_DATA_BYTES, psutil.virtual_memory().available // 2),
-            cpu_s=round(limit_s * (psutil.cpu_count() or 1)),
+            cpu_s=max(1, round(limit_s * (psutil.cpu_count() or 1))),
+            limit_s=limit_s + ORPHAN_S,
         )
         self._until_s = time.monotonic() + limit_s
         self._limit_s = limit_s

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from edge_agent.config import AgentConfig, WorkloadSection
-from edge_agent.durable_file import write_durably
+from edge_agent.durable_file import DAMAGED, write_durably
 from edge_agent.remote.model_files import CHECK_SET_SUFFIX, ModelFiles
 from edge_agent.wire.records import Identifier, Sha256
 
@@ -153,7 +153,7 @@ class SettingsFile:
             return msgspec.json.decode(self.path.read_bytes(), type=_Page)
         except FileNotFoundError:
             return _Page()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *DAMAGED) as error:
             _LOG.error("settings_not_read", path=str(self.path), reason=str(error), note="the configuration holds")
             return _Page()
 

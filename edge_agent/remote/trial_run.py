@@ -6,6 +6,7 @@ A file that brings an engine down, or eats memory, brings down this process and 
 import contextlib
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,8 @@ ENOUGH_S: Final = 20.0
 class TrialOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What to try. ``input_folder``: the usual inputs, which must fit the model; "" for its own check set.
 
-    ``max_latency_s``: what the 95th percentile may be.
+    ``max_latency_s``: what the 95th percentile may be. ``limit_s``: the process ends itself then, in case the agent
+    that would end it is no more.
     """
 
     section: ModelSection
@@ -40,6 +42,7 @@ class TrialOrder(msgspec.Struct, frozen=True, kw_only=True):
     max_latency_s: float
     data_bytes: int
     cpu_s: int
+    limit_s: float
 
     def encoded(self) -> bytes:
         """Return it as JSON."""
@@ -70,6 +73,7 @@ def _limit(order: TrialOrder) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (order.data_bytes, order.data_bytes))
     with contextlib.suppress(OSError):  # where memory runs out in spite of that, this process goes first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    signal.setitimer(signal.ITIMER_REAL, order.limit_s)  # the kernel ends it, wherever the engine hangs
     os.nice(5)
 
 

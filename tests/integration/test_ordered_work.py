@@ -2,8 +2,9 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +15,32 @@ import pytest
 from edge_agent import shift as shift_module
 from edge_agent.assembly import BlockTap, Ordered, Present, assembled
 from edge_agent.config import AgentConfig, load_config
+from edge_agent.jobs.grid_board import GridBoard
+from edge_agent.jobs.queue import JobQueue
 from edge_agent.measurement import Parts
 from edge_agent.model_catalog import find_model
 from edge_agent.ordered_work import Bed, run_ordered_batch, run_ordered_bench
+from edge_agent.remote.book import CommandBook
 from edge_agent.remote.counts import OrderCounts
 from edge_agent.remote.desk import Desk, Report, Task
 from edge_agent.remote.inbox import Inbox
+from edge_agent.remote.office import Office, Surroundings
 from edge_agent.remote.settings import ModelChoice, Settings, SettingsFile
 from edge_agent.reply_spool import ReplySpool
 from edge_agent.service import StopFlag
 from edge_agent.shift import Running, Shift
 from edge_agent.stretch import Stretches
 from edge_agent.wire.codec import decode
-from edge_agent.wire.orders import Action, ChangeModel, ResetSettings, RunBatch, RunBench, SetDutyCycle, SetWindow
+from edge_agent.wire.orders import (
+    Action,
+    ChangeModel,
+    Deferral,
+    ResetSettings,
+    RunBatch,
+    RunBench,
+    SetDutyCycle,
+    SetWindow,
+)
 from edge_agent.wire.records import BenchRecord, InferenceWindow
 from tests.fakes.agent import BUSY_W, DEVICE_ID, IDLE_W, agent_toml, emulated_meter, outbox_windows
 from tests.fakes.delivery import wait_until
@@ -157,7 +171,11 @@ def test_what_cannot_be_opened_changes_nothing(site: Site) -> None:
     assert SettingsFile(site.state_dir).settings == Settings()
 
 
-def test_a_change_that_brings_no_window_in_time_is_taken_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_brings_no_window_in_time_is_taken_back(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it matter that the operators are just being edited."""
+    (tmp_path / "operators.toml").write_text("[[operator]]\nname = ", encoding="utf-8")
     interval_s = site.parts.sheet.max_interval_s
     monkeypatch.setattr(shift_module, "TRIAL_MARGIN_S", 2.0 - 600.0 - 10.0 * interval_s)
     with at_work(site) as work:
@@ -185,6 +203,42 @@ def test_an_ordinary_end_leaves_what_is_on_trial_to_the_next_start(site: Site) -
     trial = SettingsFile(site.state_dir).trial
     assert trial is not None
     assert (trial.command_id, trial.tried) == ("long", False)
+
+
+def test_a_change_is_done_only_once_that_is_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm, refusals = SettingsFile.confirm, iter([OSError(28, "No space left on device")] * 2)
+
+    def confirm_later(settings: SettingsFile) -> None:
+        for refusal in refusals:
+            raise refusal
+        confirm(settings)
+
+    monkeypatch.setattr(SettingsFile, "confirm", confirm_later)
+    with at_work(site) as work:
+        assert work.done(SetWindow(window_s=1.0), Settings(window_s=1.0)).stage == "done"
+        found = SettingsFile(site.state_dir)
+        assert (found.settings, found.trial) == (Settings(window_s=1.0), None)
+    assert next(refusals, None) is None
+
+
+def test_what_a_dismissed_operator_had_put_off_is_not_begun(site: Site, tmp_path: Path) -> None:
+    dismissed = FakeOperator(DEVICE_ID)
+    defer = Deferral(deadline_unix_ns=time.time_ns() + 10**13, duration_s=1.0)
+    command = dismissed.command(RunBatch(folder="night"), defer=defer)
+    CommandBook(site.state_dir).accept(dismissed.key_id, command, time.time_ns())
+    board = GridBoard(site.state_dir, "demo", "", kind="average", max_age_s=3600.0)
+    JobQueue(site.state_dir, board).put(command.command_id, command.action, defer, time.time_ns())
+    office = Office(site.config, site.state_dir)
+    settings = SettingsFile(site.state_dir)
+    around = Surroundings(site.parts.publisher, site.parts.meter, site.parts.outbox, settings, lambda: site.config)
+    with closing(office):
+        office.start(around)
+    answer = ReplySpool(site.state_dir).find(f"{command.command_id}.failed")
+    assert answer is not None
+    assert answer.reason == "its operator is not in operators.toml any more"
+    assert not office.desk.wanted
+    assert JobQueue(site.state_dir, board).waiting == ()
+    assert CommandBook(site.state_dir).open_commands() == []
 
 
 def bed(site: Site, stretches: Stretches, stop: StopFlag) -> Bed:
@@ -234,7 +288,7 @@ def test_a_batch_runs_each_input_once_inside_windows_and_keeps_what_comes_out(si
     assert IDLE_W * duration_s * 0.8 < energy_j < (BUSY_W + 1.0) * duration_s
 
 
-@pytest.mark.parametrize("fault", ["empty", "shape", "stopped"])
+@pytest.mark.parametrize("fault", ["empty", "shape", "stopped", "gone"])
 def test_a_batch_that_cannot_be_says_why_and_stops_nothing(site: Site, tmp_path: Path, fault: str) -> None:
     stop = StopFlag()
     if fault != "empty":
@@ -242,7 +296,13 @@ def test_a_batch_that_cannot_be_says_why_and_stops_nothing(site: Site, tmp_path:
     if fault == "stopped":
         stop.request()
     with Stretches(site.parts, site.running.source.work_until, stop) as stretches:
-        report = run_ordered_batch(bed(site, stretches, stop), "c-1", RunBatch(folder="night"))
-    words = {"empty": "no .npy or .npz file in it", "shape": "but the model takes int8", "stopped": "was stopped"}
+        folder = "gone" if fault == "gone" else "night"
+        report = run_ordered_batch(bed(site, stretches, stop), "c-1", RunBatch(folder=folder))
+    words = {
+        "empty": "no .npy or .npz file in it",
+        "shape": "but the model takes int8",
+        "stopped": "was stopped",
+        "gone": "is not in [remote]",
+    }
     assert report.stage == "failed"
     assert words[fault] in report.reason

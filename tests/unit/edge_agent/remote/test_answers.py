@@ -94,6 +94,22 @@ def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(rig.spool.pending_ids()) == 3
 
 
+def test_what_waits_is_bounded_in_memory_too_and_told_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path)
+    monkeypatch.setattr(module, "MAX_PENDING", 3)
+    for number in range(10):
+        (tmp_path / "reply" / "pending" / f"c{number}.refused.json").mkdir()
+    rig.spool.directory.joinpath("pending", "c0.refused.json").rmdir()
+    with capture_logs() as logs:
+        for number in range(1, 10):
+            rig.answers.refuse(f"c{number}", "bench", "busy", "it is busy")
+            rig.answers.retry()
+    assert rig.answers.too_many_wait
+    assert len(logs) <= 1
+
+
 def test_the_last_answer_is_said_again_at_most_once_a_minute(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.answers.say_again("one")
@@ -127,6 +143,18 @@ def test_the_inbox_holds_no_more_than_it_has_room_for() -> None:
         heard.append(message)
     assert len(heard) == MAX_WAITING + MAX_CHUNKS_WAITING + 1
     assert [message.payload for message in heard if message.topic == inbox.grid_topic] == [b"new"]
+
+
+def test_an_endless_stream_of_one_kind_keeps_no_other_waiting() -> None:
+    inbox = make_inbox(OrderCounts())
+    inbox.take(inbox.run_topic, b"{}", False)
+    heard = []
+    for _ in range(3):
+        inbox.take(inbox.blob_topic, b"chunk", False)
+        message = inbox.next(0.0)
+        assert message is not None
+        heard.append(message.topic)
+    assert inbox.run_topic in heard
 
 
 def test_the_inbox_listens_only_where_the_configuration_says() -> None:

@@ -24,12 +24,13 @@ class Rig:
     def __init__(self, directory: Path, *wanted: Wanted, limit_s: float = 1000.0) -> None:
         self.files = ModelFiles(directory)
         self.asked: list[tuple[str, int]] = []
+        self.connected = True
         self.now_s = 0.0
         self.fetch = Fetch(self.files, wanted or (MODEL,), self._ask, now_s=0.0, limit_s=limit_s)
 
     def _ask(self, sha256: str, offset: int) -> bool:
         self.asked.append((sha256, offset))
-        return True
+        return self.connected
 
     def tend(self, after_s: float = 0.0) -> None:
         self.now_s += after_s
@@ -89,6 +90,19 @@ def test_silence_is_answered_by_asking_again_and_ends_after_the_limit(tmp_path: 
     assert {offset for _, offset in rig.asked} == {0}
     with pytest.raises(FetchError, match=r"did not come within 500 s .* what has come is kept"):
         rig.tend(2.0)
+
+
+def test_without_a_connection_it_is_looked_for_again_soon_however_long_that_takes(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.connected = False
+    while rig.now_s < 300.0:
+        rig.tend(1.0)
+    asked = len(rig.asked)
+    rig.connected = True
+    rig.tend(1.0)
+    assert len(rig.asked) == asked + 1
+    rig.tend(1.0)
+    assert len(rig.asked) == asked + 1, "now it waits for the answer"
 
 
 def test_a_file_of_another_hash_is_refused_by_both_names_and_thrown_away(tmp_path: Path) -> None:

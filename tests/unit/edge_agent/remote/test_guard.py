@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.config import AgentConfig, DeviceSection, InputSection, MeterSection, ModelSection, RemoteSection
+from edge_agent.remote import book as book_module
 from edge_agent.remote.book import CommandBook
 from edge_agent.remote.guard import MAX_SIGNED_BYTES, Guard, Now, Order, Refusal
 from edge_agent.remote.operators import load_operators
@@ -236,13 +237,14 @@ def test_depth_and_size_are_no_way_in(rig: Rig) -> None:
         assert refusal.kind == "malformed"
 
 
-def test_the_book_is_bounded_and_a_damaged_one_is_one_line(rig: Rig) -> None:
-    for _ in range(600):
+def test_the_book_is_bounded_and_a_damaged_one_is_one_line(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_module, "MAX_CLOSED", 20)
+    for _ in range(50):
         verdict = rig.judge()
         assert isinstance(verdict, Order)
         rig.book.close(verdict.command.command_id)
     path = rig.directory / "remote" / "accepted.json"
-    assert path.stat().st_size < 100_000
+    assert len(msgspec.json.decode(path.read_bytes())["accepted"]) == 20 + 1
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ConfigurationError, match="give each operator a new key"):
         rig.restart()
@@ -270,3 +272,30 @@ def test_one_key_is_one_operator(tmp_path: Path) -> None:
     path.write_text(operator.entry() + operator.entry(), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="have the same public_key"):
         load_operators(path)
+
+
+def test_an_order_cannot_take_the_name_of_the_devices_own_job(rig: Rig) -> None:
+    assert rig.kind(None, command_id="job.night.17") == "not_allowed"
+    assert rig.book.open_commands() == []
+
+
+def test_what_waits_is_not_begun_for_whom_the_device_no_longer_obeys(rig: Rig) -> None:
+    defer = Deferral(deadline_unix_ns=T0 + 10**13, duration_s=60.0)
+    assert rig.kind(RunBatch(folder="night"), defer=defer) == "accepted"
+    rig.restart()
+    (entry,) = rig.book.open_commands()
+    assert rig.guard.withdrawn(entry) == ""
+    assert Guard(make_config(), {}, rig.book, lambda _: "").withdrawn(entry) == (
+        "its operator is not in operators.toml any more"
+    )
+    rig.use(make_config(allow=("diagnostics",)))
+    assert "does not allow 'batch'" in rig.guard.withdrawn(entry)
+    rig.use(make_config(batch_folders={}))
+    assert "folder 'night' is not one of this device's" in rig.guard.withdrawn(entry)
+
+
+def test_a_book_with_bytes_that_are_no_text_is_one_line(rig: Rig) -> None:
+    path = rig.directory / "remote" / "accepted.json"
+    path.write_bytes(b'{"last_issued_unix_ns":{"\xff":1}}')
+    with pytest.raises(ConfigurationError, match=r"accepted.json: damaged: .*give each operator a new key"):
+        rig.restart()

@@ -52,10 +52,12 @@ def test_the_present_model_and_the_one_before_stay(tmp_path: Path) -> None:
 def test_a_damaged_file_counts_as_none_and_is_said(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path)
     file.begin(Settings(window_s=30.0), "one")
-    file.path.write_bytes(file.path.read_bytes()[:-5])
-    with capture_logs() as logs:
-        assert SettingsFile(tmp_path).settings == Settings()
-    assert [line["event"] for line in logs] == ["settings_not_read"]
+    whole = file.path.read_bytes()
+    for damaged in (whole[:-5], whole.replace(b"one", b"\xff\xff\xff")):
+        file.path.write_bytes(damaged)
+        with capture_logs() as logs:
+            assert SettingsFile(tmp_path).settings == Settings()
+        assert [line["event"] for line in logs] == ["settings_not_read"]
 
 
 def test_a_disk_that_takes_nothing_changes_nothing_but_going_back_always_works(tmp_path: Path) -> None:

@@ -23,6 +23,19 @@ GOOD = find_model("digits_mlp_int8")
 PICK = Path(__file__).parents[3] / "data/models/pick.tflite"
 
 
+def _order(model: CatalogModel, **changed: Any) -> TrialOrder:
+    order = TrialOrder(
+        section=ModelSection(id="m"),
+        model=model,
+        input_folder="",
+        max_latency_s=1.0,
+        data_bytes=LEAST_DATA_BYTES,
+        cpu_s=60,
+        limit_s=60.0,
+    )
+    return msgspec.structs.replace(order, **changed)
+
+
 def tried(model: CatalogModel, config: AgentConfig | None = None, limit_s: float = 120.0) -> TrialResult:
     test = SelfTest(config or make_config(), model, limit_s=limit_s)
     try:
@@ -92,14 +105,7 @@ def test_a_check_set_that_blows_up_is_refused_and_not_the_boards_memory(tmp_path
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, x=np.zeros((5 << 20, 64), np.int8))
     assert path.stat().st_size < 2 << 20
-    order = TrialOrder(
-        section=ModelSection(id="m"),
-        model=own(GOOD.path, check_set=path, check_set_sha256=None),
-        input_folder="",
-        max_latency_s=1.0,
-        data_bytes=LEAST_DATA_BYTES,
-        cpu_s=60,
-    )
+    order = _order(own(GOOD.path, check_set=path, check_set_sha256=None))
     command = [sys.executable, "-m", "edge_agent.remote.trial_run"]
     ended = subprocess.run(command, input=order.encoded(), capture_output=True, check=True)
     assert "Unable to allocate 320. MiB" in msgspec.json.decode(ended.stdout, type=TrialResult).failure
@@ -115,3 +121,10 @@ def test_an_engine_that_goes_down_takes_only_the_trial_with_it() -> None:
 
 def test_one_that_never_ends_is_ended() -> None:
     assert "was not done within 0.05 s" in tried(GOOD, limit_s=0.05).failure
+
+
+def test_one_whose_agent_was_killed_ends_by_itself() -> None:
+    command = [sys.executable, "-m", "edge_agent.remote.trial_run"]
+    order = _order(GOOD, limit_s=0.001)
+    ended = subprocess.run(command, input=order.encoded(), capture_output=True, check=False, timeout=60.0)
+    assert ended.returncode == -signal.SIGALRM
