@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 WATCHDOG_S: Final = 5.0
-"""How often the agent says that it is alive; the unit file allows it several times as long."""
+"""How often the agent says that it is alive, unless the service manager waits for less than three times as long."""
 
 
 def notify(state: str) -> bool:
@@ -44,14 +44,21 @@ class StopFlag:
         return self.count > 0
 
 
+def feeding_interval_s() -> float:
+    """Return how often the service manager is told: it says in ``WATCHDOG_USEC`` what it allows, sd_notify(3)."""
+    allowed_us = os.environ.get("WATCHDOG_USEC", "")
+    return min(WATCHDOG_S, int(allowed_us) / 3e6) if allowed_us.isascii() and allowed_us.isdigit() else WATCHDOG_S
+
+
 class Watchdog:
-    """Tells the service manager that the agent makes progress, no more often than every ``WATCHDOG_S``.
+    """Tells the service manager that the agent makes progress, no more often than it has to.
 
     Being asked is progress of the main loop; everything else has to be shown by ``signs``. Where one of them says what
     is wrong, nothing is told: the service manager ends the agent and starts it again.
     """
 
     def __init__(self) -> None:
+        self._interval_s = feeding_interval_s()
         self._t_next_s = 0.0
         self._signs: list[Callable[[float], str]] = []
         self._fault = ""
@@ -68,7 +75,7 @@ class Watchdog:
         """Say at host time ``now_s`` that there is progress, if there is and it is time."""
         if now_s < self._t_next_s:
             return
-        self._t_next_s = now_s + WATCHDOG_S
+        self._t_next_s = now_s + self._interval_s
         fault = next((fault for sign in self._signs if (fault := sign(now_s))), "")
         if not fault:
             notify("WATCHDOG=1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import DEFAULT_STATE_DIR
-from edge_agent.service import WATCHDOG_S, Watchdog, notify
+from edge_agent.service import WATCHDOG_S, Watchdog, feeding_interval_s, notify
 from edgejoule.cli import COMMANDS
 from edgejoule.commands import agent
 
@@ -36,6 +36,19 @@ def test_the_watchdog_is_fed_no_more_often_than_needed(manager: socket.socket) -
         watchdog.feed(now_s)
     notify("STOPPING=1")
     assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "interval_s"), [(None, WATCHDOG_S), ("60000000", WATCHDOG_S), ("6000000", 2.0), ("x", WATCHDOG_S)]
+)
+def test_a_manager_that_waits_for_less_is_told_more_often(
+    allowed: str | None, interval_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if allowed is None:
+        monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    else:
+        monkeypatch.setenv("WATCHDOG_USEC", allowed)
+    assert feeding_interval_s() == interval_s
 
 
 def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
