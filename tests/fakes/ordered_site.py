@@ -117,8 +117,9 @@ def ordered_site(
         site = OrderedSite(directory, broker, device_bytes_per_s=device_bytes_per_s, more_operators=more_operators)
         site.collector.start()
         try:
+            # What an agent says before a collector hears it is said again only five seconds later.
+            wait_until(lambda: "broker_connected" in site.collector.log_text, "the collector is there", PATIENCE_S)
             with emulated_meter(directory), running_agent(site.config) as site.agent:
-                wait_until((directory / "state" / "journal.sqlite3").exists, "a journal", PATIENCE_S)
                 wait_until(lambda: len(site.windows()) > 0 or not site.agent.running, "a window is stored", PATIENCE_S)
                 assert site.agent.running, site.agent.log_path.read_text(encoding="utf-8")
                 yield site
