@@ -23,6 +23,10 @@ class NoConnection:
     def publish(self, topic: str, payload: bytes) -> None:
         _ = topic, payload
 
+    def send(self, topic: str, payload: bytes) -> bool:
+        del topic, payload
+        return False
+
     def close(self) -> None:
         return
 

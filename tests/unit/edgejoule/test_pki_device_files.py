@@ -16,7 +16,7 @@ from edgejoule.pki.authority import Authority, Issued, create_authority
 from edgejoule.pki.certificates import common_name, read_certificate
 from edgejoule.pki.device_files import DeviceFiles
 from edgejoule.pki.errors import RefusedError, UnreachableError
-from tests.fakes.power_cut import cut_before
+from tests.fakes.cut_work import cut_before
 
 PI4 = names.device("pi4-01")
 
