@@ -78,18 +78,9 @@ class Answers:
         carbon: CarbonTiming | None = None,
     ) -> None:
         """Keep an answer and have it sent. Where the disk refuses it is tried again with each ``retry``."""
-        now = self._voice.now()
-        reply = CommandReply(
-            device_id=self._voice.device_id,
-            boot_id=self._voice.boot_id,
-            reply_id=f"{command_id}.{stage}",
-            command_id=command_id,
-            kind=kind,
-            stage=stage,
-            t_unix_ns=now.unix_ns,
-            clock_state=now.clock_state,
+        reply = msgspec.structs.replace(
+            self._reply(command_id, kind, stage, reason),
             refusal=refusal,
-            reason=_line(reason),
             progress_ratio=1.0 if stage == "done" else None,
             result=dict(result or {}),
             carbon=carbon,
@@ -105,20 +96,8 @@ class Answers:
 
     def progress(self, command_id: str, kind: str, progress_ratio: float, reason: str) -> None:
         """Say how far it is to whoever listens now: the next one is newer anyway."""
-        now = self._voice.now()
-        reply = CommandReply(
-            device_id=self._voice.device_id,
-            boot_id=self._voice.boot_id,
-            reply_id=f"{command_id}.running",
-            command_id=command_id,
-            kind=kind,
-            stage="running",
-            t_unix_ns=now.unix_ns,
-            clock_state=now.clock_state,
-            reason=_line(reason),
-            progress_ratio=progress_ratio,
-        )
-        self._voice.publish_once(codec.encode(reply))
+        reply = self._reply(command_id, kind, "running", reason)
+        self._voice.publish_once(codec.encode(msgspec.structs.replace(reply, progress_ratio=progress_ratio)))
 
     def say_again(self, command_id: str) -> None:
         """Repeat the latest answer to an accepted command that came again: the first may have gone to nobody."""
@@ -131,6 +110,20 @@ class Answers:
     def final(self, command_id: str) -> CommandReply | None:
         """Return the final answer that was kept for an accepted command, None where there is none."""
         return self._latest(command_id, _ENDS)
+
+    def _reply(self, command_id: str, kind: str, stage: Stage, reason: str) -> CommandReply:
+        now = self._voice.now()
+        return CommandReply(
+            device_id=self._voice.device_id,
+            boot_id=self._voice.boot_id,
+            reply_id=f"{command_id}.{stage}",
+            command_id=command_id,
+            kind=kind,
+            stage=stage,
+            t_unix_ns=now.unix_ns,
+            clock_state=now.clock_state,
+            reason=_line(reason),
+        )
 
     def _latest(self, command_id: str, stages: Sequence[str]) -> CommandReply | None:
         found = (self._spool.find(f"{command_id}.{stage}") for stage in stages)
