@@ -8,6 +8,7 @@ import pytest
 
 from edgejoule.deploy.onboard import files, managing
 from edgejoule.deploy.onboard.configuration import CREDENTIALS, Choice
+from edgejoule.deploy.onboard.gate import Gate
 from edgejoule.deploy.onboard.install import Order, install
 from edgejoule.deploy.onboard.problems import InstallError
 from edgejoule.deploy.onboard.switching import recover
@@ -106,6 +107,22 @@ def test_the_old_version_runs_even_where_its_files_cannot_come_back(board: Board
 
     board.service._before = lambda _: None
     files.remove(board.layout.config)
+    assert "was undone" in str(recover(board.site))
+    assert board.files() == before
+
+
+def test_going_back_that_was_cut_is_gone_on_with_and_not_judged_again(board: Board, shelf: Shelf) -> None:
+    """With the configuration of before half back, the gate would be passed by the wrong one."""
+    shelf.install(board, shelf.order())
+    before = board.files()
+
+    def journal() -> list[str]:  # asked for when going back begins
+        board.service.cut_at = "apply"
+        return []
+
+    board.service.journal = journal  # type: ignore[method-assign]
+    shelf.cut_at("", board, shelf.order(gate=Gate(seconds=0.0), choice=Choice(CONFIG.encode() + b"# new\n")))
+    board.service.restart()
     assert "was undone" in str(recover(board.site))
     assert board.files() == before
 

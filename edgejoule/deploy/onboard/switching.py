@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -112,6 +113,8 @@ def _restore(site: Site, plan: Switch, why: str = "interrupted") -> None:
     layout = site.layout
     site.report.step("rollback", 0, "back to {}: {}".format(plan.source or "nothing running", why))
     kept = snapshot.load(_saved(layout, plan.source))
+    with suppress(OSError):  # going back is not to be begun again as a gate; a full disk must not stop it
+        _pend(layout, plan, "undoing")
     if plan.source is None:
         if site.service.exists:
             site.service.stop(disable=True)
