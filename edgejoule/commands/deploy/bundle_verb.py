@@ -14,6 +14,7 @@ from edgejoule.output import EXIT_DONE, EXIT_NO, stderr_console, stdout_console,
 if TYPE_CHECKING:
     from edgejoule.deploy.bundle.making import Ingredients
     from edgejoule.deploy.bundle.own_wheel import OwnWheel
+    from edgejoule.deploy.bundle.signing import Signer
     from edgejoule.deploy.onboard.bundle_format import Bundle, Manifest
 
 
@@ -47,10 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Make or check it. Raises ConfigurationError."""
     if arguments.check is not None:
         return _check(arguments)
+    from edgejoule.deploy.bundle.making import make_bundle
+
     with TemporaryDirectory() as folder:
+        signer = _signer(arguments)
         ingredients = _gather(arguments, Path(folder))
         path = arguments.out or Path(f"edgejoule-{ingredients.own.version}-{ingredients.target.id}.bundle.zip")
-        manifest = _make(path, ingredients, arguments)
+        manifest = make_bundle(path, ingredients, signer)
     if arguments.json:
         write_json({"bundle": str(path), **_facts(manifest, path)})
         return EXIT_DONE
@@ -74,6 +78,7 @@ def _gather(arguments: argparse.Namespace, folder: Path) -> "Ingredients":
     if arguments.require_signature is not None:
         raise ConfigurationError("--require-signature belongs to --check; to sign a new bundle: --sign KEY")
     target = find_target(arguments.target)
+    created = _stated_time()
     models = {}
     if arguments.models is not None or arguments.model:
         models = catalogue_files(_models_dir(arguments.models), arguments.model)
@@ -92,16 +97,14 @@ def _gather(arguments: argparse.Namespace, folder: Path) -> "Ingredients":
         installer=installer_zipapp(),
         models=models,
         config=config,
-        created=_stated_time(),
+        created=created,
     )
 
 
-def _make(path: Path, ingredients: "Ingredients", arguments: argparse.Namespace) -> "Manifest":
-    from edgejoule.deploy.bundle.making import make_bundle
+def _signer(arguments: argparse.Namespace) -> "Signer | None":
     from edgejoule.deploy.bundle.signing import load_signer
 
-    signer = None if arguments.sign is None else load_signer(arguments.sign, arguments.sign_passphrase_file)
-    return make_bundle(path, ingredients, signer)
+    return None if arguments.sign is None else load_signer(arguments.sign, arguments.sign_passphrase_file)
 
 
 def _models_dir(named: Path | None) -> Path:
@@ -141,8 +144,13 @@ def _stated_time() -> str | None:
 
 def _check(arguments: argparse.Namespace) -> int:
     """Verify a bundle. What is wrong with it is the answer, not a fault of the command."""
+    from edge_agent.wire.errors import ConfigurationError
     from edgejoule.deploy.onboard.bundle_format import Bundle, BundleError
 
+    if arguments.sign is not None:
+        raise ConfigurationError("--sign belongs to --target; to check who signed a bundle: --require-signature KEY")
+    if not arguments.check.is_file():
+        raise ConfigurationError(f"{arguments.check}: there is no such file; name a bundle")
     try:
         with Bundle(arguments.check) as bundle:
             _verify(bundle, arguments.require_signature)

@@ -51,7 +51,7 @@ def make_bundle(path: Path, ingredients: Ingredients, signer: Signer | None = No
     except BundleError as error:
         raise ConfigurationError(f"{path}: cannot be made: {error}") from error
     first = {MANIFEST: manifest} | ({SIGNATURE: signer(manifest)} if signer else {})
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         _write(partial, {**first, **dict(sorted(contents.items()))})
         partial.replace(path)

@@ -16,6 +16,12 @@ from edgejoule.deploy.platforms import pip_platform
 from edgejoule.deploy.targets import Target
 
 _LAST_LINES: Final = 3
+_CAUSES: Final = {
+    "No module named pip": f"{sys.executable} has no pip; run: {sys.executable} -m ensurepip",
+    "No space left on device": "the disk is full; make room, or set XDG_CACHE_HOME",
+    "connection broken by": "the package index does not answer; try again, or make the bundle with --offline where "
+    "the wheels are",
+}
 _COLLECTING: Final = re.compile(r"Collecting ([A-Za-z0-9._-]+)")
 
 
@@ -38,6 +44,9 @@ def find_wheels(
     ``folders`` are looked through first. Raises ConfigurationError for what is not there, by its file's name.
     """
     cache = cache_folder()
+    nowhere = next((one for one in folders if not one.is_dir()), None)
+    if nowhere is not None:
+        raise ConfigurationError(f"{nowhere}: there is no such folder; name one that holds wheels")
     wheels = {one.name: path for one in locked if (path := _in_folders(one, target, [*folders, cache])) is not None}
     for name in wheels:
         found(name)
@@ -52,8 +61,13 @@ def find_wheels(
         where = ", ".join(map(str, [*folders, cache]))
         raise ConfigurationError(f"{missing[0].file}: not in {where}; leave --offline out once, or add --wheelhouse")
     if missing:
-        cache.mkdir(parents=True, exist_ok=True)
-        _fetch(missing, pip_platform(target), cache, found)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            _fetch(missing, pip_platform(target), cache, found)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{cache}: cannot keep wheels there: {error.strerror}; make room, or set XDG_CACHE_HOME"
+            ) from error
         wheels |= {one.name: _fetched(one, cache) for one in missing}
     return wheels
 
@@ -114,9 +128,11 @@ def _heard(line: str, found: Callable[[str], None]) -> str:
 
 
 def _why(lines: list[str]) -> str:
-    if any("No module named pip" in line for line in lines):
-        return f"{sys.executable} has no pip; run: {sys.executable} -m ensurepip"
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
+    """Return what stopped pip: the cause that it names somewhere, else its last words."""
+    for sign, cause in _CAUSES.items():
+        if any(sign in line for line in lines):
+            return cause
+    errors = [line for line in lines if line.startswith("ERROR") and line != "ERROR: Exception:"] or lines
     return " | ".join(errors[-_LAST_LINES:]) or "it said nothing"
 
 

@@ -115,6 +115,35 @@ def test_what_cannot_be_is_one_line_and_exit_2(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--check", "missing.zip"], "missing.zip: there is no such file; name a bundle"),
+        (["--check", "missing.zip", "--sign", "k"], "--sign belongs to --target; to check who signed"),
+        (["--target", "trixie-arm64", "--sign", "missing.key"], "missing.key: cannot read it"),
+        (["--target", "trixie-arm64", "--wheelhouse", "nowhere"], "nowhere: there is no such folder"),
+    ],
+)
+@pytest.mark.usefixtures("no_cache")
+def test_what_was_named_and_is_not_there_is_not_passed_over(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--wheelhouse" in words:
+        words = [*words, "--wheel", str(small_wheel(tmp_path))]
+
+    assert main(["deploy", "bundle", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_stated_time_that_is_none_is_said_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+
+    assert main(["deploy", "bundle", "--target", "trixie-arm64", "--offline"]) == 2
+    assert "SOURCE_DATE_EPOCH is 'yesterday', not seconds since 1970" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("no_cache")
 def test_without_the_network_the_first_missing_wheel_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -98,6 +98,33 @@ def test_a_wheel_of_that_name_that_is_another_is_refused(cache: Path, pinned: Lo
         find_wheels(TARGET, [pinned], [tmp_path / "house"], offline=True)
 
 
+def test_a_folder_that_is_not_there_is_not_passed_over(cache: Path, pinned: Locked, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere: there is no such folder"):
+        find_wheels(TARGET, [pinned], [tmp_path / "house", tmp_path / "nowhere"], offline=True)
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    pinned: Locked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    with pytest.raises(ConfigurationError, match=r"file/edgejoule/wheels: cannot keep wheels there: .*; make room"):
+        find_wheels(TARGET, [pinned], [], offline=False)
+
+
+def test_an_index_that_does_not_answer_is_said_to(
+    cache: Path, pinned: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "RETRIES": "1", "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+
+    with pytest.raises(ConfigurationError, match="the package index does not answer; try again"):
+        find_wheels(TARGET, [pinned], [], offline=False)
+    assert list(cache.iterdir()) == []
+
+
 def test_what_is_built_is_taken_only_for_this_machine(cache: Path, tmp_path: Path) -> None:
     built = Locked(name="msgspec", version="1.0", sha256="0" * 64, file="msgspec-1.0.tar.gz", built=True)
     cache.mkdir(parents=True)
