@@ -58,6 +58,8 @@ mount -t tmpfs none {root}
 mount -o remount,nr_inodes=$(( $(df --output=iused {root} | tail -1) + 20 )) {root}
 {installer} --bundle {second} > {root}/second.log || true
 tail -n 1 {root}/second.log
+mount -o remount,nr_inodes=$(( $(df --output=iused {root} | tail -1) )) {root}
+{apart} --bundle {second} || true
 ls {root}/edgejoule/versions
 readlink {root}/edgejoule/current
 """
@@ -70,10 +72,11 @@ def test_a_disk_that_runs_full_in_the_middle_leaves_the_old_version_and_no_half_
     """Out of room for files, not for bytes: what a look at the free bytes before does not show."""
     root = tmp_path / "disk"
     root.mkdir()
-    where = f"--no-service --root {root}/edgejoule --python {sys.executable} --foreground --no-compile"
+    where = f"--no-service --root {root}/edgejoule --python {sys.executable} --no-compile"
     script = FULL.format(
         root=root,
-        installer=f"{sys.executable} -I {installer} install {where}",
+        installer=f"{sys.executable} -I {installer} install {where} --foreground",
+        apart=f"{sys.executable} -I {installer} install {where}",
         first=tiny_bundle(tmp_path / "1.zip", "1.0.0", config=CONFIG),
         second=tiny_bundle(tmp_path / "2.zip", "2.0.0", config=CONFIG),
     )
@@ -82,7 +85,8 @@ def test_a_disk_that_runs_full_in_the_middle_leaves_the_old_version_and_no_half_
     ).stdout.splitlines()
 
     assert '"kind": "no-space"' in said[0]
-    assert [line.split("-")[0] for line in said[1:]] == ["1.0.0", "versions/1.0.0"]
+    assert '"kind": "no-space"' in said[1], "also where not even the log of a job can be made"
+    assert [line.split("-")[0] for line in said[2:]] == ["1.0.0", "versions/1.0.0"]
 
 
 def test_names_of_files_hold_where_the_installer_was_called(installer: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
+from .files import is_full
 from .problems import InstallError
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ def only_one(layout: Layout) -> Iterator[None]:
         layout.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(str(layout.root / ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise InstallError(
-            "permission",
-            f"{layout.root}: {error.strerror}",
-            "install as root (sudo), or below a folder of your own: --no-service --root FOLDER",
-        ) from error
+        raise _not_writable(layout.root, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,11 +70,7 @@ def start(layout: Layout, words: list[str], folder: Path) -> str:
         _tidy(layout)
         log = _log(layout, job).open("ab")
     except OSError as error:
-        raise InstallError(
-            "permission",
-            f"{layout.jobs}: {error.strerror}",
-            "install as root (sudo), or below a folder of your own: --no-service --root FOLDER",
-        ) from error
+        raise _not_writable(layout.jobs, error) from error
     with log:
         subprocess.Popen(
             [sys.executable, *words],
@@ -89,6 +82,13 @@ def start(layout: Layout, words: list[str], folder: Path) -> str:
             env={**os.environ, JOB_VARIABLE: job},
         )
     return job
+
+
+def _not_writable(place: Path, error: OSError) -> InstallError:
+    if is_full(error):
+        return InstallError("no-space", f"{place}: {error.strerror}", "free some space; nothing was changed")
+    remedy = "install as root (sudo), or below a folder of your own: --no-service --root FOLDER"
+    return InstallError("permission", f"{place}: {error.strerror}", remedy)
 
 
 def leave_folder() -> None:
