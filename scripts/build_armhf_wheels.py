@@ -4,7 +4,7 @@
 Cross-compiles the source archives that ``deploy/board/constraints/bookworm-armhf.txt`` pins, on any PC with the Debian
 package gcc-arm-linux-gnueabihf and the Python of that target, so that no board needs a compiler. The headers of the
 board's Python are taken from Debian's libpython3.11-dev for armhf, fetched by apt into a folder of its own; or from
-``--headers``, a folder with usr/include. The same compiler makes the same bytes. Then:
+``--headers``, a folder with usr/include. The same compiler and setuptools make the same bytes. Then:
 ``edgejoule deploy bundle --target bookworm-armhf --wheelhouse DIR``.
 """
 
