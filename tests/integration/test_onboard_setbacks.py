@@ -122,6 +122,7 @@ def test_going_back_that_was_cut_is_gone_on_with_and_not_judged_again(board: Boa
 
     board.service.journal = journal  # type: ignore[method-assign]
     shelf.cut_at("", board, shelf.order(gate=Gate(seconds=0.0), choice=Choice(CONFIG.encode() + b"# new\n")))
+    board.service.journal = list  # type: ignore[method-assign]
     board.service.restart()
     assert "was undone" in str(recover(board.site))
     assert board.files() == before
