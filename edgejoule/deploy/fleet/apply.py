@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.deploy.fleet.bundle_shelf import BundleFile
 from edgejoule.deploy.fleet.devices import Device, Fleet
 from edgejoule.deploy.fleet.display import Display
@@ -18,14 +19,14 @@ from edgejoule.deploy.fleet.hands import Hands, Login
 from edgejoule.deploy.fleet.installing import Installing, Options
 from edgejoule.deploy.fleet.outcome import Outcome, Status, Summary, summary_of
 from edgejoule.deploy.fleet.planning import Plan, Rules, plan_for, stopped
-from edgejoule.deploy.fleet.problems import BoardError, Problem
+from edgejoule.deploy.fleet.problems import BoardError, Problem, problem_here
 from edgejoule.deploy.fleet.remote_board import RemoteBoard
 from edgejoule.deploy.fleet.roll_out import Stop, roll_out
 from edgejoule.deploy.fleet.waves import Size, equal_waves, waves_of
 from edgejoule.deploy.targets import read_targets
 from edgejoule.signals import Handler, setting
 
-NOT_REACHED: Final = ("unreachable", "no-such-host", "lost", "worker")
+NOT_REACHED: Final = ("unreachable", "no-such-host", "lost", "ssh", "worker")
 
 NOT_LOOKED_AT: Final = Problem(kind="interrupted", text="was not looked at any more", remedy="run this again")
 
@@ -71,6 +72,8 @@ class Application:
             return plan_for(device, report, rules, lack)
         except BoardError as error:
             return stopped(device, error.problem)
+        except (OSError, ConfigurationError) as error:
+            return stopped(device, problem_here(error))
         finally:
             self._display.forget(device.id)
 

@@ -12,6 +12,7 @@ from edge_agent.wire.text_file import read_text
 from edgejoule.deploy.onboard.bundle_format import Bundle, BundleError, Manifest
 from edgejoule.deploy.onboard.bundle_signature import check_signature
 from edgejoule.deploy.onboard.checks import SPARE_BYTES, installed_bytes
+from edgejoule.deploy.onboard.problems import InstallError
 
 PATTERN: Final = "*.bundle.zip"
 
@@ -65,8 +66,8 @@ def read_bundle(path: Path, signer: Path | None = None) -> BundleFile:
             manifest = bundle.manifest
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except (BundleError, OSError) as error:
+        size_bytes = path.stat().st_size
+        needed_bytes = size_bytes + installed_bytes(path) + SPARE_BYTES
+    except (BundleError, InstallError, OSError) as error:
         raise ConfigurationError(str(error)) from error
-    size_bytes = path.stat().st_size
-    needed_bytes = size_bytes + installed_bytes(path) + SPARE_BYTES
     return BundleFile(path, sha256, manifest, size_bytes, needed_bytes)

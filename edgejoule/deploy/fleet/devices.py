@@ -1,5 +1,6 @@
 """What each board shall be: defaults, site and device merged, and its agent.toml written and checked."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -170,6 +171,8 @@ def _secrets(where: str, path: Path, levels: tuple[Settings, ...]) -> dict[str, 
     for name, place in found.items():
         if not place.is_file():
             raise ConfigurationError(f"{where}: secrets.{name}: there is no file {place}; write it, mode 0600")
+        if not os.access(place, os.R_OK):
+            raise ConfigurationError(f"{where}: secrets.{name}: {place} is not yours to read; see its owner and mode")
     return found
 
 

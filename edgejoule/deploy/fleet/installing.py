@@ -1,5 +1,6 @@
 """From a plan to a board that delivers: files there, the certificate, the installer, and reading along."""
 
+import contextlib
 import shlex
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.deploy.fleet.enrolment import DIRECTORY, Enrolment, RefusedError
 from edgejoule.deploy.fleet.outcome import Outcome, Status
 from edgejoule.deploy.fleet.planning import Plan
@@ -51,6 +53,7 @@ class Installing:
         self._plan, self._bundle, self._device = plan, plan.bundle, plan.device
         self._board, self._options, self._enrolment = board, options, enrolment
         self._is_over, self._tell = is_over, tell
+        self._is_working = False
         self._bundle_file = f"{board.incoming}/{self._bundle.sha256[:16]}.bundle.zip"
         self._installer = f"{board.incoming}/installer.pyz"
         self._signer = f"{board.incoming}/signer.pub"
@@ -60,20 +63,30 @@ class Installing:
         name = self._bundle_file.rsplit("/", 1)[1]
         kept = (name, f"{name}.part")
         self._board.prepare(kept)
+        try:
+            self._bring()
+            result = self._job(self._install_words())
+        except (BoardError, OSError, ConfigurationError):
+            if not self._is_working:
+                with contextlib.suppress(BoardError):
+                    self._clean(kept)
+            raise
+        self._clean(kept)
+        if self._plan.enrol and result.get("outcome") == "unchanged":
+            self._board.checked("systemctl try-restart edgejoule-agent.service", "the agent does not start again")
+        return self._outcome(result)
+
+    def _bring(self) -> None:
+        """Have all there that the installer takes; secrets last, so that they lie about for the shortest time."""
         self._board.put_large(self._bundle.path, self._bundle.sha256, self._bundle_file, self._told_upload)
         self._board.put_bytes(self._options.installer, self._installer)
         if self._options.signer is not None:
             self._board.put_bytes(self._options.signer.read_bytes(), self._signer)
         self._board.put_bytes(self._device.config, f"{self._board.incoming}/agent.toml")
-        for secret, path in self._device.secrets.items():
-            self._board.put_bytes(path.read_bytes(), f"{self._board.incoming}/secret.{secret}")
         if self._plan.enrol:
             self._enrol()
-        result = self._job(self._install_words())
-        self._clean(kept)
-        if self._plan.enrol and result.get("outcome") == "unchanged":
-            self._board.checked("systemctl try-restart edgejoule-agent.service", "the agent does not start again")
-        return self._outcome(result)
+        for secret, path in self._device.secrets.items():
+            self._board.put_bytes(path.read_bytes(), f"{self._board.incoming}/secret.{secret}")
 
     def _install_words(self) -> list[str]:
         device, incoming = self._device, self._board.incoming
@@ -120,7 +133,10 @@ class Installing:
         events = events_of(said.stdout)
         job = next((event["id"] for event in events if event["event"] == "job"), None)
         if job is not None:
-            return self._followed(str(job))
+            self._is_working = True
+            ended = self._followed(str(job))
+            self._is_working = False
+            return ended
         result = next((event for event in events if event["event"] == "result"), None)
         if result is None:
             words = (said.stderr or said.stdout).strip().splitlines() or ["nothing"]

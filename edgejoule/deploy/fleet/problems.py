@@ -35,13 +35,25 @@ _REMEDIES: Final = {
         "{host}: does not let us in ({said})",
         "put your public key there (ssh-copy-id), or name user and ssh_key in the fleet file",
     ),
+    "ssh-key": (
+        "{host}: {said}",
+        "correct ssh_key in the fleet file; a key with a passphrase goes into ssh-agent, and ssh_key is left out",
+    ),
     "no-such-host": ("{host}: no such name ({said})", "correct host in the fleet file, or the name service"),
     "no-sftp": ("{host}: its sshd serves no files", "let it: Subsystem sftp internal-sftp in its sshd_config"),
     "unreachable": ("{host}: cannot be reached ({said})", "is it switched on and in the network? then run this again"),
     "lost": ("{host}: the connection broke ({said})", "run this again: it goes on where it was"),
     "file": ("{host}: a file cannot be copied ({said})", "is its disk full or read-only? df -h there shows it"),
+    "ssh": ("{host}: SSH fails ({said})", "log in there with ssh and see; then run this again"),
     "worker": ("no SSH any more ({said})", "run this again"),
 }
+
+
+def problem_here(error: Exception) -> Problem:
+    """Return what to say where not the board, but this machine stands in the way: a file, the authority."""
+    return Problem(kind="here", text=f"on this machine: {error}", remedy="mend that and run this again")
+
+
 LOST_KINDS: Final = ("lost", "unreachable")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -82,10 +81,7 @@ class RemoteBoard:
 
     def put_bytes(self, content: bytes, remote: str) -> None:
         """Write a small file, readable by us alone. Raises BoardError."""
-        with tempfile.NamedTemporaryFile() as local:
-            local.write(content)
-            local.flush()
-            self._hands.put(self._device_id, Path(local.name), remote)
+        self._hands.put_bytes(self._device_id, content, remote)
 
     def prepare(self, keep: Iterable[str] = ()) -> None:
         """Make the folder for what we bring, and remove from it all but ``keep`` (names). Raises BoardError."""

@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 import msgspec
 
+from edge_agent.wire.errors import ConfigurationError
 from edgejoule.deploy.fleet.outcome import Outcome
 from edgejoule.deploy.fleet.planning import Plan
-from edgejoule.deploy.fleet.problems import BoardError, Problem
+from edgejoule.deploy.fleet.problems import BoardError, Problem, problem_here
 
 Work = Callable[[Plan], Outcome]
 _WAIT_S: Final = 0.2
@@ -89,6 +90,8 @@ class _Wave:
                 thread.join(_WAIT_S)
         with self._lock:
             left = {name: self._left(plan) for name, plan in self._begun.items() if name not in self._outcomes}
+            if not self._stop.now.is_set():
+                self.failed += len(left)  # nobody knows what became of them
             return {**left, **self._outcomes}
 
     def _serve(self) -> None:
@@ -124,13 +127,16 @@ def _tried(work: Work, plan: Plan) -> Outcome:
     try:
         return work(plan)
     except BoardError as error:
-        was = plan.report.current if plan.report is not None else None
-        return Outcome(
-            device=plan.device.id,
-            site=plan.device.site,
-            status="left" if error.problem.kind == "left" else "failed",
-            was=was,
-            now=was,
-            why=plan.why,
-            problem=error.problem,
-        )
+        problem = error.problem
+    except (OSError, ConfigurationError) as error:
+        problem = problem_here(error)
+    was = plan.report.current if plan.report is not None else None
+    return Outcome(
+        device=plan.device.id,
+        site=plan.device.site,
+        status="left" if problem.kind == "left" else "failed",
+        was=was,
+        now=was,
+        why=plan.why,
+        problem=problem,
+    )

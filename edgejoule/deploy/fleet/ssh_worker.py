@@ -11,19 +11,22 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import base64
+import io
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-import gevent
+from gevent import Greenlet
 from gevent.fileobject import FileObjectThread
-from paramiko import SFTPClient, SSHException
+from paramiko import SFTPClient, SSHException, Transport
 from pyinfra.api.config import Config
-from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
@@ -32,11 +35,14 @@ from pyinfra.connectors.ssh import SSHConnector
 CHUNK_BYTES: Final = 1 << 15
 TELL_BYTES: Final = 1 << 20
 KEEPALIVE_S: Final = 15
+UNHEARD_S: Final = 60
+"""A connection of which the other side acknowledges nothing for so long is broken: a plug was pulled."""
 # What pyinfra says when it cannot connect, and what that is to whoever asked.
 KINDS: Final = (
     ("No host key for", "host-key-unknown"),
     ("does not match", "host-key-changed"),
     ("Authentication error", "login"),
+    ("rivate key file", "ssh-key"),
     ("No authentication methods", "login"),
     ("Could not resolve hostname", "no-such-host"),
     ("SFTP", "no-sftp"),
@@ -59,16 +65,20 @@ class Worker:
         number = request["id"]
         try:
             result = getattr(self, f"_do_{request['op']}")(request)
-        except ConnectError as error:
+        except PyinfraError as error:
             self._refuse(number, str(error), next((kind for word, kind in KINDS if word in str(error)), "unreachable"))
         except TimeoutError:
             self._refuse(number, "no answer in time", "lost")
         except (SSHException, EOFError, ConnectionError) as error:
             self._refuse(number, str(error) or "the connection broke", "lost")
         except (OSError, ValueError) as error:
-            self._refuse(number, str(error), "file")
+            self._refuse(number, str(error), "file" if _is_alive(self._hosts[request["host"]]) else "lost")
         else:
             self._say({"id": number, "ok": True, **result})
+
+    def crashed(self, number: int, error: BaseException | None) -> None:
+        """Say that a request met what nobody thought of: whoever asked waits for an answer."""
+        self._refuse(number, f"{type(error).__name__}: {error}", "ssh")
 
     def _refuse(self, number: int, error: str, kind: str) -> None:
         self._say({"id": number, "error": " ".join(error.split()), "kind": kind})
@@ -82,12 +92,11 @@ class Worker:
     def _do_put(self, request: dict[str, Any]) -> dict[str, Any]:
         """Copy a file; what is there of an earlier try is gone on with where it ended."""
         host = self._connected(request["host"])
-        local = Path(request["local"])
         sftp = _sftp(host)
         begin = _size(sftp, request["remote"]) if request["resume"] else 0
-        size = local.stat().st_size
+        size = Path(request["local"]).stat().st_size if "local" in request else 0
         begin = begin if begin <= size else 0
-        with local.open("rb") as source, sftp.open(request["remote"], "r+b" if begin else "wb") as sink:
+        with _source(request) as source, sftp.open(request["remote"], "r+b" if begin else "wb") as sink:
             if not request["resume"]:
                 sink.chmod(request["mode"])
             sink.set_pipelined(True)
@@ -115,6 +124,7 @@ class Worker:
             transport = _connector(host).client.get_transport()
             assert transport is not None
             transport.set_keepalive(KEEPALIVE_S)
+            _end_when_unheard(transport)
         return host
 
 
@@ -128,6 +138,19 @@ def _is_alive(host: Host) -> bool:
     client = _connector(host).client
     transport = client.get_transport() if client is not None else None
     return transport is not None and transport.is_active()
+
+
+def _end_when_unheard(transport: Transport) -> None:
+    """Let the kernel end a connection that nobody acknowledges, where it can: not on a Mac, not behind a jump host."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and isinstance(transport.sock, socket.socket):
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_S * 1000)
+
+
+def _source(request: dict[str, Any]) -> BinaryIO:
+    """Return what is to be copied: a file, or what the request brings."""
+    if "local" in request:
+        return Path(request["local"]).open("rb")
+    return io.BytesIO(base64.b64decode(request["content"]))
 
 
 def _sftp(host: Host) -> SFTPClient:
@@ -160,7 +183,10 @@ def main() -> None:
     first = json.loads(requests.readline())
     worker = Worker(first["hosts"], first["connect_timeout_s"], say)
     for line in requests:
-        gevent.spawn(worker.answer, json.loads(line))
+        request = json.loads(line)
+        work = Greenlet(worker.answer, request)
+        work.link_exception(lambda ended, number=request["id"]: worker.crashed(number, ended.exception))
+        work.start()
     sys.stderr.flush()
     os._exit(0)
 

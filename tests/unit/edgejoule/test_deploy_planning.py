@@ -218,6 +218,20 @@ def test_a_wave_that_fails_is_the_last() -> None:
     assert outcomes["b"].wave == 2
 
 
+def test_what_stands_in_the_way_on_this_machine_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
+    def work(_plan: Plan) -> Outcome:
+        (tmp_path / "gone").read_bytes()
+        raise AssertionError
+
+    outcomes, stopped = roll_out(plans("a", "b"), [("a",), ("b",)], work, Heard(), no_stop(), max_failed=0, parallel=1)
+    assert {name: one.status for name, one in outcomes.items()} == {"a": "failed"}
+    problem = outcomes["a"].problem
+    assert problem is not None
+    assert "gone" in problem.text
+    assert "run this again" in problem.remedy
+    assert "wave 1 of 2 had 1 failed board" in stopped
+
+
 def test_as_many_as_may_fail_do_not_stop_it() -> None:
     outcomes, stopped = roll_out(
         plans("a", "b", "c"), [("a", "b"), ("c",)], work_failing("b"), Heard(), no_stop(), max_failed=1, parallel=1
