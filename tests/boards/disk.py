@@ -1,12 +1,14 @@
 """A board's disk: an overlay over this machine's own tree, whose upper layer is a tmpfs of a stated size."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
 ROOTS_HOME: Final = "/root"
+_SOURCE: Final = "edgejoule-board-of-"
 _EMPTY: Final = (
     "/opt",
     "/etc/edgejoule",
@@ -39,14 +41,15 @@ class Disk:
     """``root`` is where it is mounted, with the files of a fresh board."""
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
+        _remove_leftovers()
         self._folder = folder
         self.root = folder / "root"
         folder.mkdir(parents=True)
-        _mount("-t", "tmpfs", "-o", f"size={size_bytes},mode=755", "board", str(folder))
+        _mount("-t", "tmpfs", "-o", f"size={size_bytes},mode=755", f"{_SOURCE}{os.getpid()}", str(folder))
         for name in ("upper", "work", "root"):
             (folder / name).mkdir()
         layers = f"lowerdir=/,upperdir={folder}/upper,workdir={folder}/work"
-        _mount("-t", "overlay", "-o", layers, "board", str(self.root))
+        _mount("-t", "overlay", "-o", layers, f"{_SOURCE}{os.getpid()}", str(self.root))
 
     def furnish(self, name: str, number: int, public_key: str) -> None:
         """Give it a name, keys, and nothing that starts by itself but sshd."""
@@ -87,6 +90,15 @@ class Disk:
         for place in (self.root, self._folder):
             with contextlib.suppress(subprocess.CalledProcessError):
                 subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
+
+
+def _remove_leftovers() -> None:
+    """Unmount the disks of test runs that were killed: each holds memory."""
+    mounts = [line.split()[:2] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for source, place in reversed(mounts):
+        owner = source.removeprefix(_SOURCE)
+        if owner != source and not Path(f"/proc/{owner}").is_dir():
+            subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
 
 
 def _remove(path: Path) -> None:

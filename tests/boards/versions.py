@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +31,13 @@ def run(arguments):
 """
 
 
-def other_version(bundle: Path, folder: Path, version: str, *, added_to_run: str = "") -> Path:
-    """Make a bundle like ``bundle`` whose edgejoule is ``version``, with more code at the end of ``agent run``."""
+def other_version(
+    bundle: Path, folder: Path, version: str, *, added_to_run: str = "", words: Sequence[str] = ()
+) -> Path:
+    """Make a bundle like ``bundle`` whose edgejoule is ``version``, with more code at the end of ``agent run``.
+
+    ``words``: more for ``edgejoule deploy bundle``.
+    """
     folder.mkdir()
     manifest = read_manifest(bundle)
     with zipfile.ZipFile(bundle) as archive:
@@ -39,8 +45,8 @@ def other_version(bundle: Path, folder: Path, version: str, *, added_to_run: str
     wheels = folder / "wheels"
     wheel = _altered(folder / manifest.wheel, wheels, version, {RUN_VERB: added_to_run})
     path = folder / f"edgejoule-{version}.bundle.zip"
-    words = ["--target", manifest.target, "--wheel", str(wheel), "--wheelhouse", str(wheels), "--offline"]
-    assert main(["deploy", "bundle", *words, "--out", str(path)]) == 0
+    asked = ["--target", manifest.target, "--wheel", str(wheel), "--wheelhouse", str(wheels), "--offline", *words]
+    assert main(["deploy", "bundle", *asked, "--out", str(path)]) == 0
     return path
 
 

@@ -1,11 +1,13 @@
 """The boards that deployment is tested on are what they claim: real systemd, own disk, own network, real sshd."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.boards.board import METER_PORT, Board
+from tests.boards.disk import Disk
 from tests.boards.rack import MIB, Rack
 
 pytestmark = [pytest.mark.boards, pytest.mark.mosquitto, pytest.mark.compiler]
@@ -75,3 +77,14 @@ def test_an_unplugged_board_is_not_reached(pair: list[Board]) -> None:
     finally:
         pair[1].plug_network()
     pair[0].wait_for(f"timeout 1 bash -c '</dev/tcp/{pair[1].address}/22'")
+
+
+def test_the_disks_of_a_killed_run_are_gone_with_the_next(tmp_path: Path) -> None:
+    code = "import os, sys; from pathlib import Path; from tests.boards.disk import Disk; "
+    code += "Disk(Path(sys.argv[1]), 1 << 20); os.kill(os.getpid(), 9)"
+    left = tmp_path / "left"
+    subprocess.run([sys.executable, "-c", code, str(left)], check=False, timeout=60)
+    assert left.is_mount()
+    Disk(tmp_path / "next", MIB).close()
+    assert not left.is_mount()
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.boards.board import Board
 from tests.boards.fleet_site import Applied, FleetSite, fleet_site, let_in, main_pid, release_of
@@ -44,6 +46,16 @@ class Fresh:
     @property
     def limit(self) -> list[str]:
         return ["--limit", "device=" + ",".join(board.name for board in self.good)]
+
+
+def signing_key(folder: Path) -> tuple[Path, Path]:
+    """Make a key that signs bundles; return its two files."""
+    key = Ed25519PrivateKey.generate()
+    private, public = folder / "signer.pem", folder / "signer.pub"
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
 
 
 @pytest.fixture(scope="module")
@@ -180,15 +192,20 @@ def test_one_boards_own_setting_changes_that_board_alone_and_brings_no_bundle(fr
 def test_an_upgrade_goes_in_waves_outlives_ctrl_c_and_a_broken_connection(
     fresh: Fresh, site: FleetSite, tmp_path: Path
 ) -> None:
-    bundle = other_version(site.bundle, tmp_path / "later", "0.1.99")
+    key, signed_by = signing_key(tmp_path)
+    bundle = other_version(site.bundle, tmp_path / "later", "0.1.99", words=["--sign", str(key)])
+    signature = ["--require-signature", str(signed_by)]
     first, second, third = fresh.good
 
-    stopped = site.apply_until(f"{first.name}: pip", *fresh.limit, "--wave-size", "1", bundle=bundle)
+    stopped = site.apply_until(f"{first.name}: pip", *fresh.limit, "--wave-size", "1", *signature, bundle=bundle)
     assert stopped.code == 1
     assert stopped.statuses == {first.name: "upgraded", second.name: "not-begun", third.name: "not-begun"}
     assert "interrupted" in stopped.said["stopped"]
 
+    installers: list[str] = []
+
     def break_connection() -> None:
+        installers.append(second.run("pgrep --full --list-full installer.pyz"))
         second.unplug_network()
         complete = f"/opt/edgejoule/versions/{release_of(first)}/complete.json"
         try:
@@ -196,8 +213,9 @@ def test_an_upgrade_goes_in_waves_outlives_ctrl_c_and_a_broken_connection(
         finally:
             second.plug_network()
 
-    upgraded = site.apply_while({f"{second.name}: pip": break_connection}, *fresh.limit, bundle=bundle)
+    upgraded = site.apply_while({f"{second.name}: pip": break_connection}, *fresh.limit, *signature, bundle=bundle)
     assert upgraded.code == 0, upgraded.lines
+    assert "--require-signature /opt/edgejoule/incoming/signer.pub" in installers[0]  # the board looks for itself too
     assert upgraded.statuses == {first.name: "unchanged", second.name: "upgraded", third.name: "upgraded"}
     releases = {str(release_of(board)) for board in fresh.good}
     assert len(releases) == 1
