@@ -34,12 +34,13 @@ def site(boards: Rack, board_bundle: Path, tmp_path_factory: pytest.TempPathFact
 
 @dataclass
 class Fresh:
-    """Three boards that were installed, and what the first two runs said of them and of three where it cannot be."""
+    """Three boards that were installed, and what the first two runs said of them and of four where it cannot be."""
 
     good: list[Board]
     unplugged: Board
     full: Board
     late: Board
+    locked: Board
     planned: Applied
     applied: Applied
 
@@ -69,15 +70,17 @@ def fresh(site: FleetSite) -> Fresh:
     let_in(good[2], "pi")
     site.add(good[2], user='"pi"')
     unplugged, full, late = site.rack.add(), site.rack.add(disk_bytes=200 * MIB), site.rack.add()
-    for board in (unplugged, full, late):
+    locked = site.rack.add(disk_bytes=64 * MIB)
+    for board in (unplugged, full, late, locked):
         site.add(board)
     unplugged.unplug_network()
     late.shift_clock(-3 * 365 * 86_400)
+    locked.run("mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp")
     planned = site.plan()
-    untouched = [board for board in (*good, full, late) if not board.path("/opt/edgejoule").exists()]
-    assert len(untouched) == 5
+    untouched = [board for board in (*good, full, late, locked) if not board.path("/opt/edgejoule").exists()]
+    assert len(untouched) == 6
     _leave_broken_uploads(site.bundle, good)
-    return Fresh(good, unplugged, full, late, planned, site.apply())
+    return Fresh(good, unplugged, full, late, locked, planned, site.apply())
 
 
 def _leave_broken_uploads(bundle: Path, good: list[Board]) -> None:
@@ -91,7 +94,7 @@ def _leave_broken_uploads(bundle: Path, good: list[Board]) -> None:
 
 def test_a_plan_says_what_would_change_and_why_and_changes_nothing(fresh: Fresh) -> None:
     planned = fresh.planned
-    assert planned.code == 1  # three boards cannot be
+    assert planned.code == 1  # four boards cannot be
     for board in fresh.good:
         said = planned.boards[board.name]
         assert said["action"] == "install"
@@ -148,6 +151,7 @@ def test_nothing_is_left_of_what_was_brought_but_the_bundle(fresh: Fresh) -> Non
     [
         ("unplugged", "unreachable", "cannot be reached", "switched on"),
         ("full", "blocked", "MiB are needed", "free"),
+        ("locked", "blocked", "no file can be made there", "df -h"),
         ("late", "blocked", "behind this machine's", "timedatectl set-ntp true"),
     ],
 )

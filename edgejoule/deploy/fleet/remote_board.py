@@ -33,10 +33,7 @@ class RemoteBoard:
         said = self._hands.run(self._device_id, 'id -u && echo "$HOME" && mktemp -d && command -v python3')
         words = said.stdout.split("\n")
         if len(words) < 3 or not words[0].isdecimal():
-            raise BoardError(
-                Problem(kind="login", text=f"its shell does not answer as one does: {said.stderr or said.stdout}",
-                        remedy="log in with ssh and see; a user with a POSIX shell is needed")
-            )  # fmt: skip
+            raise BoardError(_shell_problem(said))
         self._is_root = words[0] == "0"
         if not self._is_root:
             self.incoming = f"{words[1]}/.cache/edgejoule/incoming"
@@ -137,6 +134,18 @@ def events_of(stdout: str) -> list[dict[str, Any]]:
         elif number < len(lines) - 1 or not line.startswith("{"):
             events.append({"event": "note", "text": line})
     return events
+
+
+def _shell_problem(said: Said) -> Problem:
+    words = (said.stderr or said.stdout).strip().splitlines() or ["it says nothing"]
+    if "mktemp" in words[-1]:
+        text, remedy = f"no file can be made there: {words[-1]}", "is its disk full or read-only? df -h there shows it"
+        return Problem(kind="file", text=text, remedy=remedy)
+    return Problem(
+        kind="login",
+        text=f"its shell does not answer as one does: {words[-1]}",
+        remedy="log in with ssh and see; a user with a POSIX shell is needed",
+    )
 
 
 def _sudo_problem(said: Said) -> Problem:
