@@ -25,7 +25,7 @@ for group in {groups}; do mkdir -p $group; sh -c 'echo $PPID' > $group/cgroup.pr
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec setpriv --pdeathsig KILL unshare --pid --fork --kill-child=KILL --mount-proc \
   systemd-nspawn --quiet --directory={root} --machine={name} --register=no --keep-unit \
-  --network-namespace-path=/run/netns/{namespace} --capability=all --system-call-filter=bpf --console=pipe \
+  --network-namespace-path=/run/netns/{namespace} --capability=all --system-call-filter=bpf --console=pipe {ours} \
   --boot systemd.unit=board.target </dev/null >>{console} 2>&1
 """
 _METER_SERVICE: Final = """[Unit]
@@ -40,6 +40,12 @@ ExecStartPost=/bin/sh -c 'until [ -e {link} ]; do sleep 0.1; done; chgrp dialout
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _hidden() -> list[Path]:
+    """Return what the emulated meter runs from and the overlay does not show: below a /tmp of its own, or mounted."""
+    ours = (_CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
+    return [one for one in ours if one.is_relative_to("/tmp") or one.stat().st_dev != Path("/").stat().st_dev]
 
 
 class Board:
@@ -68,6 +74,7 @@ class Board:
             name=self.name,
             namespace=self.namespace,
             console=console,
+            ours=" ".join(f"--bind-ro={path}" for path in _hidden()),
         )
         self._tell(f"({script}) &\n")
         deadline_s = time.monotonic() + BOOT_TIMEOUT_S

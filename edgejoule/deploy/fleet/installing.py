@@ -15,6 +15,7 @@ from edgejoule.deploy.fleet.outcome import Outcome, Status
 from edgejoule.deploy.fleet.planning import Plan
 from edgejoule.deploy.fleet.problems import LOST_KINDS, BoardError, Problem
 from edgejoule.deploy.fleet.remote_board import ROOT, RemoteBoard, Tell, events_of
+from edgejoule.output import printable
 
 POLL_S: Final = 1.0
 SILENT_S: Final = 60.0
@@ -180,8 +181,10 @@ class Installing:
         return [event for event in events_of(said.stdout) if event["event"] == "result"]
 
     def _told(self, event: dict[str, Any]) -> None:
-        percent = float(event.get("percent", 0.0)) * (1.0 - UPLOAD_SHARE) + 100.0 * UPLOAD_SHARE
-        self._tell(str(event.get("step", event["event"])), percent, str(event.get("text", "")))
+        said = event.get("percent")
+        done = float(said) if isinstance(said, int | float) and 0 <= said <= 100 else 0.0
+        percent = done * (1.0 - UPLOAD_SHARE) + 100.0 * UPLOAD_SHARE
+        self._tell(printable(str(event.get("step", event["event"]))), percent, printable(str(event.get("text", ""))))
 
     def _told_upload(self, step: str, percent: float, text: str) -> None:
         if self._is_over():

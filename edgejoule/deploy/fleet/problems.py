@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from edgejoule.output import printable
+
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """``kind``: for programs. ``journal``: the agent's last words, where it ran and failed."""
@@ -12,6 +14,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     remedy: str
     journal: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let nothing that a board says move a cursor."""
+        for name in ("kind", "text", "remedy"):
+            msgspec.structs.force_setattr(self, name, printable(getattr(self, name)))
+        msgspec.structs.force_setattr(self, "journal", tuple(map(printable, self.journal)))
 
 
 class BoardError(Exception):

@@ -16,6 +16,10 @@ ROOT: Final = "/opt/edgejoule"
 ETC: Final = "/etc/edgejoule"
 _MARK: Final = "=== edgejoule ==="
 _LOOK_S: Final = 120.0
+IS_INSTALLING: Final = f"""set -- $(cat {ROOT}/.lock 2>/dev/null); test -n "$3" && test "$3" = "$(
+cut -c 1-8 /proc/sys/kernel/random/boot_id)-$(sed 's/.*) //' "/proc/$2/stat" 2>/dev/null | cut -d ' ' -f 20)\""""
+"""A shell's question whether an installer is at work, by what it wrote into its lock: asking for the lock itself could
+keep one out. ``onboard/jobs.py`` writes ``process PID BEGUN JOB``, BEGUN of the boot's id and field 22 of its stat."""
 _HASH_S: Final = 600.0
 
 
@@ -81,7 +85,18 @@ class RemoteBoard:
         self._hands.put_bytes(self._device_id, content, remote)
 
     def prepare(self, keep: Iterable[str] = ()) -> None:
-        """Make the folder for what we bring, and remove from it all but ``keep`` (names). Raises BoardError."""
+        """Make the folder for what we bring, and remove from it all but ``keep`` (names). Raises BoardError.
+
+        Not while an installer is at work there, which another run may have started with what lies in the folder.
+        """
+        if self._hands.run(self._device_id, IS_INSTALLING).succeeded:
+            raise BoardError(
+                Problem(
+                    kind="busy",
+                    text="another installer is at work there",
+                    remedy="wait for it (edgejoule deploy follow there shows it), then run this again",
+                )
+            )
         folder = shlex.quote(self.incoming)
         kept = "".join(f" ! -name {shlex.quote(name)}" for name in keep)
         command = f"mkdir -p {folder} && chmod 700 {folder} && find {folder} -type f{kept} -delete"

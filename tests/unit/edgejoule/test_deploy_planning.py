@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -21,9 +23,11 @@ from edgejoule.deploy.fleet.hands import Login
 from edgejoule.deploy.fleet.outcome import Outcome, Status, summary_of
 from edgejoule.deploy.fleet.planning import Plan, Rules, plan_for
 from edgejoule.deploy.fleet.problems import BoardError, Problem
-from edgejoule.deploy.fleet.remote_board import events_of
+from edgejoule.deploy.fleet.remote_board import IS_INSTALLING, ROOT, events_of
 from edgejoule.deploy.fleet.roll_out import INTERRUPTED, Stop, roll_out
 from edgejoule.deploy.onboard.bundle_format import Manifest, Requires
+from edgejoule.deploy.onboard.jobs import only_one
+from edgejoule.deploy.onboard.layout import Layout
 from edgejoule.deploy.targets import read_targets
 
 NOW_NS = 1_795_000_000 * 10**9
@@ -168,6 +172,25 @@ def test_whatever_an_installer_says_is_events(text: str) -> None:
 def test_events_notes_and_a_line_that_is_not_whole_yet() -> None:
     said = '{"event": "step", "step": "pip"}\nTraceback (most recent call last):\n{"event": "res'
     assert [event["event"] for event in events_of(said)] == ["step", "note"]
+
+
+def test_what_a_board_says_moves_no_cursor() -> None:
+    problem = Problem(kind="installer", text="\x1b[2Jgone", remedy="a\nb", journal=("\x1b]0;title\x07",))
+    assert not any("\x1b" in text or "\n" in text for text in (problem.text, problem.remedy, *problem.journal))
+
+
+def test_a_board_is_left_alone_while_an_installer_is_at_work_there(tmp_path: Path) -> None:
+    def is_installing() -> bool:
+        command = IS_INSTALLING.replace(ROOT, str(tmp_path))
+        return subprocess.run(["sh", "-c", command], check=False, capture_output=True).returncode == 0
+
+    assert not is_installing()
+    with only_one(Layout.at(tmp_path)):
+        assert is_installing()
+        lock = (tmp_path / ".lock").read_text()
+    assert not is_installing()
+    (tmp_path / ".lock").write_text(lock.replace(f" {os.getpid()} ", " 1 "))  # a number that was given anew
+    assert not is_installing()
 
 
 # --- waves ---------------------------------------------------------------------------------------------------------
