@@ -43,9 +43,19 @@ export function significant(value, digits = 3) {
   return fixed(value, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value)))));
 }
 
-/** For example "4.12 W". */
+/** With an exponent of two digits and more. A tie goes to the even digit, as Python has it; only whole numbers tie. */
+function exponential(value, digits) {
+  const text = value.toExponential(digits - 1);
+  const exact = Math.abs(value) < 1 ? "" : BigInt(Math.abs(value)).toString();
+  if (!/^50*$/.test(exact.slice(digits)) || Number(exact[digits - 1]) % 2 === 1) return text;
+  return `${value < 0 ? "-" : ""}${exact[0]}.${exact.slice(1, digits)}e+${exact.length - 1}`;
+}
+
+/** For example "4.12 W"; with an exponent beyond the prefixes by a thousand and more. */
 export function si(value, unit, digits = 3) {
   if (!known(value)) return UNKNOWN;
+  const size = Math.abs(value);
+  if (size && (size < 1e-15 || size >= 1e15)) return `${exponential(value, digits)}${NBSP}${unit}`;
   const [scale, letter] = prefixOf(value);
   return `${significant(value / scale, digits)}${NBSP}${letter}${unit}`;
 }
