@@ -46,7 +46,7 @@ export function significant(value, digits = 3) {
 /** With an exponent of two digits and more. A tie goes to the even digit, as Python has it; only whole numbers tie. */
 function exponential(value, digits) {
   const text = value.toExponential(digits - 1);
-  const exact = Math.abs(value) < 1 ? "" : BigInt(Math.abs(value)).toString();
+  const exact = Number.isInteger(value) ? BigInt(Math.abs(value)).toString() : "";
   if (!/^50*$/.test(exact.slice(digits)) || Number(exact[digits - 1]) % 2 === 1) return text;
   return `${value < 0 ? "-" : ""}${exact[0]}.${exact.slice(1, digits)}e+${exact.length - 1}`;
 }
