@@ -154,7 +154,7 @@ def test_a_store_that_is_away_keeps_the_rows_and_takes_them_when_it_is_back(tmp_
     [
         ("nonsense://bucket/x", "fsspec knows no nonsense://"),
         ("oss://bucket/x", "oss:// needs a package: pip install ossfs"),
-        ("sftp://host/x", "sftp:// needs a package: pip install paramiko"),
+        ("adl://host/x", "adl:// needs a package: pip install adlfs"),
     ],
 )
 def test_an_address_that_cannot_be_reached_from_here_is_one_line(url: str, words: str) -> None:
