@@ -3,8 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Group
 from rich.live import Live
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgejoule.drawn import Drawn
 from edgejoule.fleet_tables import plain_table
 from edgejoule.order_tables import result_lines, saved_line
 from edgejoule.orders.dispatch import Dispatch, OrderOutcome, Outcome
@@ -31,7 +31,7 @@ WORDS: Final[dict[Outcome, str]] = {
 SILENT: Final = "no answer while it was valid: is the device on, and does it know this key ([remote] operators)?"
 
 
-class OrderProgress:
+class OrderProgress(Drawn):
     """A context manager; ``show`` is what ``send`` calls."""
 
     def __init__(self) -> None:
@@ -42,17 +42,7 @@ class OrderProgress:
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        super().__init__(self._live)
 
     def show(self, dispatch: Dispatch, trouble: str) -> None:
         """Show how far it is; ``trouble``: why there is no connection now."""

@@ -1,11 +1,11 @@
 """How far a run is: a line that is drawn over on a terminal, one line every ten seconds elsewhere."""
 
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.live import Live
 from rich.text import Text
 
+from edgejoule.drawn import Drawn
 from edgejoule.output import stderr_console
 from edgejoule.simulate.run import Stand
 
@@ -13,7 +13,7 @@ _LINE_EVERY_S: Final = 10.0
 _RATE_OVER_S: Final = 2.0
 
 
-class RunProgress:
+class RunProgress(Drawn):
     """A context manager; ``show`` is what a run calls, several times a second."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -26,17 +26,7 @@ class RunProgress:
         self._rate_hz = 0.0
         drawn = self._console.is_terminal and not self._console.is_dumb_terminal and not quiet
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if drawn else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        super().__init__(self._live)
 
     def show(self, stand: Stand) -> None:
         """Show how far it is; tell a new error once."""

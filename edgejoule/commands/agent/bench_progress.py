@@ -4,16 +4,14 @@ Drawn when the bench says so, half a second apart in windows and baselines alike
 what is shown costs energy too.
 """
 
-from types import TracebackType
-from typing import Self
-
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from edge_agent.bench.progress import Progress as Stand
+from edgejoule.drawn import Drawn
 from edgejoule.output import stderr_console
 
 
-class BenchProgress:
+class BenchProgress(Drawn):
     """A context manager; ``show`` is what a bench calls."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -25,17 +23,7 @@ class BenchProgress:
         if console.is_terminal and not console.is_dumb_terminal and not quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
             self._bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__(self._bar)
 
     def show(self, stand: Stand) -> None:
         """Show how far it is."""

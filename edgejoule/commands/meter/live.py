@@ -2,8 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Group
 from rich.live import Live
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgejoule.commands.meter.power_line import PowerHistory, power_line
+from edgejoule.drawn import Drawn
 from edgejoule.output import stderr_console
 from firmware_bridge.clock import ClockEstimate
 from firmware_bridge.samples import EnergyDelta, EnergyReading, MeterIdentity, SampleBlock
@@ -35,7 +35,7 @@ class Now:
     clock: ClockEstimate | None
 
 
-class LiveDisplay:
+class LiveDisplay(Drawn):
     """Shows ``Now`` after ``Now``. Use as a context manager. ``line_s``: between two lines off a terminal."""
 
     def __init__(self, title: str, *, simulated: bool, line_s: float = LINE_S) -> None:
@@ -46,17 +46,7 @@ class LiveDisplay:
         self._history = PowerHistory()
         self._line_s = line_s
         self._next_line_s = time.monotonic() + line_s
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        super().__init__(self._live)
 
     def show(self, now: Now) -> None:
         """Show it, if it is time."""

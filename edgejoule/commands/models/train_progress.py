@@ -1,11 +1,11 @@
 """How far a training is: a bar for each stage with the time left on a terminal, one line for each stage elsewhere."""
 
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from edgejoule.drawn import Drawn
 from edgejoule.output import stderr_console
 from edgejoule.zoo.recipe_process import Step
 
@@ -13,7 +13,7 @@ SPEED_PERIOD_S: Final = 300.0
 """Over how long the speed is looked at: a step of a training can take a minute."""
 
 
-class TrainProgress:
+class TrainProgress(Drawn):
     """A context manager; ``show`` is what a training calls."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -31,17 +31,7 @@ class TrainProgress:
                 TextColumn("{task.fields[note]}"),
             )
             self._bars = Progress(*columns, console=console, speed_estimate_period=SPEED_PERIOD_S)
-
-    def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        super().__init__(self._bars)
 
     def show(self, step: Step) -> None:
         """Show how far it is."""

@@ -2,19 +2,19 @@
 
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from edgejoule.deploy.fleet.outcome import Outcome
+from edgejoule.drawn import Drawn
 from edgejoule.output import stderr_console
 
 _SIGNS: Final = {"failed": "✗", "changed": "✓", "same": "="}
 
 
-class Display:
+class Display(Drawn):
     """A context manager; any thread may tell it something."""
 
     def __init__(self) -> None:
@@ -31,17 +31,7 @@ class Display:
                 TextColumn("{task.fields[text]}"),
             )
             self._bars = Progress(*columns, console=self._console, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        super().__init__(self._bars)
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
