@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from edge_agent.durable_file import fsync_directory
 from edge_agent.wire.errors import ConfigurationError
 from edgejoule.pki.errors import UnreachableError
 
@@ -30,7 +31,7 @@ def write_whole(path: Path, data: bytes, mode: int) -> None:
             file.flush()
             os.fsync(descriptor)
         beside.replace(path)
-        sync_folder(path.parent)
+        fsync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
@@ -50,16 +51,7 @@ def link_whole(path: Path, target: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(target)
     beside.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in ``folder`` on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_directory(path.parent)
 
 
 def make_folder(folder: Path, mode: int) -> None:

@@ -12,8 +12,9 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from edge_agent.durable_file import fsync_directory
 from edge_agent.wire.errors import ConfigurationError
-from edgejoule.pki.files import SECRET, sync_folder, write_whole
+from edgejoule.pki.files import SECRET, write_whole
 from edgejoule.pki.names import Identity, Role
 
 VERSION: Final = 1
@@ -68,7 +69,7 @@ def create_register(path: Path) -> None:
     with _opened(beside) as db:
         db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
     beside.replace(path)
-    sync_folder(path.parent)
+    fsync_directory(path.parent)
 
 
 class Register:
